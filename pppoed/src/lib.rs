@@ -1,0 +1,3 @@
+//! The supervisor's parts as a library, so that tests and fuzzers reach them.
+//!
+//! `main.rs` is the program. Everything below it that decides something lives here.
