@@ -1,1 +1,23 @@
-//! (skeleton)
+//! The messages of pppoed's two Unix sockets, their framing and their version hello.
+//!
+//! | socket | between | messages | who is trusted |
+//! |---|---|---|---|
+//! | worker | `pppoed` and one `ppp-worker` (a socket pair) | [`worker`] | the worker is not |
+//! | control | `pppoed` and `pppctl` (a named socket) | [`control`] | the client is not |
+//!
+//! Both are streams of frames ([`frame`]): a length, capped before anything is allocated, then one value in
+//! bincode ([`codec`], the only place that knows it). The crate does no I/O; programs push the bytes
+//! that they read into a [`frame::FrameDecoder`] and write the bytes that [`codec::encode`] gave.
+//!
+//! # Rules for the messages
+//! - A sequence never has zero-sized elements and a type is never recursive: bincode's size limit sees neither.
+//! - Bytes that a peer chose stay bytes (`Vec<u8>`) on the worker socket; on the control socket they are
+//!   text that `pppoed` has escaped already, so that a console may print it.
+//! - Durations are integers that name their unit; addresses are `std::net` types or `[u8; 6]`.
+//! - Any change of a message raises [`worker::VERSION`] or [`control::VERSION`].
+
+pub mod codec;
+pub mod control;
+pub mod frame;
+pub mod reason;
+pub mod worker;

@@ -1,0 +1,267 @@
+//! Messages between `pppctl` and `pppoed`.
+//!
+//! The client sends [`ClientHello`], the server answers [`ServerHello`]; then the client sends
+//! [`Request`]s one after the other and reads [`Response`]s until [`Response::Done`] or
+//! [`Response::Failed`]. A long list comes in several responses, so that no frame grows with the
+//! number of sessions.
+//!
+//! The types also give `pppctl` its JSON, so a field's name is stable once released. (No
+//! `#[serde(flatten)]`: bincode cannot carry it. `pppctl` does the flattening.)
+//!
+//! Text that a peer chose (names, services) has been escaped by `pppoed`: it holds no control
+//! characters and may be printed.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::{reason::EndReason, worker::AuthMethod};
+
+/// Version of these messages. The server refuses other ones, and says which it has.
+pub const VERSION: u16 = 1;
+
+/// Path of the control socket unless configured.
+pub const DEFAULT_PATH: &str = "/run/pppoed/control.sock";
+
+/// First message of a client.
+///
+/// These two hellos never change their layout, whatever the version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientHello {
+    /// [`VERSION`] of the client.
+    pub version: u16,
+}
+
+/// Answer to [`ClientHello`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHello {
+    /// [`VERSION`] of the server; the server hangs up after this message when it is not the client's.
+    pub version: u16,
+    /// Version of `pppoed`, such as `0.1.0`.
+    pub software: String,
+    /// Name of the host.
+    pub host: String,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// One [`SessionSummary`] per session, in order of session id.
+    ShowSessions,
+    /// Everything about one session.
+    ShowSession {
+        /// PPPoE session id.
+        id: u16,
+    },
+    /// Counters of the whole server.
+    ShowStats,
+    /// End sessions with a Terminate-Request and a PADT. Answered by how many were told.
+    Terminate(Selector),
+}
+
+/// Which sessions a command is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Selector {
+    /// The one with this PPPoE session id.
+    Id(u16),
+    /// Those of this user, by the exact name.
+    User(String),
+    /// Those of this Ethernet address.
+    Mac([u8; 6]),
+    /// The one with this peer address.
+    Ip(Ipv4Addr),
+    /// The one with this interface, such as `ppp0`, or all of this access interface.
+    Interface(String),
+    /// Every session.
+    All,
+}
+
+/// One piece of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Response {
+    /// Some sessions.
+    Sessions(Vec<SessionSummary>),
+    /// One session.
+    Session(Box<SessionDetail>),
+    /// Counters of the server.
+    Stats(Box<ServerStats>),
+    /// Number of sessions that were told to end.
+    Terminated {
+        /// How many.
+        count: u32,
+    },
+    /// The request could not be carried out. Last of its answer.
+    Failed(Failure),
+    /// Last of an answer that succeeded.
+    Done,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// No session matches.
+    NoSuchSession,
+    /// The client's user may not do this.
+    NotAllowed,
+    /// The server cannot do this now.
+    Busy(String),
+}
+
+/// Phase of a session, as RFC 1661 §3 calls them where it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The worker enters its sandbox.
+    Starting,
+    /// LCP is negotiated.
+    Establish,
+    /// The peer has to prove who it is.
+    Authenticate,
+    /// IPCP is negotiated.
+    Network,
+    /// Packets flow.
+    Open,
+    /// The link is being closed.
+    Terminate,
+}
+
+impl Phase {
+    /// The stable word for tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Establish => "establish",
+            Self::Authenticate => "authenticate",
+            Self::Network => "network",
+            Self::Open => "open",
+            Self::Terminate => "terminate",
+        }
+    }
+}
+
+/// Traffic of a session as the subscriber's line sees it: `rx` came from the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Packets of data from the peer.
+    pub rx_packets: u64,
+    /// Their bytes, from the IP header on.
+    pub rx_bytes: u64,
+    /// Packets of data to the peer.
+    pub tx_packets: u64,
+    /// Their bytes, from the IP header on.
+    pub tx_bytes: u64,
+}
+
+/// A session in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSummary {
+    /// PPPoE session id.
+    pub id: u16,
+    /// Network interface, such as `ppp0`.
+    pub ifname: String,
+    /// User name, once the peer gave one that was accepted.
+    pub username: Option<String>,
+    /// The peer's address, once assigned.
+    pub ip: Option<Ipv4Addr>,
+    /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
+    pub mac: String,
+    /// Access interface.
+    pub interface: String,
+    /// Service-Name that the peer chose; empty means any.
+    pub service: String,
+    /// Phase.
+    pub state: Phase,
+    /// Seconds since the PADR.
+    pub uptime_s: u64,
+    /// Traffic.
+    pub traffic: Traffic,
+}
+
+/// Everything about a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDetail {
+    /// What the list shows.
+    pub summary: SessionSummary,
+    /// Process id of the worker.
+    pub worker_pid: u32,
+    /// Our address.
+    pub local_ip: Option<Ipv4Addr>,
+    /// DNS servers that the peer is told.
+    pub dns: Vec<Ipv4Addr>,
+    /// NetBIOS name servers that the peer is told.
+    pub nbns: Vec<Ipv4Addr>,
+    /// Largest packet that we take, in bytes.
+    pub mru: Option<u16>,
+    /// Largest packet that the peer takes, in bytes.
+    pub peer_mru: Option<u16>,
+    /// MTU of the network interface, in bytes.
+    pub mtu: Option<u16>,
+    /// How the peer proved who it is.
+    pub auth: Option<AuthMethod>,
+    /// File and line of the secret that decided.
+    pub secret_origin: Option<String>,
+    /// Host-Uniq of the peer in hexadecimal.
+    pub host_uniq: Option<String>,
+    /// Packets dropped because their source was not the session's address.
+    pub dropped_source: u64,
+    /// Frames dropped because they were not understood.
+    pub dropped_malformed: u64,
+    /// Packets dropped because the session was not open.
+    pub dropped_not_open: u64,
+    /// Packets dropped because a queue was full or the system refused them.
+    pub dropped_errors: u64,
+    /// Seconds since the last frame of the peer.
+    pub idle_s: Option<u64>,
+    /// Protections that are in force in the worker.
+    pub sandbox: Vec<String>,
+    /// What happened to the session, oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// Something that happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Milliseconds since the PADR.
+    pub at_ms: u64,
+    /// What.
+    pub event: String,
+}
+
+/// Counters of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStats {
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Sessions now, in any phase.
+    pub sessions: u32,
+    /// Sessions with packets flowing.
+    pub open: u32,
+    /// Most sessions that there can be.
+    pub max_sessions: u32,
+    /// Sessions ever started.
+    pub started: u64,
+    /// Ends by reason.
+    pub ended: Vec<NamedCount>,
+    /// Per access interface: frames and drops by name.
+    pub interfaces: Vec<InterfaceStats>,
+}
+
+/// Counters of an access interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceStats {
+    /// Name.
+    pub interface: String,
+    /// Discovery packets by code, received and sent.
+    pub packets: Vec<NamedCount>,
+    /// Discovery packets dropped, by cause.
+    pub dropped: Vec<NamedCount>,
+}
+
+/// A counter with its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedCount {
+    /// Name, stable.
+    pub name: String,
+    /// Value.
+    pub count: u64,
+}

@@ -1,0 +1,273 @@
+//! Messages between `pppoed` and a `ppp-worker`.
+//!
+//! ```text
+//! pppoed                                     ppp-worker
+//!   Start ───────────────────────────────────▶  enters its sandbox
+//!   ◀─────────────────────────────────── Ready  (now the PADS is sent)
+//!   ◀─────────────────────────────── LcpOpened
+//!   ◀───────────────────────── ChallengeNeeded  (CHAP only; again at each re-challenge)
+//!   Challenge ───────────────────────────────▶
+//!   ◀──────────────────────────── Authenticate
+//!   Verdict ─────────────────────────────────▶
+//!   ◀─────────────────────────────── NetworkUp  (IPCP is Opened)
+//!   Relay ───────────────────────────────────▶  the TUN is up: packets flow
+//!   Terminate ───────────────────────────────▶
+//!   ◀─────────────────────────────────── Ended  then the worker exits
+//! ```
+//!
+//! A worker may belong to its peer. So what it says names no session, interface or path: the pipe
+//! that a message came from tells the session, and `pppoed` checks the message against that
+//! session's phase and grants.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub use crate::reason::EndReason;
+
+/// Version of these messages. Both ends must have the same.
+pub const VERSION: u16 = 1;
+
+/// Descriptor on which a worker finds the socket to `pppoed`.
+pub const CONTROL_FD: i32 = 3;
+/// Descriptor on which a worker finds its packet socket.
+pub const PACKET_FD: i32 = 4;
+/// Descriptor on which a worker finds its TUN.
+pub const TUN_FD: i32 = 5;
+/// Descriptor on which a worker finds the memory of its counters.
+pub const COUNTERS_FD: i32 = 6;
+/// Descriptor on which a worker finds the empty network namespace, closed once it is inside.
+pub const NETNS_FD: i32 = 7;
+
+/// What `pppoed` tells a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The session to run. Always the first message, and never repeated.
+    Start(Box<Start>),
+    /// Answer to [`FromWorker::ChallengeNeeded`].
+    Challenge {
+        /// CHAP Identifier (RFC 1994 §4.1).
+        identifier: u8,
+        /// Challenge value, 16 bytes, never used before.
+        value: Vec<u8>,
+    },
+    /// Answer to [`FromWorker::Authenticate`].
+    Verdict(Verdict),
+    /// The TUN is configured and up: relay packets.
+    Relay(Relay),
+    /// End the session with a Terminate-Request.
+    Terminate(EndReason),
+}
+
+/// What a worker tells `pppoed`.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The sandbox is entered; frames of the peer are read from now on.
+    Ready {
+        /// [`VERSION`] of the worker.
+        version: u16,
+        /// What is in force, as `ppp_linux::sandbox::Protections` bits.
+        protections: u32,
+    },
+    /// The sandbox could not be entered. The worker exits; no byte of the peer was read.
+    SandboxFailed {
+        /// Step that failed and the system's error.
+        why: String,
+    },
+    /// LCP reached Opened.
+    LcpOpened(LcpReport),
+    /// A CHAP challenge is to be sent.
+    ChallengeNeeded,
+    /// The peer gave its name and proof.
+    Authenticate(Proof),
+    /// IPCP reached Opened.
+    NetworkUp(NetworkReport),
+    /// IPCP left Opened; packets are not relayed until it is [`FromWorker::NetworkUp`] again.
+    NetworkDown,
+    /// The session is over; the worker exits.
+    Ended(Ended),
+}
+
+/// Everything a worker must know to run its session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// [`VERSION`] of `pppoed`.
+    pub version: u16,
+    /// PPPoE SESSION_ID, 1 to 65534.
+    pub session_id: u16,
+    /// Peer's Ethernet address.
+    pub peer_mac: [u8; 6],
+    /// Address of the access interface.
+    pub own_mac: [u8; 6],
+    /// Ethertype of session frames, 0x8864 unless configured.
+    pub session_ethertype: u16,
+    /// Seed for Magic-Numbers, from the system's random source.
+    pub seed: u64,
+    /// The sandbox to enter.
+    pub sandbox: SandboxParameters,
+    /// Parameters of the PPP link.
+    pub link: LinkParameters,
+}
+
+/// Who the worker becomes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxParameters {
+    /// User to become; never 0.
+    pub uid: u32,
+    /// Group to become; never 0.
+    pub gid: u32,
+    /// Empty directory that becomes the root directory.
+    pub chroot: String,
+    /// Limit of the address space in bytes.
+    pub address_space_limit: u64,
+}
+
+/// Method by which the peer proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMethod {
+    /// RFC 1334.
+    Pap,
+    /// RFC 1994, algorithm 5.
+    ChapMd5,
+}
+
+/// Parameters of a PPP link; times are milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkParameters {
+    /// Our name in CHAP challenges.
+    pub name: Vec<u8>,
+    /// Largest packet that we take from the peer (our MRU), in bytes.
+    pub mru: u16,
+    /// Largest packet that the wire carries to the peer: 1492, or more by RFC 4638. In bytes.
+    pub max_peer_mru: u16,
+    /// Authentication to ask for, in order of preference; empty asks for none.
+    pub auth_methods: Vec<AuthMethod>,
+    /// LCP: Restart timer and counters.
+    pub lcp: RestartParameters,
+    /// IPCP: Restart timer and counters.
+    pub ipcp: RestartParameters,
+    /// CHAP: time between Challenges until there is an answer.
+    pub chap_restart_ms: u32,
+    /// CHAP: Challenges sent before the peer counts as silent.
+    pub chap_max_challenge: u32,
+    /// CHAP: time between re-challenges of an open session; 0 never.
+    pub chap_interval_ms: u32,
+    /// Time that the peer has to authenticate itself; 0 no limit but `setup_deadline_ms`.
+    pub auth_deadline_ms: u32,
+    /// Time from the start of the worker until IPCP is Opened.
+    pub setup_deadline_ms: u32,
+    /// Time between Echo-Requests on an idle line; 0 never.
+    pub echo_interval_ms: u32,
+    /// Echo-Requests without an answer that end the session; 0 never.
+    pub echo_failure: u32,
+    /// Time without any frame of the peer that ends the session; 0 never (`pppoe-server -T`).
+    pub dead_peer_ms: u32,
+    /// Time without a packet of data that ends the session; 0 never (`idle`).
+    pub idle_ms: u32,
+    /// Upper bound of the TCP maximum segment size in bytes, beside the one of the MTU; 0 none (`-m`).
+    pub max_mss: u16,
+}
+
+/// Restart timer and counters of an automaton (RFC 1661 §4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartParameters {
+    /// Restart timer in milliseconds.
+    pub restart_ms: u32,
+    /// Max-Configure.
+    pub max_configure: u32,
+    /// Max-Terminate.
+    pub max_terminate: u32,
+    /// Max-Failure.
+    pub max_failure: u32,
+}
+
+/// What LCP agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LcpReport {
+    /// Largest packet that we take, in bytes.
+    pub mru: u16,
+    /// Largest packet that the peer takes, in bytes.
+    pub peer_mru: u16,
+    /// How the peer must authenticate itself.
+    pub auth: Option<AuthMethod>,
+}
+
+/// The peer's name and proof. Both are bytes that the peer chose.
+#[derive(Debug, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub enum Proof {
+    /// PAP Authenticate-Request.
+    Pap {
+        /// Peer-ID, at most 255 bytes.
+        name: Vec<u8>,
+        /// Password, at most 255 bytes.
+        password: Vec<u8>,
+    },
+    /// CHAP Response.
+    Chap {
+        /// Identifier of the challenge that is answered.
+        identifier: u8,
+        /// Response value.
+        response: Vec<u8>,
+        /// Name.
+        name: Vec<u8>,
+    },
+}
+
+/// The decision on a [`Proof`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The peer is who it says.
+    Accept {
+        /// Text for the peer.
+        message: Vec<u8>,
+        /// What IPCP may give it.
+        network: Network,
+        /// Time without a packet of data that ends the session; 0 never. Of the user, or as in [`LinkParameters`].
+        idle_ms: u32,
+    },
+    /// It is not, or may not come in.
+    Reject {
+        /// Text for the peer; tells nothing about the reason.
+        message: Vec<u8>,
+    },
+}
+
+/// Addresses of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Our address.
+    pub local: Ipv4Addr,
+    /// The peer's address.
+    pub remote: Ipv4Addr,
+    /// Primary and secondary DNS servers (RFC 1877 §1.1, §1.3).
+    pub dns: [Option<Ipv4Addr>; 2],
+    /// Primary and secondary NetBIOS name servers (RFC 1877 §1.2, §1.4).
+    pub nbns: [Option<Ipv4Addr>; 2],
+}
+
+/// What IPCP agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkReport {
+    /// Our address.
+    pub local: Ipv4Addr,
+    /// The peer's address.
+    pub remote: Ipv4Addr,
+}
+
+/// Leave to relay packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relay {
+    /// MTU that the TUN was given, in bytes.
+    pub mtu: u16,
+}
+
+/// The end of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why.
+    pub reason: EndReason,
+    /// More about it, written by the worker; may hold text of the peer.
+    pub detail: Vec<u8>,
+}

@@ -1,0 +1,88 @@
+//! The messages of both sockets, through the codec and against bytes nobody made.
+
+use std::net::Ipv4Addr;
+
+use ppp_ipc::{
+    codec::{decode, encode},
+    control::{Phase, Request, Response, Selector, SessionSummary, Traffic},
+    frame::{FrameDecoder, HEADER_LEN, MAX_BODY_LEN},
+    worker::{FromWorker, Network, Proof, ToWorker, Verdict},
+};
+use proptest::prelude::*;
+
+fn body(bytes: &[u8]) -> &[u8] {
+    bytes.get(HEADER_LEN..).unwrap_or_default()
+}
+
+fn summary(id: u16) -> SessionSummary {
+    SessionSummary {
+        id,
+        ifname: "ppp65533".into(),
+        username: Some("u".repeat(255 * 4)),
+        ip: Some(Ipv4Addr::new(255, 255, 255, 255)),
+        mac: "ff:ff:ff:ff:ff:ff".into(),
+        interface: "enp175s0f3np31".into(),
+        service: "s".repeat(64),
+        state: Phase::Authenticate,
+        uptime_s: u64::MAX,
+        traffic: Traffic {
+            rx_packets: u64::MAX,
+            rx_bytes: u64::MAX,
+            tx_packets: u64::MAX,
+            tx_bytes: u64::MAX,
+        },
+    }
+}
+
+#[test]
+fn every_worker_message_fits_into_a_frame() {
+    let proof = FromWorker::Authenticate(Proof::Pap { name: vec![255; 255], password: vec![255; 255] });
+    assert!(encode(&proof).unwrap().len() < 1024);
+    let network = Network {
+        local: Ipv4Addr::BROADCAST,
+        remote: Ipv4Addr::BROADCAST,
+        dns: [Some(Ipv4Addr::BROADCAST); 2],
+        nbns: [Some(Ipv4Addr::BROADCAST); 2],
+    };
+    let verdict = ToWorker::Verdict(Verdict::Accept { message: vec![255; 255], network, idle_ms: u32::MAX });
+    assert!(encode(&verdict).unwrap().len() < 1024);
+}
+
+#[test]
+fn thirty_two_of_the_longest_summaries_fit_into_a_frame() {
+    let response = Response::Sessions((0..32).map(summary).collect());
+    let bytes = encode(&response).unwrap();
+    assert!(bytes.len() < MAX_BODY_LEN, "{}", bytes.len());
+    assert_eq!(decode::<Response>(body(&bytes)).unwrap(), response);
+}
+
+#[test]
+fn requests_survive_the_way_there() {
+    for request in [
+        Request::ShowSessions,
+        Request::ShowSession { id: 7 },
+        Request::ShowStats,
+        Request::Terminate(Selector::User("bob".into())),
+        Request::Terminate(Selector::Mac([1, 2, 3, 4, 5, 6])),
+        Request::Terminate(Selector::Ip(Ipv4Addr::LOCALHOST)),
+    ] {
+        let bytes = encode(&request).unwrap();
+        assert_eq!(decode::<Request>(body(&bytes)).unwrap(), request);
+    }
+}
+
+proptest! {
+    /// Whatever a worker or a client writes: an error or a message, never a panic, a spin or much memory.
+    #[test]
+    fn hostile_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+        let _ = decode::<FromWorker>(&bytes);
+        let _ = decode::<ToWorker>(&bytes);
+        let _ = decode::<Request>(&bytes);
+        let _ = decode::<Response>(&bytes);
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&bytes);
+        while let Ok(Some(frame)) = decoder.next_frame() {
+            prop_assert!(frame.len() <= MAX_BODY_LEN);
+        }
+    }
+}
