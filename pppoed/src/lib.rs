@@ -1,3 +1,6 @@
 //! The supervisor's parts as a library, so that tests and fuzzers reach them.
 //!
 //! `main.rs` is the program. Everything below it that decides something lives here.
+
+pub mod origin;
+pub mod words;
