@@ -1,2 +1,68 @@
-//! (skeleton)
-fn main() {}
+//! The test bed of pppoed: namespaces, real peers in User-Mode Linux guests, captures, and the scenarios over them.
+//!
+//! Never installed; run it with `cargo run --release -p testbed -- COMMAND`.
+
+mod capture;
+mod guest;
+mod interrupt;
+mod lab;
+mod meter;
+mod process;
+mod scenarios;
+mod suite;
+mod wait;
+mod world;
+
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "testbed", about = "Test bed of pppoed", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the scenarios and their peers
+    List,
+    /// Run the named scenarios, or all of them
+    Scenario {
+        /// Names as `list` shows them
+        names: Vec<String>,
+    },
+    /// Move bytes to or from a speed meter (what the scenarios run inside a guest)
+    #[command(hide = true)]
+    Measure {
+        /// Where the meter serves
+        server: Ipv4Addr,
+        /// Which way
+        direction: meter::Direction,
+        /// For how long, in seconds
+        #[arg(default_value_t = 2)]
+        seconds: u64,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    interrupt::install()?;
+    match Cli::parse().command {
+        Command::List => {
+            for scenario in scenarios::ALL {
+                println!("{:<24} {}\n{:<24} peer: {}", scenario.name, scenario.about, "", scenario.peer);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Scenario { names } => suite::scenarios(&names).map(|tally| tally.report()),
+        Command::Measure { server, direction, seconds } => {
+            let speed = meter::measure(server, direction, Duration::from_secs(seconds))?;
+            println!("{speed:.1}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

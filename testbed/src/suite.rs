@@ -1,0 +1,115 @@
+//! Running scenarios and counting what passed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::lab::Lab;
+use crate::scenarios::{ALL, Scenario};
+use crate::{interrupt, world};
+
+/// How many tests passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+impl Tally {
+    /// Counts one test.
+    pub(crate) fn count(&mut self, passed: bool) {
+        if passed {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+
+    /// Adds tests that somebody else counted.
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
+    /// Prints the last line of a run, and says success only when something ran and nothing failed.
+    pub(crate) fn report(self) -> ExitCode {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.passed > 0 && self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Runs the named scenarios, or all when there are no names.
+///
+/// # Errors
+/// When a name is unknown, or the user interrupts.
+pub(crate) fn scenarios(names: &[String]) -> Result<Tally> {
+    let chosen = choose(names)?;
+    world::sweep()?;
+    let mut tally = Tally::default();
+    for scenario in chosen {
+        let start = Instant::now();
+        let result = run_one(scenario);
+        interrupt::check()?;
+        let verdict = if result.is_ok() { "PASS" } else { "FAIL" };
+        println!(
+            "{verdict} {:<24} {:>5.1} s  peer: {}",
+            scenario.name,
+            start.elapsed().as_secs_f32(),
+            scenario.peer
+        );
+        if let Err(failure) = &result {
+            println!("    {failure}");
+        }
+        tally.count(result.is_ok());
+    }
+    Ok(tally)
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let find = |name: &String| match ALL.iter().find(|scenario| scenario.name == name) {
+        Some(scenario) => Ok(scenario),
+        None => bail!("no scenario {name:?}; `list` shows them"),
+    };
+    names.iter().map(find).collect()
+}
+
+/// Runs one scenario; when it fails, its logs have been printed before this returns.
+fn run_one(scenario: &Scenario) -> Result<()> {
+    let lab = Lab::new(scenario.name)?;
+    let result = catch_unwind(AssertUnwindSafe(|| (scenario.run)(&lab)))
+        .unwrap_or_else(|_| Err(anyhow!("the scenario panicked")));
+    result.map_err(|error| {
+        println!("---- {} failed: {error:#}", scenario.name);
+        lab.show();
+        anyhow!("{error:#}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_tests_is_not_a_success() {
+        assert_ne!(format!("{:?}", Tally::default().report()), format!("{:?}", ExitCode::SUCCESS));
+        let mut tally = Tally::default();
+        tally.count(true);
+        assert_eq!(format!("{:?}", tally.report()), format!("{:?}", ExitCode::SUCCESS));
+        tally.count(false);
+        assert_ne!(format!("{:?}", tally.report()), format!("{:?}", ExitCode::SUCCESS));
+    }
+
+    #[test]
+    fn scenario_names_are_unique_and_known() {
+        for scenario in ALL {
+            let found = choose(&[scenario.name.to_owned()]).unwrap();
+            assert!(std::ptr::eq(found[0], scenario), "{} is there twice", scenario.name);
+        }
+        assert!(choose(&["nonsense".to_owned()]).is_err());
+    }
+}

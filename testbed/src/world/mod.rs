@@ -1,0 +1,126 @@
+//! The network that a scenario runs in: an access segment, the server under test, and a host beyond its uplink.
+//!
+//! ```text
+//!   cli                                srv                              net
+//!   taps of the guests ─┐
+//!   raw0 ───────────────┴ br1 ─ port1 ══ eth1      eth0 ══════════════ eth0
+//!                                        (no IP)   198.51.100.1        198.51.100.2
+//! ```
+
+mod netlink;
+mod netns;
+mod stale;
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use netns::Netns;
+pub(crate) use stale::sweep;
+
+/// The server's address on its uplink.
+pub(crate) const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// The host beyond the uplink.
+pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+/// The server's first access interface.
+pub(crate) const ACCESS: &str = "eth1";
+/// The hardware address of [`ACCESS`].
+pub(crate) const ACCESS_MAC: [u8; 6] = [0x02, 0x50, 0x50, 0x00, 0x00, 0x01];
+
+/// Whether the far host knows a way back to the clients' addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uplink {
+    /// The far host routes everything by the server.
+    Routed,
+    /// The far host only knows its own network: clients need NAT on the server.
+    Isolated,
+}
+
+/// Three namespaces and the links between them.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// The access segment, where clients live.
+    pub(crate) cli: Netns,
+    /// The server under test.
+    pub(crate) srv: Netns,
+    /// The host beyond the uplink.
+    pub(crate) net: Netns,
+}
+
+impl World {
+    /// Builds the world. `label` keeps the worlds of one process apart.
+    ///
+    /// # Errors
+    /// When the kernel refuses something; what was made so far is removed.
+    pub(crate) fn build(label: &str, uplink: Uplink) -> Result<Self> {
+        let create = |role: &str| Netns::create(&stale::name_of(&format!("{label}-{role}")));
+        let world = World { cli: create("cli")?, srv: create("srv")?, net: create("net")? };
+        for namespace in [&world.cli, &world.srv, &world.net] {
+            namespace.sysctl("ipv6/conf/default/disable_ipv6", "1").ok();
+            netlink::set_up(namespace, "lo")?;
+        }
+
+        netlink::add_veth(&world.srv, "eth0", &world.net, "eth0")?;
+        for (namespace, address) in [(&world.srv, UPLINK), (&world.net, FAR_HOST)] {
+            netlink::add_address(namespace, "eth0", address, 24)?;
+            netlink::set_up(namespace, "eth0")?;
+        }
+        world.srv.sysctl("ipv4/ip_forward", "1")?;
+        if uplink == Uplink::Routed {
+            netlink::add_default_route(&world.net, UPLINK)?;
+        }
+
+        world.add_segment(ACCESS, ACCESS_MAC, "br1", "port1")?;
+        Ok(world)
+    }
+
+    /// Adds an access interface to the server, and a bridge in `cli` where its clients attach.
+    fn add_segment(&self, interface: &str, mac: [u8; 6], bridge: &str, port: &str) -> Result<()> {
+        netlink::add_veth(&self.srv, interface, &self.cli, port)?;
+        netlink::set_mac(&self.srv, interface, mac)?;
+        netlink::set_up(&self.srv, interface)?;
+        netlink::add_bridge(&self.cli, bridge)?;
+        netlink::set_up(&self.cli, bridge)?;
+        self.plug(port, bridge)
+    }
+
+    /// Adds a second access interface, `eth2`, with the bridge `br2`.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn add_second_access(&self) -> Result<()> {
+        self.add_segment("eth2", [0x02, 0x50, 0x50, 0x00, 0x00, 0x02], "br2", "port2")
+    }
+
+    /// Adds a station to a bridge: a link `name` in `cli` that programs there can open.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn add_station(&self, name: &str, bridge: &str, mac: [u8; 6]) -> Result<()> {
+        let port = format!("{name}-port");
+        netlink::add_veth(&self.cli, name, &self.cli, &port)?;
+        netlink::set_mac(&self.cli, name, mac)?;
+        netlink::set_up(&self.cli, name)?;
+        self.plug(&port, bridge)
+    }
+
+    /// Makes a tap in `cli` on a bridge, for a guest.
+    ///
+    /// # Errors
+    /// When `ip` fails: a tap needs an ioctl, and whoever runs guests has iproute2.
+    pub(crate) fn add_tap(&self, name: &str, bridge: &str) -> Result<()> {
+        let mut command = Command::new("ip");
+        command.args(["tuntap", "add", "dev", name, "mode", "tap"]);
+        let status = self.cli.spawn(&mut command)?.wait().context("wait for ip")?;
+        if !status.success() {
+            bail!("ip tuntap add {name}: {status}");
+        }
+        self.plug(name, bridge)
+    }
+
+    fn plug(&self, port: &str, bridge: &str) -> Result<()> {
+        netlink::set_bridge(&self.cli, port, bridge)?;
+        netlink::set_up(&self.cli, port)
+    }
+}
