@@ -2,5 +2,7 @@
 //!
 //! `main.rs` is the program. Everything below it that decides something lives here.
 
+pub mod inet;
+pub mod options;
 pub mod origin;
 pub mod words;

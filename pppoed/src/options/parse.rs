@@ -1,0 +1,279 @@
+//! Reads options files and the options of one user.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::table::{self, Action, Row};
+use super::{OptionError, OptionNotice, PppOptions, SessionOptions, ValueError, value};
+use crate::origin::{Origin, Place, Sourced};
+use crate::words::{Word, Words};
+
+/// Most bytes read of one options file.
+const MAX_FILE: u64 = 1 << 20;
+/// Most files read, those of `file` options included.
+const MAX_FILES: usize = 32;
+
+/// What it means if an options file is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing (`/etc/ppp/options`).
+    Optional,
+    /// A notice (the default of `-O`).
+    Expected,
+    /// An error (a file that was named by the administrator).
+    Required,
+}
+
+/// Collects the options of several files, and everything there is to say about them.
+#[derive(Debug, Default)]
+pub struct Reader {
+    options: PppOptions,
+    errors: Vec<OptionError>,
+    notices: Vec<OptionNotice>,
+    /// Options whose notice was given already: once is enough.
+    noticed: BTreeSet<&'static str>,
+    files: usize,
+}
+
+impl Reader {
+    /// A reader that has read nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads one file, and the files that it names by `file`.
+    pub fn read_file(&mut self, path: &Path, presence: Presence) {
+        self.open(path, presence, None);
+    }
+
+    /// Reads options from memory, under the name `path` in messages.
+    pub fn read_bytes(&mut self, path: &Path, contents: &[u8]) {
+        let path: Arc<Path> = path.into();
+        let mut words = Words::new(contents).peekable();
+        while let Some(word) = words.next() {
+            let place = Place { file: Arc::clone(&path), line: word.line };
+            self.check_flaw(&word, &place);
+            let Some(row) = table::find(word.bytes()) else {
+                if !self.bare_word(&word, &place) {
+                    // what follows on the line probably belongs to the unknown word
+                    while words.next_if(|next| !next.starts_line).is_some() {}
+                }
+                continue;
+            };
+            let Some(expects) = row.argument else {
+                self.apply(row, place, None);
+                continue;
+            };
+            match words.next_if(|next| !(next.starts_line && table::find(next.bytes()).is_some())) {
+                Some(argument) => {
+                    let place = Place { file: Arc::clone(&path), line: argument.line };
+                    self.check_flaw(&argument, &place);
+                    self.apply(row, place, Some(&argument));
+                }
+                None => self.errors.push(OptionError::MissingArgument { place, option: row.name, expects }),
+            }
+        }
+    }
+
+    /// The options read, or every error found. The notices come in both cases.
+    pub fn finish(self) -> (Result<PppOptions, Vec<OptionError>>, Vec<OptionNotice>) {
+        let result = if self.errors.is_empty() { Ok(self.options) } else { Err(self.errors) };
+        (result, self.notices)
+    }
+
+    fn open(&mut self, path: &Path, presence: Presence, included: Option<Place>) {
+        self.files += 1;
+        let mut contents = Vec::new();
+        match File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut contents)) {
+            Ok(read) if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE) => {
+                self.read_bytes(path, &contents)
+            }
+            Ok(_) => self.errors.push(OptionError::TooLarge { path: path.to_owned(), limit: MAX_FILE }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && presence != Presence::Required => {
+                if presence == Presence::Expected {
+                    self.notices.push(OptionNotice::NoFile { path: path.to_owned() });
+                }
+            }
+            Err(source) => {
+                self.errors.push(OptionError::Unreadable { path: path.to_owned(), included, source });
+            }
+        }
+    }
+
+    fn check_flaw(&mut self, word: &Word, place: &Place) {
+        if let Some(flaw) = word.flaw {
+            self.notices.push(OptionNotice::Word { place: place.clone(), flaw });
+        }
+    }
+
+    fn apply(&mut self, row: &Row, place: Place, argument: Option<&Word>) {
+        let bytes = argument.map(Word::bytes).unwrap_or_default();
+        let origin = Origin::File(place.clone());
+        let result = match row.action {
+            Action::Global(set) => set(&mut self.options, bytes, origin),
+            Action::Session(set) => {
+                if let Some(notice) = server_notice(row, &self.options.session, &place) {
+                    self.notice_once(row.name, notice);
+                }
+                set(&mut self.options.session, bytes, origin)
+            }
+            Action::Include => {
+                self.include(bytes, place.clone());
+                Ok(())
+            }
+            Action::AlreadyTrue => Ok(()),
+            Action::NoEffect(why) => {
+                self.notice_once(
+                    row.name,
+                    OptionNotice::NoEffect { place: place.clone(), option: row.name, why },
+                );
+                Ok(())
+            }
+            Action::Refused(why) => {
+                self.errors.push(OptionError::Refused { place: place.clone(), option: row.name, why });
+                Ok(())
+            }
+        };
+        if let Some(why) = row.remark {
+            let notice = OptionNotice::Limited { place: place.clone(), option: row.name, why };
+            self.notice_once(row.name, notice);
+        }
+        if let Err(why) = result {
+            let value = String::from_utf8_lossy(bytes).into_owned();
+            self.errors.push(OptionError::BadValue { place, option: row.name, value, why });
+        }
+    }
+
+    fn include(&mut self, path: &[u8], place: Place) {
+        let path = Path::new(OsStr::from_bytes(path));
+        if self.files >= MAX_FILES {
+            let path = path.to_owned();
+            self.errors.push(OptionError::TooManyFiles { place, path, limit: MAX_FILES });
+        } else {
+            self.open(path, Presence::Required, Some(place));
+        }
+    }
+
+    fn notice_once(&mut self, option: &'static str, notice: OptionNotice) {
+        if self.noticed.insert(option) {
+            self.notices.push(notice);
+        }
+    }
+
+    /// A word that is no option's name: addresses, a speed, or unknown. Returns false if it is unknown.
+    fn bare_word(&mut self, word: &Word, place: &Place) -> bool {
+        let bytes = word.bytes();
+        if let Some(colon) = bytes.iter().position(|&byte| byte == b':') {
+            let (local, remote) = bytes.split_at(colon);
+            if let Err(why) = self.addresses(local, remote.get(1..).unwrap_or_default(), place) {
+                self.errors.push(OptionError::BadValue {
+                    place: place.clone(),
+                    option: "local:remote",
+                    value: word.text(),
+                    why,
+                });
+            }
+            return true;
+        }
+        let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
+        if value::number(unsigned, 1, u32::MAX).is_ok() {
+            let notice = OptionNotice::Speed { place: place.clone(), word: word.text() };
+            self.notice_once("tty speed", notice);
+            return true;
+        }
+        self.errors.push(if bytes.starts_with(b"/dev/") || bytes.starts_with(b"tty") {
+            OptionError::Refused {
+                place: place.clone(),
+                option: "a serial device",
+                why: "sessions run over the Ethernet interfaces given by -I; remove the word",
+            }
+        } else {
+            OptionError::Unknown {
+                place: place.clone(),
+                word: word.text(),
+                suggestion: table::nearest(bytes),
+            }
+        });
+        false
+    }
+
+    fn addresses(&mut self, local: &[u8], remote: &[u8], place: &Place) -> Result<(), ValueError> {
+        for (word, slot) in
+            [(local, &mut self.options.local_address), (remote, &mut self.options.remote_address)]
+        {
+            if word.is_empty() {
+                continue;
+            }
+            let address = value::host_address(word)?;
+            // 0.0.0.0 leaves the address open, as in pppd
+            if !address.is_unspecified() {
+                *slot = Some(Sourced::new(address, Origin::File(place.clone())));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn server_notice(row: &Row, session: &SessionOptions, place: &Place) -> Option<OptionNotice> {
+    let full = match row.name {
+        "ms-dns" => session.ms_dns.len() >= 2,
+        "ms-wins" => session.ms_wins.len() >= 2,
+        _ => false,
+    };
+    full.then(|| OptionNotice::TooManyServers { place: place.clone(), option: row.name })
+}
+
+/// A word behind `--` in a secrets file.
+#[derive(Clone, Debug)]
+pub struct UserWord<'a> {
+    /// The word.
+    pub bytes: &'a [u8],
+    /// Where it stands.
+    pub place: Place,
+}
+
+pub(super) fn user_words(words: &[UserWord<'_>]) -> (SessionOptions, Vec<OptionError>, Vec<OptionNotice>) {
+    let mut options = SessionOptions::default();
+    let (mut errors, mut notices) = (Vec::new(), Vec::new());
+    let mut words = words.iter();
+    while let Some(UserWord { bytes, place }) = words.next() {
+        let place = place.clone();
+        let text = || String::from_utf8_lossy(bytes).into_owned();
+        let Some(row) = table::find(bytes) else {
+            errors.push(OptionError::Unknown { place, word: text(), suggestion: table::nearest(bytes) });
+            // the rest of the line may be arguments of the unknown word
+            break;
+        };
+        let argument = match row.argument {
+            None => &[],
+            Some(expects) => match words.next() {
+                Some(argument) => argument.bytes,
+                None => {
+                    errors.push(OptionError::MissingArgument { place, option: row.name, expects });
+                    break;
+                }
+            },
+        };
+        match row.action {
+            Action::Session(set) => {
+                notices.extend(server_notice(row, &options, &place));
+                if let Err(why) = set(&mut options, argument, Origin::File(place.clone())) {
+                    let value = String::from_utf8_lossy(argument).into_owned();
+                    errors.push(OptionError::BadValue { place, option: row.name, value, why });
+                }
+            }
+            Action::AlreadyTrue => {}
+            Action::NoEffect(why) => notices.push(OptionNotice::NoEffect { place, option: row.name, why }),
+            Action::Refused(why) => errors.push(OptionError::Refused { place, option: row.name, why }),
+            Action::Global(_) | Action::Include => {
+                errors.push(OptionError::NotForUsers { place, option: row.name });
+            }
+        }
+    }
+    (options, errors, notices)
+}
