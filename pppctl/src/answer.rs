@@ -1,0 +1,182 @@
+//! An answer, put together from its pieces.
+
+use ppp_ipc::control::{Failure, Request, Response, Selector, ServerStats, SessionDetail, SessionSummary};
+
+/// More sessions than session ids (RFC 2516 §4) are no list of sessions.
+const MAX_SESSIONS: usize = 0xfffe;
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// To `show sessions`, in order of session id.
+    Sessions(Vec<SessionSummary>),
+    /// To `show session N`.
+    Session(Box<SessionDetail>),
+    /// To `show stats`.
+    Stats(Box<ServerStats>),
+    /// To `terminate`: number of sessions that were told to end.
+    Terminated(u32),
+}
+
+/// The server refused, or its answer makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Nothing matches.
+    #[error("no session {0}: `pppctl show sessions` lists them", subject(request))]
+    NoSuchSession { request: Request },
+    /// The server does not do this for us.
+    #[error("pppoed does not allow this to your user: try as root")]
+    NotAllowed,
+    /// The server cannot do this now.
+    #[error("pppoed cannot do this now ({}): try again", crate::output::printable(.0))]
+    Busy(String),
+    /// A piece that does not belong to this answer, or none where one must be.
+    #[error("pppoed answered {got} to a request for {wanted}")]
+    Unexpected { wanted: &'static str, got: &'static str },
+    /// An endless list.
+    #[error("pppoed listed more than {MAX_SESSIONS} sessions")]
+    TooManySessions,
+}
+
+/// Takes the pieces of the answer to one request.
+pub(crate) struct Collector {
+    request: Request,
+    answer: Option<Answer>,
+}
+
+impl Collector {
+    /// Expects the answer to `request`.
+    pub(crate) fn new(request: Request) -> Self {
+        // A list of no sessions has no piece.
+        let answer = matches!(request, Request::ShowSessions).then(|| Answer::Sessions(Vec::new()));
+        Self { request, answer }
+    }
+
+    /// Takes the next piece. `Ok(None)` asks for one more.
+    pub(crate) fn push(&mut self, response: Response) -> Result<Option<Answer>, Error> {
+        match (&self.request, response, &mut self.answer) {
+            (Request::ShowSessions, Response::Sessions(more), Some(Answer::Sessions(sessions))) => {
+                sessions.extend(more);
+                if sessions.len() > MAX_SESSIONS {
+                    return Err(Error::TooManySessions);
+                }
+            }
+            (Request::ShowSession { .. }, Response::Session(detail), answer @ None) => {
+                *answer = Some(Answer::Session(detail));
+            }
+            (Request::ShowStats, Response::Stats(stats), answer @ None) => {
+                *answer = Some(Answer::Stats(stats));
+            }
+            (Request::Terminate(_), Response::Terminated { count }, answer @ None) => {
+                *answer = Some(Answer::Terminated(count));
+            }
+            (request, Response::Failed(failure), _) => {
+                return Err(match failure {
+                    Failure::NoSuchSession => Error::NoSuchSession { request: request.clone() },
+                    Failure::NotAllowed => Error::NotAllowed,
+                    Failure::Busy(why) => Error::Busy(why),
+                });
+            }
+            (_, Response::Done, answer) if answer.is_some() => return Ok(answer.take()),
+            (request, response, _) => {
+                return Err(Error::Unexpected { wanted: wanted(request), got: got(&response) });
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn wanted(request: &Request) -> &'static str {
+    match request {
+        Request::ShowSessions => "sessions",
+        Request::ShowSession { .. } => "one session",
+        Request::ShowStats => "counters",
+        Request::Terminate(_) => "the number of ended sessions",
+    }
+}
+
+fn got(response: &Response) -> &'static str {
+    match response {
+        Response::Sessions(_) => "sessions",
+        Response::Session(_) => "one session",
+        Response::Stats(_) => "counters",
+        Response::Terminated { .. } => "a number of ended sessions",
+        Response::Failed(_) => "a failure",
+        Response::Done => "nothing",
+    }
+}
+
+/// Which sessions a request was for, to follow the words "no session".
+fn subject(request: &Request) -> String {
+    match request {
+        Request::ShowSession { id } | Request::Terminate(Selector::Id(id)) => format!("has the id {id}"),
+        Request::Terminate(Selector::User(name)) => format!("of the user {name:?}"),
+        Request::Terminate(Selector::Mac(mac)) => {
+            format!("of the address {}", mac.map(|byte| format!("{byte:02x}")).join(":"))
+        }
+        Request::Terminate(Selector::Ip(ip)) => format!("has the address {ip}"),
+        Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),
+        Request::ShowSessions | Request::ShowStats | Request::Terminate(Selector::All) => {
+            "is there".to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn a_list_comes_in_pieces() {
+        let mut collector = Collector::new(Request::ShowSessions);
+        for id in 1..4 {
+            assert!(collector.push(Response::Sessions(vec![samples::summary(id)])).unwrap().is_none());
+        }
+        let Some(Answer::Sessions(sessions)) = collector.push(Response::Done).unwrap() else {
+            panic!("no list");
+        };
+        assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_empty_list_has_no_pieces() {
+        let answer = Collector::new(Request::ShowSessions).push(Response::Done).unwrap();
+        assert!(matches!(answer, Some(Answer::Sessions(sessions)) if sessions.is_empty()));
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_refused() {
+        let mut collector = Collector::new(Request::ShowStats);
+        let error = collector.push(Response::Terminated { count: 1 }).unwrap_err();
+        assert_eq!(error.to_string(), "pppoed answered a number of ended sessions to a request for counters");
+
+        let error = Collector::new(Request::ShowStats).push(Response::Done).unwrap_err();
+        assert_eq!(error.to_string(), "pppoed answered nothing to a request for counters");
+
+        let mut collector = Collector::new(Request::Terminate(Selector::All));
+        assert!(collector.push(Response::Terminated { count: 1 }).unwrap().is_none());
+        assert!(collector.push(Response::Terminated { count: 1 }).is_err());
+    }
+
+    #[test]
+    fn an_endless_list_is_refused() {
+        let mut collector = Collector::new(Request::ShowSessions);
+        let piece = vec![samples::summary(1); 0x4000];
+        let error = (0..5).find_map(|_| collector.push(Response::Sessions(piece.clone())).err());
+        assert!(matches!(error, Some(Error::TooManySessions)), "{error:?}");
+    }
+
+    #[test]
+    fn a_failure_names_what_was_asked_for() {
+        let user = Request::Terminate(Selector::User("al\nice".into()));
+        let error = Collector::new(user).push(Response::Failed(Failure::NoSuchSession)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"no session of the user "al\nice": `pppctl show sessions` lists them"#
+        );
+        let mac = Request::Terminate(Selector::Mac([2, 0, 0, 0, 0, 10]));
+        let error = Collector::new(mac).push(Response::Failed(Failure::NoSuchSession)).unwrap_err();
+        assert!(error.to_string().starts_with("no session of the address 02:00:00:00:00:0a"), "{error}");
+    }
+}

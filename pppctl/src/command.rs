@@ -1,0 +1,209 @@
+//! The command table: every command, its words and its arguments.
+//!
+//! Parsing only. Whatever reads command lines parses them against [`Command`].
+
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use ppp_ipc::control::DEFAULT_PATH;
+
+const EXAMPLES: &str = "\
+Examples:
+  pppctl show sessions               who is connected
+  pppctl sh ses                      the same: words may be cut short while they stay unique
+  pppctl show session 7              everything about session 7
+  pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
+  pppctl terminate user alice        hang up on alice
+  pppctl terminate all --yes         hang up on everybody, without the question
+
+A table that is wider than the terminal leaves out its least important columns; JSON never does.
+
+Exit status:
+  0  done
+  1  refused: no such session, server busy, or the answer to a question was no
+  2  the command line is wrong
+  3  pppoed is not running, or its socket cannot be reached
+  4  not allowed
+  5  no answer in time, or one that is not understood (another version?)";
+
+/// Console of pppoed: shows and ends PPPoE sessions.
+#[derive(Debug, Parser)]
+#[command(name = "pppctl", version, infer_subcommands = true, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Control socket of pppoed
+    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
+    pub(crate) socket: PathBuf,
+    /// How to show the answer: aligned columns with human units, or one JSON document with raw numbers
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    output: Format,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output")]
+    json: bool,
+    /// Longest wait for any single answer of pppoed
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_timeout)]
+    pub(crate) timeout: Duration,
+}
+
+impl Options {
+    /// The format that was asked for.
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+}
+
+/// How to show an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show sessions and counters
+    #[command(subcommand)]
+    Show(Show),
+    /// End sessions with a Terminate-Request and a PADT
+    #[command(subcommand)]
+    Terminate(Terminate),
+}
+
+/// What to show.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Show {
+    /// List all sessions, or show everything about one
+    // One command and not two, so that its prefixes are unique.
+    #[command(visible_alias = "session")]
+    Sessions {
+        /// PPPoE session id; without it, all sessions are listed
+        #[arg(value_parser = session_id())]
+        id: Option<u16>,
+    },
+    /// Counters of the whole server
+    Stats,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Terminate {
+    /// The session with this id
+    Session {
+        /// PPPoE session id
+        #[arg(value_parser = session_id())]
+        id: u16,
+    },
+    /// Every session of a user
+    User {
+        /// Exact user name
+        name: String,
+    },
+    /// Every session of an Ethernet address
+    Mac {
+        /// Such as 02:00:5e:10:00:01
+        #[arg(value_parser = parse_mac)]
+        address: [u8; 6],
+    },
+    /// The session with this peer address
+    Ip {
+        /// IPv4 address of the peer
+        address: Ipv4Addr,
+    },
+    /// The session on this interface (ppp0), or all sessions of this access interface (eth1)
+    Interface {
+        /// Name of the interface
+        name: String,
+    },
+    /// Every session of the server; asks first
+    All {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// RFC 2516 §4: 0 is no session, 0xffff is reserved.
+fn session_id() -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(1..=0xfffe)
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
+    if !(0.001..=3600.0).contains(&seconds) {
+        return Err("give 0.001 to 3600 seconds".to_owned());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn parse_mac(text: &str) -> Result<[u8; 6], String> {
+    let wrong = || "give six bytes in hexadecimal, such as 02:00:5e:10:00:01".to_owned();
+    let mut address = [0; 6];
+    let mut words = text.split([':', '-']);
+    for byte in &mut address {
+        let word = words.next().filter(|word| (1..=2).contains(&word.len())).ok_or_else(wrong)?;
+        if !word.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        *byte = u8::from_str_radix(word, 16).map_err(|_| wrong())?;
+    }
+    match words.next() {
+        None => Ok(address),
+        Some(_) => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn mac_addresses() {
+        let address = [0x02, 0, 0x5e, 0x10, 0, 0xff];
+        for good in ["02:00:5e:10:00:ff", "02-00-5E-10-00-FF", "2:0:5e:10:0:ff"] {
+            assert_eq!(parse_mac(good), Ok(address), "{good}");
+        }
+        for bad in [
+            "",
+            "02:00:5e:10:00",
+            "02:00:5e:10:00:ff:01",
+            "02:00:5e:10:00:fff",
+            "02:00:5e:10:00:+f",
+            "::::: ",
+        ] {
+            assert!(parse_mac(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn timeouts() {
+        assert_eq!(parse_timeout("0.25"), Ok(Duration::from_millis(250)));
+        for bad in ["0", "-1", "nan", "inf", "3601", "soon"] {
+            assert!(parse_timeout(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_help_reads_well() {
+        let help = Cli::command().render_long_help().to_string();
+        for expected in ["Examples:", "Exit status:", "terminate", "--socket <PATH>"] {
+            assert!(help.contains(expected), "{expected}: {help}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+    }
+}

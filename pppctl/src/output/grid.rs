@@ -1,0 +1,173 @@
+//! Aligned columns that fit a width.
+
+use std::io::{self, Write};
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Space between two columns.
+const GAP: usize = 2;
+
+/// Where a cell's text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// A column and how it gives way when there is no room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) heading: &'static str,
+    pub(super) align: Align,
+    /// Width down to which long cells may be cut short; `None` never.
+    pub(super) shrink_to: Option<usize>,
+    /// The column with the highest number is left out first; 0 always stays.
+    pub(super) sacrifice: u8,
+}
+
+/// Writes the headings and `rows`, in at most `width` terminal columns while there is a way to.
+///
+/// Columns give way in this order: shrinkable ones are cut short, then the least important one is left out,
+/// and so on with the rest.
+pub(super) fn write(
+    columns: &[Column],
+    rows: &[Vec<String>],
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let layout = fit(columns, rows, width.unwrap_or(usize::MAX));
+    let headings: Vec<String> = columns.iter().map(|column| column.heading.to_owned()).collect();
+    for row in std::iter::once(&headings).chain(rows) {
+        let mut line = String::new();
+        for &(index, column, width) in &layout {
+            let text = shorten(row.get(index).map(String::as_str).unwrap_or_default(), width);
+            let padding = width.saturating_sub(text.width());
+            if !line.is_empty() {
+                line.extend(std::iter::repeat_n(' ', GAP));
+            }
+            match column.align {
+                Align::Left => {
+                    line.push_str(&text);
+                    line.extend(std::iter::repeat_n(' ', padding));
+                }
+                Align::Right => {
+                    line.extend(std::iter::repeat_n(' ', padding));
+                    line.push_str(&text);
+                }
+            }
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Columns that are shown: index, column, width.
+fn fit<'a>(columns: &'a [Column], rows: &[Vec<String>], room: usize) -> Vec<(usize, &'a Column, usize)> {
+    let mut layout: Vec<(usize, &Column, usize)> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let cells = rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| cell.width()).max().unwrap_or(0);
+            (index, column, widest.max(column.heading.width()))
+        })
+        .collect();
+    loop {
+        let gaps = GAP * layout.len().saturating_sub(1);
+        let total = gaps + layout.iter().map(|&(.., width)| width).sum::<usize>();
+        let mut excess = total.saturating_sub(room);
+        let slack: usize = layout.iter().map(|&(_, column, width)| width - narrowest(column, width)).sum();
+        if excess <= slack {
+            for (_, column, width) in &mut layout {
+                let cut = excess.min(*width - narrowest(column, *width));
+                *width -= cut;
+                excess -= cut;
+            }
+            return layout;
+        }
+        let least = layout.iter().map(|(_, column, _)| column.sacrifice).max().unwrap_or(0);
+        if least == 0 {
+            return layout;
+        }
+        layout.retain(|(_, column, _)| column.sacrifice != least);
+    }
+}
+
+/// Width below which a column of this width may not be cut.
+fn narrowest(column: &Column, width: usize) -> usize {
+    column.shrink_to.map_or(width, |least| least.max(column.heading.width()).min(width))
+}
+
+/// `text` in at most `room` terminal columns, with an ellipsis where it was cut.
+fn shorten(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    let mut left = room.saturating_sub(1);
+    for character in text.chars() {
+        let width = character.width().unwrap_or(0);
+        if width > left {
+            break;
+        }
+        left -= width;
+        short.push(character);
+    }
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 3] = [
+        Column { heading: "ID", align: Align::Right, shrink_to: None, sacrifice: 0 },
+        Column { heading: "USER", align: Align::Left, shrink_to: Some(6), sacrifice: 0 },
+        Column { heading: "SERVICE", align: Align::Left, shrink_to: None, sacrifice: 1 },
+    ];
+
+    fn render(width: Option<usize>) -> String {
+        let rows = [("1", "alice", "any"), ("12345", "bartholomew@example", "x")]
+            .map(|(id, user, service)| vec![id.to_owned(), user.to_owned(), service.to_owned()]);
+        let mut out = Vec::new();
+        write(&COLUMNS, &rows, width, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn everything_fits_without_a_width() {
+        let expected = "   ID  USER                 SERVICE\n    1  alice                any\n12345  bartholomew@example  x\n";
+        assert_eq!(render(None), expected);
+        assert_eq!(render(Some(35)), expected);
+    }
+
+    #[test]
+    fn a_long_cell_is_cut_before_a_column_is_left_out() {
+        assert_eq!(
+            render(Some(30)),
+            "   ID  USER            SERVICE\n    1  alice           any\n12345  bartholomew@e…  x\n"
+        );
+    }
+
+    #[test]
+    fn the_least_important_column_is_left_out() {
+        assert_eq!(render(Some(21)), "   ID  USER\n    1  alice\n12345  bartholomew@e…\n");
+    }
+
+    #[test]
+    fn what_must_stay_stays() {
+        assert_eq!(render(Some(1)), render(Some(2)));
+        assert!(render(Some(1)).contains("12345"));
+    }
+
+    #[test]
+    fn wide_characters_keep_the_columns_aligned() {
+        let rows =
+            [vec!["1".into(), "日本語".into(), "a".into()], vec!["2".into(), "abcdef".into(), "b".into()]];
+        let mut out = Vec::new();
+        write(&COLUMNS, &rows, None, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "ID  USER    SERVICE\n 1  日本語  a\n 2  abcdef  b\n");
+        assert_eq!(shorten("日本語", 4), "日…");
+    }
+}

@@ -1,0 +1,251 @@
+//! JSON for programs, as `docs/json-schema.md` describes it.
+
+use std::io::{self, Write};
+
+use ppp_ipc::control::{
+    AuthMethod, HistoryEntry, InterfaceStats, NamedCount, ServerStats, SessionDetail, SessionSummary,
+};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+
+use super::Output;
+use crate::answer::Answer;
+
+/// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
+const SCHEMA: u32 = 1;
+
+/// One JSON document with raw numbers.
+pub(super) struct Json;
+
+impl Output for Json {
+    fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+        let body = match answer {
+            Answer::Sessions(sessions) => Body::Sessions(sessions),
+            Answer::Session(detail) => Body::Session(Session::from(&**detail)),
+            Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
+            Answer::Terminated(count) => Body::Terminated(*count),
+        };
+        serde_json::to_writer(&mut *out, &Document { schema: SCHEMA, body })?;
+        writeln!(out)
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    body: Body<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Body<'a> {
+    Sessions(&'a [SessionSummary]),
+    Session(Session<'a>),
+    Stats(Stats<'a>),
+    Terminated(u32),
+}
+
+#[derive(Serialize)]
+struct Session<'a> {
+    #[serde(flatten)]
+    summary: &'a SessionSummary,
+    worker_pid: u32,
+    local_ip: Option<std::net::Ipv4Addr>,
+    dns: &'a [std::net::Ipv4Addr],
+    nbns: &'a [std::net::Ipv4Addr],
+    mru: Option<u16>,
+    peer_mru: Option<u16>,
+    mtu: Option<u16>,
+    auth: Option<AuthMethod>,
+    secret_origin: Option<&'a str>,
+    host_uniq: Option<&'a str>,
+    dropped: Dropped,
+    idle_s: Option<u64>,
+    sandbox: &'a [String],
+    history: &'a [HistoryEntry],
+}
+
+#[derive(Serialize)]
+struct Dropped {
+    source: u64,
+    malformed: u64,
+    not_open: u64,
+    errors: u64,
+}
+
+impl<'a> From<&'a SessionDetail> for Session<'a> {
+    fn from(detail: &'a SessionDetail) -> Self {
+        Self {
+            summary: &detail.summary,
+            worker_pid: detail.worker_pid,
+            local_ip: detail.local_ip,
+            dns: &detail.dns,
+            nbns: &detail.nbns,
+            mru: detail.mru,
+            peer_mru: detail.peer_mru,
+            mtu: detail.mtu,
+            auth: detail.auth,
+            secret_origin: detail.secret_origin.as_deref(),
+            host_uniq: detail.host_uniq.as_deref(),
+            dropped: Dropped {
+                source: detail.dropped_source,
+                malformed: detail.dropped_malformed,
+                not_open: detail.dropped_not_open,
+                errors: detail.dropped_errors,
+            },
+            idle_s: detail.idle_s,
+            sandbox: &detail.sandbox,
+            history: &detail.history,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Stats<'a> {
+    uptime_s: u64,
+    sessions: u32,
+    open: u32,
+    max_sessions: u32,
+    started: u64,
+    ended: Counts<'a>,
+    interfaces: Interfaces<'a>,
+}
+
+impl<'a> From<&'a ServerStats> for Stats<'a> {
+    fn from(stats: &'a ServerStats) -> Self {
+        Self {
+            uptime_s: stats.uptime_s,
+            sessions: stats.sessions,
+            open: stats.open,
+            max_sessions: stats.max_sessions,
+            started: stats.started,
+            ended: Counts(&stats.ended),
+            interfaces: Interfaces(&stats.interfaces),
+        }
+    }
+}
+
+struct Interfaces<'a>(&'a [InterfaceStats]);
+
+impl Serialize for Interfaces<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Interface<'a> {
+            interface: &'a str,
+            packets: Counts<'a>,
+            dropped: Counts<'a>,
+        }
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for InterfaceStats { interface, packets, dropped } in self.0 {
+            list.serialize_element(&Interface {
+                interface,
+                packets: Counts(packets),
+                dropped: Counts(dropped),
+            })?;
+        }
+        list.end()
+    }
+}
+
+/// Named counters as an object.
+struct Counts<'a>(&'a [NamedCount]);
+
+impl Serialize for Counts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.0.len()))?;
+        for NamedCount { name, count } in self.0 {
+            object.serialize_entry(name, count)?;
+        }
+        object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    fn render(answer: &Answer) -> String {
+        let mut out = Vec::new();
+        Json.write(answer, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const SUMMARY: &str = r#""id":1,"ifname":"ppp0","username":"alice","ip":"10.0.0.2","mac":"02:00:5e:10:00:01","interface":"eth1","service":"","state":"open","uptime_s":3725,"traffic":{"rx_packets":12,"rx_bytes":1536,"tx_packets":9,"tx_bytes":5000000}"#;
+
+    #[test]
+    fn sessions() {
+        let answer = Answer::Sessions(vec![samples::summary(1), samples::young(2)]);
+        let young = r#"{"id":2,"ifname":"ppp1","username":null,"ip":null,"mac":"02:00:5e:10:00:01","interface":"eth1","service":"","state":"establish","uptime_s":2,"traffic":{"rx_packets":0,"rx_bytes":0,"tx_packets":0,"tx_bytes":0}}"#;
+        assert_eq!(render(&answer), format!("{{\"schema\":1,\"sessions\":[{{{SUMMARY}}},{young}]}}\n"));
+        assert_eq!(render(&Answer::Sessions(vec![])), "{\"schema\":1,\"sessions\":[]}\n");
+    }
+
+    #[test]
+    fn one_session() {
+        let summary = SUMMARY.replace(r#""service":"""#, r#""service":"internet""#);
+        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4},"idle_s":7,"sandbox":["uid","seccomp"],"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
+        assert_eq!(
+            render(&Answer::Session(Box::new(samples::detail()))),
+            format!("{{\"schema\":1,\"session\":{{{summary},{rest}}}}}\n")
+        );
+    }
+
+    #[test]
+    fn stats() {
+        assert_eq!(
+            render(&Answer::Stats(Box::new(samples::stats()))),
+            concat!(
+                r#"{"schema":1,"stats":{"uptime_s":200000,"sessions":2,"open":1,"max_sessions":64,"started":12,"#,
+                r#""ended":{"peer-terminated":9,"echo-lost":1},"interfaces":[{"interface":"eth1","#,
+                r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1}}]}}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn terminated() {
+        assert_eq!(render(&Answer::Terminated(3)), "{\"schema\":1,\"terminated\":3}\n");
+    }
+
+    /// The words of the document that users read.
+    #[test]
+    fn every_field_is_documented() {
+        let documentation = include_str!("../../../docs/json-schema.md");
+        for answer in [
+            Answer::Sessions(vec![samples::summary(1)]),
+            Answer::Session(Box::new(samples::detail())),
+            Answer::Stats(Box::new(samples::stats())),
+            Answer::Terminated(1),
+        ] {
+            let value: serde_json::Value = serde_json::from_str(&render(&answer)).unwrap();
+            for field in fields(&value) {
+                assert!(
+                    documentation.contains(&format!("`{field}`")),
+                    "{field} is not in docs/json-schema.md"
+                );
+            }
+        }
+    }
+
+    /// Names of all fields; the names of counters are data.
+    fn fields(value: &serde_json::Value) -> Vec<String> {
+        match value {
+            serde_json::Value::Object(object) => object
+                .iter()
+                .flat_map(|(name, value)| {
+                    let counters = matches!(name.as_str(), "ended" | "packets")
+                        || (name == "dropped" && value.get("source").is_none());
+                    let inner = if counters { Vec::new() } else { fields(value) };
+                    std::iter::once(name.clone()).chain(inner)
+                })
+                .collect(),
+            serde_json::Value::Array(list) => list.iter().flat_map(fields).collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Answers that the tests of several modules show.
+
+use std::net::Ipv4Addr;
+
+use ppp_ipc::control::{
+    AuthMethod, HistoryEntry, InterfaceStats, NamedCount, Phase, ServerStats, SessionDetail, SessionSummary,
+    Traffic,
+};
+
+pub(crate) fn summary(id: u16) -> SessionSummary {
+    SessionSummary {
+        id,
+        ifname: format!("ppp{}", id - 1),
+        username: Some("alice".into()),
+        ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
+        mac: "02:00:5e:10:00:01".into(),
+        interface: "eth1".into(),
+        service: String::new(),
+        state: Phase::Open,
+        uptime_s: 3725,
+        traffic: Traffic { rx_packets: 12, rx_bytes: 1536, tx_packets: 9, tx_bytes: 5_000_000 },
+    }
+}
+
+/// A session that has got no further than its PADS.
+pub(crate) fn young(id: u16) -> SessionSummary {
+    SessionSummary {
+        username: None,
+        ip: None,
+        state: Phase::Establish,
+        uptime_s: 2,
+        traffic: Traffic::default(),
+        ..summary(id)
+    }
+}
+
+pub(crate) fn detail() -> SessionDetail {
+    SessionDetail {
+        summary: SessionSummary { service: "internet".into(), ..summary(1) },
+        worker_pid: 4711,
+        local_ip: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        dns: vec![Ipv4Addr::new(192, 0, 2, 53), Ipv4Addr::new(198, 51, 100, 53)],
+        nbns: vec![],
+        mru: Some(1492),
+        peer_mru: Some(1480),
+        mtu: Some(1480),
+        auth: Some(AuthMethod::ChapMd5),
+        secret_origin: Some("/etc/ppp/chap-secrets:3".into()),
+        host_uniq: Some("0a0b".into()),
+        dropped_source: 1,
+        dropped_malformed: 2,
+        dropped_not_open: 3,
+        dropped_errors: 4,
+        idle_s: Some(7),
+        sandbox: vec!["uid".into(), "seccomp".into()],
+        history: vec![
+            HistoryEntry { at_ms: 0, event: "PADR".into() },
+            HistoryEntry { at_ms: 1042, event: "IPCP opened".into() },
+        ],
+    }
+}
+
+pub(crate) fn stats() -> ServerStats {
+    let named = |name: &str, count| NamedCount { name: name.into(), count };
+    ServerStats {
+        uptime_s: 200_000,
+        sessions: 2,
+        open: 1,
+        max_sessions: 64,
+        started: 12,
+        ended: vec![named("peer-terminated", 9), named("echo-lost", 1)],
+        interfaces: vec![InterfaceStats {
+            interface: "eth1".into(),
+            packets: vec![named("padi-rx", 1200), named("pado-tx", 12)],
+            dropped: vec![named("truncated", 1)],
+        }],
+    }
+}

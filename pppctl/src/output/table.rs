@@ -1,0 +1,294 @@
+//! Tables for people.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use ppp_ipc::control::{AuthMethod, NamedCount, ServerStats, SessionDetail, SessionSummary};
+
+use super::{
+    Output,
+    grid::{self, Align, Column},
+    printable, units,
+};
+use crate::answer::Answer;
+
+/// Shown where there is nothing.
+const NONE: &str = "-";
+
+/// Width of the names in front of values.
+const LABEL_WIDTH: usize = 12;
+
+/// Aligned columns with human units.
+pub(super) struct Table {
+    width: Option<usize>,
+}
+
+impl Table {
+    pub(super) fn new(width: Option<usize>) -> Self {
+        Self { width }
+    }
+}
+
+impl Output for Table {
+    fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+        match answer {
+            Answer::Sessions(sessions) if sessions.is_empty() => writeln!(out, "no sessions"),
+            Answer::Sessions(sessions) => {
+                let rows: Vec<_> = sessions.iter().map(session_row).collect();
+                grid::write(&SESSION_COLUMNS, &rows, self.width, out)
+            }
+            Answer::Session(detail) => write_session(detail, out),
+            Answer::Stats(stats) => self.write_stats(stats, out),
+            Answer::Terminated(1) => writeln!(out, "1 session told to end"),
+            Answer::Terminated(count) => writeln!(out, "{count} sessions told to end"),
+        }
+    }
+}
+
+const fn column(heading: &'static str, align: Align, sacrifice: u8) -> Column {
+    Column { heading, align, shrink_to: None, sacrifice }
+}
+
+/// In the order of [`session_row`].
+const SESSION_COLUMNS: [Column; 11] = [
+    column("ID", Align::Right, 0),
+    Column { heading: "USER", align: Align::Left, shrink_to: Some(12), sacrifice: 0 },
+    column("IP", Align::Left, 0),
+    column("IFNAME", Align::Left, 0),
+    column("STATE", Align::Left, 0),
+    column("UPTIME", Align::Right, 1),
+    column("MAC", Align::Left, 2),
+    column("RX", Align::Right, 4),
+    column("TX", Align::Right, 3),
+    column("ON", Align::Left, 5),
+    Column { heading: "SERVICE", align: Align::Left, shrink_to: Some(8), sacrifice: 6 },
+];
+
+fn session_row(session: &SessionSummary) -> Vec<String> {
+    vec![
+        session.id.to_string(),
+        text(session.username.as_deref().unwrap_or_default()),
+        or_none(session.ip),
+        text(&session.ifname),
+        session.state.as_str().to_owned(),
+        units::duration(session.uptime_s),
+        text(&session.mac),
+        units::bytes(session.traffic.rx_bytes),
+        units::bytes(session.traffic.tx_bytes),
+        text(&session.interface),
+        text(&session.service),
+    ]
+}
+
+fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> {
+    let summary = &detail.summary;
+    let traffic = &summary.traffic;
+    let lines = [
+        ("session", summary.id.to_string()),
+        ("state", format!("{} for {}", summary.state.as_str(), units::duration(summary.uptime_s))),
+        ("user", text(summary.username.as_deref().unwrap_or_default())),
+        ("proved by", proof(detail)),
+        ("peer", format!("{} on {}", text(&summary.mac), text(&summary.interface))),
+        ("service", text(&summary.service)),
+        ("host-uniq", text(detail.host_uniq.as_deref().unwrap_or_default())),
+        ("interface", format!("{}, mtu {}", text(&summary.ifname), or_none(detail.mtu))),
+        ("mru", format!("{} ours, {} the peer's", or_none(detail.mru), or_none(detail.peer_mru))),
+        ("addresses", format!("{} ours, {} the peer's", or_none(detail.local_ip), or_none(summary.ip))),
+        ("dns", list(&detail.dns)),
+        ("nbns", list(&detail.nbns)),
+        ("received", format!("{} in {} packets", units::bytes(traffic.rx_bytes), traffic.rx_packets)),
+        ("sent", format!("{} in {} packets", units::bytes(traffic.tx_bytes), traffic.tx_packets)),
+        (
+            "dropped",
+            format!(
+                "{} wrong source, {} malformed, {} not open, {} queue or system",
+                detail.dropped_source,
+                detail.dropped_malformed,
+                detail.dropped_not_open,
+                detail.dropped_errors
+            ),
+        ),
+        ("silent for", detail.idle_s.map_or_else(|| NONE.to_owned(), units::duration)),
+        ("worker", format!("pid {}", detail.worker_pid)),
+        ("sandbox", list(&detail.sandbox)),
+    ];
+    for (label, value) in lines {
+        writeln!(out, "{label:LABEL_WIDTH$}{value}")?;
+    }
+    if !detail.history.is_empty() {
+        writeln!(out, "history")?;
+    }
+    for entry in &detail.history {
+        writeln!(out, "{:>10}  {}", units::milliseconds(entry.at_ms), printable(&entry.event))?;
+    }
+    Ok(())
+}
+
+impl Table {
+    fn write_stats(&self, stats: &ServerStats, out: &mut dyn Write) -> io::Result<()> {
+        let lines = [
+            ("uptime", units::duration(stats.uptime_s)),
+            ("sessions", format!("{} of {}, {} open", stats.sessions, stats.max_sessions, stats.open)),
+            ("started", stats.started.to_string()),
+        ];
+        for (label, value) in lines {
+            writeln!(out, "{label:LABEL_WIDTH$}{value}")?;
+        }
+        if !stats.ended.is_empty() {
+            writeln!(out)?;
+            self.write_counts("ENDED BY", &stats.ended, out)?;
+        }
+        for interface in &stats.interfaces {
+            writeln!(out, "\ninterface {}", text(&interface.interface))?;
+            self.write_counts("PACKETS", &interface.packets, out)?;
+            if !interface.dropped.is_empty() {
+                self.write_counts("DROPPED", &interface.dropped, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_counts(
+        &self,
+        heading: &'static str,
+        counts: &[NamedCount],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let columns = [column(heading, Align::Left, 0), column("COUNT", Align::Right, 0)];
+        let rows: Vec<_> = counts.iter().map(|it| vec![text(&it.name), it.count.to_string()]).collect();
+        grid::write(&columns, &rows, self.width, out)
+    }
+}
+
+/// Method and origin of the secret that let the peer in.
+fn proof(detail: &SessionDetail) -> String {
+    let method = match detail.auth {
+        None => return NONE.to_owned(),
+        Some(AuthMethod::Pap) => "PAP",
+        Some(AuthMethod::ChapMd5) => "CHAP-MD5",
+    };
+    match &detail.secret_origin {
+        None => method.to_owned(),
+        Some(origin) => format!("{method}, {}", printable(origin)),
+    }
+}
+
+fn text(text: &str) -> String {
+    if text.is_empty() { NONE.to_owned() } else { printable(text).into_owned() }
+}
+
+fn or_none<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
+}
+
+fn list<T: Display>(values: &[T]) -> String {
+    if values.is_empty() {
+        return NONE.to_owned();
+    }
+    let words: Vec<String> = values.iter().map(|value| printable(&value.to_string()).into_owned()).collect();
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    fn render(answer: &Answer, width: Option<usize>) -> String {
+        let mut out = Vec::new();
+        Table::new(width).write(answer, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn sessions() {
+        let answer = Answer::Sessions(vec![samples::summary(1), samples::young(2)]);
+        assert_eq!(
+            render(&answer, None),
+            "\
+ID  USER   IP        IFNAME  STATE      UPTIME  MAC                     RX       TX  ON    SERVICE
+ 1  alice  10.0.0.2  ppp0    open        1h02m  02:00:5e:10:00:01  1.5 KiB  4.7 MiB  eth1  -
+ 2  -      -         ppp1    establish      2s  02:00:5e:10:00:01      0 B      0 B  eth1  -
+"
+        );
+        assert_eq!(
+            render(&answer, Some(80)),
+            "\
+ID  USER   IP        IFNAME  STATE      UPTIME  MAC                     TX
+ 1  alice  10.0.0.2  ppp0    open        1h02m  02:00:5e:10:00:01  4.7 MiB
+ 2  -      -         ppp1    establish      2s  02:00:5e:10:00:01      0 B
+"
+        );
+        assert_eq!(render(&Answer::Sessions(vec![]), None), "no sessions\n");
+    }
+
+    #[test]
+    fn one_session() {
+        assert_eq!(
+            render(&Answer::Session(Box::new(samples::detail())), None),
+            "\
+session     1
+state       open for 1h02m
+user        alice
+proved by   CHAP-MD5, /etc/ppp/chap-secrets:3
+peer        02:00:5e:10:00:01 on eth1
+service     internet
+host-uniq   0a0b
+interface   ppp0, mtu 1480
+mru         1492 ours, 1480 the peer's
+addresses   10.0.0.1 ours, 10.0.0.2 the peer's
+dns         192.0.2.53, 198.51.100.53
+nbns        -
+received    1.5 KiB in 12 packets
+sent        4.7 MiB in 9 packets
+dropped     1 wrong source, 2 malformed, 3 not open, 4 queue or system
+silent for  7s
+worker      pid 4711
+sandbox     uid, seccomp
+history
+    0.000s  PADR
+    1.042s  IPCP opened
+"
+        );
+    }
+
+    #[test]
+    fn stats() {
+        assert_eq!(
+            render(&Answer::Stats(Box::new(samples::stats())), None),
+            "\
+uptime      2d07h
+sessions    2 of 64, 1 open
+started     12
+
+ENDED BY         COUNT
+peer-terminated      9
+echo-lost            1
+
+interface eth1
+PACKETS  COUNT
+padi-rx   1200
+pado-tx     12
+DROPPED    COUNT
+truncated      1
+"
+        );
+    }
+
+    #[test]
+    fn terminated() {
+        assert_eq!(render(&Answer::Terminated(1), None), "1 session told to end\n");
+        assert_eq!(render(&Answer::Terminated(0), None), "0 sessions told to end\n");
+    }
+
+    #[test]
+    fn a_table_cannot_be_forged() {
+        let mut session = samples::summary(1);
+        session.username = Some("x\n99  root".into());
+        let table = render(&Answer::Sessions(vec![session]), None);
+        assert_eq!(table.lines().count(), 2, "{table}");
+        assert!(table.contains(r"x\n99  root"), "{table}");
+    }
+}

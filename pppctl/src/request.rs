@@ -1,0 +1,106 @@
+//! From a parsed command to the message that asks `pppoed` for it.
+
+use ppp_ipc::control::{Request, Selector};
+
+use crate::command::{Command, Show, Terminate};
+
+impl From<&Command> for Request {
+    fn from(command: &Command) -> Self {
+        match command {
+            Command::Show(Show::Sessions { id: None }) => Self::ShowSessions,
+            Command::Show(Show::Sessions { id: Some(id) }) => Self::ShowSession { id: *id },
+            Command::Show(Show::Stats) => Self::ShowStats,
+            Command::Terminate(which) => Self::Terminate(which.into()),
+        }
+    }
+}
+
+impl From<&Terminate> for Selector {
+    fn from(which: &Terminate) -> Self {
+        match which {
+            Terminate::Session { id } => Self::Id(*id),
+            Terminate::User { name } => Self::User(name.clone()),
+            Terminate::Mac { address } => Self::Mac(*address),
+            Terminate::Ip { address } => Self::Ip(*address),
+            Terminate::Interface { name } => Self::Interface(name.clone()),
+            Terminate::All { yes: _ } => Self::All,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::command::{Cli, Format};
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(["pppctl"].into_iter().chain(line.split(' ')))
+    }
+
+    #[test]
+    fn every_command_has_its_request() {
+        let cases = [
+            ("show sessions", Request::ShowSessions),
+            ("show session", Request::ShowSessions),
+            ("sh sess", Request::ShowSessions),
+            ("sho se", Request::ShowSessions),
+            ("show session 7", Request::ShowSession { id: 7 }),
+            ("sh ses 65534", Request::ShowSession { id: 65534 }),
+            ("show stats", Request::ShowStats),
+            ("terminate session 1", Request::Terminate(Selector::Id(1))),
+            ("terminate user alice", Request::Terminate(Selector::User("alice".into()))),
+            ("t u alice@example.org", Request::Terminate(Selector::User("alice@example.org".into()))),
+            ("term mac 02:00:00:00:00:0a", Request::Terminate(Selector::Mac([2, 0, 0, 0, 0, 10]))),
+            ("terminate ip 10.0.0.2", Request::Terminate(Selector::Ip(Ipv4Addr::new(10, 0, 0, 2)))),
+            ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),
+            ("terminate all", Request::Terminate(Selector::All)),
+            ("terminate all --yes", Request::Terminate(Selector::All)),
+        ];
+        for (line, expected) in cases {
+            let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(Request::from(&cli.command), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_is_refused() {
+        for line in [
+            "shout",
+            "show",
+            "sh s",
+            "show session x",
+            "show session 0",
+            "show session 65535",
+            "show session 65536",
+            "show session 7 8",
+            "terminate",
+            "terminate i ppp0",
+            "terminate user",
+            "terminate ip 10.0.0",
+            "terminate mac 02:00",
+            "terminate user alice --yes",
+            "show sessions -o xml",
+            "show sessions --json -o table",
+            "show sessions --timeout 0",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_stand_anywhere() {
+        for line in [
+            "--json --socket /s show stats",
+            "show --json stats --socket /s",
+            "show stats --socket=/s -o json",
+        ] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.options.format(), Format::Json, "{line}");
+            assert_eq!(cli.options.socket.to_str(), Some("/s"), "{line}");
+        }
+    }
+}

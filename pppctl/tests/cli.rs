@@ -1,0 +1,369 @@
+//! The real `pppctl` against a server of our own: output, exit status, and what it makes of a hostile server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy.toml excuses the test functions themselves only, not what they share"
+)]
+
+mod fake;
+
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use fake::{Fake, pppctl};
+use ppp_ipc::control::{
+    Failure, Phase, Request, Response, Selector, ServerHello, ServerStats, SessionSummary, Traffic, VERSION,
+};
+
+fn summary(id: u16) -> SessionSummary {
+    SessionSummary {
+        id,
+        ifname: format!("ppp{id}"),
+        username: Some("alice".into()),
+        ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
+        mac: "02:00:5e:10:00:01".into(),
+        interface: "eth1".into(),
+        service: "internet".into(),
+        state: Phase::Open,
+        uptime_s: 61,
+        traffic: Traffic::default(),
+    }
+}
+
+/// Status, standard output, standard error.
+fn result(output: &Output) -> (i32, &str, &str) {
+    let stdout = std::str::from_utf8(&output.stdout).unwrap();
+    (output.status.code().expect("killed by a signal"), stdout, std::str::from_utf8(&output.stderr).unwrap())
+}
+
+fn assert_fails(output: &Output, status: i32, message: &str) {
+    let (code, stdout, stderr) = result(output);
+    assert_eq!((code, stdout), (status, ""), "{stderr}");
+    assert!(stderr.starts_with("pppctl: ") && stderr.contains(message), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+// ---- Answers.
+
+#[test]
+fn a_table_that_is_not_for_a_terminal_is_whole() {
+    let fake = Fake::answering(|request| {
+        assert_eq!(request, Request::ShowSessions);
+        vec![Response::Sessions(vec![summary(1)]), Response::Sessions(vec![summary(2)]), Response::Done]
+    });
+    let output = fake.run(&["sh", "sess"]);
+    let (code, stdout, stderr) = result(&output);
+    assert_eq!((code, stderr), (0, ""));
+    let lines: Vec<_> = stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{stdout}");
+    assert!(lines[0].starts_with("ID  USER") && lines[0].ends_with("SERVICE"), "{stdout}");
+    assert!(lines[2].starts_with(" 2  alice  10.0.0.2  ppp2"), "{stdout}");
+}
+
+#[test]
+fn a_list_in_json_is_one_array() {
+    let fake = Fake::answering(|_| {
+        vec![Response::Sessions(vec![summary(1)]), Response::Sessions(vec![summary(2)]), Response::Done]
+    });
+    let output = fake.run(&["show", "sessions", "--json"]);
+    let (code, stdout, _) = result(&output);
+    assert_eq!(code, 0);
+    let value: serde_json::Value = serde_json::from_str(stdout).unwrap();
+    assert_eq!(value["schema"], 1);
+    assert_eq!(value["sessions"].as_array().unwrap().len(), 2);
+    assert_eq!(value["sessions"][1]["id"], 2);
+}
+
+#[test]
+fn terminate_names_its_sessions() {
+    let fake = Fake::answering(|request| {
+        assert_eq!(request, Request::Terminate(Selector::Mac([2, 0, 0x5e, 0x10, 0, 1])));
+        vec![Response::Terminated { count: 2 }, Response::Done]
+    });
+    let output = fake.run(&["terminate", "mac", "02:00:5e:10:00:01"]);
+    assert_eq!(result(&output), (0, "2 sessions told to end\n", ""));
+}
+
+#[test]
+fn terminate_all_needs_a_yes_where_nobody_can_be_asked() {
+    // Nothing listens there: the refusal comes before the connection.
+    let output = pppctl(Path::new("/nonexistent"), &["terminate", "all"]).output().unwrap();
+    assert_fails(&output, 2, "add --yes");
+
+    let fake = Fake::answering(|request| {
+        assert_eq!(request, Request::Terminate(Selector::All));
+        vec![Response::Terminated { count: 9 }, Response::Done]
+    });
+    assert_eq!(result(&fake.run(&["terminate", "all", "--yes"])), (0, "9 sessions told to end\n", ""));
+}
+
+#[test]
+fn whoever_has_read_enough_may_stop_reading() {
+    let fake = Fake::answering(|_| {
+        let mut answer: Vec<_> = (0..400).map(|_| Response::Sessions(vec![summary(1); 32])).collect();
+        answer.push(Response::Done);
+        answer
+    });
+    let mut child = pppctl(&fake.socket, &["show", "sessions"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(result(&child.wait_with_output().unwrap()), (0, "", ""));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let fake = Fake::answering(|_| vec![Response::Sessions(vec![]), Response::Done]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = pppctl(&fake.socket, &["show", "sessions"]).stdout(full).output().unwrap();
+    assert_fails(&output, 1, "cannot write the answer: No space left");
+}
+
+// ---- Failures.
+
+#[test]
+fn failures_have_their_exit_status() {
+    for (failure, status, message) in [
+        (Failure::NoSuchSession, 1, "no session has the id 7"),
+        (Failure::Busy("too many\x1b[2J clients".into()), 1, r"too many\u{1b}[2J clients"),
+        (Failure::NotAllowed, 4, "does not allow"),
+    ] {
+        let fake = Fake::answering(move |request| {
+            assert_eq!(request, Request::ShowSession { id: 7 });
+            vec![Response::Failed(failure.clone())]
+        });
+        assert_fails(&fake.run(&["show", "session", "7"]), status, message);
+    }
+}
+
+#[test]
+fn a_wrong_command_line() {
+    for arguments in [&["show"][..], &["shout"], &["show", "session", "0"], &["show", "stats", "--frob"]] {
+        let output = pppctl(Path::new("/nonexistent"), arguments).output().unwrap();
+        let (code, stdout, stderr) = result(&output);
+        assert_eq!((code, stdout), (2, ""), "{arguments:?}");
+        assert!(stderr.contains("--help"), "{stderr}");
+    }
+    let output = pppctl(Path::new("/nonexistent"), &["--help"]).output().unwrap();
+    let (code, stdout, _) = result(&output);
+    assert!(code == 0 && stdout.contains("Exit status:"), "{stdout}");
+}
+
+#[test]
+fn no_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("control.sock");
+    let output = pppctl(&socket, &["show", "stats"]).output().unwrap();
+    let expected = format!("pppoed is not running (no socket at {})", socket.display());
+    assert_fails(&output, 3, &expected);
+    assert_fails(&output, 3, "systemctl start pppoed, or give --socket");
+
+    // What a server that was killed leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let output = pppctl(&socket, &["show", "stats"]).output().unwrap();
+    assert_fails(&output, 3, &format!("pppoed is not running (nobody listens on {})", socket.display()));
+
+    let too_long = directory.path().join("x".repeat(120));
+    let output = pppctl(&too_long, &["show", "stats"]).output().unwrap();
+    assert_fails(&output, 3, "cannot connect to");
+}
+
+#[test]
+fn a_socket_that_may_not_be_used() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+
+    // Root passes every permission, so the program runs as somebody else; a copy of it that they can reach.
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root");
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("pppctl");
+    std::fs::copy(env!("CARGO_BIN_EXE_pppctl"), &program).unwrap();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = directory.path().join("control.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
+
+    let mut command = std::process::Command::new(program);
+    command.arg("--socket").arg(&socket).args(["show", "stats"]).uid(65534).gid(65534);
+    assert_fails(&command.output().unwrap(), 4, "not allowed to connect");
+}
+
+// ---- A hostile server.
+
+const QUICK: [&str; 4] = ["show", "stats", "--timeout", "0.3"];
+
+/// Runs the quick command, which must end soon after its time-out at the latest.
+fn assert_fails_soon(fake: Fake, status: i32, message: &str) {
+    let start = Instant::now();
+    let output = fake.run(&QUICK);
+    assert_fails(&output, status, message);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_server_of_another_version() {
+    let fake = Fake::start(|connection| {
+        connection.send(&ServerHello { version: VERSION + 1, software: "9.9.9".into(), host: "h".into() });
+        connection.wait_for_end();
+    });
+    let message = format!("pppoed 9.9.9 speaks version {} of the control protocol", VERSION + 1);
+    assert_fails_soon(fake, 5, &message);
+}
+
+#[test]
+fn a_server_that_accepts_and_says_nothing() {
+    assert_fails_soon(Fake::start(|it| it.wait_for_end()), 5, "no greeting from pppoed within 300ms");
+}
+
+#[test]
+fn a_server_that_does_not_answer() {
+    let fake = Fake::start(|connection| {
+        connection.greet();
+        connection.wait_for_end();
+    });
+    assert_fails_soon(fake, 5, "no answer from pppoed within 300ms");
+}
+
+#[test]
+fn a_server_whose_queue_is_full() {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+    use std::os::fd::AsRawFd;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let listener = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+
+    let start = Instant::now();
+    let output = pppctl(&path, &QUICK).output().unwrap();
+    assert_fails(&output, 5, "no accepted connection from pppoed within 300ms");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn half_a_frame_and_then_silence() {
+    let fake = Fake::start(|connection| {
+        connection.greet();
+        connection.send_raw(&[9, 0, 0, 0, 1, 2]);
+        connection.wait_for_end();
+    });
+    assert_fails_soon(fake, 5, "no answer from pppoed within 300ms");
+}
+
+#[test]
+fn a_frame_that_trickles_in_does_not_renew_the_time() {
+    let fake = Fake::start(|connection| {
+        connection.greet();
+        connection.send_raw(&1000_u32.to_le_bytes());
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(50));
+            connection.send_raw(&[0]);
+        }
+    });
+    assert_fails_soon(fake, 5, "no answer from pppoed within 300ms");
+}
+
+#[test]
+fn a_frame_that_is_too_long() {
+    let fake = Fake::start(|connection| {
+        connection.send_raw(b"HTTP/1.1 400 Bad Request\r\n");
+        connection.wait_for_end();
+    });
+    assert_fails_soon(fake, 5, "is --socket its control socket?");
+}
+
+#[test]
+fn garbage_in_a_frame() {
+    let fake = Fake::start(|connection| {
+        connection.greet();
+        connection.send_raw(&[3, 0, 0, 0, 0xff, 0xff, 0xff]);
+        connection.wait_for_end();
+    });
+    assert_fails_soon(fake, 5, "does not understand");
+}
+
+#[test]
+fn an_answer_to_another_question() {
+    let fake = Fake::answering(|_| vec![Response::Terminated { count: 1 }]);
+    assert_fails_soon(fake, 5, "a number of ended sessions to a request for counters");
+}
+
+#[test]
+fn a_server_that_hangs_up() {
+    assert_fails_soon(Fake::start(|_| {}), 5, "closed the connection without an answer");
+    let fake = Fake::start(|connection| {
+        connection.greet();
+        connection.receive::<Request>();
+        connection.send_raw(&[9, 0, 0, 0, 1]);
+    });
+    assert_fails_soon(fake, 5, "in the middle of an answer");
+}
+
+// ---- On a terminal.
+
+/// Runs `terminate all` with a terminal for its input and messages, and types `typed`.
+fn on_a_terminal(fake: Fake, typed: &[u8]) -> (i32, String, String) {
+    use std::io::{Read, Write};
+
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let (mut master, slave) = (std::fs::File::from(pty.master), pty.slave);
+    master.write_all(typed).unwrap();
+    let child = pppctl(&fake.socket, &["terminate", "all"])
+        .stdin(slave.try_clone().unwrap())
+        .stderr(slave)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let mut shown = Vec::new();
+    let mut buffer = [0; 1024];
+    // The terminal ends with EIO once the last holder of its other side has gone.
+    while let Ok(len @ 1..) = master.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..len]);
+    }
+    let code = output.status.code().unwrap();
+    (code, String::from_utf8(output.stdout).unwrap(), String::from_utf8(shown).unwrap())
+}
+
+fn fake_with_five_sessions() -> Fake {
+    Fake::answering(|request| match request {
+        Request::ShowStats => {
+            let stats = ServerStats { sessions: 5, ..ServerStats::default() };
+            vec![Response::Stats(Box::new(stats)), Response::Done]
+        }
+        Request::Terminate(Selector::All) => vec![Response::Terminated { count: 5 }, Response::Done],
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn terminate_all_asks() {
+    let (code, stdout, shown) = on_a_terminal(fake_with_five_sessions(), b"y\n");
+    assert_eq!((code, stdout.as_str()), (0, "5 sessions told to end\n"));
+    assert!(shown.contains("Terminate all sessions on bras1 (5 now)? [y/N] "), "{shown:?}");
+}
+
+#[test]
+fn anything_but_yes_is_no() {
+    for typed in [&b"n\n"[..], b"\n", b"maybe\n", b"\x04"] {
+        let fake = Fake::start(|connection| {
+            connection.greet();
+            assert_eq!(connection.receive(), Some(Request::ShowStats));
+            connection.send(&Response::Stats(Box::default()));
+            connection.send(&Response::Done);
+            assert_eq!(connection.receive::<Request>(), None, "terminated without a yes");
+        });
+        let (code, stdout, shown) = on_a_terminal(fake, typed);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{typed:?}");
+        assert!(shown.contains("nothing was terminated"), "{shown:?}");
+    }
+}
