@@ -4,4 +4,5 @@
 //! Every machine has the same shape: `handle_*(.., now)` for what comes in, then `poll_transmit`, `poll_event`
 //! and `poll_timeout` until they have nothing more, and `handle_timeout(now)` when the time has come.
 
+pub mod discovery;
 pub mod fsm;

@@ -1,0 +1,131 @@
+use ppp_wire::Error;
+
+macro_rules! drop_causes {
+    ($( $(#[$meta:meta])* $variant:ident => $name:literal, )+) => {
+        /// Why the server did not answer a frame.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum DropCause {
+            $( $(#[$meta])* $variant, )+
+        }
+
+        impl DropCause {
+            /// Every cause, in the order of the counters.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// The cause as it stands in tables and JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $name, )+ }
+            }
+        }
+    };
+}
+
+drop_causes! {
+    /// The frame ends before its headers do, or before LENGTH says.
+    Truncated => "truncated",
+    /// The frame is longer than a discovery frame on this interface can be.
+    OverLong => "over_long",
+    /// The EtherType is not the one that is served.
+    EtherType => "ether_type",
+    /// PPPoE version and type are not 1 and 1.
+    VersionType => "version_type",
+    /// The source is our own address: a loop in the network.
+    OwnFrame => "own_frame",
+    /// The source is a group, or all zero.
+    SourceNotUnicast => "source_not_unicast",
+    /// The destination is another station, or a group where RFC 2516 asks for our own address.
+    Destination => "destination",
+    /// The CODE is unknown, or one that only servers send.
+    Code => "code",
+    /// SESSION_ID is not 0 in a PADI or PADR, or is reserved in a PADT.
+    SessionId => "session_id",
+    /// A tag runs past the end of the packet.
+    BadTag => "bad_tag",
+    /// A PADI without Service-Name.
+    ServiceNameMissing => "service_name_missing",
+    /// A PADI with more than one Service-Name.
+    ServiceNameRepeated => "service_name_repeated",
+    /// A PADI that asks for a service that is not offered.
+    ServiceUnknown => "service_unknown",
+    /// A PADI while no slot is free, and the server was told to be silent then.
+    NoFreeSlot => "no_free_slot",
+    /// A PADI or PADR of a peer that may not have (more) sessions.
+    NotAdmitted => "not_admitted",
+    /// A PADR without AC-Cookie.
+    CookieMissing => "cookie_missing",
+    /// A PADR whose AC-Cookie was not made here, or not for this peer.
+    CookieWrong => "cookie_wrong",
+    /// A PADR whose AC-Cookie is too old.
+    CookieExpired => "cookie_expired",
+    /// A repeated PADR while its session is still being made.
+    StillStarting => "still_starting",
+    /// A PADT for a session that does not exist.
+    NoSuchSession => "no_such_session",
+    /// A PADT from another station than the session's owner.
+    NotOwner => "not_owner",
+    /// The tags to echo do not fit the answer.
+    AnswerTooLong => "answer_too_long",
+}
+
+impl From<Error> for DropCause {
+    /// The cause for a frame whose headers do not parse.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::VersionType(_) => Self::VersionType,
+            _ => Self::Truncated,
+        }
+    }
+}
+
+/// How many frames were dropped, by cause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DropCounters {
+    counts: [u64; DropCause::ALL.len()],
+}
+
+impl DropCounters {
+    /// Frames dropped for `cause`.
+    pub fn get(&self, cause: DropCause) -> u64 {
+        self.counts.get(cause as usize).copied().unwrap_or(0)
+    }
+
+    /// Every cause with its count, zeros included.
+    pub fn iter(&self) -> impl Iterator<Item = (DropCause, u64)> + '_ {
+        DropCause::ALL.into_iter().zip(self.counts)
+    }
+
+    /// Frames dropped for any cause.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub(super) fn count(&mut self, cause: DropCause) {
+        if let Some(count) = self.counts.get_mut(cause as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_own_counter_and_name() {
+        let mut counters = DropCounters::default();
+        for (n, cause) in DropCause::ALL.into_iter().enumerate() {
+            for _ in 0..=n {
+                counters.count(cause);
+            }
+        }
+        for ((n, cause), (found, count)) in DropCause::ALL.into_iter().enumerate().zip(counters.iter()) {
+            assert_eq!((found, count), (cause, n as u64 + 1));
+            assert_eq!(counters.get(cause), count);
+        }
+        let mut names: Vec<_> = DropCause::ALL.iter().map(|cause| cause.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), DropCause::ALL.len());
+        assert_eq!(counters.total(), (1..=names.len() as u64).sum());
+    }
+}

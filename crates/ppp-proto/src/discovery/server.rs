@@ -1,0 +1,405 @@
+//! The Access Concentrator's end of discovery, on one access interface.
+//!
+//! There is one [`Server`] per interface, because address, MTU, EtherType and counters are the interface's, and
+//! because a session is told apart by its interface too.
+//!
+//! The caller feeds frames to [`Server::handle_frame`], and after every call takes frames from
+//! [`Server::poll_transmit`] and events from [`Server::poll_event`] until both are empty. A
+//! [`Event::SessionRequest`] is answered later, with [`Server::accept`] or [`Server::refuse`]. When a session has
+//! ended, [`Server::terminate`] sends a PADT and forgets it, [`Server::session_ended`] only forgets.
+//!
+//! Choices where RFC 2516 leaves room or peers differ:
+//! * A PADI may be sent to our own address too, not only to all stations: some access nodes turn it into unicast.
+//! * A PADR without exactly one Service-Name is answered with Service-Name-Error, once its cookie is known to be good.
+//! * An empty Service-Name means any service, and is confirmed as the first one offered.
+//! * Without services configured, only the empty Service-Name is served, as `pppoe-server` without `-S` does.
+//! * Nothing is ever sent to a peer without a good cookie, except the PADO that carries one.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use ppp_wire::pppoe::{Code, TagType};
+use ppp_wire::{Error, MacAddr};
+
+pub use super::config::{Config, ConfigError, MAX_NAME_LEN};
+
+use super::answer::Echo;
+use super::cookie::{CookieError, CookieKey, Cookies, Subject};
+use super::dials::{Dial, DialKey, Dials, Progress};
+use super::message::{Message, Received};
+use super::{DropCause, DropCounters};
+
+/// Names one [`SessionRequest`] of one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(super) u64);
+
+/// What the server reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A peer asks for a session, and has a good cookie.
+    SessionRequest(SessionRequest),
+    /// The owner of a session ended it by PADT: nothing more may be sent in it (RFC 2516 §5.5).
+    PeerTerminated {
+        /// The session.
+        session_id: u16,
+        /// Its owner.
+        peer_mac: MacAddr,
+        /// Text of an error tag, if the peer said why.
+        message: Option<Vec<u8>>,
+    },
+    /// A good PADR was refused by Service-Name-Error.
+    ServiceRefused {
+        /// Who asked.
+        peer_mac: MacAddr,
+        /// For which services; RFC 2516 §5.3 allows exactly one.
+        service_names: Vec<Vec<u8>>,
+    },
+}
+
+/// A PADR with a good cookie, to be answered by [`Server::accept`] or [`Server::refuse`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// To name it in the answer.
+    pub id: RequestId,
+    /// Who asks.
+    pub peer_mac: MacAddr,
+    /// The Host-Uniq tag.
+    pub host_uniq: Option<Vec<u8>>,
+    /// The Relay-Session-Id tag.
+    pub relay_session_id: Option<Vec<u8>>,
+    /// The service that the PADS will confirm.
+    pub service_name: Vec<u8>,
+    /// The agreed PPP-Max-Payload in bytes, more than [`super::DEFAULT_MAX_PAYLOAD`].
+    pub max_payload: Option<u16>,
+}
+
+/// What the supervisor knows about sessions on this interface.
+pub trait Sessions {
+    /// Whether `peer` may have one session more.
+    fn admission(&self, peer: MacAddr) -> Admission;
+
+    /// The address of the peer that owns a session on this interface.
+    fn owner(&self, session_id: u16) -> Option<MacAddr>;
+}
+
+/// The supervisor's word on one session more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// There is a slot.
+    Welcome,
+    /// No slot is free.
+    NoSlots,
+    /// The peer gets no answer at all, as with `pppoe-server -x`.
+    Silence,
+}
+
+/// Why a request gets no session. The peer reads it in an AC-System-Error tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// No slot is free.
+    NoSlots,
+    /// Something failed; the text says what, as far as a stranger may know.
+    System(String),
+}
+
+impl Refusal {
+    fn text(&self) -> &str {
+        match self {
+            Self::NoSlots => "no free session slot",
+            Self::System(text) => text,
+        }
+    }
+}
+
+/// An answer that cannot be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// There is no such request any more: it was answered, or is no longer young.
+    #[error("request {0:?} does not wait for an answer")]
+    NotWaiting(RequestId),
+    /// Session ids 0 and 0xffff are reserved (RFC 2516 §4).
+    #[error("session id {0:#06x} is reserved")]
+    ReservedSessionId(u16),
+    /// The tags to echo do not fit the PADS.
+    #[error("the PADS cannot be made: {0}")]
+    Emit(#[from] Error),
+}
+
+/// The machine. See the [module](self) for how to drive it.
+pub struct Server {
+    config: Config,
+    cookies: Cookies,
+    dials: Dials,
+    drops: DropCounters,
+    transmits: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+}
+
+impl Server {
+    /// `epoch` is the present, or any moment before.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration cannot work.
+    pub fn new(config: Config, key: CookieKey, epoch: Instant) -> Result<Self, ConfigError> {
+        config.check()?;
+        let cookies = Cookies::new(key, epoch, config.cookie_slot);
+        Ok(Self {
+            config,
+            cookies,
+            dials: Dials::default(),
+            drops: DropCounters::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Makes cookies with `key` from now on. Call it less often than twice per cookie lifetime.
+    pub fn rotate_key(&mut self, key: CookieKey, now: Instant) {
+        self.cookies.rotate_key(key, now);
+    }
+
+    /// Frames that got no answer, by cause.
+    pub fn drops(&self) -> &DropCounters {
+        &self.drops
+    }
+
+    /// Takes a received frame, from its Ethernet header on.
+    pub fn handle_frame(&mut self, frame: &[u8], sessions: &impl Sessions, now: Instant) {
+        self.handle_timeout(now);
+        if let Err(cause) = self.receive(frame, sessions, now) {
+            self.drops.count(cause);
+        }
+    }
+
+    /// Confirms a session with a PADS, then sends HURL and MOTM in a PADM each.
+    ///
+    /// # Errors
+    /// [`AnswerError`]; the session is then not known to the peer, and should be ended.
+    pub fn accept(&mut self, id: RequestId, session_id: u16) -> Result<(), AnswerError> {
+        if matches!(session_id, 0 | u16::MAX) {
+            return Err(AnswerError::ReservedSessionId(session_id));
+        }
+        let dial = self.waiting(id)?;
+        let pads = self.config.pads(session_id, &dial);
+        let frames = pads.and_then(|pads| {
+            let padms = self.config.padms(session_id, dial.key.peer_mac);
+            std::iter::once(Ok(pads)).chain(padms).collect::<Result<Vec<_>, _>>()
+        });
+        match frames {
+            Ok(frames) => {
+                self.transmits.extend(frames.iter().cloned());
+                self.dials.confirm(id, session_id, frames);
+                Ok(())
+            }
+            Err(error) => {
+                self.dials.forget(id);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Refuses a session with a PADS of session id 0 and AC-System-Error. The same PADR would be a new request.
+    ///
+    /// # Errors
+    /// [`AnswerError::NotWaiting`], or [`AnswerError::Emit`] if the answer does not fit.
+    pub fn refuse(&mut self, id: RequestId, refusal: &Refusal) -> Result<(), AnswerError> {
+        let dial = self.waiting(id)?;
+        self.dials.forget(id);
+        let echo = dial.echo();
+        let frame = self.config.refusal(&echo, TagType::AcSystemError, refusal.text())?;
+        self.transmits.push_back(frame);
+        Ok(())
+    }
+
+    /// Forgets a session that ended, so that the next PADR of its peer makes a new one.
+    pub fn session_ended(&mut self, session_id: u16) {
+        self.dials.forget_session(session_id);
+    }
+
+    /// Forgets a session, and tells its peer by PADT. `message` goes into a Generic-Error tag unless it is empty; it
+    /// is left out if it does not fit.
+    pub fn terminate(&mut self, session_id: u16, peer_mac: MacAddr, message: &str) {
+        self.session_ended(session_id);
+        self.transmits.push_back(self.config.padt(session_id, peer_mac, message));
+    }
+
+    /// The next frame to send, from its Ethernet header on.
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing to report.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.dials.next_expiry(self.config.young)
+    }
+
+    /// Forgets what is no longer young. Does nothing if called early.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.dials.expire(self.config.young, now);
+    }
+
+    fn receive(&mut self, frame: &[u8], sessions: &impl Sessions, now: Instant) -> Result<(), DropCause> {
+        let config = &self.config;
+        let received = Received::parse(frame, config.ether_type, config.mac, config.mtu)?;
+        let to_us = received.destination == config.mac;
+        let to_all = received.destination.is_broadcast();
+        match received.code() {
+            Code::Padi if to_us || to_all => self.receive_padi(&received, sessions, now),
+            Code::Padr if to_us => self.receive_padr(&received, sessions, now),
+            Code::Padt if to_us => self.receive_padt(&received, sessions),
+            Code::Padi | Code::Padr | Code::Padt => Err(DropCause::Destination),
+            Code::Pado | Code::Pads | Code::Padm | Code::SessionData | Code::Unknown(_) => {
+                Err(DropCause::Code)
+            }
+        }
+    }
+
+    fn receive_padi(
+        &mut self,
+        received: &Received<'_>,
+        sessions: &impl Sessions,
+        now: Instant,
+    ) -> Result<(), DropCause> {
+        let message = self.parse_request(received)?;
+        let &[service_name] = message.service_names.as_slice() else {
+            let missing = message.service_names.is_empty();
+            return Err(if missing { DropCause::ServiceNameMissing } else { DropCause::ServiceNameRepeated });
+        };
+        self.config.service(service_name).ok_or(DropCause::ServiceUnknown)?;
+        match sessions.admission(received.source) {
+            Admission::NoSlots if self.config.ignore_when_full => return Err(DropCause::NoFreeSlot),
+            Admission::Silence => return Err(DropCause::NotAdmitted),
+            Admission::Welcome | Admission::NoSlots => {}
+        }
+        let cookie = self.cookies.make(&self.subject(received.source, &message), now);
+        let pado =
+            self.config.pado(&message.echo(received.source), service_name, &cookie, message.max_payload);
+        self.transmits.push_back(pado.map_err(|_| DropCause::AnswerTooLong)?);
+        Ok(())
+    }
+
+    fn receive_padr(
+        &mut self,
+        received: &Received<'_>,
+        sessions: &impl Sessions,
+        now: Instant,
+    ) -> Result<(), DropCause> {
+        let message = self.parse_request(received)?;
+        let peer_mac = received.source;
+        let sent = message.ac_cookie.ok_or(DropCause::CookieMissing)?;
+        let expired = match self.cookies.verify(&self.subject(peer_mac, &message), sent, now) {
+            Ok(()) => false,
+            Err(CookieError::Expired { .. }) => true,
+            Err(CookieError::Wrong) => return Err(DropCause::CookieWrong),
+        };
+        let key = DialKey {
+            peer_mac,
+            host_uniq: message.host_uniq.map(<[u8]>::to_vec),
+            cookie: sent.try_into().map_err(|_| DropCause::CookieWrong)?,
+        };
+        // A repeated PADR may come later than its cookie lives.
+        if let Some(dial) = self.dials.find(&key) {
+            return match &dial.progress {
+                Progress::Starting => Err(DropCause::StillStarting),
+                Progress::Confirmed { frames, .. } => {
+                    self.transmits.extend(frames.iter().cloned());
+                    Ok(())
+                }
+            };
+        }
+        if expired {
+            return Err(DropCause::CookieExpired);
+        }
+
+        let echo = message.echo(peer_mac);
+        let service_name = match message.service_names.as_slice() {
+            [name] => self.config.service(name).map(<[u8]>::to_vec),
+            _ => None,
+        };
+        let Some(service_name) = service_name else {
+            self.transmit_refusal(&echo, TagType::ServiceNameError, "this service is not offered")?;
+            let service_names = message.service_names.iter().map(|name| name.to_vec()).collect();
+            self.events.push_back(Event::ServiceRefused { peer_mac, service_names });
+            return Ok(());
+        };
+        match sessions.admission(peer_mac) {
+            Admission::Welcome if self.dials.len() < self.config.max_young => {}
+            Admission::Welcome | Admission::NoSlots => {
+                return self.transmit_refusal(&echo, TagType::AcSystemError, Refusal::NoSlots.text());
+            }
+            Admission::Silence => return Err(DropCause::NotAdmitted),
+        }
+
+        let dial = Dial::new(
+            key,
+            service_name,
+            message.relay_session_id.map(<[u8]>::to_vec),
+            self.config.agree(message.max_payload),
+            now,
+        );
+        let id = self.dials.insert(dial.clone());
+        self.events.push_back(Event::SessionRequest(SessionRequest {
+            id,
+            peer_mac,
+            host_uniq: dial.key.host_uniq,
+            relay_session_id: dial.relay_session_id,
+            service_name: dial.service_name,
+            max_payload: dial.max_payload,
+        }));
+        Ok(())
+    }
+
+    fn receive_padt(&mut self, received: &Received<'_>, sessions: &impl Sessions) -> Result<(), DropCause> {
+        let session_id = received.packet.session_id();
+        if matches!(session_id, 0 | u16::MAX) {
+            return Err(DropCause::SessionId);
+        }
+        let peer_mac = received.source;
+        if sessions.owner(session_id).ok_or(DropCause::NoSuchSession)? != peer_mac {
+            return Err(DropCause::NotOwner);
+        }
+        // The tags only say why; a PADT counts without them (RFC 2516 §5.5).
+        let message = Message::parse(&received.packet).ok().and_then(|message| message.error);
+        self.session_ended(session_id);
+        let message = message.map(|(_, text)| text.to_vec());
+        self.events.push_back(Event::PeerTerminated { session_id, peer_mac, message });
+        Ok(())
+    }
+
+    /// The tags of a PADI or PADR, which belong to no session yet.
+    fn parse_request<'a>(&self, received: &Received<'a>) -> Result<Message<'a>, DropCause> {
+        if received.packet.session_id() != 0 {
+            return Err(DropCause::SessionId);
+        }
+        Message::parse(&received.packet)
+    }
+
+    fn subject<'a>(&self, peer_mac: MacAddr, message: &Message<'a>) -> Subject<'a> {
+        Subject {
+            peer_mac,
+            own_mac: self.config.mac,
+            interface: self.config.interface,
+            host_uniq: message.host_uniq,
+            relay_session_id: message.relay_session_id,
+        }
+    }
+
+    fn waiting(&self, id: RequestId) -> Result<Dial, AnswerError> {
+        let dial = self.dials.get(id).filter(|dial| dial.progress == Progress::Starting);
+        dial.cloned().ok_or(AnswerError::NotWaiting(id))
+    }
+
+    fn transmit_refusal(&mut self, echo: &Echo<'_>, kind: TagType, text: &str) -> Result<(), DropCause> {
+        let frame = self.config.refusal(echo, kind, text).map_err(|_| DropCause::AnswerTooLong)?;
+        self.transmits.push_back(frame);
+        Ok(())
+    }
+}
