@@ -1,14 +1,16 @@
 //! Frames on the access interface, recorded by tcpdump and read by tshark: somebody else's decoder.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 
+use crate::packages;
 use crate::process::Process;
+use crate::wait;
 use crate::world::Netns;
 
 /// What tshark prints of every frame, in this order.
@@ -65,12 +67,17 @@ impl Capture {
     /// # Errors
     /// When tcpdump does not start.
     pub(crate) fn start(namespace: &Netns, interface: &str, filter: &str, file: &Path) -> Result<Self> {
-        let mut command = Command::new("tcpdump");
+        let mut command = packages::command("tcpdump")?;
         command.args(["-i", interface, "-n", "-U", "-s", "0", "--immediate-mode", "-Z", "root", "-w"]);
         command.arg(file).arg(filter);
         let mut tcpdump = Process::start(namespace, &mut command, &file.with_extension("tcpdump.log"))?;
         tcpdump.wait_for_output("listening on", Duration::from_secs(10))?;
         Ok(Capture { tcpdump, file: file.to_owned() })
+    }
+
+    /// The file that is written.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The frames recorded so far.
@@ -79,6 +86,29 @@ impl Capture {
     /// When tshark cannot read them.
     pub(crate) fn frames(&self) -> Result<Vec<Frame>> {
         read(&self.file)
+    }
+
+    /// Waits until the recording satisfies `enough`.
+    ///
+    /// # Errors
+    /// When it does not within `limit`.
+    pub(crate) fn wait_for(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut enough: impl FnMut(&[Frame]) -> bool,
+    ) -> Result<Vec<Frame>> {
+        // tshark takes most of a second, so look again only when there is more to see.
+        let mut seen = 0;
+        wait::until(what, limit, || {
+            let size = fs::metadata(&self.file).map_or(0, |file| file.len());
+            if size == seen {
+                return Ok(None);
+            }
+            seen = size;
+            let frames = self.frames()?;
+            Ok(enough(&frames).then_some(frames))
+        })
     }
 
     /// Ends the recording; every frame is in the file when this returns.
@@ -90,12 +120,29 @@ impl Capture {
     }
 }
 
+/// The values of one of tshark's fields in the frames of a capture file that `filter` selects.
+///
+/// # Errors
+/// When tshark fails.
+pub(crate) fn field(file: &Path, filter: &str, field: &str) -> Result<Vec<String>> {
+    let output = packages::command("tshark")?
+        .args(["-n", "-r"])
+        .arg(file)
+        .args(["-Y", filter, "-T", "fields", "-e", field])
+        .output()
+        .context("run tshark")?;
+    if !output.status.success() {
+        bail!("tshark: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
 /// Has tshark decode a capture file.
 ///
 /// # Errors
 /// When there is no such file, or tshark prints what we do not understand.
 pub(crate) fn read(file: &Path) -> Result<Vec<Frame>> {
-    let mut command = Command::new("tshark");
+    let mut command = packages::command("tshark")?;
     command.args(["-n", "-r"]).arg(file).args(["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]);
     for field in FIELDS {
         command.args(["-e", field]);

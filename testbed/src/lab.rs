@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::capture::{self, Capture, Frame};
 use crate::guest::Guest;
-use crate::world::{ACCESS, ACCESS_MAC, Uplink, World};
+use crate::world::{ACCESS_MAC, Uplink, Wiring, World};
 
 /// The capture of the access interface, in the scenario's directory.
 const ACCESS_CAPTURE: &str = "access.pcap";
@@ -41,11 +41,11 @@ impl Lab {
     ///
     /// # Errors
     /// When the kernel or tcpdump refuses.
-    pub(crate) fn world(&self, uplink: Uplink) -> Result<(World, Capture)> {
-        let world = World::build("lab", uplink)?;
+    pub(crate) fn world(&self, wiring: Wiring, uplink: Uplink) -> Result<(World, Capture)> {
+        let world = World::build("lab", wiring, uplink)?;
         let capture = Capture::start(
             &world.srv,
-            ACCESS,
+            wiring.access(),
             "ether proto 0x8863 or ether proto 0x8864",
             &self.capture_file(),
         )?;

@@ -7,9 +7,14 @@ mod guest;
 mod interrupt;
 mod lab;
 mod meter;
+mod packages;
 mod process;
+mod programs;
+mod proctree;
 mod scenarios;
+mod server;
 mod suite;
+mod unit;
 mod wait;
 mod world;
 
@@ -29,9 +34,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Install the packages that the scenarios need
+    Setup,
+    /// Install what is missing, build, run every unit test and every scenario
+    Test,
     /// List the scenarios and their peers
     List,
-    /// Run the named scenarios, or all of them
+    /// Build the programs and run the named scenarios, or all of them
     Scenario {
         /// Names as `list` shows them
         names: Vec<String>,
@@ -58,7 +67,12 @@ fn main() -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Scenario { names } => suite::scenarios(&names).map(|tally| tally.report()),
+        Command::Setup => packages::install().map(|()| ExitCode::SUCCESS),
+        Command::Test => suite::everything().map(|tally| tally.report()),
+        Command::Scenario { names } => {
+            programs::build()?;
+            suite::scenarios(&names).map(|tally| tally.report())
+        }
         Command::Measure { server, direction, seconds } => {
             let speed = meter::measure(server, direction, Duration::from_secs(seconds))?;
             println!("{speed:.1}");

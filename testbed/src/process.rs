@@ -28,19 +28,32 @@ impl Process {
     /// # Errors
     /// When the program cannot be started or `log` not written.
     pub(crate) fn start(namespace: &Netns, command: &mut Command, log: &Path) -> Result<Self> {
+        Self::start_prepared(namespace, command, log, || Ok(()))
+    }
+
+    /// As [`Process::start`], after `prepare` has changed the thread that starts the program.
+    ///
+    /// # Errors
+    /// As [`Process::start`], and what `prepare` returns.
+    pub(crate) fn start_prepared(
+        namespace: &Netns,
+        command: &mut Command,
+        log: &Path,
+        prepare: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<Self> {
         let name = Path::new(command.get_program())
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let output = File::create(log).with_context(|| format!("create {}", log.display()))?;
         command.stdout(output.try_clone()?).stderr(output).process_group(0);
-        let child = namespace.spawn(command)?;
+        let child = namespace.spawn_prepared(command, prepare)?;
         let group = Pid::from_raw(i32::try_from(child.id()).context("pid")?);
         Ok(Process { name, child, group, log: log.to_owned() })
     }
 
     /// The process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn pid(&self) -> Pid {
+        self.group
     }
 
     /// The write end of the child's stdin, when the command asked for a pipe.

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::lab::Lab;
 use crate::scenarios::{ALL, Scenario};
-use crate::{interrupt, world};
+use crate::{interrupt, packages, programs, unit, world};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,21 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// A tally of tests that somebody else ran.
+    pub(crate) fn new(passed: usize, failed: usize) -> Self {
+        Tally { passed, failed }
+    }
+
+    /// Tests that failed.
+    pub(crate) fn failed(self) -> usize {
+        self.failed
+    }
+
+    /// Tests that ran.
+    pub(crate) fn total(self) -> usize {
+        self.passed + self.failed
+    }
+
     /// Counts one test.
     pub(crate) fn count(&mut self, passed: bool) {
         if passed {
@@ -38,6 +53,19 @@ impl Tally {
         println!("{} passed, {} failed", self.passed, self.failed);
         if self.passed > 0 && self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+/// What the README's test command does: packages, programs, `cargo test`, every scenario.
+///
+/// # Errors
+/// When the set-up fails, or the user interrupts: no test can run then.
+pub(crate) fn everything() -> Result<Tally> {
+    packages::install()?;
+    programs::build()?;
+    let mut tally = unit::run()?;
+    interrupt::check()?;
+    tally.add(scenarios(&[])?);
+    Ok(tally)
 }
 
 /// Runs the named scenarios, or all when there are no names.

@@ -20,7 +20,7 @@ mount -t tmpfs tmpfs /tmp
 
 modules=/usr/lib/uml/modules/$(uname -r)/kernel
 for module in drivers/net/slip/slhc drivers/net/ppp/ppp_generic drivers/net/ppp/pppox drivers/net/ppp/pppoe \
-    lib/crc-ccitt drivers/net/ppp/ppp_async drivers/net/tun drivers/net/veth; do
+    lib/crc-ccitt drivers/net/ppp/ppp_async drivers/net/ppp/bsd_comp drivers/net/ppp/ppp_deflate; do
     insmod "$modules/$module.ko"
 done
 echo 1 > /proc/sys/net/ipv6/conf/vec0/disable_ipv6

@@ -7,11 +7,12 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::packages;
 use crate::process::Process;
 use crate::wait;
 use crate::world::World;
@@ -64,7 +65,7 @@ impl Guest {
         fs::set_permissions(&init, Permissions::from_mode(0o755))?;
 
         let mac = format!("02:00:00:00:0c:{number:02x}");
-        let mut command = Command::new("linux.uml");
+        let mut command = packages::command("linux.uml")?;
         command
             .args(["mem=128M", "rootfstype=hostfs", "rw", "hostfs=/", "con=null", "con0=fd:0,fd:1", "quiet"])
             .arg(format!("init={}", init.display()))

@@ -1,6 +1,11 @@
 //! The scenarios, in the order in which the test command runs them.
 
+mod centos_five_steps;
+mod centos_two_nics;
+mod check;
+mod docker_lab;
 mod reference;
+mod rp_pppoe_from_source;
 
 use anyhow::Result;
 
@@ -23,4 +28,10 @@ pub(crate) struct Scenario {
 }
 
 /// Every scenario.
-pub(crate) const ALL: &[Scenario] = &[reference::SCENARIO];
+pub(crate) const ALL: &[Scenario] = &[
+    reference::SCENARIO,
+    centos_five_steps::SCENARIO,
+    rp_pppoe_from_source::SCENARIO,
+    centos_two_nics::SCENARIO,
+    docker_lab::SCENARIO,
+];

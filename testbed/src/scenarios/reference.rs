@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::Scenario;
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
-use crate::world::Uplink;
+use crate::world::{Uplink, Wiring};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "reference",
@@ -19,7 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
 fn run(lab: &Lab) -> Result<()> {
-    let (world, mut capture) = lab.world(Uplink::Isolated)?;
+    let (world, mut capture) = lab.world(Wiring::AccessOnEth1, Uplink::Isolated)?;
     let [server, client] = lab.guests(&world, ["server", "client"])?;
     start_pppoe_server(&server)?;
 

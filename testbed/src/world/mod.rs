@@ -3,18 +3,21 @@
 //! ```text
 //!   cli                                srv                              net
 //!   taps of the guests ─┐
-//!   raw0 ───────────────┴ br1 ─ port1 ══ eth1      eth0 ══════════════ eth0
+//!   stations ───────────┴ br1 ─ port1 ══ eth1      eth0 ══════════════ eth0
 //!                                        (no IP)   198.51.100.1        198.51.100.2
 //! ```
+//!
+//! The guides do not agree on which of the server's interfaces is which, so [`Wiring`] tells.
 
 mod netlink;
 mod netns;
 mod stale;
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+
+use crate::packages;
 
 pub(crate) use netns::Netns;
 pub(crate) use stale::sweep;
@@ -23,9 +26,7 @@ pub(crate) use stale::sweep;
 pub(crate) const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// The host beyond the uplink.
 pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-/// The server's first access interface.
-pub(crate) const ACCESS: &str = "eth1";
-/// The hardware address of [`ACCESS`].
+/// The hardware address of the server's first access interface.
 pub(crate) const ACCESS_MAC: [u8; 6] = [0x02, 0x50, 0x50, 0x00, 0x00, 0x01];
 
 /// Whether the far host knows a way back to the clients' addresses.
@@ -35,6 +36,33 @@ pub(crate) enum Uplink {
     Routed,
     /// The far host only knows its own network: clients need NAT on the server.
     Isolated,
+}
+
+/// Which of the server's two interfaces faces the clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wiring {
+    /// Clients on `eth0`, uplink on `eth1`.
+    AccessOnEth0,
+    /// Clients on `eth1`, uplink on `eth0`.
+    AccessOnEth1,
+}
+
+impl Wiring {
+    /// Name of the access interface.
+    pub(crate) fn access(self) -> &'static str {
+        match self {
+            Wiring::AccessOnEth0 => "eth0",
+            Wiring::AccessOnEth1 => "eth1",
+        }
+    }
+
+    /// Name of the uplink.
+    pub(crate) fn uplink(self) -> &'static str {
+        match self {
+            Wiring::AccessOnEth0 => "eth1",
+            Wiring::AccessOnEth1 => "eth0",
+        }
+    }
 }
 
 /// Three namespaces and the links between them.
@@ -53,7 +81,7 @@ impl World {
     ///
     /// # Errors
     /// When the kernel refuses something; what was made so far is removed.
-    pub(crate) fn build(label: &str, uplink: Uplink) -> Result<Self> {
+    pub(crate) fn build(label: &str, wiring: Wiring, uplink: Uplink) -> Result<Self> {
         let create = |role: &str| Netns::create(&stale::name_of(&format!("{label}-{role}")));
         let world = World { cli: create("cli")?, srv: create("srv")?, net: create("net")? };
         for namespace in [&world.cli, &world.srv, &world.net] {
@@ -61,17 +89,19 @@ impl World {
             netlink::set_up(namespace, "lo")?;
         }
 
-        netlink::add_veth(&world.srv, "eth0", &world.net, "eth0")?;
-        for (namespace, address) in [(&world.srv, UPLINK), (&world.net, FAR_HOST)] {
-            netlink::add_address(namespace, "eth0", address, 24)?;
-            netlink::set_up(namespace, "eth0")?;
+        netlink::add_veth(&world.srv, wiring.uplink(), &world.net, "eth0")?;
+        for (namespace, name, address) in
+            [(&world.srv, wiring.uplink(), UPLINK), (&world.net, "eth0", FAR_HOST)]
+        {
+            netlink::add_address(namespace, name, address, 24)?;
+            netlink::set_up(namespace, name)?;
         }
         world.srv.sysctl("ipv4/ip_forward", "1")?;
         if uplink == Uplink::Routed {
             netlink::add_default_route(&world.net, UPLINK)?;
         }
 
-        world.add_segment(ACCESS, ACCESS_MAC, "br1", "port1")?;
+        world.add_segment(wiring.access(), ACCESS_MAC, "br1", "port1")?;
         Ok(world)
     }
 
@@ -93,6 +123,14 @@ impl World {
         self.add_segment("eth2", [0x02, 0x50, 0x50, 0x00, 0x00, 0x02], "br2", "port2")
     }
 
+    /// Gives an interface of the server an address.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn add_server_address(&self, name: &str, address: Ipv4Addr, prefix_len: u8) -> Result<()> {
+        netlink::add_address(&self.srv, name, address, prefix_len)
+    }
+
     /// Adds a station to a bridge: a link `name` in `cli` that programs there can open.
     ///
     /// # Errors
@@ -110,7 +148,7 @@ impl World {
     /// # Errors
     /// When `ip` fails: a tap needs an ioctl, and whoever runs guests has iproute2.
     pub(crate) fn add_tap(&self, name: &str, bridge: &str) -> Result<()> {
-        let mut command = Command::new("ip");
+        let mut command = packages::command("ip")?;
         command.args(["tuntap", "add", "dev", name, "mode", "tap"]);
         let status = self.cli.spawn(&mut command)?.wait().context("wait for ip")?;
         if !status.success() {

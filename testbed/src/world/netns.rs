@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::iter;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::proctree;
 
 /// Where iproute2 looks for namespaces, so that `ip netns exec NAME …` works on a running world.
 pub(crate) const NETNS_DIR: &str = "/run/netns";
@@ -75,7 +78,20 @@ impl Netns {
     /// # Errors
     /// When the program cannot be started.
     pub(crate) fn spawn(&self, command: &mut Command) -> Result<Child> {
+        self.spawn_prepared(command, || Ok(()))
+    }
+
+    /// Starts `command` inside the namespace, after `prepare` has changed the thread that starts it.
+    ///
+    /// # Errors
+    /// What `prepare` returns, or when the program cannot be started.
+    pub(crate) fn spawn_prepared(
+        &self,
+        command: &mut Command,
+        prepare: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<Child> {
         self.run(|| {
+            prepare()?;
             command.spawn().with_context(|| format!("start {}", Path::new(command.get_program()).display()))
         })
     }
@@ -109,13 +125,17 @@ impl Drop for Netns {
     }
 }
 
-/// Kills every process inside the namespace that is bound at `path`, then removes the name.
+/// Kills every process inside the namespace that is bound at `path` and what they started, then removes the name.
 ///
 /// # Errors
 /// When the name cannot be removed.
 pub(super) fn remove(path: &Path) -> Result<()> {
     for pid in processes_inside(path)? {
-        let _ = kill(pid, Signal::SIGKILL);
+        // A worker of pppoed has left the namespace, so ask for the children as well.
+        let children = proctree::descendants(pid)?;
+        for doomed in iter::once(pid).chain(children) {
+            let _ = kill(doomed, Signal::SIGKILL);
+        }
     }
     match umount2(path, MntFlags::MNT_DETACH) {
         // Not a mount point: its maker died between creating the file and the mount.

@@ -1,0 +1,128 @@
+//! The access interface as the client uses it: frames of both PPPoE EtherTypes, in and out.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ppp_linux::interface::{IfName, Interface};
+use ppp_linux::netlink::Netlink;
+use ppp_linux::packet::DiscoverySocket;
+use ppp_wire::ethernet::EtherType;
+
+/// Room for the replies to a burst of many sessions: some 20000 small frames.
+const RECEIVE_BUFFER: usize = 16 << 20;
+
+/// An Ethernet frame with a payload of 1500 bytes and its header, and then some.
+const MAX_FRAME_LEN: usize = 2048;
+
+/// Which stage a frame belongs to, by its EtherType.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Discovery,
+    Session,
+}
+
+/// Both sockets on one interface.
+///
+/// They see the frames for every address, so one interface carries many stations. A veth delivers such frames as it
+/// is; a real network card must be made promiscuous for that (`ip link set IF promisc on`).
+#[derive(Debug)]
+pub(super) struct Port {
+    interface: Interface,
+    discovery: DiscoverySocket,
+    session: DiscoverySocket,
+    buffer: Box<[u8; MAX_FRAME_LEN]>,
+    not_sent: u64,
+}
+
+impl Port {
+    /// Opens both sockets in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// When there is no such Ethernet interface, it is down, or we are not root.
+    pub(super) fn open(name: &IfName) -> Result<Self> {
+        let interface = Netlink::open()?.interface(name)?;
+        if !interface.up {
+            bail!("interface {name} is down");
+        }
+        let open = |ether_type| DiscoverySocket::open(&interface.id, ether_type, RECEIVE_BUFFER);
+        let discovery = open(EtherType::PppoeDiscovery)?;
+        let session = open(EtherType::PppoeSession)?;
+        Ok(Self { interface, discovery, session, buffer: Box::new([0; MAX_FRAME_LEN]), not_sent: 0 })
+    }
+
+    /// The interface as it was when it was opened.
+    pub(super) fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// Frames that were given up because too many others were waiting to be sent.
+    pub(super) fn not_sent(&self) -> u64 {
+        self.not_sent
+    }
+
+    /// Sends a frame of either stage, or counts it as [not sent](Self::not_sent): a full queue is a loss like any
+    /// other on the way.
+    ///
+    /// # Errors
+    /// When the interface is down or gone.
+    pub(super) fn send(&mut self, frame: &[u8]) -> Result<()> {
+        match self.session.send(frame) {
+            Ok(()) => Ok(()),
+            Err(error) if is_congestion(&error) => {
+                self.not_sent += 1;
+                Ok(())
+            }
+            Err(error) => Err(error).with_context(|| format!("send on {}", self.interface.id)),
+        }
+    }
+
+    /// The next frame of a stage that waits. Frames that are longer than Ethernet's are not ours.
+    ///
+    /// # Errors
+    /// When the interface is down or gone.
+    pub(super) fn receive(&mut self, stage: Stage) -> Result<Option<&[u8]>> {
+        let socket = match stage {
+            Stage::Discovery => &self.discovery,
+            Stage::Session => &self.session,
+        };
+        loop {
+            match socket.recv(self.buffer.as_mut_slice()) {
+                Ok(received) if received.is_truncated() => {}
+                Ok(received) => return Ok(self.buffer.get(..received.len)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error).with_context(|| format!("receive on {}", self.interface.id)),
+            }
+        }
+    }
+
+    /// Waits until a frame or something for `others` waits, or `until` has come; without it, forever.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(super) fn wait(&self, others: &[BorrowedFd<'_>], until: Option<Instant>) -> Result<()> {
+        let sockets = [self.discovery.as_fd(), self.session.as_fd()];
+        let mut waiting: Vec<_> =
+            sockets.iter().chain(others).map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        match poll(&mut waiting, timeout(until)) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno).context("poll"),
+        }
+    }
+}
+
+fn is_congestion(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(Errno::ENOBUFS as i32)
+}
+
+/// Rounded up, so that the time has come when poll(2) returns.
+fn timeout(until: Option<Instant>) -> PollTimeout {
+    let Some(until) = until else {
+        return PollTimeout::NONE;
+    };
+    let remaining = until.saturating_duration_since(Instant::now()) + Duration::from_nanos(999_999);
+    PollTimeout::try_from(remaining.as_millis()).unwrap_or(PollTimeout::MAX)
+}

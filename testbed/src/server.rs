@@ -1,0 +1,243 @@
+//! pppoed under test: started as a guide says, with `/etc/ppp`, `/run` and `/var/log` of its own.
+//!
+//! The server gets a private mount namespace in which those three directories belong to the scenario, so that it can
+//! be started with the very commands of the guides and does not see what the machine has there.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::process::{self, Process};
+use crate::proctree;
+use crate::wait;
+use crate::world::{Netns, World};
+
+/// What the scenario replaces: its own directory's name, and the path that the server sees it at.
+const REPLACED: [(&str, &str); 3] = [("etc-ppp", "/etc/ppp"), ("run", "/run"), ("var-log", "/var/log")];
+const START_LIMIT: Duration = Duration::from_secs(15);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// The files and flags of a server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setup<'a> {
+    /// The command line, words separated by spaces.
+    pub(crate) flags: &'a str,
+    /// `/etc/ppp/pppoe-server-options`; not written when empty.
+    pub(crate) options: &'a str,
+    /// `/etc/ppp/options`; not written when empty.
+    pub(crate) common_options: &'a str,
+    /// `/etc/ppp/chap-secrets`.
+    pub(crate) chap_secrets: &'a str,
+    /// `/etc/ppp/pap-secrets`.
+    pub(crate) pap_secrets: &'a str,
+    /// More files in `/etc/ppp`: name and content.
+    pub(crate) files: &'a [(&'a str, &'a str)],
+}
+
+/// A running pppoed. Dropping it kills it and its workers; [`Server::stop`] is the orderly way.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Process,
+    directory: PathBuf,
+}
+
+impl Server {
+    /// Starts pppoed in the world's server namespace and waits until its control socket answers.
+    ///
+    /// # Errors
+    /// When it does not come up; the error holds its log.
+    pub(crate) fn start(world: &World, directory: &Path, setup: &Setup<'_>) -> Result<Self> {
+        let directory = directory.join("pppoed");
+        prepare_files(&directory, setup)?;
+        let mut command = Command::new(crate::programs::path("pppoed")?);
+        command.args(setup.flags.split_ascii_whitespace()).arg("-F").current_dir("/");
+        // Under systemd the test bed has a journal; the log must come to us.
+        command.env_remove("JOURNAL_STREAM");
+        let log = directory.join("pppoed.log");
+        let process =
+            Process::start_prepared(&world.srv, &mut command, &log, || private_mounts(&directory))?;
+        let mut server = Server { process, directory };
+        wait::until_true("pppoed's control socket", START_LIMIT, || {
+            if let Some(status) = server.process.ended()? {
+                bail!("pppoed ended with {status}:\n{}", server.process.output()?);
+            }
+            Ok(server.socket().exists() && server.pppctl(&world.srv, &["show", "stats"]).is_ok())
+        })?;
+        Ok(server)
+    }
+
+    /// Runs pppoed with files and flags that it should refuse, and returns what it wrote.
+    ///
+    /// # Errors
+    /// When it starts all the same.
+    pub(crate) fn refused(world: &World, directory: &Path, setup: &Setup<'_>) -> Result<String> {
+        match Self::start(world, &directory.join("refused"), setup) {
+            Ok(_) => bail!("pppoed started although it should have refused"),
+            Err(error) => Ok(format!("{error:#}")),
+        }
+    }
+
+    /// The process id of the supervisor.
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// What the server has logged so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) fn log(&self) -> Result<String> {
+        self.process.output()
+    }
+
+    /// Waits until a line of the log contains every one of `words`, and returns the line.
+    ///
+    /// # Errors
+    /// When there is none within ten seconds.
+    pub(crate) fn wait_for_log(&self, words: &[&str]) -> Result<String> {
+        let what = format!("a log line with {words:?}");
+        wait::until(&what, Duration::from_secs(10), || {
+            let log = self.log()?;
+            Ok(log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned))
+        })
+    }
+
+    /// A file as the server sees it below one of the replaced directories.
+    ///
+    /// # Errors
+    /// When the path is not below one of them, or the file cannot be read.
+    pub(crate) fn read_file(&self, path: &str) -> Result<String> {
+        let own = REPLACED
+            .iter()
+            .find_map(|(own, seen)| Some(self.directory.join(own).join(path.strip_prefix(seen)?.trim_start_matches('/'))))
+            .with_context(|| format!("{path} is the machine's, not the scenario's"))?;
+        fs::read_to_string(&own).with_context(|| format!("read {path} ({})", own.display()))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("run/pppoed/control.sock")
+    }
+
+    /// Runs `pppctl --json` with `words` and returns what it printed.
+    ///
+    /// # Errors
+    /// When pppctl fails or does not print JSON.
+    pub(crate) fn pppctl(&self, namespace: &Netns, words: &[&str]) -> Result<Value> {
+        let mut command = Command::new(crate::programs::path("pppctl")?);
+        command.arg("--json").arg("--socket").arg(self.socket()).args(words);
+        let printed = process::run_ok(namespace, &mut command)?;
+        serde_json::from_str(&printed).with_context(|| format!("pppctl printed {printed:?}"))
+    }
+
+    /// The table that `pppctl show sessions` prints for people.
+    ///
+    /// # Errors
+    /// When pppctl fails.
+    pub(crate) fn session_table(&self, namespace: &Netns) -> Result<String> {
+        let mut command = Command::new(crate::programs::path("pppctl")?);
+        command.arg("--socket").arg(self.socket()).args(["show", "sessions"]);
+        process::run_ok(namespace, &mut command)
+    }
+
+    /// The sessions, as `pppctl --json show sessions` lists them.
+    ///
+    /// # Errors
+    /// When pppctl fails or prints something else.
+    pub(crate) fn sessions(&self, world: &World) -> Result<Vec<Value>> {
+        let answer = self.pppctl(&world.srv, &["show", "sessions"])?;
+        let sessions = answer.get("sessions").and_then(Value::as_array);
+        Ok(sessions.with_context(|| format!("no sessions in {answer}"))?.clone())
+    }
+
+    /// Waits until there are exactly `count` sessions.
+    ///
+    /// # Errors
+    /// When there are not within `limit`.
+    pub(crate) fn wait_for_sessions(&self, world: &World, count: usize, limit: Duration) -> Result<Vec<Value>> {
+        wait::until(&format!("{count} sessions"), limit, || {
+            let sessions = self.sessions(world)?;
+            Ok((sessions.len() == count).then_some(sessions))
+        })
+    }
+
+    /// Ends the server with SIGTERM and checks that it leaves nothing behind.
+    ///
+    /// # Errors
+    /// When it does not end cleanly, or an interface, a worker or a file stays.
+    pub(crate) fn stop(mut self, world: &World) -> Result<()> {
+        let workers = proctree::descendants(self.pid())?;
+        let status = self.process.stop(Signal::SIGTERM, STOP_LIMIT)?;
+        ensure!(status.success(), "pppoed ended with {status} after SIGTERM");
+        for worker in workers {
+            if let Some(name) = proctree::name_of(worker) {
+                bail!("{name} ({worker}) outlived pppoed's SIGTERM");
+            }
+        }
+        let interfaces = world.srv.interfaces()?;
+        if let Some(left) = interfaces.iter().find(|name| name.starts_with("ppp")) {
+            bail!("the interface {left} was left behind");
+        }
+        let left = files_below(&self.directory.join("run"))?;
+        ensure!(left.is_empty(), "files were left behind: {left:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if matches!(self.process.ended(), Ok(None)) {
+            for worker in proctree::descendants(self.pid()).unwrap_or_default() {
+                let _ = kill(worker, Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+fn prepare_files(directory: &Path, setup: &Setup<'_>) -> Result<()> {
+    for (own, _) in REPLACED {
+        fs::create_dir_all(directory.join(own))?;
+    }
+    let etc = directory.join("etc-ppp");
+    let always = [("chap-secrets", setup.chap_secrets), ("pap-secrets", setup.pap_secrets)];
+    let sometimes = [("pppoe-server-options", setup.options), ("options", setup.common_options)];
+    let sometimes = sometimes.iter().filter(|(_, content)| !content.is_empty());
+    for (name, content) in always.iter().chain(sometimes).chain(setup.files) {
+        fs::write(etc.join(name), content).with_context(|| format!("write {name}"))?;
+        fs::set_permissions(etc.join(name), Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+/// Gives the calling thread its own view of the replaced directories.
+fn private_mounts(directory: &Path) -> Result<()> {
+    let none: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS).context("unshare the mounts")?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("make the mounts private")?;
+    for (own, seen) in REPLACED {
+        mount(Some(&directory.join(own)), seen, none, MsFlags::MS_BIND, none)
+            .with_context(|| format!("cover {seen}"))?;
+    }
+    Ok(())
+}
+
+fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(files_below(&entry.path())?);
+        } else {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
