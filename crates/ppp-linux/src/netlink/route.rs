@@ -1,0 +1,92 @@
+//! Routes through an interface.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::{Netlink, NetlinkError};
+use crate::interface::InterfaceId;
+
+/// A network behind the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// Its address, with no bit set beyond the prefix: the kernel refuses that.
+    pub destination: IpAddr,
+    /// Length of the prefix in bits: 0..=32 for IPv4, 0..=128 for IPv6.
+    pub prefix_length: u8,
+    /// Priority among routes to the same network, smaller first; `None` lets the kernel choose (0 for IPv4, 1024 for
+    /// IPv6).
+    pub metric: Option<u32>,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.destination, self.prefix_length)?;
+        self.metric.map_or(Ok(()), |metric| write!(f, " metric {metric}"))
+    }
+}
+
+impl Netlink {
+    /// Adds a route to the main table. The kernel removes it when the interface goes down or disappears.
+    ///
+    /// # Errors
+    /// [`NetlinkError::AlreadyExists`] when there is a route to the same network with the same metric, through
+    /// whichever interface.
+    pub fn add_route(&mut self, interface: &InterfaceId, route: &Route) -> Result<(), NetlinkError> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(route.destination);
+        message.header.destination_prefix_length = route.prefix_length;
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.protocol = RouteProtocol::Static;
+        message.header.scope = RouteScope::Link;
+        message.header.kind = RouteType::Unicast;
+        message.attributes.push(RouteAttribute::Destination(route.destination.into()));
+        message.attributes.push(RouteAttribute::Oif(interface.index.get()));
+        message.attributes.extend(route.metric.map(RouteAttribute::Priority));
+        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL, || {
+            format!("add a route to {route} through {interface}")
+        })
+    }
+
+    /// Makes sure that there is a route to `peer`, and to nobody else, through `interface`.
+    pub(super) fn verify_host_route(
+        &mut self,
+        interface: &InterfaceId,
+        peer: Ipv4Addr,
+    ) -> Result<(), NetlinkError> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.header.destination_prefix_length = 32;
+        // The entry of the table that matches, not the path that it leads to.
+        message.header.flags = RouteFlags::FibMatch;
+        message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(peer)));
+        message.attributes.push(RouteAttribute::Oif(interface.index.get()));
+        let operation = || format!("look up the route to {peer} through {interface}");
+        let answer = self.query(RouteNetlinkMessage::GetRoute(message), operation)?;
+
+        let oif = RouteAttribute::Oif(interface.index.get());
+        match answer {
+            RouteNetlinkMessage::NewRoute(RouteMessage { header, attributes, .. })
+                if header.destination_prefix_length == 32 && attributes.contains(&oif) =>
+            {
+                Ok(())
+            }
+            _ => Err(NetlinkError::NotInForce {
+                interface: interface.to_string(),
+                problem: format!("there is no route to {peer} through it"),
+            }),
+        }
+    }
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}

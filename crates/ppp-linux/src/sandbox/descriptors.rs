@@ -1,0 +1,71 @@
+//! Which descriptors are open.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::sys::stat::{SFlag, fstat};
+
+use super::{StepError, verify};
+
+/// Standard input, output and error.
+const STANDARD: RawFd = 3;
+
+/// Closes all descriptors but the standard ones, `netns` and those of `keep`.
+pub(super) fn close_others(netns: &OwnedFd, keep: &[BorrowedFd<'_>]) -> Result<(), StepError> {
+    for fd in keep {
+        let stat = fstat(fd).map_err(StepError::system(format!("examine descriptor {}", fd.as_raw_fd())))?;
+        // A directory outside of the new root would be a way out of it.
+        let directory = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+        verify(!directory, || format!("descriptor {} is a directory", fd.as_raw_fd()))?;
+    }
+    let mut kept: Vec<RawFd> = (0..STANDARD).collect();
+    kept.push(netns.as_raw_fd());
+    kept.extend(keep.iter().map(AsRawFd::as_raw_fd));
+    kept.sort_unstable();
+    kept.dedup();
+
+    let mut next = 0;
+    for &fd in &kept {
+        if fd > next {
+            close_range(next, fd - 1)?;
+        }
+        next = fd.saturating_add(1);
+    }
+    close_range(next, RawFd::MAX)?;
+    verify_closed(&kept)
+}
+
+fn close_range(first: RawFd, last: RawFd) -> Result<(), StepError> {
+    // SAFETY: this closes descriptors that others may own. `enter` demands that nothing but what it is told of is open,
+    // and ends the process's life as an ordinary one: whoever owned one of them gets EBADF, not somebody else's file,
+    // because nothing can be opened any more.
+    let outcome = unsafe { libc::close_range(first.cast_unsigned(), last.cast_unsigned(), 0) };
+    Errno::result(outcome).map_err(StepError::system(format!("close descriptors {first} to {last}")))?;
+    Ok(())
+}
+
+fn verify_closed(kept: &[RawFd]) -> Result<(), StepError> {
+    const LIST: &str = "/proc/self/fd";
+    let entries = fs::read_dir(LIST).map_err(StepError::system(format!("list {LIST}")))?;
+    let mut others = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(StepError::system(format!("list {LIST}")))?.file_name();
+        let number: RawFd = name
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .ok_or_else(|| StepError::NotInForce(format!("{LIST} contains {name:?}")))?;
+        if !kept.contains(&number) {
+            others.push(number);
+        }
+    }
+    // The descriptor that the directory was read through was in the list; it is closed now.
+    others.retain(|&number| {
+        // SAFETY: the descriptor need not be open: it is only asked about, within this statement.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        fcntl(fd.as_fd(), FcntlArg::F_GETFD) != Err(Errno::EBADF)
+    });
+    verify(others.is_empty(), || format!("descriptors {others:?} are still open"))
+}

@@ -1,0 +1,143 @@
+//! The system calls that remain (seccomp(2)). Everything else kills the process, at once and with `SIGSYS`.
+//!
+//! The list is that of a program with one thread that is linked with glibc and waits with poll(2). What it does *not*
+//! contain: anything that takes a path, makes a descriptor, a process or a thread, names another process, or maps memory
+//! that can be executed or belongs to a file.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+
+use nix::errno::Errno;
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter,
+};
+
+use super::{StepError, verify};
+
+#[cfg(target_arch = "x86_64")]
+const ARCH: TargetArch = TargetArch::x86_64;
+#[cfg(target_arch = "aarch64")]
+const ARCH: TargetArch = TargetArch::aarch64;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("the list of system calls has been thought through for x86_64 and aarch64 only");
+
+/// Calls that are allowed whatever their arguments.
+const ALLOWED: &[i64] = &[
+    // The kept descriptors: sockets, the TUN, standard error.
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_close,
+    // Waiting for them; the last one is how the kernel continues a wait that a stop signal interrupted.
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_restart_syscall,
+    // Time, where the vDSO cannot read the machine's clock; and std::thread::sleep.
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    // Seeds of hash maps, Magic-Numbers.
+    libc::SYS_getrandom,
+    // The allocator; for `mmap` and `madvise` see below.
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    // Signal handlers return with the first; the others are used on the way to abort(3), by ppoll(2)'s callers and
+    // by the standard library's stack-overflow handler, which hands a crash on to the default action and removes its
+    // own stack at exit.
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigaction,
+    libc::SYS_sigaltstack,
+    // abort(3) asks who it is.
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// A comparison of the lower 32 bits of an argument, counted from 0.
+struct Argument {
+    index: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+}
+
+fn equals(index: u8, value: c_int) -> Argument {
+    Argument { index, operator: SeccompCmpOp::Eq, value: bits(value) }
+}
+
+fn has_not(index: u8, flag: c_int) -> Argument {
+    Argument { index, operator: SeccompCmpOp::MaskedEq(bits(flag)), value: 0 }
+}
+
+fn has(index: u8, flag: c_int) -> Argument {
+    Argument { index, operator: SeccompCmpOp::MaskedEq(bits(flag)), value: bits(flag) }
+}
+
+fn bits(value: c_int) -> u64 {
+    u64::from(value.cast_unsigned())
+}
+
+/// Calls that are allowed with certain arguments: all of one line at a time.
+fn restricted() -> Vec<(i64, Vec<Argument>)> {
+    let own_pid = nix::unistd::getpid().as_raw();
+    vec![
+        // The allocator: anonymous memory that cannot be executed.
+        (libc::SYS_mmap, vec![has_not(2, libc::PROT_EXEC), has(3, libc::MAP_ANONYMOUS)]),
+        // The allocator: giving memory back (musl), asking for huge pages (glibc from 2.43 on).
+        (libc::SYS_madvise, vec![equals(2, libc::MADV_DONTNEED)]),
+        (libc::SYS_madvise, vec![equals(2, libc::MADV_FREE)]),
+        (libc::SYS_madvise, vec![equals(2, libc::MADV_HUGEPAGE)]),
+        // pthread_once(3), which the unwinder uses at the first panic, wakes others even if there are none. Not the
+        // rest of futex(2): its requeueing and priority inheritance have been ways into the kernel.
+        (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG)]),
+        (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG)]),
+        (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG)]),
+        // With debug assertions the standard library checks each descriptor that it is about to close.
+        (libc::SYS_fcntl, vec![equals(1, libc::F_GETFD)]),
+        // How many frames the packet socket had to drop.
+        (libc::SYS_getsockopt, vec![equals(1, libc::SOL_PACKET), equals(2, libc::PACKET_STATISTICS)]),
+        // abort(3), to itself only.
+        (libc::SYS_tgkill, vec![equals(0, own_pid)]),
+        // The verification that this filter is in force.
+        (libc::SYS_prctl, vec![equals(0, libc::PR_GET_SECCOMP)]),
+    ]
+}
+
+/// Installs the filter.
+pub(super) fn install() -> Result<(), StepError> {
+    let failed =
+        |error: seccompiler::BackendError| StepError::NotInForce(format!("cannot build it: {error}"));
+    let program = program().map_err(failed)?;
+    apply_filter(&program).map_err(|error| StepError::NotInForce(format!("cannot install it: {error}")))?;
+
+    // SAFETY: this operation has no further arguments.
+    let mode = Errno::result(unsafe { libc::prctl(libc::PR_GET_SECCOMP) })
+        .map_err(StepError::system("read the mode of seccomp"))?;
+    verify(mode.cast_unsigned() == libc::SECCOMP_MODE_FILTER, || format!("the mode of seccomp is {mode}"))
+}
+
+fn program() -> Result<BpfProgram, seccompiler::BackendError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for (number, arguments) in restricted() {
+        let conditions = arguments
+            .into_iter()
+            .map(|Argument { index, operator, value }| {
+                SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)
+            })
+            .collect::<Result<_, _>>()?;
+        rules.entry(number).or_default().push(SeccompRule::new(conditions)?);
+    }
+    rules.extend(ALLOWED.iter().map(|&number| (number, Vec::new())));
+    SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, ARCH)?.try_into()
+}

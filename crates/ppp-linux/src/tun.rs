@@ -1,0 +1,248 @@
+//! TUN devices: the network interface of one session, as a file descriptor.
+//!
+//! Each `read` gives one IP packet that the kernel routed to the peer, each `write` hands the kernel one IP packet from
+//! the peer. There is no packet information header (`IFF_NO_PI`) and, for now, no virtio header: offloads would be
+//! asked for in [`Tun::create`] and change what [`Tun::recv`] and [`Tun::send`] carry.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::errno::Errno;
+use nix::libc::{self, c_short, ifreq};
+use nix::net::if_::if_nametoindex;
+use thiserror::Error;
+
+use crate::interface::{IfIndex, IfName, InterfaceId};
+
+const CLONE_DEVICE: &str = "/dev/net/tun";
+
+nix::ioctl_write_ptr_bad!(
+    /// Attaches the descriptor to a device, which is made if need be.
+    tun_set_iff,
+    libc::TUNSETIFF,
+    ifreq
+);
+nix::ioctl_read_bad!(
+    /// Tells which device the descriptor is attached to, and with which flags.
+    tun_get_iff,
+    libc::TUNGETIFF,
+    ifreq
+);
+
+/// What went wrong with a TUN device.
+#[derive(Debug, Error)]
+pub enum TunError {
+    /// `/dev/net/tun` could not be opened: not root, or a kernel without TUN.
+    #[error("cannot open {CLONE_DEVICE} to make interface {name}")]
+    Open {
+        /// The interface that was to be made.
+        name: IfName,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// There is an interface of that name already.
+    #[error("cannot make interface {name}: there is one of that name already")]
+    NameInUse {
+        /// The name.
+        name: IfName,
+    },
+    /// The kernel refused to make the device.
+    #[error("cannot make interface {name}")]
+    Create {
+        /// The interface that was to be made.
+        name: IfName,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The device was made and cannot be found: it was deleted or renamed by somebody else at that moment.
+    #[error("interface {name} vanished while it was being made")]
+    Vanished {
+        /// The interface that was made.
+        name: IfName,
+    },
+    /// A descriptor that was handed over as a TUN is something else.
+    #[error("the descriptor that was handed over is not attached to a TUN device")]
+    NotTun {
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A descriptor that was handed over is a TUN (or TAP) in a mode that this module does not speak.
+    #[error("the TUN device that was handed over has flags {found:#x}; {expected:#x} are expected")]
+    WrongMode {
+        /// `IFF_TUN | IFF_NO_PI`.
+        expected: c_short,
+        /// The flags of the device.
+        found: c_short,
+    },
+}
+
+/// A descriptor that is attached to a TUN device, non-blocking.
+///
+/// The device is not persistent: it disappears when its last descriptor is closed, whichever process holds that.
+#[derive(Debug)]
+pub struct Tun {
+    fd: OwnedFd,
+}
+
+#[allow(clippy::cast_possible_truncation)] // Both flags are below 2^15; the kernel's field is a short.
+const MODE: c_short = (libc::IFF_TUN | libc::IFF_NO_PI) as c_short;
+
+impl Tun {
+    /// Makes the TUN device `name` in the calling thread's network namespace. The interface is down and has no
+    /// addresses; see [`crate::netlink::Netlink::configure_ptp`].
+    ///
+    /// # Errors
+    /// [`TunError::NameInUse`] when any interface has that name; an existing device is never taken over.
+    pub fn create(name: &IfName) -> Result<(Self, InterfaceId), TunError> {
+        let fd = attach(name, MODE)?;
+        let vanished = || TunError::Vanished { name: name.clone() };
+        let index = if_nametoindex(name.as_str()).map_err(|_| vanished())?;
+        let index = IfIndex::new(index).ok_or_else(vanished)?;
+        Ok((Self { fd }, InterfaceId { index, name: name.clone() }))
+    }
+
+    /// Takes over a descriptor that [`Tun::create`] made in another process.
+    ///
+    /// # Errors
+    /// [`TunError::NotTun`] or [`TunError::WrongMode`] when it is anything else.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, TunError> {
+        let mut request = empty_request();
+        // SAFETY: `request` is a valid `ifreq` that outlives the call; on any other descriptor the ioctl fails.
+        unsafe { tun_get_iff(fd.as_raw_fd(), &raw mut request) }
+            .map_err(|errno| TunError::NotTun { source: errno.into() })?;
+        // SAFETY: TUNGETIFF succeeded and so wrote this member of the union; every bit pattern is a valid short.
+        let found = unsafe { request.ifr_ifru.ifru_flags };
+        #[allow(clippy::cast_possible_truncation)] // As for MODE.
+        let layout = (libc::IFF_TUN | libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as c_short;
+        if found & layout != MODE {
+            return Err(TunError::WrongMode { expected: MODE, found });
+        }
+        Ok(Self { fd })
+    }
+
+    /// Reads one packet for the peer into `buffer` and returns its length. A packet that is longer than the buffer is
+    /// cut; with a buffer of at least the interface's MTU that does not happen.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when there is none; the kernel's `EBADFD` once the interface was deleted.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(&self.fd, buffer)?)
+    }
+
+    /// Hands one packet from the peer to the kernel.
+    ///
+    /// # Errors
+    /// The kernel's `EIO` while the interface is down, `EINVAL` when the packet is neither IPv4 nor IPv6, `EBADFD`
+    /// once the interface was deleted.
+    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
+        nix::unistd::write(&self.fd, packet)?;
+        Ok(())
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl From<Tun> for OwnedFd {
+    fn from(tun: Tun) -> Self {
+        tun.fd
+    }
+}
+
+fn empty_request() -> ifreq {
+    // SAFETY: `ifreq` consists of integers and raw pointers, for which all zeroes is a valid value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Opens a new, non-blocking descriptor and makes the device `name` for it.
+fn attach(name: &IfName, mode: c_short) -> Result<OwnedFd, TunError> {
+    let device = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(CLONE_DEVICE)
+        .map_err(|source| TunError::Open { name: name.clone(), source })?;
+
+    let mut request = empty_request();
+    for (to, from) in request.ifr_name.iter_mut().zip(name.as_str().bytes()) {
+        *to = from.cast_signed();
+    }
+    #[allow(clippy::cast_possible_truncation)] // IFF_TUN_EXCL is 2^15: the sign bit of the kernel's short.
+    let exclusive = libc::IFF_TUN_EXCL as c_short;
+    request.ifr_ifru.ifru_flags = mode | exclusive;
+    // SAFETY: `request` is a valid `ifreq` that outlives the call, and its name is shorter than IFNAMSIZ.
+    unsafe { tun_set_iff(device.as_raw_fd(), &raw const request) }.map_err(|errno| match errno {
+        Errno::EBUSY => TunError::NameInUse { name: name.clone() },
+        _ => TunError::Create { name: name.clone(), source: errno.into() },
+    })?;
+    Ok(device.into())
+}
+
+/// A TAP device: an Ethernet interface whose other end is the test.
+#[cfg(test)]
+pub(crate) fn create_tap(name: &IfName) -> Result<OwnedFd, TunError> {
+    attach(name, c_short::try_from(libc::IFF_TAP | libc::IFF_NO_PI).unwrap())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::{Netlink, NetlinkError};
+    use crate::netns;
+
+    fn name(name: &str) -> IfName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn a_tun_has_its_name_and_disappears_with_its_descriptor() {
+        netns::run_in_new(|| {
+            let (tun, id) = Tun::create(&name("ppp7")).unwrap();
+            let mut netlink = Netlink::open().unwrap();
+            let interface = netlink.interface(&id.name).unwrap();
+            assert_eq!(interface.id, id);
+            assert!(!interface.up && interface.mac.is_none(), "{interface:?}");
+
+            // As long as anybody has the descriptor, the interface stays.
+            let copy = tun.as_fd().try_clone_to_owned().unwrap();
+            drop(tun);
+            assert!(netlink.interface(&id.name).is_ok());
+            drop(copy);
+            assert!(matches!(netlink.interface(&id.name), Err(NetlinkError::NoSuchInterface { .. })));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_name_in_use_is_an_error() {
+        netns::run_in_new(|| {
+            let (_tun, id) = Tun::create(&name("ppp7")).unwrap();
+            assert!(matches!(Tun::create(&id.name), Err(TunError::NameInUse { name }) if name == id.name));
+            assert!(matches!(Tun::create(&name("lo")), Err(TunError::NameInUse { .. })));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn only_a_tun_can_be_taken_over() {
+        netns::run_in_new(|| {
+            let (tun, _) = Tun::create(&name("ppp7")).unwrap();
+            let tun = Tun::from_fd(tun.into()).unwrap();
+            assert_eq!(tun.recv(&mut [0; 64]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(tun.send(&[0x45; 20]).unwrap_err().raw_os_error(), Some(libc::EIO), "it is down");
+
+            let tap = create_tap(&name("tap7")).unwrap();
+            assert!(matches!(Tun::from_fd(tap), Err(TunError::WrongMode { .. })));
+            let unattached = OpenOptions::new().read(true).write(true).open(CLONE_DEVICE).unwrap();
+            assert!(matches!(Tun::from_fd(unattached.into()), Err(TunError::NotTun { .. })));
+            let other = OpenOptions::new().read(true).open("/dev/null").unwrap();
+            assert!(matches!(Tun::from_fd(other.into()), Err(TunError::NotTun { .. })));
+        })
+        .unwrap();
+    }
+}
