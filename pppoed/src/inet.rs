@@ -37,15 +37,61 @@ fn parse_part(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, radix).ok()
 }
 
-/// Asks the system's resolver for the first IPv4 address of a host. May block.
-pub fn resolve_host(name: &str) -> Option<Ipv4Addr> {
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-        return None;
+/// Looks up names of hosts and networks.
+pub trait Resolve {
+    /// The first IPv4 address of a host.
+    fn host(&self, name: &str) -> Option<Ipv4Addr>;
+    /// The address of a network.
+    fn network(&self, name: &str) -> Option<Ipv4Addr>;
+}
+
+/// The system's own names: its resolver for hosts, `/etc/networks` for networks. May block.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemNames;
+
+impl Resolve for SystemNames {
+    fn host(&self, name: &str) -> Option<Ipv4Addr> {
+        if !is_name(name) {
+            return None;
+        }
+        (name, 0).to_socket_addrs().ok()?.find_map(|address| match address.ip() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        })
     }
-    (name, 0).to_socket_addrs().ok()?.find_map(|address| match address.ip() {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
+
+    fn network(&self, name: &str) -> Option<Ipv4Addr> {
+        find_network(&std::fs::read_to_string("/etc/networks").ok()?, name)
+    }
+}
+
+/// Could this be the name of a host or network? Numbers and dots alone are not one.
+pub fn is_name(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        && word.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Finds a network in the contents of networks(5): `name number [alias…]`. Missing parts of the number are 0.
+fn find_network(contents: &str, name: &str) -> Option<Ipv4Addr> {
+    contents.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let (official, number) = (words.next()?, words.next()?);
+        if official != name && !words.any(|alias| alias == name) {
+            return None;
+        }
+        let missing = 3usize.checked_sub(number.matches('.').count())?;
+        parse_ipv4(&format!("{number}{}", ".0".repeat(missing)))
     })
+}
+
+/// The netmask that a network address had before CIDR, as bits. Classes D and E count as single hosts.
+pub fn classful_mask(network: Ipv4Addr) -> u32 {
+    match network.octets()[0] {
+        0..=127 => 0xff00_0000,
+        128..=191 => 0xffff_0000,
+        192..=223 => 0xffff_ff00,
+        224.. => 0xffff_ffff,
+    }
 }
 
 /// Loopback, multicast and reserved (240.0.0.0/4) addresses, which pppd never lets a peer have.
@@ -85,6 +131,33 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(parse_ipv4(text), expected.map(Ipv4Addr::from), "{text}");
         }
+    }
+
+    #[test]
+    fn networks_by_name_and_alias() {
+        let contents = "# comment\nloopback 127.0.0.0\nlan 192.168.1 office # no\nbad x.y\nshort\nten 10\n";
+        for (name, expected) in [
+            ("loopback", Some([127, 0, 0, 0])),
+            ("lan", Some([192, 168, 1, 0])),
+            ("office", Some([192, 168, 1, 0])),
+            ("ten", Some([10, 0, 0, 0])),
+            ("no", None),
+            ("bad", None),
+            ("short", None),
+            ("comment", None),
+        ] {
+            assert_eq!(find_network(contents, name), expected.map(Ipv4Addr::from), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_not_numbers() {
+        for (word, is) in
+            [("host", true), ("a-b.example_x", true), ("10.0.0.300", false), ("", false), ("a b", false)]
+        {
+            assert_eq!(is_name(word), is, "{word}");
+        }
+        assert_eq!(SystemNames.host("no host has this name"), None);
     }
 
     #[test]

@@ -49,14 +49,6 @@ pub enum OptionError {
         /// Why not, and what to do instead.
         why: &'static str,
     },
-    /// The file is far larger than an options file can be.
-    #[error("options file {path:?} is larger than {limit} bytes: is this the right file?")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Most bytes that are read.
-        limit: u64,
-    },
     /// `file` options name too many files.
     #[error("{place}: file {path:?} would be more than {limit} files: does one include itself?")]
     TooManyFiles {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::table::{self, Action, Row};
 use super::{OptionError, OptionNotice, PppOptions, SessionOptions, ValueError, value};
+use crate::files;
 use crate::origin::{Origin, Place, Sourced};
 use crate::words::{Word, Words};
 
@@ -88,12 +88,10 @@ impl Reader {
 
     fn open(&mut self, path: &Path, presence: Presence, included: Option<Place>) {
         self.files += 1;
-        let mut contents = Vec::new();
-        match File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut contents)) {
-            Ok(read) if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE) => {
-                self.read_bytes(path, &contents)
-            }
-            Ok(_) => self.errors.push(OptionError::TooLarge { path: path.to_owned(), limit: MAX_FILE }),
+        let contents =
+            files::open_regular(path).and_then(|(file, metadata)| files::read_all(file, &metadata, MAX_FILE));
+        match contents {
+            Ok(contents) => self.read_bytes(path, &contents),
             Err(error) if error.kind() == io::ErrorKind::NotFound && presence != Presence::Required => {
                 if presence == Presence::Expected {
                     self.notices.push(OptionNotice::NoFile { path: path.to_owned() });

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ValueError;
-use crate::inet;
+use crate::inet::{self, Resolve as _, SystemNames};
 
 /// A number in C's notation: decimal, `0x` hexadecimal, or octal with a leading 0.
 pub(super) fn number(word: &[u8], min: u32, max: u32) -> Result<u32, ValueError> {
@@ -31,7 +31,7 @@ pub(super) fn number(word: &[u8], min: u32, max: u32) -> Result<u32, ValueError>
 /// An IPv4 address in the forms that `inet_addr` reads, or the name of a host.
 pub(super) fn address(word: &[u8]) -> Result<Ipv4Addr, ValueError> {
     let text = std::str::from_utf8(word).map_err(|_| ValueError::NotAnAddress)?;
-    inet::parse_ipv4(text).or_else(|| inet::resolve_host(text)).ok_or(ValueError::NotAnAddress)
+    inet::parse_ipv4(text).or_else(|| SystemNames.host(text)).ok_or(ValueError::NotAnAddress)
 }
 
 /// An address that a host on a PPP link may have.

@@ -1,0 +1,142 @@
+//! Reading configuration files with care.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use zeroize::Zeroizing;
+
+/// Opens a regular file for reading. Never waits for a FIFO's other end.
+///
+/// # Errors
+/// Those of the system, and [`io::ErrorKind::InvalidInput`] for what is not a regular file.
+pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok((file, metadata))
+}
+
+/// Reads an open file to its end, into memory that is wiped when dropped.
+///
+/// # Errors
+/// Those of the system, and [`io::ErrorKind::FileTooLarge`] above `limit` bytes.
+pub fn read_all(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let room = usize::try_from(metadata.len().min(limit)).unwrap_or(usize::MAX);
+    // Room for the whole file at once: growing would leave copies of secrets behind.
+    let mut contents = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut contents)?;
+    if u64::try_from(read).is_ok_and(|read| read > limit) {
+        let message = format!("larger than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(contents)
+}
+
+/// A way in which somebody other than root (or ourselves) could read or change a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exposure {
+    /// A directory above the file can be written by others, who could replace the file.
+    #[error("directory {0:?} can be changed by other users than root: chown root and chmod go-w it")]
+    Directory(PathBuf),
+    /// The file belongs to somebody else.
+    #[error("it belongs to user id {0}, not to root: chown it")]
+    Owner(u32),
+    /// Others may read the file.
+    #[error("its mode {0:04o} lets other users read it: chmod 600 it")]
+    Readable(u32),
+    /// Others may write the file.
+    #[error("its mode {0:04o} lets other users change it: chmod 600 it")]
+    Writable(u32),
+}
+
+impl Exposure {
+    /// Others may change what the file says, not only read it.
+    pub fn is_unsafe(&self) -> bool {
+        !matches!(self, Self::Readable(_))
+    }
+}
+
+/// The worst exposure of an open file, if any.
+pub fn exposure(path: &Path, metadata: &Metadata) -> Option<Exposure> {
+    let mode = metadata.mode() & 0o7777;
+    if !is_trusted(metadata.uid()) {
+        Some(Exposure::Owner(metadata.uid()))
+    } else if mode & 0o022 != 0 {
+        Some(Exposure::Writable(mode))
+    } else if let Some(directory) = exposed_directory(path) {
+        Some(Exposure::Directory(directory))
+    } else if mode & 0o077 != 0 {
+        Some(Exposure::Readable(mode))
+    } else {
+        None
+    }
+}
+
+fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == nix::unistd::geteuid().as_raw()
+}
+
+/// The first directory above `path` where somebody else could put another file in its place.
+fn exposed_directory(path: &Path) -> Option<PathBuf> {
+    const STICKY: u32 = 0o1000;
+    let real = path.canonicalize().ok()?;
+    let exposed = |directory: &&Path| {
+        directory.metadata().is_ok_and(|metadata| {
+            let others_write = metadata.mode() & 0o022 != 0 && metadata.mode() & STICKY == 0;
+            others_write || !is_trusted(metadata.uid())
+        })
+    };
+    real.ancestors().skip(1).find(exposed).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn exposures_by_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secrets");
+        fs::write(&path, "x").unwrap();
+        for (mode, expected) in [
+            (0o600, None),
+            (0o400, None),
+            (0o640, Some(Exposure::Readable(0o640))),
+            (0o604, Some(Exposure::Readable(0o604))),
+            (0o660, Some(Exposure::Writable(0o660))),
+            (0o602, Some(Exposure::Writable(0o602))),
+        ] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposure(&path, &path.metadata().unwrap()), expected, "{mode:o}");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
+        let real = directory.path().canonicalize().unwrap();
+        assert_eq!(exposure(&path, &path.metadata().unwrap()), Some(Exposure::Directory(real)));
+    }
+
+    #[test]
+    fn only_regular_files_up_to_the_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(open_regular(directory.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert_eq!(open_regular(&fifo).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let path = directory.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        let read = |limit| {
+            let (file, metadata) = open_regular(&path).unwrap();
+            read_all(file, &metadata, limit).map(|contents| contents.to_vec())
+        };
+        assert_eq!(read(5).unwrap(), b"12345");
+        assert_eq!(read(4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+}

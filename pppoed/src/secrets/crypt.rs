@@ -1,0 +1,24 @@
+//! Password hashes in the formats of crypt(3).
+
+use sha_crypt::{PasswordVerifier as _, ShaCrypt};
+
+use super::md5_crypt;
+
+/// Is `hash` a hash of `password`? `None` if it is not a hash of a supported kind.
+///
+/// MD5 (`$1$`), bcrypt (`$2a$`, `$2b$`, `$2y$`), SHA-256 (`$5$`) and SHA-512 (`$6$`) are supported. Hashes of
+/// traditional DES have no mark that tells them from a password, and yescrypt (`$y$`) is too young for files that
+/// serve pppd; both are taken for plain text.
+pub(super) fn verify(password: &[u8], hash: &[u8]) -> Option<bool> {
+    let hash = std::str::from_utf8(hash).ok()?;
+    match hash.get(..3)? {
+        "$1$" => md5_crypt::verify(password, hash),
+        "$2a" | "$2b" | "$2y" => bcrypt::verify(password, hash).ok(),
+        "$5$" | "$6$" => match ShaCrypt::SHA512.verify_password(password, hash) {
+            Ok(()) => Some(true),
+            Err(sha_crypt::password_hash::Error::PasswordInvalid) => Some(false),
+            Err(_) => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,277 @@
+//! Finds the line for a peer, and checks the peer's proof against it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::parse::read_secret_file;
+use super::{Entry, MAX_CHAP_SECRET, MAX_NAME, Notice, Pattern, Secret, SecretsFile, Shown, Source, crypt};
+use crate::origin::Place;
+
+/// A secret that stands for the system's password database.
+pub(super) const SYSTEM_PASSWORD: &[u8] = b"@login";
+
+/// Lines by client, so that a lookup does not read them all.
+#[derive(Debug)]
+pub(super) struct Index {
+    named: BTreeMap<Box<[u8]>, Vec<usize>>,
+    any: Vec<usize>,
+}
+
+impl Index {
+    pub(super) fn new(entries: &[Entry]) -> Self {
+        let mut index = Self { named: BTreeMap::new(), any: Vec::new() };
+        for (number, entry) in entries.iter().enumerate() {
+            match &entry.client {
+                Pattern::Any => index.any.push(number),
+                Pattern::Name(name) => index.named.entry(name.clone()).or_default().push(number),
+            }
+        }
+        index
+    }
+}
+
+/// The line for a peer, with its secret.
+#[derive(Debug)]
+pub struct Match<'a> {
+    /// The line.
+    pub entry: &'a Entry,
+    secret: Hidden,
+    /// Better lines that had to be skipped.
+    pub notices: Vec<Notice>,
+    client: &'a [u8],
+}
+
+struct Hidden(Secret);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Why a peer was not let in. Names the file and, where there is one, the line. For the log, not for the peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The line has the name in other letters.
+    #[error("{place}: this line is for user {}, not {}: upper and lower case differ", Shown(.there), Shown(.client))]
+    CaseDiffers {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+        /// The name on the line.
+        there: Vec<u8>,
+    },
+    /// The line's secret is empty.
+    #[error("{place}: user {} cannot log in: the secret is empty, and an empty secret never matches", Shown(.client))]
+    EmptySecret {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
+    /// The peer's name is too long to be on any line.
+    #[error("the user name is {length} bytes long, and no line can have more than {MAX_NAME}")]
+    NameTooLong {
+        /// Length of the name that the peer gave.
+        length: usize,
+    },
+    /// The line's secret is no hash (with `papcrypt`) or one of a kind that is not supported.
+    #[error(
+        "{place}: user {} cannot log in: papcrypt is set, but the secret is not a hash that is supported ($1$, $2a$, \
+         $2b$, $2y$, $5$, $6$); make one with: mkpasswd -m sha-512",
+        Shown(.client)
+    )]
+    NotAHash {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
+    /// Only the file of an `@/path` secret stands in the way.
+    #[error("{place}: user {} cannot log in: the secret cannot be read from {path:?}: {why}", Shown(.client))]
+    SecretUnreadable {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be used.
+        why: String,
+    },
+    /// The line's secret is `@login`.
+    #[error("{place}: user {} cannot log in: \"@login\" is not supported; write a secret", Shown(.client))]
+    SystemPassword {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
+    /// No line fits, not even nearly.
+    #[error("{path:?} has no line for user {} (server {} or *)", Shown(.client), Shown(.server))]
+    UnknownUser {
+        /// The file.
+        path: PathBuf,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+        /// Our name.
+        server: Vec<u8>,
+    },
+    /// The secrets file cannot be read.
+    #[error("cannot read secrets file {path:?}: {why}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: String,
+    },
+    /// The proof does not fit the secret.
+    #[error("{place}: user {} gave a wrong password", Shown(.client))]
+    WrongPassword {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
+    /// The line is for another server.
+    #[error(
+        "{place}: this line for user {} is for server {}, but our name is {} (set it with the option name)",
+        Shown(.client),
+        Shown(.there),
+        Shown(.server)
+    )]
+    WrongServer {
+        /// The line.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+        /// The server on the line.
+        there: Vec<u8>,
+        /// Our name.
+        server: Vec<u8>,
+    },
+}
+
+impl SecretsFile {
+    /// The entries in the order of the file.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The best line for the peer `client` at the server `server`. Reads the file of an `@/path` secret.
+    ///
+    /// # Errors
+    /// Why there is none, with the nearest miss.
+    pub fn lookup<'a>(&'a self, client: &'a [u8], server: &[u8]) -> Result<Match<'a>, Refusal> {
+        if client.len() > MAX_NAME {
+            return Err(Refusal::NameTooLong { length: client.len() });
+        }
+        let named = self.index.named.get(client).map(Vec::as_slice).unwrap_or_default();
+        let mut candidates: Vec<_> = [named, self.index.any.as_slice()]
+            .into_iter()
+            .flatten()
+            .filter_map(|&number| self.entries.get(number))
+            .filter(|entry| entry.server.fits(server))
+            .collect();
+        // The sort is stable: among equals the first line stays first.
+        candidates.sort_by_key(|entry| {
+            (matches!(entry.client, Pattern::Any), matches!(entry.server, Pattern::Any))
+        });
+        let mut notices = Vec::new();
+        let mut unreadable = None;
+        for entry in candidates {
+            let secret = match &entry.source {
+                Source::Word(secret) => secret.clone(),
+                Source::File(path) => match read_secret_file(path) {
+                    Ok(secret) => secret,
+                    Err(why) => {
+                        let (place, path) = (entry.place.clone(), path.clone());
+                        unreadable.get_or_insert_with(|| Refusal::SecretUnreadable {
+                            place: place.clone(),
+                            client: client.to_vec(),
+                            path: path.clone(),
+                            why: why.clone(),
+                        });
+                        notices.push(Notice::UnusableSecretFile { place, path, why });
+                        continue;
+                    }
+                },
+            };
+            return Ok(Match { entry, secret: Hidden(secret), notices, client });
+        }
+        Err(unreadable.unwrap_or_else(|| self.nearest_miss(client, server)))
+    }
+
+    fn nearest_miss(&self, client: &[u8], server: &[u8]) -> Refusal {
+        let mut other_case = None;
+        for entry in &self.entries {
+            if let Pattern::Name(name) = &entry.client
+                && name.eq_ignore_ascii_case(client)
+            {
+                if **name == *client
+                    && let Pattern::Name(there) = &entry.server
+                {
+                    return Refusal::WrongServer {
+                        place: entry.place.clone(),
+                        client: client.to_vec(),
+                        there: there.to_vec(),
+                        server: server.to_vec(),
+                    };
+                }
+                other_case.get_or_insert_with(|| Refusal::CaseDiffers {
+                    place: entry.place.clone(),
+                    client: client.to_vec(),
+                    there: name.to_vec(),
+                });
+            }
+        }
+        other_case.unwrap_or_else(|| Refusal::UnknownUser {
+            path: self.path.to_path_buf(),
+            client: client.to_vec(),
+            server: server.to_vec(),
+        })
+    }
+}
+
+impl Match<'_> {
+    /// Lets `verify` check a CHAP response against the secret.
+    ///
+    /// # Errors
+    /// [`Refusal::EmptySecret`] without asking `verify`, [`Refusal::WrongPassword`] if it says no.
+    pub fn verify_chap(&self, verify: impl FnOnce(&[u8]) -> bool) -> Result<(), Refusal> {
+        let secret = &self.secret.0;
+        let secret = secret.get(..MAX_CHAP_SECRET).unwrap_or(secret);
+        let (place, client) = (self.entry.place.clone(), self.client.to_vec());
+        if secret.is_empty() {
+            Err(Refusal::EmptySecret { place, client })
+        } else if verify(secret) {
+            Ok(())
+        } else {
+            Err(Refusal::WrongPassword { place, client })
+        }
+    }
+
+    /// Checks a PAP password: the secret itself, or a hash of it as crypt(3) makes them.
+    ///
+    /// With `hashes_only` (the option `papcrypt`) a secret that is no hash never matches. Slow for hashes.
+    ///
+    /// # Errors
+    /// Why the password does not let the peer in.
+    pub fn verify_pap(&self, password: &[u8], hashes_only: bool) -> Result<(), Refusal> {
+        let secret = &*self.secret.0;
+        let (place, client) = (self.entry.place.clone(), self.client.to_vec());
+        if secret.is_empty() {
+            return Err(Refusal::EmptySecret { place, client });
+        }
+        if **secret == *SYSTEM_PASSWORD {
+            return Err(Refusal::SystemPassword { place, client });
+        }
+        let right = match crypt::verify(password, secret) {
+            Some(right) => right,
+            None if hashes_only => return Err(Refusal::NotAHash { place, client }),
+            None => bool::from(subtle::ConstantTimeEq::ct_eq(&**secret, password)),
+        };
+        if right { Ok(()) } else { Err(Refusal::WrongPassword { place, client }) }
+    }
+}

@@ -1,0 +1,206 @@
+//! The secrets files as the server uses them: read again when they change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{AddressList, Match, Notice, Pattern, Protocol, Refusal, SecretsFile};
+use crate::inet::Resolve;
+use crate::options::SessionOptions;
+use crate::origin::Place;
+
+/// Which files to use, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The file for CHAP.
+    pub chap_secrets: PathBuf,
+    /// The file for PAP.
+    pub pap_secrets: PathBuf,
+    /// Our name, matched against the server column.
+    pub our_name: Vec<u8>,
+    /// `papcrypt`: PAP secrets are hashes only.
+    pub papcrypt: bool,
+}
+
+/// Both secrets files. Each is read when it is first needed, and again when it has changed on disk.
+///
+/// Every method may block on the disk; checking a hashed PAP password takes milliseconds of computing on purpose.
+#[derive(Debug)]
+pub struct Secrets {
+    chap: Store,
+    pap: Store,
+    our_name: Vec<u8>,
+    papcrypt: bool,
+}
+
+/// A peer that was let in.
+#[derive(Debug)]
+pub struct Grant {
+    /// The line that let it in.
+    pub place: Place,
+    /// The addresses it may have.
+    pub addresses: AddressList,
+    /// Options for its session.
+    pub options: SessionOptions,
+}
+
+impl Secrets {
+    /// Secrets that are read when they are first needed.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            chap: Store::new(settings.chap_secrets, Protocol::Chap),
+            pap: Store::new(settings.pap_secrets, Protocol::Pap),
+            our_name: settings.our_name,
+            papcrypt: settings.papcrypt,
+        }
+    }
+
+    /// Checks a CHAP response. `verify` gets the secret of the line that fits `name`, and says whether the response
+    /// was made with it; it is not called if no line fits.
+    ///
+    /// The notices are to be logged whatever the verdict: about the file if it was read anew, and about better lines
+    /// that had to be skipped.
+    pub fn chap(
+        &mut self,
+        name: &[u8],
+        verify: impl FnOnce(&[u8]) -> bool,
+    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        self.chap.check(name, &self.our_name, |found| found.verify_chap(verify))
+    }
+
+    /// Checks a PAP name and password. The notices are those of [`Self::chap`].
+    pub fn pap(&mut self, name: &[u8], password: &[u8]) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        let papcrypt = self.papcrypt;
+        self.pap.check(name, &self.our_name, |found| found.verify_pap(password, papcrypt))
+    }
+
+    /// Reads whichever file has changed. For start and reload, so that what is wrong in them is told at once.
+    pub fn refresh(&mut self, protocol: Protocol) -> (Result<(), Refusal>, Vec<Notice>) {
+        let store = match protocol {
+            Protocol::Chap => &mut self.chap,
+            Protocol::Pap => &mut self.pap,
+        };
+        let mut notices = Vec::new();
+        (store.current(&mut notices).map(drop), notices)
+    }
+
+    /// The addresses that belong to one user each, in both files. A file that cannot be read has none.
+    pub fn fixed_addresses(&mut self, names: &dyn Resolve) -> FixedAddresses {
+        let mut fixed = FixedAddresses::default();
+        for store in [&mut self.chap, &mut self.pap] {
+            if let Ok(file) = store.current(&mut Vec::new()) {
+                fixed.add(file, &self.our_name, names);
+            }
+        }
+        fixed
+    }
+}
+
+/// Addresses that the pool must not hand out, because a line in a secrets file gives each to one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FixedAddresses {
+    owners: BTreeMap<Ipv4Addr, BTreeSet<Box<[u8]>>>,
+}
+
+impl FixedAddresses {
+    /// Adds the addresses of one file: of each line for a named user at this server, the one it suggests.
+    pub fn add(&mut self, file: &SecretsFile, server: &[u8], names: &dyn Resolve) {
+        for entry in file.entries() {
+            if let Pattern::Name(client) = &entry.client
+                && entry.server.fits(server)
+                && let Some(address) = entry.addresses.fixed_address(names)
+            {
+                self.owners.entry(address).or_default().insert(client.clone());
+            }
+        }
+    }
+
+    /// Does the address belong to somebody else than `user` (`None`: a peer without a name)?
+    pub fn is_reserved_from(&self, address: Ipv4Addr, user: Option<&[u8]>) -> bool {
+        self.owners.get(&address).is_some_and(|owners| !user.is_some_and(|user| owners.contains(user)))
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.owners.keys().copied()
+    }
+}
+
+/// One secrets file.
+#[derive(Debug)]
+struct Store {
+    path: PathBuf,
+    protocol: Protocol,
+    loaded: Option<(Stamp, SecretsFile)>,
+}
+
+/// What tells whether a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = path.metadata()?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+impl Store {
+    fn new(path: PathBuf, protocol: Protocol) -> Self {
+        Self { path, protocol, loaded: None }
+    }
+
+    fn current(&mut self, notices: &mut Vec<Notice>) -> Result<&SecretsFile, Refusal> {
+        let unreadable = |path: &Path, error: io::Error| Refusal::Unreadable {
+            path: path.to_owned(),
+            why: error.to_string(),
+        };
+        // Taken before the file is read: a change during the reading is seen next time.
+        let stamp = Stamp::of(&self.path).map_err(|error| unreadable(&self.path, error))?;
+        let loaded = match self.loaded.take() {
+            Some((old, file)) if old == stamp => (old, file),
+            _ => {
+                let (file, found) = SecretsFile::load(&self.path, self.protocol)
+                    .map_err(|error| unreadable(&self.path, error))?;
+                notices.extend(found);
+                (stamp, file)
+            }
+        };
+        Ok(&self.loaded.insert(loaded).1)
+    }
+
+    fn check(
+        &mut self,
+        name: &[u8],
+        server: &[u8],
+        verify: impl FnOnce(&Match<'_>) -> Result<(), Refusal>,
+    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        let mut notices = Vec::new();
+        let mut found = match self.current(&mut notices).and_then(|file| file.lookup(name, server)) {
+            Ok(found) => found,
+            Err(refusal) => return (Err(refusal), notices),
+        };
+        let skipped = std::mem::take(&mut found.notices);
+        let grant = verify(&found).map(|()| Grant {
+            place: found.entry.place.clone(),
+            addresses: found.entry.addresses.clone(),
+            options: found.entry.options.clone(),
+        });
+        notices.extend(skipped);
+        (grant, notices)
+    }
+}
