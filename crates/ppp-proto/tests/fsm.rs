@@ -1,5 +1,7 @@
 //! Compares [`ppp_proto::fsm::transition`] with the table of RFC 1661 §4.1, kept as text beside this file.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use ppp_proto::fsm::{Action, Event, State, transition};
 
 const TABLE: &str = include_str!("rfc1661_table.txt");
@@ -45,8 +47,10 @@ fn action(name: &str) -> Action {
     }
 }
 
-/// One cell: `None` for the dash, else the actions and the next state.
-fn cell(text: &str) -> Option<(Vec<Action>, State)> {
+/// `None` for the dash, else the actions and the next state.
+type Cell = Option<(Vec<Action>, State)>;
+
+fn cell(text: &str) -> Cell {
     if text == "-" {
         return None;
     }
@@ -55,7 +59,7 @@ fn cell(text: &str) -> Option<(Vec<Action>, State)> {
     Some((actions.split_terminator(',').map(action).collect(), State::ALL[number]))
 }
 
-fn rows() -> Vec<(Event, Vec<Option<(Vec<Action>, State)>>)> {
+fn rows() -> Vec<(Event, Vec<Cell>)> {
     TABLE
         .lines()
         .filter(|line| !line.starts_with('#'))
