@@ -3,6 +3,21 @@
 //! Time is an argument (`now`), randomness is given in by the caller, packets go in and out as byte slices.
 //! Every machine has the same shape: `handle_*(.., now)` for what comes in, then `poll_transmit`, `poll_event`
 //! and `poll_timeout` until they have nothing more, and `handle_timeout(now)` when the time has come.
+//!
+//! [`link::Link`] is one PPP link, either end of it. It is put together from the automaton of RFC 1661
+//! ([`fsm`]), the option sets of [`lcp`], [`ipcp`] and [`ipv6cp`], and [`auth`].
 
+pub mod auth;
 pub mod discovery;
 pub mod fsm;
+pub mod ipcp;
+pub mod ipv6cp;
+pub mod lcp;
+pub mod link;
+
+mod negotiation;
+mod numbers;
+mod outbox;
+mod timer;
+
+pub use negotiation::{NegotiationFailure, RestartConfig};
