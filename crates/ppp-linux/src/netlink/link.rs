@@ -1,5 +1,8 @@
 //! Interfaces: what they are, and setting them up and down.
 
+use std::fs;
+use std::io::ErrorKind;
+
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkLayerType, LinkMessage,
@@ -7,6 +10,7 @@ use netlink_packet_route::link::{
 use nix::libc;
 use ppp_wire::MacAddr;
 
+use super::error::refusal;
 use super::{Netlink, NetlinkError};
 use crate::interface::{IfIndex, IfName, Interface, InterfaceId};
 
@@ -118,6 +122,24 @@ impl Netlink {
                 Ok(())
             }
             outcome => outcome,
+        }
+    }
+
+    /// Takes IPv6 off an interface, or puts it back. Netlink has no way to do this.
+    ///
+    /// Where `/proc/sys` does not have the switch (no IPv6 at all) or is read-only (some containers), IPv6
+    /// stays as it is: a router then reports its multicast groups into the session, and the worker drops that.
+    pub(super) fn switch_ipv6(&self, interface: &InterfaceId, on: bool) -> Result<(), NetlinkError> {
+        let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+        match fs::write(&path, if on { "0" } else { "1" }) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem) => {
+                Ok(())
+            }
+            Err(source) => {
+                let switch = if on { "on" } else { "off" };
+                Err(refusal(format!("turn IPv6 {switch} for {interface} in {path}"), source, None))
+            }
+            Ok(()) => Ok(()),
         }
     }
 

@@ -117,6 +117,8 @@ fn one_local_address_serves_many_tunnels() {
 #[test]
 fn nothing_comes_out_of_a_tun_without_ipv6() {
     in_namespace(|netlink| {
+        // A router joins more groups, and so has more to report.
+        std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
         let (tun, id) = tun("ppp0");
         netlink.configure_ptp(&id, &ipv4(1492, LOCAL, PEER)).unwrap();
         // A router solicitation would come within a second, and first of all the report of a multicast group.

@@ -8,6 +8,8 @@ mod discovery;
 mod filter;
 mod session;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 

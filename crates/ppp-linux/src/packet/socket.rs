@@ -116,8 +116,8 @@ pub(super) fn socket_option(fd: BorrowedFd<'_>, option: c_int) -> io::Result<c_i
     get_option(fd, libc::SOL_SOCKET, option)
 }
 
-/// The kernel's limit is BPF_MAXINSNS, 4096; ours is checked where the program is handed over.
-fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
+/// Attaches a classic BPF program, which replaces the one that is there.
+pub(super) fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?;
     // The kernel only reads the program, whatever the type of the pointer says.
     let program = sock_fprog { len, filter: filter.as_ptr().cast_mut() };
@@ -149,7 +149,7 @@ const AF_PACKET: libc::sa_family_t = libc::AF_PACKET as libc::sa_family_t;
 ///
 /// # Safety
 /// Every bit pattern is a valid value, and every pointer in it stays valid for as long as the value is borrowed.
-unsafe trait SocketOption: Copy {}
+pub(super) unsafe trait SocketOption: Copy {}
 // SAFETY: an integer.
 unsafe impl SocketOption for c_int {}
 // SAFETY: two integers.
@@ -157,7 +157,12 @@ unsafe impl SocketOption for libc::tpacket_stats {}
 // SAFETY: an integer and a raw pointer; `attach_filter` makes the only value, from a slice that it borrows.
 unsafe impl SocketOption for sock_fprog {}
 
-fn set_option<T: SocketOption>(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: &T) -> io::Result<()> {
+pub(super) fn set_option<T: SocketOption>(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    option: c_int,
+    value: &T,
+) -> io::Result<()> {
     let length = socklen_t::try_from(size_of::<T>()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `value` is valid for reads of `length` bytes, and so is what it points to.
     let outcome =
