@@ -176,3 +176,84 @@ fn expect_version(first: u8, expected: u8) -> Result<(), Error> {
         found => Err(Error::IpVersion { expected, found }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V4: [u8; 22] =
+        [0x45, 0, 0, 21, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7, 0xaa, 0xbb];
+
+    #[test]
+    fn ipv4_fields() {
+        let packet = Ipv4Packet::new_checked(&V4).unwrap();
+        assert_eq!(packet.source(), Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!(packet.destination(), Ipv4Addr::new(198, 51, 100, 7));
+        assert_eq!((packet.protocol(), packet.header_len(), packet.total_len()), (17, 20, 21));
+        assert_eq!(packet.payload(), [0xaa], "the byte behind the total length is padding");
+        assert!(!packet.is_fragment());
+    }
+
+    #[test]
+    fn ipv4_lengths_are_checked() {
+        let with = |at: usize, byte| {
+            let mut bytes = V4;
+            bytes[at] = byte;
+            Ipv4Packet::new_checked(&bytes).map(drop)
+        };
+        let header = |claimed| Err(Error::Length { what: "IPv4 header", claimed, min: 20, max: 22 });
+        assert_eq!(with(0, 0x44), header(16));
+        assert_eq!(with(0, 0x46), header(24));
+        assert_eq!(with(3, 19), Err(Error::Length { what: "IPv4", claimed: 19, min: 20, max: 22 }));
+        assert_eq!(with(3, 23), Err(Error::Length { what: "IPv4", claimed: 23, min: 20, max: 22 }));
+        assert_eq!(with(3, 20), Ok(()));
+        assert_eq!(with(0, 0x65), Err(Error::IpVersion { expected: 4, found: 6 }));
+        let cut = Error::Truncated { what: "IPv4 header", needed: 20, have: 19 };
+        assert_eq!(Ipv4Packet::new_checked(&V4[..19]), Err(cut));
+    }
+
+    fn v6(next_header: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x60, 0, 0, 0, 0, u8::try_from(payload.len()).unwrap(), next_header, 64];
+        bytes.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        bytes.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        bytes.extend(payload);
+        bytes
+    }
+
+    #[test]
+    fn ipv6_fields() {
+        let mut bytes = v6(17, &[1, 2, 3]);
+        bytes.push(0);
+        let packet = Ipv6Packet::new_checked(&bytes).unwrap();
+        assert_eq!(packet.source(), "2001:db8::1".parse::<Ipv6Addr>().unwrap());
+        assert_eq!(packet.destination(), "2001:db8::2".parse::<Ipv6Addr>().unwrap());
+        assert_eq!((packet.next_header(), packet.total_len()), (17, 43));
+        assert_eq!(packet.payload(), [1, 2, 3]);
+        assert_eq!(packet.upper_layer(), Some((17, 40)));
+    }
+
+    #[test]
+    fn ipv6_lengths_are_checked() {
+        let mut bytes = v6(17, &[1, 2, 3]);
+        bytes[5] = 4;
+        let past = Error::Length { what: "IPv6", claimed: 4, min: 0, max: 3 };
+        assert_eq!(Ipv6Packet::new_checked(&bytes), Err(past));
+        let cut = Error::Truncated { what: "IPv6 header", needed: 40, have: 39 };
+        assert_eq!(Ipv6Packet::new_checked(&bytes[..39]), Err(cut));
+        bytes[0] = 0x45;
+        let version = Error::IpVersion { expected: 6, found: 4 };
+        assert_eq!(Ipv6Packet::new_checked(&bytes), Err(version));
+    }
+
+    #[test]
+    fn upper_layer_follows_the_chain_of_headers() {
+        let upper = |next, payload: &[u8]| Ipv6Packet::new_checked(&v6(next, payload)).unwrap().upper_layer();
+        assert_eq!(upper(0, &[43, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]), Some((6, 56)));
+        assert_eq!(upper(60, &[58, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Some((58, 56)));
+        assert_eq!(upper(59, &[]), Some((59, 40)), "no next header");
+        assert_eq!(upper(44, &[6, 0, 0, 0, 0, 0, 0, 0]), None, "fragment");
+        assert_eq!(upper(0, &[6, 0, 0, 0, 0, 0, 0]), None, "header cut off");
+        assert_eq!(upper(0, &[6, 1, 0, 0, 0, 0, 0, 0]), None, "header past the end");
+        assert_eq!(upper(0, &[]), None);
+    }
+}
