@@ -19,14 +19,16 @@ const PACKAGES: [(&str, &str); 9] = [
 ];
 
 /// Where programs are, whatever the caller's PATH says: root's often lacks the sbin directories.
-const DIRECTORIES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const DIRECTORIES: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// A command of one of the packages' programs.
 ///
 /// # Errors
 /// When the program is not installed.
 pub(crate) fn command(program: &str) -> Result<Command> {
-    let path = find(program).with_context(|| format!("{program} is not installed; `testbed setup` does that"))?;
+    let path =
+        find(program).with_context(|| format!("{program} is not installed; `testbed setup` does that"))?;
     Ok(Command::new(path))
 }
 
@@ -58,7 +60,12 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     let output = command.output().context("run apt-get (the tests need Debian's packages)")?;
     if !output.status.success() {
-        bail!("apt-get {}: {}{}", arguments.join(" "), output.status, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "apt-get {}: {}{}",
+            arguments.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }

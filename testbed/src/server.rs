@@ -63,8 +63,7 @@ impl Server {
         // Under systemd the test bed has a journal; the log must come to us.
         command.env_remove("JOURNAL_STREAM");
         let log = directory.join("pppoed.log");
-        let process =
-            Process::start_prepared(&world.srv, &mut command, &log, || private_mounts(&directory))?;
+        let process = Process::start_prepared(&world.srv, &mut command, &log, || private_mounts(&directory))?;
         let mut server = Server { process, directory };
         wait::until_true("pppoed's control socket", START_LIMIT, || {
             if let Some(status) = server.process.ended()? {
@@ -118,7 +117,9 @@ impl Server {
     pub(crate) fn read_file(&self, path: &str) -> Result<String> {
         let own = REPLACED
             .iter()
-            .find_map(|(own, seen)| Some(self.directory.join(own).join(path.strip_prefix(seen)?.trim_start_matches('/'))))
+            .find_map(|(own, seen)| {
+                Some(self.directory.join(own).join(path.strip_prefix(seen)?.trim_start_matches('/')))
+            })
             .with_context(|| format!("{path} is the machine's, not the scenario's"))?;
         fs::read_to_string(&own).with_context(|| format!("read {path} ({})", own.display()))
     }
@@ -158,11 +159,37 @@ impl Server {
         Ok(sessions.with_context(|| format!("no sessions in {answer}"))?.clone())
     }
 
+    /// Everything about one session, as `pppctl --json show session ID` tells it.
+    ///
+    /// # Errors
+    /// When there is no such session.
+    pub(crate) fn session(&self, world: &World, id: u64) -> Result<Value> {
+        let answer = self.pppctl(&world.srv, &["show", "session", &id.to_string()])?;
+        answer.get("session").cloned().with_context(|| format!("no session in {answer}"))
+    }
+
+    /// The counters of an access interface, as `pppctl --json show stats` tells them.
+    ///
+    /// # Errors
+    /// When the server does not serve that interface.
+    pub(crate) fn interface_stats(&self, world: &World, interface: &str) -> Result<Value> {
+        let answer = self.pppctl(&world.srv, &["show", "stats"])?;
+        let interfaces =
+            answer.pointer("/stats/interfaces").and_then(Value::as_array).context("interfaces")?;
+        let found = interfaces.iter().find(|one| one.get("interface").is_some_and(|name| name == interface));
+        found.cloned().with_context(|| format!("no interface {interface} in {answer}"))
+    }
+
     /// Waits until there are exactly `count` sessions.
     ///
     /// # Errors
     /// When there are not within `limit`.
-    pub(crate) fn wait_for_sessions(&self, world: &World, count: usize, limit: Duration) -> Result<Vec<Value>> {
+    pub(crate) fn wait_for_sessions(
+        &self,
+        world: &World,
+        count: usize,
+        limit: Duration,
+    ) -> Result<Vec<Value>> {
         wait::until(&format!("{count} sessions"), limit, || {
             let sessions = self.sessions(world)?;
             Ok((sessions.len() == count).then_some(sessions))

@@ -140,7 +140,10 @@ mod tests {
     #[test]
     fn a_reply_goes_back() {
         let reply = ECHO.reply();
-        assert_eq!((reply.kind, reply.source, reply.destination), (Kind::Reply, ECHO.destination, ECHO.source));
+        assert_eq!(
+            (reply.kind, reply.source, reply.destination),
+            (Kind::Reply, ECHO.destination, ECHO.source)
+        );
         assert_eq!(Echo::parse(&reply.to_packet()), Some(reply));
     }
 

@@ -15,8 +15,8 @@ use ppp_wire::ethernet::EtherType;
 /// Room for the replies to a burst of many sessions: some 20000 small frames.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
-/// An Ethernet frame with a payload of 1500 bytes and its header, and then some.
-const MAX_FRAME_LEN: usize = 2048;
+/// Room for an Ethernet frame with a payload of 1500 bytes, and then some.
+pub(super) const FRAME_LEN: usize = 2048;
 
 /// Which stage a frame belongs to, by its EtherType.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,6 @@ pub(super) struct Port {
     interface: Interface,
     discovery: DiscoverySocket,
     session: DiscoverySocket,
-    buffer: Box<[u8; MAX_FRAME_LEN]>,
     not_sent: u64,
 }
 
@@ -51,7 +50,7 @@ impl Port {
         let open = |ether_type| DiscoverySocket::open(&interface.id, ether_type, RECEIVE_BUFFER);
         let discovery = open(EtherType::PppoeDiscovery)?;
         let session = open(EtherType::PppoeSession)?;
-        Ok(Self { interface, discovery, session, buffer: Box::new([0; MAX_FRAME_LEN]), not_sent: 0 })
+        Ok(Self { interface, discovery, session, not_sent: 0 })
     }
 
     /// The interface as it was when it was opened.
@@ -80,19 +79,23 @@ impl Port {
         }
     }
 
-    /// The next frame of a stage that waits. Frames that are longer than Ethernet's are not ours.
+    /// The next frame of a stage that waits. Frames that are longer than the buffer are not ours.
     ///
     /// # Errors
     /// When the interface is down or gone.
-    pub(super) fn receive(&mut self, stage: Stage) -> Result<Option<&[u8]>> {
+    pub(super) fn receive<'a>(
+        &self,
+        stage: Stage,
+        buffer: &'a mut [u8; FRAME_LEN],
+    ) -> Result<Option<&'a [u8]>> {
         let socket = match stage {
             Stage::Discovery => &self.discovery,
             Stage::Session => &self.session,
         };
         loop {
-            match socket.recv(self.buffer.as_mut_slice()) {
+            match socket.recv(buffer) {
                 Ok(received) if received.is_truncated() => {}
-                Ok(received) => return Ok(self.buffer.get(..received.len)),
+                Ok(received) => return Ok(buffer.get(..received.len)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error).with_context(|| format!("receive on {}", self.interface.id)),
             }

@@ -56,8 +56,7 @@ impl Guest {
         number: u8,
         directory: &Path,
     ) -> Result<Self> {
-        let tap = format!("tap-{name}");
-        world.add_tap(&tap, bridge)?;
+        let tap = world.add_tap(name, bridge)?;
         let spool = directory.join(name);
         fs::create_dir_all(&spool)?;
         let init = spool.join("init");

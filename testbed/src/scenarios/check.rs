@@ -112,9 +112,8 @@ pub(super) fn in_order(frames: &[Frame], expected: &[(From, &str)]) -> Result<()
     let server = mac(ACCESS_MAC);
     let mut rest = frames.iter();
     for (from, info) in expected {
-        let matches = |frame: &&Frame| {
-            (frame.source == server) == (*from == From::Server) && frame.info.contains(info)
-        };
+        let matches =
+            |frame: &&Frame| (frame.source == server) == (*from == From::Server) && frame.info.contains(info);
         ensure!(rest.by_ref().find(matches).is_some(), "no {info:?} from the {from:?} where it should be");
     }
     Ok(())

@@ -80,5 +80,8 @@ fn run(lab: &Lab) -> Result<()> {
         ],
     )?;
     // CCP is refused as a protocol, and that harms nothing.
-    check::in_order(&own, &[(From::Client, "PPP CCP Configuration Request"), (From::Server, "Protocol Reject")])
+    check::in_order(
+        &own,
+        &[(From::Client, "PPP CCP Configuration Request"), (From::Server, "Protocol Reject")],
+    )
 }

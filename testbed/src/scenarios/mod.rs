@@ -3,9 +3,18 @@
 mod centos_five_steps;
 mod centos_two_nics;
 mod check;
+mod discovery;
 mod docker_lab;
+mod endings;
+mod forged;
+mod hostile;
+mod protocol_details;
 mod reference;
+mod relay_speed;
 mod rp_pppoe_from_source;
+mod sigterm;
+mod worker_killed;
+mod wrong_options;
 
 use anyhow::Result;
 
@@ -33,5 +42,14 @@ pub(crate) const ALL: &[Scenario] = &[
     centos_five_steps::SCENARIO,
     rp_pppoe_from_source::SCENARIO,
     centos_two_nics::SCENARIO,
+    protocol_details::SCENARIO,
     docker_lab::SCENARIO,
+    discovery::SCENARIO,
+    endings::SCENARIO,
+    sigterm::SCENARIO,
+    forged::SCENARIO,
+    hostile::SCENARIO,
+    worker_killed::SCENARIO,
+    wrong_options::SCENARIO,
+    relay_speed::SCENARIO,
 ];

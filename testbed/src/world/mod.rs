@@ -143,22 +143,37 @@ impl World {
         self.plug(&port, bridge)
     }
 
-    /// Makes a tap in `cli` on a bridge, for a guest.
+    /// Makes a tap in `cli` on a bridge, for a guest, and returns its name.
     ///
     /// # Errors
     /// When `ip` fails: a tap needs an ioctl, and whoever runs guests has iproute2.
-    pub(crate) fn add_tap(&self, name: &str, bridge: &str) -> Result<()> {
+    pub(crate) fn add_tap(&self, guest: &str, bridge: &str) -> Result<String> {
+        let name = tap_of(guest);
         let mut command = packages::command("ip")?;
-        command.args(["tuntap", "add", "dev", name, "mode", "tap"]);
+        command.args(["tuntap", "add", "dev", &name, "mode", "tap"]);
         let status = self.cli.spawn(&mut command)?.wait().context("wait for ip")?;
         if !status.success() {
             bail!("ip tuntap add {name}: {status}");
         }
-        self.plug(name, bridge)
+        self.plug(&name, bridge)?;
+        Ok(name)
+    }
+
+    /// Unplugs a guest's line, or plugs it in again.
+    ///
+    /// # Errors
+    /// When there is no such guest.
+    pub(crate) fn set_line(&self, guest: &str, plugged: bool) -> Result<()> {
+        let tap = tap_of(guest);
+        if plugged { netlink::set_up(&self.cli, &tap) } else { netlink::set_down(&self.cli, &tap) }
     }
 
     fn plug(&self, port: &str, bridge: &str) -> Result<()> {
         netlink::set_bridge(&self.cli, port, bridge)?;
         netlink::set_up(&self.cli, port)
     }
+}
+
+fn tap_of(guest: &str) -> String {
+    format!("tap-{guest}")
 }

@@ -61,6 +61,14 @@ pub(super) fn set_up(namespace: &Netns, name: &str) -> Result<()> {
     })
 }
 
+/// Takes a link down.
+///
+/// # Errors
+/// When there is no such link.
+pub(super) fn set_down(namespace: &Netns, name: &str) -> Result<()> {
+    change_link(namespace, name, |message| message.header.change_mask = LinkFlags::Up)
+}
+
 /// Makes a link a port of a bridge.
 ///
 /// # Errors

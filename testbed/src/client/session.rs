@@ -1,0 +1,356 @@
+//! One PPPoE session from the Host's side: discovery, then the link, in whole Ethernet frames. Sans-IO.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use ppp_proto::auth::Credentials;
+use ppp_proto::discovery::{DEFAULT_MAX_PAYLOAD, client as discovery};
+use ppp_proto::ipcp::{IpcpConfig, IpcpNegotiated, NameServers};
+use ppp_proto::lcp::LcpConfig;
+use ppp_proto::link::{self, CloseReason, EchoConfig, Link, LinkConfig};
+use ppp_wire::MacAddr;
+use ppp_wire::escape::Escaped;
+use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
+use ppp_wire::ppp::{Protocol, split_protocol};
+use ppp_wire::pppoe::{Code, PppoePacket, emit_session_header};
+
+/// How long a client waits for a PADO or PADS before it asks again; doubled every time.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it asks.
+const DISCOVERY_ATTEMPTS: u32 = 5;
+
+/// Session frames that are kept until the PADS has come, which they may overtake: the server's first
+/// Configure-Request among them.
+const MAX_EARLY_FRAMES: usize = 4;
+
+/// Who dials, and for what.
+#[derive(Clone, Debug)]
+pub(super) struct SessionConfig {
+    /// Own address.
+    pub(super) mac: MacAddr,
+    /// Name and secret.
+    pub(super) credentials: Credentials,
+    /// Service-Name; empty takes any.
+    pub(super) service_name: Vec<u8>,
+    /// PPP-Max-Payload in bytes to ask for (RFC 4638).
+    pub(super) max_payload: Option<u16>,
+    /// From the PADS to an open IPCP.
+    pub(super) setup_deadline: Duration,
+    /// Random number, another one for every session.
+    pub(super) seed: u64,
+}
+
+/// What happened in a session.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// IPCP is open: packets flow.
+    Opened(Opened),
+    /// The session is over; nothing follows. Frames that wait are still to be sent.
+    Ended(End),
+}
+
+/// What was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// PPPoE session id.
+    pub(crate) session_id: u16,
+    /// Address of the Access Concentrator.
+    pub(crate) ac_mac: MacAddr,
+    /// Our address.
+    pub(crate) local: Ipv4Addr,
+    /// The server's address.
+    pub(crate) remote: Ipv4Addr,
+    /// What the server told of name servers.
+    pub(crate) name_servers: NameServers,
+    /// The largest IP packet in either direction, in bytes.
+    pub(crate) mtu: u16,
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum End {
+    /// We hung up before there was a link.
+    #[error("hung up")]
+    HungUp,
+    /// There was no session to be had.
+    #[error("discovery failed: {0}")]
+    Discovery(#[source] discovery::Failure),
+    /// The server sent a PADT.
+    #[error("the server sent a PADT")]
+    Padt,
+    /// The link ended; what the server said when it refused us.
+    #[error("{reason}{}", said(reason))]
+    Link {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+impl End {
+    /// Whether we ended it ourselves.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::HungUp | Self::Link { reason: CloseReason::AdminClose })
+    }
+}
+
+fn said(reason: &CloseReason) -> String {
+    match reason {
+        CloseReason::RefusedByPeer(message) => format!(", saying \"{}\"", Escaped(message)),
+        _ => String::new(),
+    }
+}
+
+/// The machine. Drive it like those of `ppp_proto`.
+#[derive(Debug)]
+pub(super) struct Session {
+    config: SessionConfig,
+    discovery: discovery::Client,
+    lower: Option<Lower>,
+    early_frames: Vec<Vec<u8>>,
+    opened: Option<Opened>,
+    packet: Vec<u8>,
+    events: VecDeque<Event>,
+    is_over: bool,
+}
+
+/// What exists between PADS and PADT.
+#[derive(Debug)]
+struct Lower {
+    link: Link,
+    header: EthernetHeader,
+    session_id: u16,
+}
+
+impl Session {
+    /// Starts with a PADI.
+    ///
+    /// # Errors
+    /// When the service name does not fit a PADI.
+    pub(super) fn new(config: SessionConfig, interface_mtu: u16, now: Instant) -> Result<Self> {
+        let discovery = discovery::Client::new(
+            discovery::Config {
+                mtu: interface_mtu,
+                service_name: config.service_name.clone(),
+                host_uniq: Some(config.mac.0.to_vec()),
+                max_payload: config.max_payload.filter(|size| *size > DEFAULT_MAX_PAYLOAD),
+                timeout: DISCOVERY_TIMEOUT,
+                attempts: DISCOVERY_ATTEMPTS,
+                ..discovery::Config::new(config.mac)
+            },
+            now,
+        )?;
+        Ok(Self {
+            config,
+            discovery,
+            lower: None,
+            early_frames: Vec::new(),
+            opened: None,
+            packet: Vec::new(),
+            events: VecDeque::new(),
+            is_over: false,
+        })
+    }
+
+    /// What was agreed on, while packets flow.
+    pub(super) fn opened(&self) -> Option<&Opened> {
+        self.opened.as_ref()
+    }
+
+    /// Takes a frame of the Discovery stage.
+    pub(super) fn handle_discovery_frame(&mut self, frame: &[u8], now: Instant) {
+        self.discovery.handle_frame(frame, now);
+        self.advance(now);
+    }
+
+    /// Takes a frame of the Session stage. What it returns is an IPv4 packet of the server.
+    pub(super) fn handle_session_frame<'a>(&mut self, frame: &'a [u8], now: Instant) -> Option<&'a [u8]> {
+        let Some(lower) = &mut self.lower else {
+            if !self.is_over && self.early_frames.len() < MAX_EARLY_FRAMES {
+                self.early_frames.push(frame.to_vec());
+            }
+            return None;
+        };
+        let payload = lower.payload(frame)?;
+        match split_protocol(payload) {
+            Ok((Protocol::Ip, packet)) if lower.link.ip_open() => {
+                lower.link.note_rx_activity(now);
+                Some(packet)
+            }
+            _ => {
+                lower.link.handle_packet(payload, now);
+                self.advance(now);
+                None
+            }
+        }
+    }
+
+    /// Makes the frame that carries an IPv4 packet to the server. False, and no frame, if packets do not flow or the
+    /// packet is longer than may be.
+    pub(super) fn data_frame(&self, packet: &[u8], frame: &mut Vec<u8>) -> bool {
+        frame.clear();
+        match (&self.lower, &self.opened) {
+            (Some(lower), Some(opened)) if packet.len() <= usize::from(opened.mtu) => {
+                lower.emit(&[&Protocol::Ip.to_be_bytes(), packet], frame)
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends the session by Terminate-Request and PADT; [`Event::Ended`] follows.
+    pub(super) fn hang_up(&mut self, now: Instant) {
+        match &mut self.lower {
+            Some(lower) => lower.link.close(now),
+            None if self.is_over => {}
+            None => {
+                self.discovery.terminate("");
+                self.end(End::HungUp);
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The next frame to send.
+    #[must_use]
+    pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        if let Some(lower) = &mut self.lower
+            && lower.link.poll_transmit(&mut self.packet)
+        {
+            let mut frame = Vec::with_capacity(MIN_FRAME_LEN);
+            lower.emit(&[&self.packet], &mut frame);
+            return Some(frame);
+        }
+        // After the link's last packets, so that the PADT is the last frame.
+        self.discovery.poll_transmit()
+    }
+
+    /// The next event.
+    #[must_use]
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    #[must_use]
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let link = self.lower.as_ref().and_then(|lower| lower.link.poll_timeout());
+        self.discovery.poll_timeout().into_iter().chain(link).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.discovery.handle_timeout(now);
+        if let Some(lower) = &mut self.lower {
+            lower.link.handle_timeout(now);
+        }
+        self.advance(now);
+    }
+
+    /// Lets one layer's events act upon the other.
+    fn advance(&mut self, now: Instant) {
+        while let Some(event) = self.discovery.poll_event() {
+            match event {
+                discovery::Event::Connected(session) => self.connect(&session, now),
+                discovery::Event::Failed(failure) => self.end(End::Discovery(failure)),
+                discovery::Event::Terminated { .. } => {
+                    self.end(End::Padt);
+                    if let Some(lower) = &mut self.lower {
+                        lower.link.lower_down(now);
+                    }
+                }
+            }
+        }
+        while let Some(event) = self.lower.as_mut().and_then(|lower| lower.link.poll_event()) {
+            match event {
+                link::Event::IpcpOpened(agreed) => self.open(&agreed),
+                link::Event::IpcpClosed => self.opened = None,
+                link::Event::Closed(reason) => {
+                    if !self.is_over {
+                        self.discovery.terminate("");
+                    }
+                    self.end(End::Link { reason });
+                }
+                // Nobody has to prove anything to us, so the link asks nothing.
+                link::Event::LcpOpened(_)
+                | link::Event::Authenticated
+                | link::Event::ChallengeNeeded
+                | link::Event::AuthenticateRequest(_)
+                | link::Event::Ipv6cpOpened(_)
+                | link::Event::Ipv6cpClosed => {}
+            }
+        }
+    }
+
+    fn connect(&mut self, session: &discovery::Session, now: Instant) {
+        let mru = session.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
+        let config = LinkConfig {
+            lcp: LcpConfig { mru, max_peer_mru: mru },
+            credentials: Some(self.config.credentials.clone()),
+            ipcp: Some(IpcpConfig::Request),
+            echo: Some(EchoConfig::default()),
+            setup_deadline: self.config.setup_deadline,
+            ..LinkConfig::default()
+        };
+        let mut link = Link::new(config, self.config.seed);
+        link.open(now);
+        let header = EthernetHeader {
+            destination: session.ac_mac,
+            source: self.config.mac,
+            ether_type: EtherType::PppoeSession,
+        };
+        let lower = self.lower.insert(Lower { link, header, session_id: session.session_id });
+        for frame in std::mem::take(&mut self.early_frames) {
+            if let Some(payload) = lower.payload(&frame) {
+                lower.link.handle_packet(payload, now);
+            }
+        }
+    }
+
+    fn open(&mut self, agreed: &IpcpNegotiated) {
+        let Some(lower) = &self.lower else { return };
+        let mtu = lower.link.status().lcp.map_or(DEFAULT_MAX_PAYLOAD, |lcp| lcp.mru.min(lcp.peer_mru));
+        let opened = Opened {
+            session_id: lower.session_id,
+            ac_mac: lower.header.destination,
+            local: agreed.local,
+            remote: agreed.remote,
+            name_servers: agreed.name_servers,
+            mtu,
+        };
+        self.opened = Some(opened);
+        self.events.push_back(Event::Opened(opened));
+    }
+
+    /// Reports the end, the first time that it is told.
+    fn end(&mut self, end: End) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.opened = None;
+            self.events.push_back(Event::Ended(end));
+        }
+    }
+}
+
+impl Lower {
+    /// The PPP packet of a frame, if the frame belongs to this session.
+    fn payload<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        let frame = EthernetFrame::new_checked(frame).ok()?;
+        let packet = PppoePacket::new_checked(frame.payload()).ok()?;
+        let ours = frame.source() == self.header.destination
+            && frame.destination() == self.header.source
+            && packet.code() == Code::SessionData
+            && packet.session_id() == self.session_id;
+        ours.then(|| packet.payload())
+    }
+
+    /// Writes the frame that carries a PPP packet, given in parts. False if it is longer than a PPPoE payload can be.
+    fn emit(&self, parts: &[&[u8]], frame: &mut Vec<u8>) -> bool {
+        let Ok(length) = u16::try_from(parts.iter().map(|part| part.len()).sum::<usize>()) else {
+            return false;
+        };
+        frame.extend_from_slice(&emit_session_header(&self.header, self.session_id, length));
+        parts.iter().for_each(|part| frame.extend_from_slice(part));
+        frame.resize(frame.len().max(MIN_FRAME_LEN), 0);
+        true
+    }
+}

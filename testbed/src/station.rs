@@ -1,0 +1,248 @@
+//! A station on the access segment that speaks PPPoE frame by frame, and can say what no real client would.
+
+use std::io::ErrorKind;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ppp_linux::interface::{IfIndex, IfName, InterfaceId};
+use ppp_linux::packet::DiscoverySocket;
+use ppp_wire::MacAddr;
+use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
+use ppp_wire::ppp::{Protocol, split_protocol};
+use ppp_wire::pppoe::{Code, DiscoveryBuilder, PppoePacket, TagType, emit_session_header};
+
+use crate::wait;
+use crate::world::{ACCESS_MAC, World};
+
+const BUFFER: usize = 2048;
+/// How long an answer may take.
+pub(crate) const ANSWER: Duration = Duration::from_secs(3);
+/// How long no answer must come to count as silence.
+pub(crate) const SILENCE: Duration = Duration::from_millis(800);
+
+/// A link in the world's `cli` namespace with a socket for each of PPPoE's EtherTypes.
+#[derive(Debug)]
+pub(crate) struct Station {
+    mac: MacAddr,
+    discovery: DiscoverySocket,
+    session: DiscoverySocket,
+}
+
+/// A discovery packet that was received, tags and all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Discovery {
+    /// Its code.
+    pub(crate) code: Code,
+    /// Its SESSION_ID.
+    pub(crate) session_id: u16,
+    /// Its tags in order.
+    pub(crate) tags: Vec<(TagType, Vec<u8>)>,
+}
+
+impl Discovery {
+    /// The value of the first tag of a kind.
+    pub(crate) fn tag(&self, kind: TagType) -> Option<&[u8]> {
+        self.tags.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.as_slice())
+    }
+}
+
+impl Station {
+    /// Adds a station `name` to the first access segment. `number` is the last byte of its hardware address.
+    ///
+    /// # Errors
+    /// When the link or a socket cannot be made.
+    pub(crate) fn open(world: &World, name: &str, number: u8) -> Result<Self> {
+        Self::open_on(world, "br1", name, number)
+    }
+
+    /// As [`Station::open`], on the bridge of another segment.
+    ///
+    /// # Errors
+    /// As [`Station::open`].
+    pub(crate) fn open_on(world: &World, bridge: &str, name: &str, number: u8) -> Result<Self> {
+        let mac = MacAddr([0x02, 0, 0, 0, 0x5a, number]);
+        world.add_station(name, bridge, mac.0)?;
+        let (discovery, session) = world.cli.run(|| {
+            let index = nix::net::if_::if_nametoindex(name)?;
+            let index = NonZeroU32::new(index).and_then(|index| IfIndex::new(index.get()));
+            let name: IfName = name.parse()?;
+            let interface = InterfaceId { index: index.context("interface index")?, name };
+            let open = |ether_type| DiscoverySocket::open(&interface, ether_type, 1 << 20);
+            Ok((open(EtherType::PppoeDiscovery)?, open(EtherType::PppoeSession)?))
+        })?;
+        Ok(Station { mac, discovery, session })
+    }
+
+    /// The station's hardware address.
+    pub(crate) fn mac(&self) -> MacAddr {
+        self.mac
+    }
+
+    /// Sends a frame as it is.
+    ///
+    /// # Errors
+    /// When the kernel does not take it.
+    pub(crate) fn send(&self, frame: &[u8]) -> Result<()> {
+        self.discovery.send(frame).with_context(|| format!("send {} bytes", frame.len()))
+    }
+
+    /// A discovery frame from this station.
+    ///
+    /// # Errors
+    /// When the tags do not fit.
+    pub(crate) fn frame(
+        &self,
+        destination: MacAddr,
+        code: Code,
+        session_id: u16,
+        tags: &[(TagType, &[u8])],
+    ) -> Result<Vec<u8>> {
+        let header = EthernetHeader { destination, source: self.mac, ether_type: EtherType::PppoeDiscovery };
+        let mut builder = DiscoveryBuilder::new(&header, code, session_id);
+        for (kind, value) in tags {
+            builder.tag(*kind, value)?;
+        }
+        Ok(builder.finish())
+    }
+
+    /// Sends a PADI and returns the answer.
+    ///
+    /// # Errors
+    /// When no PADO comes.
+    pub(crate) fn discover(&self, tags: &[(TagType, &[u8])]) -> Result<Discovery> {
+        self.send(&self.frame(MacAddr::BROADCAST, Code::Padi, 0, tags)?)?;
+        self.expect(Code::Pado)
+    }
+
+    /// Sends a PADR with the cookie of an offer, and returns the answer.
+    ///
+    /// # Errors
+    /// When no PADS comes.
+    pub(crate) fn request(&self, offer: &Discovery, tags: &[(TagType, &[u8])]) -> Result<Discovery> {
+        self.send(&self.padr(offer, tags)?)?;
+        self.expect(Code::Pads)
+    }
+
+    /// The PADR that [`Station::request`] sends.
+    ///
+    /// # Errors
+    /// When the tags do not fit.
+    pub(crate) fn padr(&self, offer: &Discovery, tags: &[(TagType, &[u8])]) -> Result<Vec<u8>> {
+        let mut tags = tags.to_vec();
+        if let Some(cookie) = offer.tag(TagType::AcCookie) {
+            tags.push((TagType::AcCookie, cookie));
+        }
+        self.frame(MacAddr(ACCESS_MAC), Code::Padr, 0, &tags)
+    }
+
+    /// Goes through discovery with an empty Service-Name and returns the session id.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) fn connect(&self) -> Result<u16> {
+        let tags: [(TagType, &[u8]); 2] = [(TagType::ServiceName, b""), (TagType::HostUniq, &self.mac.0)];
+        let offer = self.discover(&tags)?;
+        let confirmation = self.request(&offer, &tags)?;
+        ensure!(confirmation.session_id != 0, "the server refused: {confirmation:?}");
+        Ok(confirmation.session_id)
+    }
+
+    /// Waits for a discovery packet of this code from the server; others are skipped.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub(crate) fn expect(&self, code: Code) -> Result<Discovery> {
+        wait::until(&format!("a {code:?}"), ANSWER, || {
+            while let Some(packet) = self.receive()? {
+                if packet.code == code {
+                    return Ok(Some(packet));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Expects that no discovery packet at all comes from the server for a while.
+    ///
+    /// # Errors
+    /// When one comes.
+    pub(crate) fn expect_silence(&self) -> Result<()> {
+        let deadline = Instant::now() + SILENCE;
+        wait::until_true("silence", SILENCE * 2, || match self.receive()? {
+            Some(packet) => bail!("the server answered {packet:?}"),
+            None => Ok(Instant::now() >= deadline),
+        })
+    }
+
+    fn receive(&self) -> Result<Option<Discovery>> {
+        let mut buffer = [0; BUFFER];
+        let Some(frame) = receive(&self.discovery, &mut buffer)? else { return Ok(None) };
+        let packet = PppoePacket::new_checked(frame.payload())?;
+        let mut tags = Vec::new();
+        for tag in packet.tags() {
+            let tag = tag?;
+            tags.push((tag.kind, tag.value.to_vec()));
+        }
+        Ok(Some(Discovery { code: packet.code(), session_id: packet.session_id(), tags }))
+    }
+
+    /// Sends a PPP packet within a session.
+    ///
+    /// # Errors
+    /// When the kernel does not take it.
+    pub(crate) fn send_ppp(&self, session_id: u16, protocol: Protocol, packet: &[u8]) -> Result<()> {
+        let header = EthernetHeader {
+            destination: MacAddr(ACCESS_MAC),
+            source: self.mac,
+            ether_type: EtherType::PppoeSession,
+        };
+        let length = u16::try_from(packet.len() + 2).context("a PPP packet's length")?;
+        let mut frame = emit_session_header(&header, session_id, length).to_vec();
+        frame.extend_from_slice(&protocol.to_be_bytes());
+        frame.extend_from_slice(packet);
+        frame.resize(frame.len().max(60), 0);
+        self.session.send(&frame).context("send a session frame")
+    }
+
+    /// Waits for a PPP packet of a session that `wanted` accepts.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub(crate) fn expect_ppp(
+        &self,
+        session_id: u16,
+        what: &str,
+        wanted: impl Fn(Protocol, &[u8]) -> bool,
+    ) -> Result<Vec<u8>> {
+        wait::until(what, ANSWER * 2, || {
+            loop {
+                let mut buffer = [0; BUFFER];
+                let Some(frame) = receive(&self.session, &mut buffer)? else { return Ok(None) };
+                let packet = PppoePacket::new_checked(frame.payload())?;
+                let (protocol, information) = split_protocol(packet.payload())?;
+                if packet.session_id() == session_id && wanted(protocol, information) {
+                    return Ok(Some(information.to_vec()));
+                }
+            }
+        })
+    }
+}
+
+/// The next frame that the server sent; what the other stations broadcast is skipped.
+fn receive<'a>(socket: &DiscoverySocket, buffer: &'a mut [u8]) -> Result<Option<EthernetFrame<'a>>> {
+    let len = loop {
+        match socket.recv(buffer) {
+            Ok(received) => {
+                let frame = buffer.get(..received.len).context("a frame longer than its buffer")?;
+                if EthernetFrame::new_checked(frame)?.source() == MacAddr(ACCESS_MAC) {
+                    break received.len;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error).context("receive"),
+        }
+    };
+    let frame = buffer.get(..len).context("a frame longer than its buffer")?;
+    Ok(Some(EthernetFrame::new_checked(frame)?))
+}
