@@ -1,0 +1,9 @@
+//! Both ends of discovery, driven with frames and virtual time.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod client;
+mod hostile;
+mod pair;
+mod server;
+mod support;
