@@ -6,5 +6,6 @@ pub mod files;
 pub mod inet;
 pub mod options;
 pub mod origin;
+pub mod pool;
 pub mod secrets;
 pub mod words;

@@ -1,6 +1,5 @@
 //! The address column of a secrets file: which addresses a user may have.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::{Notice, Shown};
@@ -108,8 +107,9 @@ impl AddressList {
         list
     }
 
-    /// Looks up the names in the list, for the session of this unit (0 for `ppp0`). May block if there are names.
-    pub fn resolve(&self, unit: u32, names: &dyn Resolve) -> (Addresses, Vec<Notice>) {
+    /// Looks up the names in the list, for the session of `user` that has this unit (0 for `ppp0`). May block if there
+    /// are names.
+    pub fn resolve(&self, user: &[u8], unit: u32, names: &dyn Resolve) -> (Addresses, Vec<Notice>) {
         let mut notices = Vec::new();
         let mut rules = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
@@ -125,13 +125,15 @@ impl AddressList {
             }
         }
         let empty = self.rules.is_empty();
-        (Addresses { place: self.place.clone(), rules, dash: self.dash, empty }, notices)
+        let addresses =
+            Addresses { place: self.place.clone(), user: user.to_vec(), rules, dash: self.dash, empty };
+        (addresses, notices)
     }
 
     /// The address that the user gets if no other is allowed, where that is the same for every unit.
     pub(super) fn fixed_address(&self, names: &dyn Resolve) -> Option<Ipv4Addr> {
         let rules: Vec<_> = self.rules.iter().filter(|rule| !rule.by_unit).cloned().collect();
-        let (addresses, _) = Self { rules, ..self.clone() }.resolve(0, names);
+        let (addresses, _) = Self { rules, ..self.clone() }.resolve(b"", 0, names);
         addresses.suggested()
     }
 }
@@ -210,6 +212,7 @@ fn is_range(word: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     place: Place,
+    user: Vec<u8>,
     rules: Vec<Resolved>,
     dash: bool,
     /// There was no usable word at all.
@@ -230,7 +233,8 @@ impl Addresses {
     /// # Errors
     /// The word, or the lack of one, that decides against it.
     pub fn authorizes(&self, address: Ipv4Addr) -> Result<(), AddressRefusal> {
-        let refuse = |why| Err(AddressRefusal { place: self.place.clone(), address, why });
+        let refuse =
+            |why| Err(AddressRefusal { place: self.place.clone(), user: self.user.clone(), address, why });
         if inet::is_bad_host(address) || address.is_unspecified() {
             return refuse(Why::NeverAllowed);
         }
@@ -254,10 +258,13 @@ impl Addresses {
 }
 
 /// An address that a user may not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: user {} may not use {address}: {why}", Shown(.user))]
 pub struct AddressRefusal {
     /// The user's line in the secrets file.
     pub place: Place,
+    /// The user.
+    pub user: Vec<u8>,
     /// The address.
     pub address: Ipv4Addr,
     /// What decided against it.
@@ -265,35 +272,21 @@ pub struct AddressRefusal {
 }
 
 /// What decided against an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
     /// The list is `-`, or ends with it.
+    #[error("the address list says \"-\"; replace it by \"*\" or the address")]
     Dash,
     /// A word with `!` fits the address.
+    #[error("{0:?} in the address list forbids it")]
     Denied(String),
     /// Loopback, multicast and reserved addresses are never allowed, not even by `*`.
+    #[error("loopback, multicast and reserved addresses are never allowed")]
     NeverAllowed,
     /// The line has no address words.
+    #[error("the address list is empty; add \"*\" or the address")]
     NoAddresses,
     /// No word fits the address.
+    #[error("it is not in the address list; add it")]
     NotListed,
-}
-
-impl AddressRefusal {
-    /// The refusal as a sentence about `user`.
-    pub fn about<'a>(&'a self, user: &'a [u8]) -> impl fmt::Display + 'a {
-        fmt::from_fn(move |f| {
-            let Self { place, address, why } = self;
-            write!(f, "{place}: user {} may not use {address}: ", Shown(user))?;
-            match why {
-                Why::Dash => f.write_str("the address list says \"-\"; replace it by \"*\" or the address"),
-                Why::Denied(word) => write!(f, "{word:?} forbids it"),
-                Why::NeverAllowed => {
-                    f.write_str("loopback, multicast and reserved addresses are never allowed")
-                }
-                Why::NoAddresses => f.write_str("the line has no addresses; add \"*\" or the address"),
-                Why::NotListed => f.write_str("it is not in the address list; add it to the line"),
-            }
-        })
-    }
 }

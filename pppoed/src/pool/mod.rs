@@ -1,0 +1,296 @@
+//! Addresses and session ids: what there is, who has it, and what the next session gets.
+//!
+//! As in pppoe-server every slot has addresses of its own: slot 0 those of `-L` and `-R`, slot 1 the next ones, or
+//! those of the pool file in its order. A session gets the address of its slot if it can, so that addresses are as
+//! predictable as they were; if it cannot (the address belongs to a user, or is in use), it gets another one.
+
+mod file;
+mod slots;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+pub use file::{PoolFile, PoolFileError, PoolNotice};
+pub use slots::{MAX_SESSIONS, SlotError, Slots};
+
+use crate::inet;
+use crate::secrets::{AddressRefusal, Addresses, FixedAddresses};
+
+/// The addresses of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolEntry {
+    /// Our end of the link.
+    pub local: Ipv4Addr,
+    /// The peer's end; `None` if the slot has none of its own (`-R 0.0.0.0`).
+    pub remote: Option<Ipv4Addr>,
+}
+
+/// The addresses that a session has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The slot of the session.
+    pub slot: u32,
+    /// Our end of the link.
+    pub local: Ipv4Addr,
+    /// The peer's end.
+    pub remote: Ipv4Addr,
+}
+
+/// Who wants an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The authenticated user; `None` without authentication.
+    pub user: Option<&'a [u8]>,
+    /// The addresses that the user may have; `None` without authentication: any.
+    pub addresses: Option<&'a Addresses>,
+    /// Addresses that are kept for single users.
+    pub fixed: &'a FixedAddresses,
+}
+
+/// Why a session gets no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AssignError {
+    /// All addresses that the user may have are in use or kept for others.
+    #[error("the address pool is exhausted: none of its {size} addresses is free for this user")]
+    Exhausted {
+        /// Number of addresses in the pool.
+        size: usize,
+    },
+    /// The only address for this user is in use.
+    #[error("address {address} is in use by the session in slot {slot}")]
+    InUse {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who has it.
+        slot: u32,
+    },
+    /// There is no pool, and the user has no address of its own.
+    #[error("there is no address pool (-R 0.0.0.0), and the user has no address of its own")]
+    NoPool,
+    /// There is no such slot.
+    #[error("there is no slot {slot}: the pool has {count}")]
+    NoSuchSlot {
+        /// The slot.
+        slot: u32,
+        /// Number of slots.
+        count: usize,
+    },
+    /// The user's own address is one of the server's.
+    #[error("address {address} is the server's own end of the link")]
+    Ours {
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// The user may have none of the pool's addresses. Holds the refusal of the slot's own.
+    #[error("{0}")]
+    Refused(AddressRefusal),
+    /// The slot has a lease already.
+    #[error("slot {} already has address {}", .0.slot, .0.remote)]
+    SlotTaken(Lease),
+}
+
+/// Addresses that cannot make up a pool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RangeError {
+    /// An address of the range cannot be given to a host.
+    #[error("{count} addresses from {first} would include {address}, which no host can have")]
+    BadAddress {
+        /// First address of the range.
+        first: Ipv4Addr,
+        /// Length of the range.
+        count: u32,
+        /// The first bad one.
+        address: Ipv4Addr,
+    },
+    /// The range runs over 255.255.255.255.
+    #[error("{count} addresses from {first} are more than there are")]
+    Overflow {
+        /// First address of the range.
+        first: Ipv4Addr,
+        /// Length of the range.
+        count: u32,
+    },
+}
+
+/// Numbers for `show pool`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Different addresses in the pool.
+    pub size: usize,
+    /// Addresses of the pool that sessions have.
+    pub in_use: usize,
+    /// Addresses of the pool that are kept for single users (or are our own) and not in use.
+    pub reserved: usize,
+    /// Addresses of the pool that the next session could get.
+    pub free: usize,
+    /// Sessions whose address is not from the pool.
+    pub outside: usize,
+}
+
+/// The addresses of all slots, and who has them.
+#[derive(Clone, Debug)]
+pub struct AddressPool {
+    entries: Vec<PoolEntry>,
+    /// Our end for each remote address of the pool.
+    locals: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// Our own addresses, which no peer may have.
+    ours: BTreeSet<Ipv4Addr>,
+    leases: BTreeMap<u32, Lease>,
+    /// The slot that has each address.
+    holders: BTreeMap<Ipv4Addr, u32>,
+    /// Remote addresses of the pool that nobody has.
+    free: BTreeSet<Ipv4Addr>,
+}
+
+/// `count` addresses from `first`, in order.
+///
+/// # Errors
+/// If there are not that many, or one of them is no host's.
+pub fn range(first: Ipv4Addr, count: u32) -> Result<impl Iterator<Item = Ipv4Addr>, RangeError> {
+    let first_bits = first.to_bits();
+    let last_bits = match count.checked_sub(1) {
+        Some(more) => first_bits.checked_add(more).ok_or(RangeError::Overflow { first, count })?,
+        None => first_bits,
+    };
+    // All bad addresses are 127.0.0.0/8, or 224.0.0.0 and above.
+    for block in [0x7f00_0000, 0xe000_0000] {
+        let entered = first_bits.max(block);
+        if entered <= last_bits && inet::is_bad_host(Ipv4Addr::from_bits(entered)) {
+            let address = Ipv4Addr::from_bits(entered);
+            return Err(RangeError::BadAddress { first, count, address });
+        }
+    }
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    Ok((first_bits..=last_bits).map(Ipv4Addr::from_bits).take(count))
+}
+
+impl AddressPool {
+    /// A pool with one entry for each slot.
+    pub fn new(entries: Vec<PoolEntry>) -> Self {
+        let mut locals = BTreeMap::new();
+        for entry in &entries {
+            if let Some(remote) = entry.remote {
+                locals.entry(remote).or_insert(entry.local);
+            }
+        }
+        let ours = entries.iter().map(|entry| entry.local).collect();
+        let free = locals.keys().copied().collect();
+        Self { entries, locals, ours, leases: BTreeMap::new(), holders: BTreeMap::new(), free }
+    }
+
+    /// The entries of the slots, in their order.
+    pub fn entries(&self) -> &[PoolEntry] {
+        &self.entries
+    }
+
+    /// The leases, by slot.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// Gives the session in `slot` an address: that of its slot if the user may have it and it is free; else the
+    /// user's own (the first single address on its line); else the lowest that is free.
+    ///
+    /// # Errors
+    /// Why there is none. The pool is then unchanged.
+    pub fn assign(&mut self, slot: u32, claim: &Claim<'_>) -> Result<Lease, AssignError> {
+        let no_such_slot = AssignError::NoSuchSlot { slot, count: self.entries.len() };
+        let own = usize::try_from(slot).ok().and_then(|index| self.entries.get(index)).ok_or(no_such_slot)?;
+        if let Some(lease) = self.leases.get(&slot) {
+            return Err(AssignError::SlotTaken(*lease));
+        }
+        let suggested = claim.addresses.and_then(Addresses::suggested);
+        let remote = own
+            .remote
+            .into_iter()
+            .chain(suggested)
+            .find(|address| self.is_available(*address, claim))
+            .or_else(|| self.free.iter().copied().find(|address| self.is_available(*address, claim)))
+            .ok_or_else(|| self.explain(own, suggested, claim))?;
+        let local = self.locals.get(&remote).copied().unwrap_or(own.local);
+        let lease = Lease { slot, local, remote };
+        self.leases.insert(slot, lease);
+        self.holders.insert(remote, slot);
+        self.free.remove(&remote);
+        self.check_invariants();
+        Ok(lease)
+    }
+
+    /// Takes the address of the session in `slot` back. Does nothing if it has none.
+    pub fn release(&mut self, slot: u32) -> Option<Lease> {
+        let lease = self.leases.remove(&slot)?;
+        self.holders.remove(&lease.remote);
+        if self.locals.contains_key(&lease.remote) {
+            self.free.insert(lease.remote);
+        }
+        self.check_invariants();
+        Some(lease)
+    }
+
+    /// How much of the pool is used.
+    pub fn usage(&self, fixed: &FixedAddresses) -> PoolUsage {
+        let free = self.free.iter().filter(|address| self.is_open_to_all(**address, fixed)).count();
+        let in_use = self.locals.len() - self.free.len();
+        PoolUsage {
+            size: self.locals.len(),
+            in_use,
+            reserved: self.free.len() - free,
+            free,
+            outside: self.leases.len() - in_use,
+        }
+    }
+
+    fn is_open_to_all(&self, address: Ipv4Addr, fixed: &FixedAddresses) -> bool {
+        !fixed.is_reserved_from(address, None) && !self.ours.contains(&address) && !inet::is_bad_host(address)
+    }
+
+    fn is_available(&self, address: Ipv4Addr, claim: &Claim<'_>) -> bool {
+        !self.holders.contains_key(&address)
+            && !self.ours.contains(&address)
+            && !inet::is_bad_host(address)
+            && !claim.fixed.is_reserved_from(address, claim.user)
+            && claim.addresses.is_none_or(|addresses| addresses.authorizes(address).is_ok())
+    }
+
+    /// Why no address was found.
+    fn explain(&self, own: &PoolEntry, suggested: Option<Ipv4Addr>, claim: &Claim<'_>) -> AssignError {
+        if let Some(address) = suggested {
+            if let Some(&slot) = self.holders.get(&address) {
+                return AssignError::InUse { address, slot };
+            }
+            if self.ours.contains(&address) {
+                return AssignError::Ours { address };
+            }
+        }
+        if self.locals.is_empty() {
+            return AssignError::NoPool;
+        }
+        let exhausted = AssignError::Exhausted { size: self.locals.len() };
+        let Some(addresses) = claim.addresses else { return exhausted };
+        if self.locals.keys().any(|address| addresses.authorizes(*address).is_ok()) {
+            return exhausted;
+        }
+        let shown = own.remote.or_else(|| self.locals.keys().next().copied());
+        match shown.map(|address| addresses.authorizes(address)) {
+            Some(Err(refusal)) => AssignError::Refused(refusal),
+            _ => exhausted,
+        }
+    }
+
+    fn check_invariants(&self) {
+        debug_assert_eq!(self.leases.len(), self.holders.len(), "an address is leased twice");
+        debug_assert!(
+            self.leases.values().all(|lease| self.holders.get(&lease.remote) == Some(&lease.slot)),
+            "leases and holders disagree"
+        );
+        debug_assert!(
+            self.locals
+                .keys()
+                .all(|address| self.free.contains(address) != self.holders.contains_key(address)),
+            "an address of the pool is neither free nor held, or both"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Session ids, and the slots behind them.
+
+use std::collections::VecDeque;
+
+/// The largest number of sessions: ids 0 and 0xffff are reserved (RFC 2516 section 4).
+pub const MAX_SESSIONS: u32 = 65534;
+
+/// Hands out slots; slot `i` has the session id `i + 1 + offset`.
+///
+/// A slot that was given back is used again after all others that were free then: a late frame of the old session
+/// has the longest possible time to die out.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    offset: u16,
+    free: VecDeque<u32>,
+    taken: Vec<bool>,
+}
+
+/// Numbers of sessions that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SlotError {
+    /// No session at all.
+    #[error("the number of sessions must be at least 1")]
+    None,
+    /// Session ids would run over 65534.
+    #[error("{count} sessions from id {} on are too many: session ids end at {MAX_SESSIONS}", .offset + 1)]
+    TooMany {
+        /// Number of sessions.
+        count: u32,
+        /// Offset of the session ids.
+        offset: u32,
+    },
+}
+
+impl Slots {
+    /// `count` slots with the session ids from `offset + 1` on, to be used in this order at first.
+    ///
+    /// # Errors
+    /// If there are none, or ids would be above [`MAX_SESSIONS`].
+    pub fn new(count: u32, offset: u32) -> Result<Self, SlotError> {
+        if count == 0 {
+            return Err(SlotError::None);
+        }
+        let too_many = SlotError::TooMany { count, offset };
+        if count.checked_add(offset).is_none_or(|last| last > MAX_SESSIONS) {
+            return Err(too_many);
+        }
+        let offset = u16::try_from(offset).map_err(|_| too_many)?;
+        Ok(Self { offset, free: (0..count).collect(), taken: (0..count).map(|_| false).collect() })
+    }
+
+    /// Puts the free slots into random order (`-r`). `below(n)` gives a random number less than `n`.
+    pub fn shuffle(&mut self, mut below: impl FnMut(u32) -> u32) {
+        for last in (1..self.free.len()).rev() {
+            let bound = u32::try_from(last + 1).unwrap_or(u32::MAX);
+            let other = usize::try_from(below(bound) % bound).unwrap_or(last);
+            self.free.swap(last, other);
+        }
+    }
+
+    /// The next slot and its session id; `None` if all are taken.
+    pub fn take(&mut self) -> Option<(u32, u16)> {
+        let slot = self.free.pop_front()?;
+        let taken = usize::try_from(slot).ok().and_then(|slot| self.taken.get_mut(slot))?;
+        *taken = true;
+        Some((slot, self.session_id(slot)?))
+    }
+
+    /// Gives a slot back. Does nothing if it is free, or is none of ours.
+    pub fn release(&mut self, slot: u32) {
+        let taken = usize::try_from(slot).ok().and_then(|slot| self.taken.get_mut(slot));
+        if taken.is_some_and(std::mem::take) {
+            self.free.push_back(slot);
+        }
+    }
+
+    /// The session id of a slot.
+    pub fn session_id(&self, slot: u32) -> Option<u16> {
+        if usize::try_from(slot).ok()? >= self.taken.len() {
+            return None;
+        }
+        u16::try_from(slot).ok()?.checked_add(1)?.checked_add(self.offset)
+    }
+
+    /// The slot of a session id.
+    pub fn slot(&self, session_id: u16) -> Option<u32> {
+        let slot = u32::from(session_id.checked_sub(self.offset)?.checked_sub(1)?);
+        (usize::try_from(slot).ok()? < self.taken.len()).then_some(slot)
+    }
+
+    /// All slots.
+    pub fn count(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Free slots.
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// The free slots in the order in which they will be taken.
+    pub fn order(&self) -> impl Iterator<Item = u32> + '_ {
+        self.free.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_stay_within_the_protocol() {
+        assert_eq!(Slots::new(0, 0).unwrap_err(), SlotError::None);
+        assert!(Slots::new(65534, 0).is_ok());
+        assert_eq!(Slots::new(65535, 0).unwrap_err(), SlotError::TooMany { count: 65535, offset: 0 });
+        assert_eq!(Slots::new(2, 65533).unwrap_err(), SlotError::TooMany { count: 2, offset: 65533 });
+        assert_eq!(Slots::new(1, u32::MAX).unwrap_err(), SlotError::TooMany { count: 1, offset: u32::MAX });
+        let mut last = Slots::new(1, 65533).unwrap();
+        assert_eq!(last.take(), Some((0, 65534)));
+        assert_eq!(last.take(), None);
+        assert_eq!((last.slot(65534), last.slot(65533), last.slot(65535)), (Some(0), None, None));
+    }
+
+    #[test]
+    fn a_slot_given_back_comes_last() {
+        let mut slots = Slots::new(3, 10).unwrap();
+        assert_eq!(slots.take(), Some((0, 11)));
+        slots.release(0);
+        slots.release(0);
+        slots.release(99);
+        assert_eq!(
+            [slots.take(), slots.take(), slots.take(), slots.take()].map(|taken| taken.map(|(_, id)| id)),
+            [Some(12), Some(13), Some(11), None]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_slot_once(
+            count in 1u32..300,
+            offset in 0u32..60000,
+            random in proptest::collection::vec(any::<u32>(), 300),
+            steps in proptest::collection::vec((any::<bool>(), 0u32..300), 0..400),
+        ) {
+            let mut slots = Slots::new(count, offset).unwrap();
+            let mut numbers = random.iter();
+            slots.shuffle(|_| *numbers.next().unwrap());
+            let mut taken = std::collections::BTreeSet::new();
+            for (take, which) in steps {
+                if take {
+                    match slots.take() {
+                        Some((slot, id)) => {
+                            prop_assert!(taken.insert(slot) && slot < count);
+                            prop_assert_eq!(u32::from(id), slot + 1 + offset);
+                            prop_assert_eq!(slots.slot(id), Some(slot));
+                        }
+                        None => prop_assert_eq!(taken.len(), count as usize),
+                    }
+                } else {
+                    slots.release(which);
+                    taken.remove(&which);
+                }
+                prop_assert_eq!(slots.free() + taken.len(), slots.count());
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::inet::Resolve;
+use crate::secrets::{Protocol, SecretsFile};
+
+struct NoNames;
+
+impl Resolve for NoNames {
+    fn host(&self, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+    fn network(&self, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+}
+
+fn ip(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+fn pool(local: &str, remote: &str, count: u32) -> AddressPool {
+    let local = ip(local);
+    AddressPool::new(
+        range(ip(remote), count).unwrap().map(|remote| PoolEntry { local, remote: Some(remote) }).collect(),
+    )
+}
+
+/// The secrets of guide C, and some more.
+fn secrets() -> SecretsFile {
+    let text =
+        "cmz * cmz *\ncmz2 * cmz2 192.168.10.3\nnone * x\nnet * x 192.168.10.4/30\nours * x 192.168.10.109\n";
+    SecretsFile::parse(Path::new("/etc/ppp/chap-secrets"), text.as_bytes(), Protocol::Chap).0
+}
+
+fn assign(pool: &mut AddressPool, slot: u32, user: &str) -> Result<Lease, AssignError> {
+    let secrets = secrets();
+    let mut fixed = FixedAddresses::default();
+    fixed.add(&secrets, b"gw", &NoNames);
+    let found = secrets.lookup(user.as_bytes(), b"gw").unwrap();
+    let (addresses, _) = found.entry.addresses.resolve(user.as_bytes(), slot, &NoNames);
+    pool.assign(slot, &Claim { user: Some(user.as_bytes()), addresses: Some(&addresses), fixed: &fixed })
+}
+
+#[test]
+fn guide_c() {
+    let mut pool = pool("192.168.10.109", "192.168.10.2", 20);
+    let remote = |lease: Result<Lease, AssignError>| lease.map(|lease| lease.remote.to_string());
+    assert_eq!(remote(assign(&mut pool, 0, "cmz")).unwrap(), "192.168.10.2");
+    assert_eq!(remote(assign(&mut pool, 4, "cmz2")).unwrap(), "192.168.10.3");
+    // slot 1 would have 192.168.10.3, which belongs to cmz2 even when cmz2 is gone
+    pool.release(4);
+    assert_eq!(remote(assign(&mut pool, 1, "cmz")).unwrap(), "192.168.10.4");
+    // and so slot 2 has lost its own address to slot 1, slot 3 has it still
+    assert_eq!(remote(assign(&mut pool, 3, "cmz")).unwrap(), "192.168.10.5");
+    assert_eq!(remote(assign(&mut pool, 2, "cmz")).unwrap(), "192.168.10.6");
+    let leases: Vec<_> = pool.leases().map(|lease| lease.slot).collect();
+    assert_eq!(leases, [0, 1, 2, 3]);
+}
+
+#[test]
+fn refusals_tell_the_reason() {
+    let mut pool = pool("192.168.10.109", "192.168.10.2", 4);
+    let text = |result: Result<Lease, AssignError>| result.unwrap_err().to_string();
+    assert_eq!(
+        text(assign(&mut pool, 0, "none")),
+        "/etc/ppp/chap-secrets:3: user \"none\" may not use 192.168.10.2: the address list is empty; add \"*\" or the \
+         address"
+    );
+    assert_eq!(
+        text(assign(&mut pool, 0, "ours")),
+        "address 192.168.10.109 is the server's own end of the link"
+    );
+    assert_eq!(text(assign(&mut pool, 4, "cmz")), "there is no slot 4: the pool has 4");
+    assign(&mut pool, 2, "cmz2").unwrap();
+    assert_eq!(text(assign(&mut pool, 2, "cmz2")), "slot 2 already has address 192.168.10.3");
+    assert_eq!(text(assign(&mut pool, 3, "cmz2")), "address 192.168.10.3 is in use by the session in slot 2");
+    assign(&mut pool, 0, "net").unwrap();
+    assign(&mut pool, 1, "net").unwrap();
+    assert_eq!(
+        text(assign(&mut pool, 3, "net")),
+        "the address pool is exhausted: none of its 4 addresses is free for this user"
+    );
+    let mut no_pool = AddressPool::new(vec![PoolEntry { local: ip("10.0.0.1"), remote: None }; 2]);
+    assert_eq!(assign(&mut no_pool, 0, "cmz"), Err(AssignError::NoPool));
+    assert_eq!(assign(&mut no_pool, 0, "cmz2").unwrap().remote, ip("192.168.10.3"));
+}
+
+#[test]
+fn usage_counts_every_address_once() {
+    let mut pool = pool("192.168.10.109", "192.168.10.2", 4);
+    let secrets = secrets();
+    let mut fixed = FixedAddresses::default();
+    fixed.add(&secrets, b"gw", &NoNames);
+    assert_eq!(pool.usage(&fixed), PoolUsage { size: 4, in_use: 0, reserved: 1, free: 3, outside: 0 });
+    assign(&mut pool, 0, "cmz").unwrap();
+    assign(&mut pool, 1, "cmz2").unwrap();
+    assert_eq!(pool.usage(&fixed), PoolUsage { size: 4, in_use: 2, reserved: 0, free: 2, outside: 0 });
+    pool.release(1);
+    assert_eq!(pool.usage(&fixed), PoolUsage { size: 4, in_use: 1, reserved: 1, free: 2, outside: 0 });
+}
+
+#[test]
+fn a_pair_keeps_its_own_local_address() {
+    let entry = |local, remote| PoolEntry { local: ip(local), remote: Some(ip(remote)) };
+    let mut pool =
+        AddressPool::new(vec![entry("10.1.0.1", "192.168.10.3"), entry("10.2.0.1", "192.168.10.7")]);
+    assert_eq!(assign(&mut pool, 0, "cmz").unwrap().local, ip("10.2.0.1"));
+    assert_eq!(assign(&mut pool, 1, "cmz2").unwrap().local, ip("10.1.0.1"));
+}
+
+#[test]
+fn ranges_cross_bytes_and_end_in_time() {
+    let list =
+        |first, count| range(ip(first), count).map(|range| range.map(|a| a.to_string()).collect::<Vec<_>>());
+    assert_eq!(list("10.0.0.254", 4).unwrap(), ["10.0.0.254", "10.0.0.255", "10.0.1.0", "10.0.1.1"]);
+    assert_eq!(list("10.0.0.1", 1).unwrap(), ["10.0.0.1"]);
+    assert!(list("10.0.0.1", 0).unwrap().is_empty());
+    assert_eq!(list("223.255.255.254", 2).unwrap().len(), 2);
+    for (first, count, bad) in [
+        ("223.255.255.254", 3, "224.0.0.0"),
+        ("126.255.255.255", 2, "127.0.0.0"),
+        ("127.1.2.3", 1, "127.1.2.3"),
+        ("240.0.0.1", 5, "240.0.0.1"),
+    ] {
+        let expected = RangeError::BadAddress { first: ip(first), count, address: ip(bad) };
+        assert_eq!(list(first, count).unwrap_err(), expected);
+    }
+    let overflow = RangeError::Overflow { first: ip("255.255.255.255"), count: 2 };
+    assert_eq!(list("255.255.255.255", 2).unwrap_err(), overflow);
+}
+
+#[test]
+fn pool_file_lines() {
+    let text = "# comment\n\n10.0.0.1\n 10.0.0.4-6\n10.0.1.6-4 # reversed\n1.1.1.1:10.0.2.1\n10.0.3.1x\n\
+                host.example\n10.0.3.256\n10.0.4.1-300\n10.0.0.5\n127.0.0.1\n1.2.3.4-1.2.3.9\n010.0.5.08\n";
+    let (file, notices) = PoolFile::parse(Path::new("pool"), text.as_bytes()).unwrap();
+    let sessions: Vec<_> = file
+        .sessions
+        .iter()
+        .map(|(local, remote)| match local {
+            Some(local) => format!("{local}:{remote}"),
+            None => remote.to_string(),
+        })
+        .collect();
+    assert_eq!(
+        sessions.join(" "),
+        "10.0.0.1 10.0.0.4 10.0.0.5 10.0.0.6 10.0.1.4 10.0.1.5 10.0.1.6 1.1.1.1:10.0.2.1 \
+         10.0.3.1 10.0.4.1 10.0.0.5 127.0.0.1 1.2.3.1 1.2.3.2 1.2.3.3 1.2.3.4 10.0.5.8"
+    );
+    let notices: Vec<_> = notices.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notices,
+        [
+            "pool:7: \"x\" is ignored: the line is read as 10.0.3.1",
+            "pool:8: the line is skipped: \"host.example\" is not a.b.c.d, a.b.c.d-e or local:remote",
+            "pool:9: the line is skipped: \"10.0.3.256\" is not a.b.c.d, a.b.c.d-e or local:remote",
+            "pool:10: \"-300\" is ignored: the line is read as 10.0.4.1",
+            "pool:11: 10.0.0.5 is in the file already; it is given to one session at a time",
+            "pool:12: no client can use 127.0.0.1",
+            "pool:13: \".2.3.9\" is ignored: the line is read as 1.2.3.1-4",
+        ]
+    );
+    let error = PoolFile::parse(Path::new("pool"), b"# nothing\n").unwrap_err().to_string();
+    assert_eq!(error, "pool file \"pool\" has no address; each line is a.b.c.d, a.b.c.d-e or local:remote");
+}
+
+proptest! {
+    #[test]
+    fn an_address_is_never_given_twice(
+        steps in proptest::collection::vec((0u32..12, 0usize..4), 0..200),
+        duplicates in any::<bool>(),
+    ) {
+        let mut entries = pool("192.168.10.109", "192.168.10.2", 10).entries().to_vec();
+        if duplicates {
+            entries[7] = entries[1];
+        }
+        let mut pool = AddressPool::new(entries);
+        for (slot, action) in steps {
+            match ["cmz", "cmz2", "net"].get(action) {
+                Some(user) => {
+                    let before = pool.leases().count();
+                    let given = assign(&mut pool, slot, user).is_ok();
+                    prop_assert_eq!(pool.leases().count(), before + usize::from(given));
+                }
+                None => {
+                    pool.release(slot);
+                    prop_assert_eq!(pool.release(slot), None);
+                }
+            }
+            let addresses: BTreeSet<_> = pool.leases().map(|lease| lease.remote).collect();
+            prop_assert_eq!(addresses.len(), pool.leases().count());
+        }
+        for slot in 0..12 {
+            pool.release(slot);
+        }
+        let usage = pool.usage(&FixedAddresses::default());
+        prop_assert_eq!((usage.free, usage.in_use, usage.outside), (usage.size, 0, 0));
+    }
+
+    #[test]
+    fn pool_files_never_panic(text in "[0-9.:# \n-]{0,300}") {
+        if let Ok((file, _)) = PoolFile::parse(Path::new("pool"), text.as_bytes()) {
+            prop_assert!(!file.sessions.is_empty());
+        }
+    }
+}
