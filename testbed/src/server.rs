@@ -139,16 +139,6 @@ impl Server {
         serde_json::from_str(&printed).with_context(|| format!("pppctl printed {printed:?}"))
     }
 
-    /// The table that `pppctl show sessions` prints for people.
-    ///
-    /// # Errors
-    /// When pppctl fails.
-    pub(crate) fn session_table(&self, namespace: &Netns) -> Result<String> {
-        let mut command = Command::new(crate::programs::path("pppctl")?);
-        command.arg("--socket").arg(self.socket()).args(["show", "sessions"]);
-        process::run_ok(namespace, &mut command)
-    }
-
     /// The sessions, as `pppctl --json show sessions` lists them.
     ///
     /// # Errors

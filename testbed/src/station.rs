@@ -1,11 +1,10 @@
 //! A station on the access segment that speaks PPPoE frame by frame, and can say what no real client would.
 
 use std::io::ErrorKind;
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use ppp_linux::interface::{IfIndex, IfName, InterfaceId};
+use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::packet::DiscoverySocket;
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
@@ -61,22 +60,27 @@ impl Station {
     /// # Errors
     /// As [`Station::open`].
     pub(crate) fn open_on(world: &World, bridge: &str, name: &str, number: u8) -> Result<Self> {
-        let mac = MacAddr([0x02, 0, 0, 0, 0x5a, number]);
+        let mac = station_mac(number);
         world.add_station(name, bridge, mac.0)?;
+        Self::bind(world, name, mac)
+    }
+
+    /// A station right on the server's line, where no bridge sorts out what is not Ethernet.
+    ///
+    /// # Errors
+    /// When a socket cannot be made.
+    pub(crate) fn on_the_wire(world: &World, number: u8) -> Result<Self> {
+        Self::bind(world, "port1", station_mac(number))
+    }
+
+    fn bind(world: &World, link: &str, mac: MacAddr) -> Result<Self> {
         let (discovery, session) = world.cli.run(|| {
-            let index = nix::net::if_::if_nametoindex(name)?;
-            let index = NonZeroU32::new(index).and_then(|index| IfIndex::new(index.get()));
-            let name: IfName = name.parse()?;
-            let interface = InterfaceId { index: index.context("interface index")?, name };
+            let index = IfIndex::new(nix::net::if_::if_nametoindex(link)?).context("interface index")?;
+            let interface = InterfaceId { index, name: link.parse()? };
             let open = |ether_type| DiscoverySocket::open(&interface, ether_type, 1 << 20);
             Ok((open(EtherType::PppoeDiscovery)?, open(EtherType::PppoeSession)?))
         })?;
         Ok(Station { mac, discovery, session })
-    }
-
-    /// The station's hardware address.
-    pub(crate) fn mac(&self) -> MacAddr {
-        self.mac
     }
 
     /// Sends a frame as it is.
@@ -177,7 +181,7 @@ impl Station {
 
     fn receive(&self) -> Result<Option<Discovery>> {
         let mut buffer = [0; BUFFER];
-        let Some(frame) = receive(&self.discovery, &mut buffer)? else { return Ok(None) };
+        let Some(frame) = receive(&self.discovery, self.mac, &mut buffer)? else { return Ok(None) };
         let packet = PppoePacket::new_checked(frame.payload())?;
         let mut tags = Vec::new();
         for tag in packet.tags() {
@@ -218,7 +222,7 @@ impl Station {
         wait::until(what, ANSWER * 2, || {
             loop {
                 let mut buffer = [0; BUFFER];
-                let Some(frame) = receive(&self.session, &mut buffer)? else { return Ok(None) };
+                let Some(frame) = receive(&self.session, self.mac, &mut buffer)? else { return Ok(None) };
                 let packet = PppoePacket::new_checked(frame.payload())?;
                 let (protocol, information) = split_protocol(packet.payload())?;
                 if packet.session_id() == session_id && wanted(protocol, information) {
@@ -229,13 +233,22 @@ impl Station {
     }
 }
 
-/// The next frame that the server sent; what the other stations broadcast is skipped.
-fn receive<'a>(socket: &DiscoverySocket, buffer: &'a mut [u8]) -> Result<Option<EthernetFrame<'a>>> {
+fn station_mac(number: u8) -> MacAddr {
+    MacAddr([0x02, 0, 0, 0, 0x5a, number])
+}
+
+/// The next frame from the server to this station; what others send, and what is for others, is skipped.
+fn receive<'a>(
+    socket: &DiscoverySocket,
+    mac: MacAddr,
+    buffer: &'a mut [u8],
+) -> Result<Option<EthernetFrame<'a>>> {
     let len = loop {
         match socket.recv(buffer) {
             Ok(received) => {
                 let frame = buffer.get(..received.len).context("a frame longer than its buffer")?;
-                if EthernetFrame::new_checked(frame)?.source() == MacAddr(ACCESS_MAC) {
+                let frame = EthernetFrame::new_checked(frame)?;
+                if (frame.source(), frame.destination()) == (MacAddr(ACCESS_MAC), mac) {
                     break received.len;
                 }
             }

@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::wait;
 use crate::world::World;
 
-pub(crate) use pppd::{Dial, Session};
+pub(crate) use pppd::Dial;
 
 const INIT: &str = include_str!("init.sh");
 const BOOT_LIMIT: Duration = Duration::from_secs(40);

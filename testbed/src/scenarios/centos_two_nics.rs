@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Result, ensure};
 
+use super::Scenario;
 use super::check;
-use super::{PPPD, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};

@@ -1,7 +1,6 @@
 //! Checks that several scenarios share.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +14,8 @@ use crate::packages;
 use crate::process::run_ok;
 use crate::programs;
 use crate::server::Server;
+use crate::station::Station;
+use crate::wait;
 use crate::world::{ACCESS_MAC, FAR_HOST, Netns, World};
 
 /// How long a session may take to disappear from the server after its end.
@@ -86,6 +87,29 @@ pub(super) fn only_session(
     Ok(session)
 }
 
+/// How many discovery frames the server has dropped on its first access interface for a cause.
+pub(super) fn dropped(server: &Server, world: &World, cause: &str) -> Result<u64> {
+    let stats = server.interface_stats(world, "eth1")?;
+    let dropped = stats.get("dropped").and_then(Value::as_object).context("drops by cause")?;
+    // A cause that never was need not be listed.
+    Ok(dropped.get(cause).and_then(Value::as_u64).unwrap_or(0))
+}
+
+/// Sends a frame that the server must drop, and waits until that is counted under its cause.
+pub(super) fn is_dropped(
+    server: &Server,
+    world: &World,
+    station: &Station,
+    frame: &[u8],
+    cause: &str,
+) -> Result<()> {
+    let before = dropped(server, world, cause)?;
+    station.send(frame)?;
+    wait::until_true(&format!("a drop because of {cause}"), GONE, || {
+        Ok(dropped(server, world, cause)? == before + 1)
+    })
+}
+
 /// The log line that contains all of `words`, now.
 pub(super) fn log_line(server: &Server, words: &[&str]) -> Result<String> {
     let log = server.log()?;
@@ -124,11 +148,4 @@ pub(super) fn in_order(frames: &[Frame], expected: &[(From, &str)]) -> Result<()
 pub(super) enum From {
     Server,
     Client,
-}
-
-/// `ping -c 1` from a namespace; false when there is no answer.
-pub(super) fn reaches(namespace: &Netns, target: Ipv4Addr) -> Result<bool> {
-    let mut ping: Command = packages::command("ping")?;
-    ping.args(["-n", "-c", "1", "-W", "1"]).arg(target.to_string());
-    Ok(crate::process::run(namespace, &mut ping, Duration::from_secs(5))?.status.success())
 }

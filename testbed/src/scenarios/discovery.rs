@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use ppp_wire::pppoe::{Code, TagType};
 
 use super::Scenario;
+use super::check;
 use crate::lab::Lab;
 use crate::packages;
 use crate::process;
@@ -47,6 +48,7 @@ fn run(lab: &Lab) -> Result<()> {
     tags_are_echoed(&one)?;
     unknown_services_are_refused(&one)?;
     cookies_are_bound(&one, &two, &elsewhere)?;
+    ensure!(check::dropped(&server, &world, "cookie_wrong")? == 3, "wrong cookies on eth1 are not counted");
     ensure!(server.sessions(&world)?.is_empty(), "a refused PADR made a session");
     a_full_server_says_so(&one, &two, &elsewhere)?;
     server.stop(&world)?;

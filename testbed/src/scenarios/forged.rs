@@ -52,17 +52,10 @@ fn run(lab: &Lab) -> Result<()> {
 }
 
 fn strangers_cannot_hang_up(world: &World, server: &Server, stranger: &Station, id: u16) -> Result<()> {
-    let before = drops(server, world)?;
-    stranger.send(&stranger.frame(MacAddr(ACCESS_MAC), Code::Padt, id, &[])?)?;
-    crate::wait::until_true("the PADT to be counted", check::GONE, || Ok(drops(server, world)? > before))?;
+    let padt = stranger.frame(MacAddr(ACCESS_MAC), Code::Padt, id, &[])?;
+    check::is_dropped(server, world, stranger, &padt, "not_owner")?;
     ensure!(server.sessions(world)?.len() == 1, "a stranger's PADT ended the session");
     Ok(())
-}
-
-fn drops(server: &Server, world: &World) -> Result<u64> {
-    let stats = server.interface_stats(world, "eth1")?;
-    let dropped = stats.get("dropped").and_then(Value::as_object).context("drops by cause")?;
-    Ok(dropped.values().filter_map(Value::as_u64).sum())
 }
 
 fn false_sources_are_dropped(
