@@ -18,6 +18,8 @@ pub mod link;
 mod negotiation;
 mod numbers;
 mod outbox;
+#[cfg(test)]
+mod testing;
 mod timer;
 
 pub use negotiation::{NegotiationFailure, RestartConfig};
