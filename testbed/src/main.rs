@@ -3,6 +3,7 @@
 //! Never installed; run it with `cargo run --release -p testbed -- COMMAND`.
 
 mod capture;
+mod client;
 mod guest;
 mod interrupt;
 mod lab;
@@ -46,6 +47,8 @@ enum Command {
         /// Names as `list` shows them
         names: Vec<String>,
     },
+    Load(client::LoadArguments),
+    Dial(client::DialArguments),
     /// Move bytes to or from a speed meter (what the scenarios run inside a guest)
     #[command(hide = true)]
     Measure {
@@ -74,6 +77,8 @@ fn main() -> Result<ExitCode> {
             programs::build()?;
             suite::scenarios(&names).map(|tally| tally.report())
         }
+        Command::Load(arguments) => arguments.run(),
+        Command::Dial(arguments) => arguments.run(),
         Command::Measure { server, direction, seconds } => {
             let speed = meter::measure(server, direction, Duration::from_secs(seconds))?;
             println!("{speed:.1}");

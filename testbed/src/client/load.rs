@@ -22,6 +22,8 @@ const INTERRUPT_STEP: Duration = Duration::from_millis(200);
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long Terminate-Requests may take: the peer is asked twice, 3 seconds apart.
 const HANG_UP: Duration = Duration::from_secs(8);
+/// Sessions that are started before frames are read again.
+const DIALS_AT_ONCE: usize = 32;
 /// Frames that are read before timers get their turn.
 const FRAMES_AT_ONCE: usize = 256;
 
@@ -153,11 +155,14 @@ impl<'a> Load<'a> {
     }
 
     fn dial_due(&mut self) -> Result<()> {
-        while self.next_dial().is_some_and(|due| due <= Instant::now()) {
+        for _ in 0..DIALS_AT_ONCE {
+            if self.next_dial().is_none_or(|due| due > Instant::now()) {
+                break;
+            }
             let index = self.stations.len();
             let now = Instant::now();
             let number = self.config.first.saturating_add(u32::try_from(index)?);
-            let session = Session::new(self.session_config(number)?, interface_mtu(&self.port), now)?;
+            let session = Session::new(self.session_config(number)?, self.port.mtu(), now)?;
             let station =
                 Station { session, started: now, opened: false, over: false, pinger: None, due: None };
             self.stations.push(station);
@@ -341,15 +346,13 @@ impl<'a> Load<'a> {
 
     fn next_wake(&self, now: Instant) -> Instant {
         let phase_end = match self.phase {
-            Phase::Dialling => None,
-            Phase::Holding { until } | Phase::LastAnswers { until } | Phase::HangingUp { until } => {
-                Some(until)
-            }
+            Phase::Dialling => self.deadline,
+            Phase::Holding { until } | Phase::LastAnswers { until } => until.min(self.deadline),
+            Phase::HangingUp { until } => until,
         };
         let timer = self.timers.first().map(|(due, _)| *due);
-        let candidates = [phase_end, timer, self.next_dial(), Some(self.deadline)];
-        let soonest = candidates.into_iter().flatten().filter(|at| *at > now).min();
-        soonest.map_or(now + INTERRUPT_STEP, |at| at.min(now + INTERRUPT_STEP))
+        let wakes = [Some(phase_end), timer, self.next_dial()];
+        wakes.into_iter().flatten().fold(now + INTERRUPT_STEP, Instant::min)
     }
 
     fn finish(self) -> Report {
@@ -402,11 +405,6 @@ fn mac(number: u32) -> MacAddr {
 fn number(mac: MacAddr) -> Option<u32> {
     let [p0, p1, n0, n1, n2, n3] = mac.0;
     ([p0, p1] == MAC_PREFIX).then(|| u32::from_be_bytes([n0, n1, n2, n3]))
-}
-
-/// The interface's MTU, as far as PPPoE can make use of it.
-pub(super) fn interface_mtu(port: &Port) -> u16 {
-    u16::try_from(port.interface().mtu).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

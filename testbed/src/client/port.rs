@@ -58,6 +58,11 @@ impl Port {
         &self.interface
     }
 
+    /// The interface's MTU in bytes, as far as PPPoE can make use of it.
+    pub(super) fn mtu(&self) -> u16 {
+        u16::try_from(self.interface.mtu).unwrap_or(u16::MAX)
+    }
+
     /// Frames that were given up because too many others were waiting to be sent.
     pub(super) fn not_sent(&self) -> u64 {
         self.not_sent

@@ -76,7 +76,7 @@ pub(crate) enum End {
     HungUp,
     /// There was no session to be had.
     #[error("discovery failed: {0}")]
-    Discovery(#[source] discovery::Failure),
+    Discovery(discovery::Failure),
     /// The server sent a PADT.
     #[error("the server sent a PADT")]
     Padt,
