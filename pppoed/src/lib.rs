@@ -2,7 +2,9 @@
 //!
 //! `main.rs` is the program. Everything below it that decides something lives here.
 
+pub mod config;
 pub mod files;
+pub mod flags;
 pub mod inet;
 pub mod options;
 pub mod origin;

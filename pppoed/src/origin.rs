@@ -62,7 +62,12 @@ impl<T> Sourced<T> {
 
     /// The same origin with another form of the value (seconds to a duration, for instance).
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Sourced<U> {
-        Sourced { value: f(self.value), origin: self.origin }
+        self.map_with(|value, _| f(value))
+    }
+
+    /// As [`Self::map`], for forms that depend on the origin.
+    pub fn map_with<U>(self, f: impl FnOnce(T, &Origin) -> U) -> Sourced<U> {
+        Sourced { value: f(self.value, &self.origin), origin: self.origin }
     }
 }
 

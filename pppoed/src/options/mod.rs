@@ -79,8 +79,8 @@ pub struct PppOptions {
     pub scripts: BTreeMap<Script, Sourced<PathBuf>>,
     /// `logfile`.
     pub logfile: Option<Sourced<PathBuf>>,
-    /// `debug`, how often it was given.
-    pub debug: u32,
+    /// `debug`, and how often it was given.
+    pub debug: Option<Sourced<u32>>,
     /// Options that may also be given for one user in the secrets files.
     pub session: SessionOptions,
 }

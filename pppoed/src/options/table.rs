@@ -148,10 +148,9 @@ fn direction(word: &[u8]) -> OctetDirection {
     }
 }
 
-/// Keeps the last `debug`; how often counts, not where.
-fn more_debug(options: &mut PppOptions, _: &[u8], _: Origin) -> Result<(), ValueError> {
-    options.debug = options.debug.saturating_add(1);
-    Ok(())
+fn more_debug(options: &mut PppOptions, _: &[u8], at: Origin) -> Result<(), ValueError> {
+    let before = options.debug.as_ref().map_or(0, |debug| debug.value);
+    set(&mut options.debug, before.saturating_add(1), at)
 }
 
 const CLIENT_ONLY: &str = "it is about proving ourselves to the peer, which this server never does";

@@ -5,6 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{AddressList, Match, Notice, Pattern, Protocol, Refusal, SecretsFile};
 use crate::inet::Resolve;
@@ -101,18 +102,19 @@ impl Secrets {
 /// Addresses that the pool must not hand out, because a line in a secrets file gives each to one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FixedAddresses {
-    owners: BTreeMap<Ipv4Addr, BTreeSet<Box<[u8]>>>,
+    owners: Arc<BTreeMap<Ipv4Addr, BTreeSet<Box<[u8]>>>>,
 }
 
 impl FixedAddresses {
     /// Adds the addresses of one file: of each line for a named user at this server, the one it suggests.
     pub fn add(&mut self, file: &SecretsFile, server: &[u8], names: &dyn Resolve) {
+        let owners = Arc::make_mut(&mut self.owners);
         for entry in file.entries() {
             if let Pattern::Name(client) = &entry.client
                 && entry.server.fits(server)
                 && let Some(address) = entry.addresses.fixed_address(names)
             {
-                self.owners.entry(address).or_default().insert(client.clone());
+                owners.entry(address).or_default().insert(client.clone());
             }
         }
     }

@@ -1,0 +1,107 @@
+//! The addresses of the slots, from `-L`, `-l`, `-R`, `-N`, `-p` and the options files.
+
+use std::net::Ipv4Addr;
+
+use super::{ConfigError, DEFAULT_SESSIONS, Notice};
+use crate::flags::Flags;
+use crate::inet;
+use crate::options::PppOptions;
+use crate::origin::{Origin, Sourced};
+use crate::pool::{self, PoolEntry, PoolFile, Slots};
+
+const DEFAULT_LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const DEFAULT_REMOTE: Ipv4Addr = Ipv4Addr::new(10, 67, 15, 1);
+
+/// Session numbers and addresses.
+pub(super) struct Sessions {
+    pub(super) offset: u32,
+    pub(super) entries: Vec<PoolEntry>,
+}
+
+pub(super) fn sessions(
+    flags: &Flags,
+    options: &PppOptions,
+    notices: &mut Vec<Notice>,
+) -> Result<Sessions, ConfigError> {
+    let file = match &flags.pool_file {
+        Some(path) => {
+            let (file, remarks) = PoolFile::load(path).map_err(ConfigError::PoolFile)?;
+            notices.extend(remarks.into_iter().map(Notice::Pool));
+            Some(file.sessions)
+        }
+        None => None,
+    };
+    let count = match &file {
+        Some(sessions) => u32::try_from(sessions.len()).unwrap_or(u32::MAX),
+        None => flags.sessions.unwrap_or(DEFAULT_SESSIONS),
+    };
+    let offset = flags.session_offset.unwrap_or(0);
+    Slots::new(count, offset).map_err(ConfigError::Sessions)?;
+
+    let entries: Vec<_> = match file {
+        Some(sessions) if sessions.iter().all(|(local, _)| local.is_some()) => sessions
+            .into_iter()
+            .filter_map(|(local, remote)| Some(PoolEntry { local: local?, remote: Some(remote) }))
+            .collect(),
+        Some(sessions) => local_addresses(flags, options, count)?
+            .into_iter()
+            .zip(sessions)
+            .map(|(default, (local, remote))| PoolEntry {
+                local: local.unwrap_or(default),
+                remote: Some(remote),
+            })
+            .collect(),
+        None => local_addresses(flags, options, count)?
+            .into_iter()
+            .zip(remote_addresses(flags, options, count)?)
+            .map(|(local, remote)| PoolEntry { local, remote })
+            .collect(),
+    };
+    notices.extend(local_in_pool(&entries).map(Notice::LocalInPool));
+    Ok(Sessions { offset, entries })
+}
+
+fn local_addresses(flags: &Flags, options: &PppOptions, count: u32) -> Result<Vec<Ipv4Addr>, ConfigError> {
+    let flag = match flags.local {
+        Some(address) => Sourced::new(address, Origin::Flag("-L")),
+        None => Sourced::default_value(DEFAULT_LOCAL),
+    };
+    let first = if flag.value.is_unspecified() {
+        options.local_address.clone().ok_or(ConfigError::NoLocalAddress)?
+    } else {
+        flag
+    };
+    if inet::is_bad_host(first.value) {
+        return Err(ConfigError::OwnAddress(first));
+    }
+    if !flags.increment_local {
+        return Ok((0..count).map(|_| first.value).collect());
+    }
+    let range = pool::range(first.value, count)
+        .map_err(|source| ConfigError::AddressRange { origin: first.origin, source })?;
+    Ok(range.collect())
+}
+
+fn remote_addresses(
+    flags: &Flags,
+    options: &PppOptions,
+    count: u32,
+) -> Result<Vec<Option<Ipv4Addr>>, ConfigError> {
+    let first = match flags.remote {
+        Some(address) => Sourced::new(address, Origin::Flag("-R")),
+        None => Sourced::default_value(DEFAULT_REMOTE),
+    };
+    if first.value.is_unspecified() {
+        // one address for all sessions, so that one of them at a time gets it, as with pppd
+        let one = options.remote_address.as_ref().map(|remote| remote.value);
+        return Ok((0..count).map(|_| one).collect());
+    }
+    let range = pool::range(first.value, count)
+        .map_err(|source| ConfigError::AddressRange { origin: first.origin, source })?;
+    Ok(range.map(Some).collect())
+}
+
+fn local_in_pool(entries: &[PoolEntry]) -> Option<Ipv4Addr> {
+    let locals: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.local).collect();
+    entries.iter().filter_map(|entry| entry.remote).find(|remote| locals.contains(remote))
+}

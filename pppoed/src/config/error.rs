@@ -1,0 +1,88 @@
+//! What stands in the way of a configuration, and what there is to say about one.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use crate::options::{OptionError, OptionNotice};
+use crate::origin::{Origin, Sourced};
+use crate::pool::{PoolFileError, PoolNotice, RangeError, SlotError};
+
+/// A reason not to start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No client can have addresses from this one on.
+    #[error("{origin}: {source}")]
+    AddressRange {
+        /// `-R` or `-L`.
+        origin: Origin,
+        /// What is wrong with the range.
+        source: RangeError,
+    },
+    /// The machine's name cannot be found out.
+    #[error(
+        "cannot find out the host name, which is needed as AC-Name and server name: {0}; use -C and the option name"
+    )]
+    Hostname(io::Error),
+    /// Our end of the links has no address.
+    #[error("our own address is not set: -L is 0.0.0.0, and no options file has a word LOCAL:REMOTE")]
+    NoLocalAddress,
+    /// A line of an options file.
+    #[error("{0}")]
+    Option(OptionError),
+    /// Our end cannot have this address.
+    #[error("{0} cannot be our own address: it is a loopback, multicast or reserved one")]
+    OwnAddress(Sourced<Ipv4Addr>),
+    /// The pool file.
+    #[error("{0}")]
+    PoolFile(PoolFileError),
+    /// Too many sessions.
+    #[error("{0} (-N or -p, and -o)")]
+    Sessions(SlotError),
+}
+
+/// Something that the administrator should know about the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Notice {
+    /// A flag has no effect, or not the one that it has in pppoe-server.
+    #[error("{flag}: {why}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What to know about it.
+        why: &'static str,
+    },
+    /// One of the pool's addresses is our own.
+    #[error("{0} is our own address and among the clients' addresses; no client gets it")]
+    LocalInPool(Ipv4Addr),
+    /// Everybody is let in.
+    #[error("{0}: clients need not prove who they are, and get any address of the pool")]
+    NoAuthentication(Origin),
+    /// A remark on an option.
+    #[error("{0}")]
+    Option(OptionNotice),
+    /// More than 1492 is possible with some clients only.
+    #[error(
+        "{option} {value}: more than 1492 is used only with clients that offer PPP-Max-Payload (RFC 4638)"
+    )]
+    PacketSize {
+        /// `mtu` or `mru`.
+        option: &'static str,
+        /// Its value.
+        value: Sourced<u16>,
+    },
+    /// A remark on the pool file.
+    #[error("{0}")]
+    Pool(PoolNotice),
+}
+
+impl Notice {
+    /// Is this a matter of course, not worth a warning?
+    pub fn is_mere_note(&self) -> bool {
+        matches!(
+            self,
+            Self::Flag { flag: "-k", .. }
+                | Self::Option(OptionNotice::NoFile { .. })
+                | Self::PacketSize { .. }
+        )
+    }
+}

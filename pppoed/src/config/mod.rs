@@ -1,0 +1,264 @@
+//! The effective configuration: the command line and the options files put together.
+//!
+//! A flag beats an option, an option beats a default. Values that are worth explaining remember where they come
+//! from.
+
+mod addresses;
+mod error;
+mod ppp;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ppp_proto::RestartConfig;
+use ppp_proto::auth::{AuthConfig, AuthMethod};
+use ppp_proto::link::EchoConfig;
+use ppp_wire::ethernet::EtherType;
+
+pub use error::{ConfigError, Notice};
+
+use crate::flags::{Flags, LogLevel};
+use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
+use crate::origin::{Origin, Sourced};
+use crate::pool::PoolEntry;
+use crate::secrets;
+
+/// Options file that is read if `-O` is not given.
+pub const DEFAULT_OPTIONS_FILE: &str = "/etc/ppp/pppoe-server-options";
+const DEFAULT_INTERFACE: &str = "eth0";
+const DEFAULT_SESSIONS: u32 = 64;
+
+/// How many sessions one host may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerMac {
+    /// One; a new dial replaces the old session. pppoe-server has no limit by default, and so keeps a host's ghost
+    /// beside its new session until the ghost's echoes fail; hosts dial again because their session is gone.
+    Replace,
+    /// As many as this, and silence for more (`-x`).
+    AtMost(usize),
+    /// Any number (`-x 0`).
+    Unlimited,
+}
+
+/// Everything that the server is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Interfaces to serve, each once.
+    pub interfaces: Vec<String>,
+    /// EtherType of discovery frames.
+    pub discovery_ether_type: EtherType,
+    /// EtherType of session frames.
+    pub session_ether_type: EtherType,
+    /// AC-Name.
+    pub ac_name: Sourced<Vec<u8>>,
+    /// Services on offer, the default first; empty: only the empty name.
+    pub services: Vec<Vec<u8>>,
+    /// Text of the MOTM tag.
+    pub motm: Option<Vec<u8>>,
+    /// Text of the HURL tag.
+    pub hurl: Option<Vec<u8>>,
+    /// Silence in place of a refusal when all slots are taken.
+    pub ignore_when_full: bool,
+    /// How long a cookie is good for.
+    pub cookie_lifetime: Duration,
+
+    /// The addresses of each slot; as many as there may be sessions.
+    pub pool: Vec<PoolEntry>,
+    /// Session ids begin at this plus 1.
+    pub session_offset: u32,
+    /// Slots are taken in random order.
+    pub random_order: bool,
+    /// Slot `i` gets the interface `pppI`.
+    pub unit_from_slot: bool,
+    /// How many sessions one host may have.
+    pub per_mac: Sourced<PerMac>,
+
+    /// The largest packet that we take from a client, in bytes; less where the wire carries less: 1492, or what
+    /// client and server agree on by PPP-Max-Payload.
+    pub mru: Sourced<u16>,
+    /// Restart timer and counters of LCP.
+    pub lcp: RestartConfig,
+    /// Restart timer and counters of IPCP.
+    pub ipcp: RestartConfig,
+    /// Restart timer and counters of IPV6CP.
+    pub ipv6cp: RestartConfig,
+    /// Keep-alive; `None` for none.
+    pub echo: Option<EchoConfig>,
+    /// How clients may prove who they are, in order of preference; empty: they need not.
+    pub auth_methods: Sourced<Vec<AuthMethod>>,
+    /// Timers and counters of authentication.
+    pub auth: AuthConfig,
+    /// The secrets files, and our name in them and in CHAP challenges.
+    pub secrets: secrets::Settings,
+    /// From the PADR until IPCP is open.
+    pub setup_deadline: Duration,
+    /// IPv6 is wanted (`+ipv6`). For the part that does IPV6CP.
+    pub ipv6: bool,
+    /// Options that hold for sessions whose users have none of their own.
+    pub session: SessionOptions,
+    /// A session ends after this time without any frame from the client.
+    pub dead_peer: Option<Duration>,
+    /// Upper limit of TCP's maximum segment size, in bytes, beside that of the MTU.
+    pub max_mss: Option<u16>,
+    /// Scripts. For the part that runs them.
+    pub scripts: BTreeMap<Script, Sourced<PathBuf>>,
+
+    /// File to log to, beside the journal or standard error.
+    pub logfile: Option<Sourced<PathBuf>>,
+    /// What to log.
+    pub log_level: Sourced<LogLevel>,
+    /// Directory for sockets and the workers' empty root directory.
+    pub run_dir: PathBuf,
+    /// Socket for pppctl.
+    pub control_socket: PathBuf,
+    /// File to write the process id to, and to lock.
+    pub pid_file: Option<PathBuf>,
+    /// Stay in the foreground.
+    pub foreground: bool,
+    /// The worker program; `None`: `ppp-worker` beside our own.
+    pub worker: Option<PathBuf>,
+    /// User that workers become.
+    pub worker_user: String,
+}
+
+impl Config {
+    /// Reads all files that the command line names, but for the secrets, and puts everything together. May block.
+    ///
+    /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
+    pub fn load(flags: &Flags) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
+        let mut reader = Reader::new();
+        reader.read_file(&flags.common_options, Presence::Optional);
+        match &flags.options_file {
+            Some(path) => reader.read_file(path, Presence::Required),
+            None => reader.read_file(Path::new(DEFAULT_OPTIONS_FILE), Presence::Expected),
+        }
+        let (options, option_notices) = reader.finish();
+        let mut notices: Vec<_> = option_notices.into_iter().map(Notice::Option).collect();
+        let (options, mut errors) = match options {
+            Ok(options) => (options, Vec::new()),
+            // what the flags alone say is still worth checking
+            Err(errors) => (PppOptions::default(), errors.into_iter().map(ConfigError::Option).collect()),
+        };
+        note_flags(flags, &mut notices);
+        let hostname = || {
+            nix::unistd::gethostname()
+                .map(std::os::unix::ffi::OsStringExt::into_vec)
+                .map_err(|errno| ConfigError::Hostname(errno.into()))
+        };
+        let config = Self::merge(flags, options, hostname, &mut notices);
+        match config {
+            Ok(config) if errors.is_empty() => (Ok(config), notices),
+            Ok(_) => (Err(errors), notices),
+            Err(error) => {
+                errors.push(error);
+                (Err(errors), notices)
+            }
+        }
+    }
+
+    fn merge(
+        flags: &Flags,
+        options: PppOptions,
+        hostname: impl Fn() -> Result<Vec<u8>, ConfigError>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Self, ConfigError> {
+        let sessions = addresses::sessions(flags, &options, notices)?;
+        let ac_name = match &flags.ac_name {
+            Some(name) => Sourced::new(name.as_bytes().to_vec(), Origin::Flag("-C")),
+            None => Sourced::default_value(hostname()?),
+        };
+        let (discovery, session) = flags.frame_types.unwrap_or((0x8863, 0x8864));
+        let run_dir = flags.run_dir.clone();
+        Ok(Self {
+            interfaces: interfaces(flags),
+            discovery_ether_type: EtherType::from(discovery),
+            session_ether_type: EtherType::from(session),
+            ac_name,
+            services: flags.services.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            motm: flags.motm.clone().map(String::into_bytes),
+            hurl: flags.hurl.clone().map(String::into_bytes),
+            ignore_when_full: flags.ignore_when_full,
+            cookie_lifetime: seconds(flags.cookie_lifetime),
+            pool: sessions.entries,
+            session_offset: sessions.offset,
+            random_order: flags.random_order,
+            unit_from_slot: flags.unit_from_slot,
+            per_mac: per_mac(flags),
+            mru: ppp::mru(&options, notices),
+            lcp: ppp::restart(&options.lcp),
+            ipcp: ppp::restart(&options.ipcp),
+            ipv6cp: ppp::restart(&options.ipv6cp),
+            echo: ppp::echo(&options),
+            auth_methods: ppp::auth_methods(&options, notices),
+            auth: ppp::auth(flags, &options),
+            secrets: ppp::secrets(flags, &options, hostname)?,
+            setup_deadline: seconds(flags.setup_deadline),
+            ipv6: options.ipv6.is_some_and(|ipv6| ipv6.value),
+            session: options.session,
+            dead_peer: flags.dead_peer.map(seconds),
+            max_mss: flags.max_mss,
+            scripts: options.scripts,
+            logfile: options.logfile,
+            log_level: match (flags.log_level, options.debug) {
+                (Some(level), _) => Sourced::new(level, Origin::Flag("--log-level")),
+                (None, Some(debug)) => debug.map(|_| LogLevel::Debug),
+                (None, None) => Sourced::default_value(LogLevel::Info),
+            },
+            control_socket: flags.control_socket.clone().unwrap_or_else(|| run_dir.join("control.sock")),
+            run_dir,
+            pid_file: flags.pid_file.clone(),
+            foreground: flags.foreground,
+            worker: flags.worker.clone(),
+            worker_user: flags.worker_user.clone(),
+        })
+    }
+
+    /// The largest payload to agree to by PPP-Max-Payload (RFC 4638); 1492 means not to agree to it.
+    pub fn max_payload(&self) -> u16 {
+        self.mru.value.max(ppp::PPPOE_MTU)
+    }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}
+
+fn interfaces(flags: &Flags) -> Vec<String> {
+    if flags.interfaces.is_empty() {
+        return vec![DEFAULT_INTERFACE.to_owned()];
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in &flags.interfaces {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+fn per_mac(flags: &Flags) -> Sourced<PerMac> {
+    match flags.per_mac.map(usize::try_from) {
+        None => Sourced::default_value(PerMac::Replace),
+        // pppoe-server takes negative numbers for 0
+        Some(Ok(0) | Err(_)) => Sourced::new(PerMac::Unlimited, Origin::Flag("-x")),
+        Some(Ok(limit)) => Sourced::new(PerMac::AtMost(limit), Origin::Flag("-x")),
+    }
+}
+
+fn note_flags(flags: &Flags, notices: &mut Vec<Notice>) {
+    const OWN_WORKERS: &str = "no effect: sessions are relayed by our own workers, not by the kernel's PPPoE";
+    const NO_PROGRAM: &str = "no effect: no other program is started for a session";
+    const NO_PLUGIN: &str = "no effect: there is no pppd that could load a plug-in";
+    const NO_SERIAL: &str = "no effect: there is no serial line between this server and a pppd";
+    let table = [
+        (flags.kernel_mode, "-k", OWN_WORKERS),
+        (flags.pppd.is_some(), "-q", NO_PROGRAM),
+        (flags.pppoe.is_some(), "-Q", NO_PROGRAM),
+        (flags.plugin.is_some(), "-g", NO_PLUGIN),
+        (flags.synchronous, "-s", NO_SERIAL),
+    ];
+    notices.extend(
+        table.into_iter().filter(|(given, ..)| *given).map(|(_, flag, why)| Notice::Flag { flag, why }),
+    );
+}

@@ -1,0 +1,391 @@
+//! The command line: every flag of pppoe-server, with its letter and its meaning, and a few of our own.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
+///
+/// Takes the flags of pppoe-server, the options of /etc/ppp/pppoe-server-options and the users of
+/// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets.
+#[derive(Clone, Debug, Parser, PartialEq, Eq)]
+#[command(name = "pppoed", version, args_override_self = true)]
+pub struct Flags {
+    /// Ethernet interface to serve; may be given more than once [default: eth0]
+    #[arg(short = 'I', long = "interface", value_name = "INTERFACE", value_parser = parse_interface)]
+    pub interfaces: Vec<String>,
+
+    /// Name of the access concentrator [default: the host name]
+    #[arg(short = 'C', long, value_name = "NAME", value_parser = parse_ac_name)]
+    pub ac_name: Option<String>,
+
+    /// Service to offer; may be given more than once. The first answers a request for no service in particular
+    #[arg(short = 'S', long = "service", value_name = "NAME", value_parser = parse_service)]
+    pub services: Vec<String>,
+
+    /// Our end of each session's link; 0.0.0.0 leaves it to the options file [default: 10.0.0.1]
+    #[arg(short = 'L', long, value_name = "ADDRESS", value_parser = parse_address)]
+    pub local: Option<Ipv4Addr>,
+
+    /// Count -L up from session to session
+    #[arg(short = 'l', long)]
+    pub increment_local: bool,
+
+    /// The first client's address; the next ones follow. 0.0.0.0 for no pool [default: 10.67.15.1]
+    #[arg(short = 'R', long, value_name = "ADDRESS", value_parser = parse_address)]
+    pub remote: Option<Ipv4Addr>,
+
+    /// How many sessions there may be at once [default: 64]
+    #[arg(short = 'N', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=65534))]
+    pub sessions: Option<u32>,
+
+    /// File with the clients' addresses, in place of -R and -N: a.b.c.d, a.b.c.d-e or local:remote on each line
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pub pool_file: Option<PathBuf>,
+
+    /// Check the file of -p, print how many sessions it makes, and exit
+    #[arg(short = 'P', long, requires = "pool_file")]
+    pub check_pool: bool,
+
+    /// Begin session ids at OFFSET + 1 [default: 0]
+    #[arg(short = 'o', long, value_name = "OFFSET", value_parser = clap::value_parser!(u32).range(..=65533))]
+    pub session_offset: Option<u32>,
+
+    /// Hand out session ids in random order
+    #[arg(short = 'r', long)]
+    pub random_order: bool,
+
+    /// Sessions that one host (MAC address) may have; more are ignored in silence; 0 is any number
+    /// [default: one, and a new dial replaces the old session]
+    #[arg(short = 'x', long, value_name = "COUNT", allow_negative_numbers = true)]
+    pub per_mac: Option<i64>,
+
+    /// When all sessions are taken, be silent instead of refusing
+    #[arg(short = 'i', long)]
+    pub ignore_when_full: bool,
+
+    /// File with pppd options; it must exist [default: /etc/ppp/pppoe-server-options, if it exists]
+    #[arg(short = 'O', long, value_name = "FILE")]
+    pub options_file: Option<PathBuf>,
+
+    /// End a session after this many seconds without any frame from the client
+    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub dead_peer: Option<u32>,
+
+    /// Upper limit for the maximum segment size of TCP, in bytes
+    #[arg(short = 'm', long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(40..=1460))]
+    pub max_mss: Option<u16>,
+
+    /// Ethernet frame types of discovery and session, in hexadecimal [default: 8863:8864]
+    #[arg(short = 'f', long, value_name = "DISC:SESS", value_parser = parse_frame_types)]
+    pub frame_types: Option<(u16, u16)>,
+
+    /// Name interfaces by session: the first session's is ppp0, whenever it begins
+    #[arg(short = 'u', long)]
+    pub unit_from_slot: bool,
+
+    /// Text that the client is asked to show
+    #[arg(short = 'M', long, value_name = "TEXT", value_parser = parse_text)]
+    pub motm: Option<String>,
+
+    /// Address of a page that the client is asked to show
+    #[arg(short = 'H', long, value_name = "URL", value_parser = parse_text)]
+    pub hurl: Option<String>,
+
+    /// File to write the process id to; it stays locked
+    #[arg(short = 'X', long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+
+    /// Socket for pppctl [default: control.sock in the run directory]
+    #[arg(short = 'U', long, visible_alias = "control", value_name = "PATH")]
+    pub control_socket: Option<PathBuf>,
+
+    /// Stay in the foreground
+    #[arg(short = 'F', long)]
+    pub foreground: bool,
+
+    /// Print the sessions there can be, with their addresses, and exit
+    #[arg(short = 'd', long)]
+    pub dump: bool,
+
+    /// Accepted for pppoe-server's sake: frames are always relayed by our own workers
+    #[arg(short = 'k', long)]
+    pub kernel_mode: bool,
+
+    /// Accepted for pppoe-server's sake, no effect
+    #[arg(short = 's', long)]
+    pub synchronous: bool,
+
+    /// Accepted for pppoe-server's sake, no effect
+    #[arg(short = 'g', long, value_name = "PATH")]
+    pub plugin: Option<PathBuf>,
+
+    /// Accepted for pppoe-server's sake, no effect
+    #[arg(short = 'q', long, value_name = "PATH")]
+    pub pppd: Option<PathBuf>,
+
+    /// Accepted for pppoe-server's sake, no effect
+    #[arg(short = 'Q', long, value_name = "PATH")]
+    pub pppoe: Option<PathBuf>,
+
+    /// Options file that is read before that of -O
+    #[arg(long, value_name = "FILE", default_value = "/etc/ppp/options")]
+    pub common_options: PathBuf,
+
+    /// Secrets for CHAP [default: /etc/ppp/chap-secrets, or the option chap-secrets]
+    #[arg(long, value_name = "FILE")]
+    pub chap_secrets: Option<PathBuf>,
+
+    /// Secrets for PAP [default: /etc/ppp/pap-secrets, or the option pap-secrets]
+    #[arg(long, value_name = "FILE")]
+    pub pap_secrets: Option<PathBuf>,
+
+    /// Wrong proofs of identity that end a session
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub auth_tries: u32,
+
+    /// Seconds that a client has to prove its identity [default: 30, or the option pap-timeout]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub auth_deadline: Option<u32>,
+
+    /// Seconds from the beginning of a session until it has its address
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub setup_deadline: u32,
+
+    /// Seconds that a cookie of discovery is good for
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub cookie_lifetime: u32,
+
+    /// Directory for our sockets
+    #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
+    pub run_dir: PathBuf,
+
+    /// Program that serves a session [default: ppp-worker beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub worker: Option<PathBuf>,
+
+    /// User that the workers become
+    #[arg(long, value_name = "NAME", default_value = "nobody")]
+    pub worker_user: String,
+
+    /// What to log [default: info, or debug with the option debug]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+
+    /// Read all files, tell what is wrong in them, and exit
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// The least important message that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What needs attention at once.
+    Error,
+    /// What an administrator should look at.
+    Warn,
+    /// What happens to sessions.
+    Info,
+    /// What happens inside sessions.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Most bytes of a name or text: what one tag of discovery can reasonably carry.
+const MAX_TEXT: usize = 256;
+/// Most bytes of an interface's name (Linux).
+const MAX_INTERFACE: usize = 15;
+
+fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let range = text.split_once('-').and_then(|(first, last)| {
+        let first: Ipv4Addr = first.parse().ok()?;
+        let last: u8 = last.rsplit('.').next()?.parse().ok()?;
+        Some((first, last.checked_sub(first.octets()[3])?))
+    });
+    Err(match range {
+        Some((first, more)) => format!(
+            "a range is not possible here; give the first address, and -N for how many: {first} -N {}",
+            u32::from(more) + 1
+        ),
+        None => "not an IPv4 address such as 10.0.0.1".to_owned(),
+    })
+}
+
+fn parse_interface(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("the name is empty".to_owned()),
+        1..=MAX_INTERFACE => Ok(text.to_owned()),
+        length => Err(format!("the name has {length} bytes, and {MAX_INTERFACE} are the most")),
+    }
+}
+
+fn parse_text(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if text.len() > MAX_TEXT {
+        return Err(format!("it has {} bytes, and {MAX_TEXT} are the most", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_ac_name(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("control characters are not possible in a name".to_owned());
+    }
+    parse_text(text)
+}
+
+fn parse_service(text: &str) -> Result<String, String> {
+    if text.contains('\'') {
+        return Err("\"'\" is not possible in the name of a service".to_owned());
+    }
+    parse_ac_name(text)
+}
+
+fn parse_frame_types(text: &str) -> Result<(u16, u16), String> {
+    let number = |text: &str| {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+        u16::from_str_radix(digits, 16).ok().filter(|number| *number >= 0x600)
+    };
+    let types =
+        text.split_once(':').and_then(|(discovery, session)| Some((number(discovery)?, number(session)?)));
+    match types {
+        Some((discovery, session)) if discovery != session => Ok((discovery, session)),
+        Some(_) => Err("the two must differ".to_owned()),
+        None => Err("write two hexadecimal numbers of at least 600, such as 8863:8864".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn flags(words: &str) -> Result<Flags, String> {
+        Flags::try_parse_from(["pppoed"].into_iter().chain(words.split_whitespace()))
+            .map_err(|error| error.to_string())
+    }
+
+    fn refused(words: &str) -> String {
+        flags(words).unwrap_err().lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_pppoe_server_is_taken() {
+        let all = "-X /run/p -i -x 2 -I eth1 -I eth2 -C ac -L 10.0.0.1 -R 10.0.0.2 -T 60 -m 1412 -F -N 20 -f 8863:8864 \
+                   -O /etc/o -o 100 -s -k -p /etc/pool -l -r -u -d -P -S isp -S vpn -q /usr/sbin/pppd \
+                   -Q /usr/sbin/pppoe -H http://isp.example -M hello -U /run/sock -g /usr/lib/plugin.so";
+        let flags = flags(all).unwrap();
+        let expected = Flags {
+            interfaces: vec!["eth1".into(), "eth2".into()],
+            ac_name: Some("ac".into()),
+            services: vec!["isp".into(), "vpn".into()],
+            local: Some([10, 0, 0, 1].into()),
+            increment_local: true,
+            remote: Some([10, 0, 0, 2].into()),
+            sessions: Some(20),
+            pool_file: Some("/etc/pool".into()),
+            check_pool: true,
+            session_offset: Some(100),
+            random_order: true,
+            per_mac: Some(2),
+            ignore_when_full: true,
+            options_file: Some("/etc/o".into()),
+            dead_peer: Some(60),
+            max_mss: Some(1412),
+            frame_types: Some((0x8863, 0x8864)),
+            unit_from_slot: true,
+            motm: Some("hello".into()),
+            hurl: Some("http://isp.example".into()),
+            pid_file: Some("/run/p".into()),
+            control_socket: Some("/run/sock".into()),
+            foreground: true,
+            dump: true,
+            kernel_mode: true,
+            synchronous: true,
+            plugin: Some("/usr/lib/plugin.so".into()),
+            pppd: Some("/usr/sbin/pppd".into()),
+            pppoe: Some("/usr/sbin/pppoe".into()),
+            common_options: "/etc/ppp/options".into(),
+            chap_secrets: None,
+            pap_secrets: None,
+            auth_tries: 1,
+            auth_deadline: None,
+            setup_deadline: 60,
+            cookie_lifetime: 5,
+            run_dir: "/run/pppoed".into(),
+            worker: None,
+            worker_user: "nobody".into(),
+            log_level: None,
+            check: false,
+        };
+        assert_eq!(flags, expected);
+    }
+
+    #[test]
+    fn flags_may_be_joined_repeated_and_given_without_space() {
+        let flags = flags("-kF -Ieth1 -N64 -N 20 -L10.0.0.9 -k -x -1 --control /a --interface eth2").unwrap();
+        assert_eq!(flags.interfaces, ["eth1", "eth2"]);
+        assert_eq!((flags.sessions, flags.per_mac), (Some(20), Some(-1)));
+        assert_eq!(flags.local, Some([10, 0, 0, 9].into()));
+        assert!(flags.kernel_mode && flags.foreground);
+        assert_eq!(flags.control_socket, Some("/a".into()));
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for (words, message) in [
+            (
+                "-R 192.168.1.100-199",
+                "error: invalid value '192.168.1.100-199' for '--remote <ADDRESS>': a range is not possible here; give \
+                 the first address, and -N for how many: 192.168.1.100 -N 100",
+            ),
+            (
+                "-L 10.0.0.256",
+                "error: invalid value '10.0.0.256' for '--local <ADDRESS>': not an IPv4 address such as 10.0.0.1",
+            ),
+            (
+                "-f 8863",
+                "error: invalid value '8863' for '--frame-types <DISC:SESS>': write two hexadecimal numbers of at \
+                 least 600, such as 8863:8864",
+            ),
+            (
+                "-S a'b",
+                "error: invalid value 'a'b' for '--service <NAME>': \"'\" is not possible in the name of a service",
+            ),
+            (
+                "-I interface-too-long",
+                "error: invalid value 'interface-too-long' for '--interface <INTERFACE>': the name has 18 bytes, and 15 \
+                 are the most",
+            ),
+        ] {
+            assert_eq!(refused(words), message);
+        }
+        for words in [
+            "-N 0",
+            "-N 65535",
+            "-o 65534",
+            "-T 0",
+            "-f 8863:8863",
+            "-P",
+            "-z",
+            "stray",
+            "-C \u{7}",
+            "-S \u{7}",
+        ] {
+            flags(words).unwrap_err();
+        }
+    }
+}
