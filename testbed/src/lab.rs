@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::capture::{self, Capture, Frame};
 use crate::guest::Guest;
-use crate::world::{ACCESS_MAC, Uplink, Wiring, World};
+use crate::world::{ACCESS_MAC, Uplink, Wiring, World, name_of};
 
 /// The capture of the access interface, in the scenario's directory.
 const ACCESS_CAPTURE: &str = "access.pcap";
@@ -28,7 +28,7 @@ impl Lab {
     /// # Errors
     /// When no temporary directory can be made.
     pub(crate) fn new(scenario: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix(&format!("pppoed-test-{scenario}-")).tempdir()?;
+        let directory = tempfile::Builder::new().prefix(&name_of(&format!("{scenario}-"))).tempdir()?;
         Ok(Lab { directory })
     }
 

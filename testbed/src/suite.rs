@@ -77,20 +77,8 @@ pub(crate) fn scenarios(names: &[String]) -> Result<Tally> {
     world::sweep()?;
     let mut tally = Tally::default();
     for scenario in chosen {
-        let start = Instant::now();
-        let result = run_one(scenario);
+        tally.count(run_one(scenario)?);
         interrupt::check()?;
-        let verdict = if result.is_ok() { "PASS" } else { "FAIL" };
-        println!(
-            "{verdict} {:<24} {:>5.1} s  peer: {}",
-            scenario.name,
-            start.elapsed().as_secs_f32(),
-            scenario.peer
-        );
-        if let Err(failure) = &result {
-            println!("    {failure}");
-        }
-        tally.count(result.is_ok());
     }
     Ok(tally)
 }
@@ -106,16 +94,26 @@ fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
     names.iter().map(find).collect()
 }
 
-/// Runs one scenario; when it fails, its logs have been printed before this returns.
-fn run_one(scenario: &Scenario) -> Result<()> {
+/// Runs one scenario, prints its line, and everything there is to know when it failed.
+fn run_one(scenario: &Scenario) -> Result<bool> {
+    let start = Instant::now();
     let lab = Lab::new(scenario.name)?;
     let result = catch_unwind(AssertUnwindSafe(|| (scenario.run)(&lab)))
         .unwrap_or_else(|_| Err(anyhow!("the scenario panicked")));
-    result.map_err(|error| {
-        println!("---- {} failed: {error:#}", scenario.name);
+    let verdict = if result.is_ok() { "PASS" } else { "FAIL" };
+    println!(
+        "{verdict} {:<24} {:>5.1} s  peer: {}",
+        scenario.name,
+        start.elapsed().as_secs_f32(),
+        scenario.peer
+    );
+    if let Err(error) = &result
+        && !interrupt::requested()
+    {
+        println!("    {error:#}");
         lab.show();
-        anyhow!("{error:#}")
-    })
+    }
+    Ok(result.is_ok())
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use crate::packages;
 
 pub(crate) use netns::Netns;
-pub(crate) use stale::sweep;
+pub(crate) use stale::{name_of, sweep};
 
 /// The server's address on its uplink.
 pub(crate) const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -82,7 +82,7 @@ impl World {
     /// # Errors
     /// When the kernel refuses something; what was made so far is removed.
     pub(crate) fn build(label: &str, wiring: Wiring, uplink: Uplink) -> Result<Self> {
-        let create = |role: &str| Netns::create(&stale::name_of(&format!("{label}-{role}")));
+        let create = |role: &str| Netns::create(&name_of(&format!("{label}-{role}")));
         let world = World { cli: create("cli")?, srv: create("srv")?, net: create("net")? };
         for namespace in [&world.cli, &world.srv, &world.net] {
             namespace.sysctl("ipv6/conf/default/disable_ipv6", "1").ok();

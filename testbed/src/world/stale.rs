@@ -1,37 +1,49 @@
-//! Leftovers of a test bed that died without cleaning up.
+//! Names that tell their owner, and leftovers of a test bed that died without cleaning up.
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::netns::{NETNS_DIR, remove};
 
-/// What every namespace of ours is called: the prefix, the owner's pid, then a name.
+/// What every namespace and temporary directory of ours is called: the prefix, the owner's pid, then a name.
 const PREFIX: &str = "pppoed-test";
 
-/// The full name of a namespace of this process.
-pub(super) fn name_of(label: &str) -> String {
+/// The full name of a namespace or directory of this process.
+pub(crate) fn name_of(label: &str) -> String {
     format!("{PREFIX}-{}-{label}", std::process::id())
 }
 
-/// Removes the namespaces of test beds that no longer run, with everything in them.
+/// Removes what test beds have left that no longer run: namespaces with everything in them, and directories.
 ///
 /// # Errors
 /// When one cannot be removed.
 pub(crate) fn sweep() -> Result<()> {
-    let Ok(entries) = fs::read_dir(NETNS_DIR) else { return Ok(()) };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if let Some(owner) = name.to_str().and_then(owner_of)
-            && !Path::new("/proc").join(owner.to_string()).exists()
-        {
-            eprintln!("testbed: removing {}, its owner is gone", entry.path().display());
-            remove(&entry.path())?;
-        }
+    for orphan in orphans(Path::new(NETNS_DIR))? {
+        eprintln!("testbed: removing {}, its owner is gone", orphan.display());
+        remove(&orphan)?;
+    }
+    for orphan in orphans(&env::temp_dir())? {
+        eprintln!("testbed: removing {}, its owner is gone", orphan.display());
+        fs::remove_dir_all(&orphan).with_context(|| format!("remove {}", orphan.display()))?;
     }
     Ok(())
+}
+
+fn orphans(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(found) };
+    for entry in entries {
+        let entry = entry?;
+        if let Some(owner) = entry.file_name().to_str().and_then(owner_of)
+            && !Path::new("/proc").join(owner.to_string()).exists()
+        {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 fn owner_of(name: &str) -> Option<u32> {
