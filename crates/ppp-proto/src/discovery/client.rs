@@ -116,7 +116,8 @@ pub enum Failure {
         /// PADI sent.
         attempts: u32,
     },
-    /// An Access Concentrator made an offer, but never confirmed.
+    /// An Access Concentrator made an offer, but never confirmed. RFC 2516 §8 then wants a new PADI: make a new
+    /// client, perhaps after a pause.
     #[error("no PADS from {ac_mac} after {attempts} PADR")]
     NoConfirmation {
         /// Who made the offer.

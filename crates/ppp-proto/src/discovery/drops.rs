@@ -1,5 +1,3 @@
-use ppp_wire::Error;
-
 macro_rules! drop_causes {
     ($( $(#[$meta:meta])* $variant:ident => $name:literal, )+) => {
         /// Why the server did not answer a frame.
@@ -65,16 +63,6 @@ drop_causes! {
     NotOwner => "not_owner",
     /// The tags to echo do not fit the answer.
     AnswerTooLong => "answer_too_long",
-}
-
-impl From<Error> for DropCause {
-    /// The cause for a frame whose headers do not parse.
-    fn from(error: Error) -> Self {
-        match error {
-            Error::VersionType(_) => Self::VersionType,
-            _ => Self::Truncated,
-        }
-    }
 }
 
 /// How many frames were dropped, by cause.

@@ -1,6 +1,6 @@
-use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{self, EtherType, EthernetFrame};
 use ppp_wire::pppoe::{self, Code, MAX_DISCOVERY_LEN, PppoePacket, TagType};
+use ppp_wire::{Error, MacAddr};
 
 use super::answer::Echo;
 use super::{DEFAULT_MAX_PAYLOAD, DropCause};
@@ -21,7 +21,7 @@ impl<'a> Received<'a> {
         own: MacAddr,
         mtu: u16,
     ) -> Result<Self, DropCause> {
-        let ethernet = EthernetFrame::new_checked(frame)?;
+        let ethernet = EthernetFrame::new_checked(frame).map_err(header_cause)?;
         let (source, destination) = (ethernet.source(), ethernet.destination());
         if ethernet.ether_type() != ether_type {
             return Err(DropCause::EtherType);
@@ -37,7 +37,7 @@ impl<'a> Received<'a> {
         if frame.len() > longest {
             return Err(DropCause::OverLong);
         }
-        let packet = PppoePacket::new_checked(ethernet.payload())?;
+        let packet = PppoePacket::new_checked(ethernet.payload()).map_err(header_cause)?;
         if packet.payload().len() > MAX_DISCOVERY_LEN - pppoe::HEADER_LEN {
             return Err(DropCause::OverLong);
         }
@@ -46,6 +46,14 @@ impl<'a> Received<'a> {
 
     pub(super) fn code(&self) -> Code {
         self.packet.code()
+    }
+}
+
+/// The cause for headers that do not parse: everything but a wrong version is that bytes are missing.
+fn header_cause(error: Error) -> DropCause {
+    match error {
+        Error::VersionType(_) => DropCause::VersionType,
+        _ => DropCause::Truncated,
     }
 }
 

@@ -10,6 +10,7 @@
 //!
 //! Choices where RFC 2516 leaves room or peers differ:
 //! * A PADI may be sent to our own address too, not only to all stations: some access nodes turn it into unicast.
+//! * A PADI may have up to 1500 bytes when it arrives: its sender had to keep to 1484, but access nodes add tags.
 //! * A PADR without exactly one Service-Name is answered with Service-Name-Error, once its cookie is known to be good.
 //! * An empty Service-Name means any service, and is confirmed as the first one offered.
 //! * Without services configured, only the empty Service-Name is served, as `pppoe-server` without `-S` does.
