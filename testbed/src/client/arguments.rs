@@ -71,10 +71,11 @@ pub(crate) struct LoadArguments {
     /// Sessions started per second
     #[arg(long, value_name = "PER_SECOND", default_value = "100", value_parser = rate)]
     rate: f64,
-    /// User name; {n} is the number of the session
+    // clap would take the placeholder in a help text for a line break.
+    /// User name; n in braces stands for the number of the session
     #[arg(long, default_value = "user{n}")]
     user: String,
-    /// Password; {n} is the number of the session
+    /// Password, likewise
     #[arg(long, default_value = "password{n}")]
     password: String,
     /// Do not ping

@@ -384,12 +384,13 @@ impl<'a> Load<'a> {
 impl Report {
     /// Counts the end of a session.
     fn count(&mut self, opened: bool, end: &End) {
-        let counts = match (opened, end.is_ours()) {
+        let (counts, reason) = match (opened, end.is_ours()) {
             (true, true) => return,
-            (true, false) => &mut self.lost,
-            (false, _) => &mut self.failed,
+            (true, false) => (&mut self.lost, end.to_string()),
+            (false, true) => (&mut self.failed, "not open in time".to_owned()),
+            (false, false) => (&mut self.failed, end.to_string()),
         };
-        *counts.entry(end.to_string()).or_default() += 1;
+        *counts.entry(reason).or_default() += 1;
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Report {
     /// Sessions that ended by themselves after they were established, by reason.
     pub(crate) lost: BTreeMap<String, u32>,
     /// From PADI to open IPCP.
+    #[serde(rename = "setup_ms")]
     pub(crate) setup: Option<Percentiles>,
     /// Established sessions per second, from the first PADI to the last open IPCP.
     pub(crate) setup_rate: f64,
@@ -39,6 +40,7 @@ pub(crate) struct PingReport {
     /// Echo-Requests of others that were answered.
     pub(crate) answered: u64,
     /// From request to answer.
+    #[serde(rename = "round_trip_ms")]
     pub(crate) round_trip: Option<Percentiles>,
 }
 
