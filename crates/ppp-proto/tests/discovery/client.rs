@@ -150,6 +150,16 @@ fn connects_once() {
 }
 
 #[test]
+fn a_max_payload_that_is_no_more_than_the_default_says_nothing() {
+    for (value, agreed) in [(1493u16, Some(1493)), (1492, None), (0, None)] {
+        let mut bench = Bench::offered(|config| config.max_payload = Some(1500));
+        bench.feed(AC, Code::Pads, 7, &[ANY, (TagType::PppMaxPayload, &value.to_be_bytes())]);
+        let Some(Event::Connected(session)) = bench.client.poll_event() else { panic!("no session") };
+        assert_eq!(session.max_payload, agreed);
+    }
+}
+
+#[test]
 fn repeats_with_doubled_waiting_then_gives_up() {
     let mut bench = Bench::new(|_| {});
     let padi = bench.sent();
