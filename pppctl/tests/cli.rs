@@ -10,7 +10,10 @@
 mod fake;
 
 use std::{
+    fs::File,
+    io::{Read, Write},
     net::Ipv4Addr,
+    os::fd::OwnedFd,
     path::Path,
     process::Output,
     time::{Duration, Instant},
@@ -310,12 +313,41 @@ fn a_server_that_hangs_up() {
 
 // ---- On a terminal.
 
+/// A terminal of this many columns: our side and the program's.
+fn terminal(columns: u16) -> (File, OwnedFd) {
+    let size = nix::pty::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = nix::pty::openpty(&size, None).unwrap();
+    (File::from(pty.master), pty.slave)
+}
+
+/// What was written to a terminal whose programs have ended.
+fn shown(mut terminal: File) -> String {
+    let mut shown = Vec::new();
+    let mut buffer = [0; 1024];
+    // The terminal ends with EIO once the last holder of its other side has gone.
+    while let Ok(len @ 1..) = terminal.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..len]);
+    }
+    String::from_utf8(shown).unwrap()
+}
+
+#[test]
+fn a_table_fits_the_terminal() {
+    for (columns, last) in [(200, "SERVICE"), (80, "ON"), (64, "MAC"), (50, "UPTIME"), (10, "STATE")] {
+        let fake = Fake::answering(|_| vec![Response::Sessions(vec![summary(1)]), Response::Done]);
+        let (master, slave) = terminal(columns);
+        let status = pppctl(&fake.socket, &["show", "sessions"]).stdout(slave).status().unwrap();
+        let shown = shown(master);
+        assert!(status.success(), "{shown}");
+        assert!(shown.lines().next().is_some_and(|line| line.ends_with(last)), "{columns}: {shown}");
+        let fits = |line: &str| line.trim_end().len() <= usize::from(columns);
+        assert!(shown.lines().all(fits) || last == "STATE", "{columns}: {shown}");
+    }
+}
+
 /// Runs `terminate all` with a terminal for its input and messages, and types `typed`.
 fn on_a_terminal(fake: Fake, typed: &[u8]) -> (i32, String, String) {
-    use std::io::{Read, Write};
-
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let (mut master, slave) = (std::fs::File::from(pty.master), pty.slave);
+    let (mut master, slave) = terminal(80);
     master.write_all(typed).unwrap();
     let child = pppctl(&fake.socket, &["terminate", "all"])
         .stdin(slave.try_clone().unwrap())
@@ -324,14 +356,8 @@ fn on_a_terminal(fake: Fake, typed: &[u8]) -> (i32, String, String) {
         .spawn()
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    let mut shown = Vec::new();
-    let mut buffer = [0; 1024];
-    // The terminal ends with EIO once the last holder of its other side has gone.
-    while let Ok(len @ 1..) = master.read(&mut buffer) {
-        shown.extend_from_slice(&buffer[..len]);
-    }
     let code = output.status.code().unwrap();
-    (code, String::from_utf8(output.stdout).unwrap(), String::from_utf8(shown).unwrap())
+    (code, String::from_utf8(output.stdout).unwrap(), shown(master))
 }
 
 fn fake_with_five_sessions() -> Fake {
