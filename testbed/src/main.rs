@@ -4,6 +4,8 @@
 
 mod capture;
 mod client;
+mod demo;
+mod echo;
 mod guest;
 mod interrupt;
 mod lab;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use nix::sys::stat::{Mode, umask};
 
 #[derive(Debug, Parser)]
 #[command(name = "testbed", about = "Test bed of pppoed", version)]
@@ -36,6 +39,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show it on a bare machine: a server, a client, a ping and a speed figure, in namespaces
+    Demo,
     /// Install the packages that the scenarios need
     Setup,
     /// Install what is missing, build, run every unit test and every scenario
@@ -74,6 +79,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     interrupt::install()?;
+    // The files that we write are read by programs that mind who else could write them.
+    umask(Mode::from_bits_truncate(0o022));
     match Cli::parse().command {
         Command::List => {
             for scenario in scenarios::ALL {
@@ -81,6 +88,7 @@ fn run() -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Setup => packages::install().map(|()| ExitCode::SUCCESS),
         Command::Test => suite::everything().map(|tally| tally.report()),
         Command::Scenario { names } => {

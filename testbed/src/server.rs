@@ -1,7 +1,8 @@
 //! pppoed under test: started as a guide says, with `/etc/ppp`, `/run` and `/var/log` of its own.
 //!
 //! The server gets a private mount namespace in which those three directories belong to the scenario, so that it can
-//! be started with the very commands of the guides and does not see what the machine has there.
+//! be started with the very commands of the guides and does not see what the machine has there. A bare machine has no
+//! `/etc/ppp` to cover; there the flags name the files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use crate::process::{self, Process};
 use crate::proctree;
+use crate::programs;
 use crate::wait;
 use crate::world::{Netns, World};
 
@@ -43,6 +45,15 @@ pub(crate) struct Setup<'a> {
     pub(crate) files: &'a [(&'a str, &'a str)],
 }
 
+/// How the server finds the scenario's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placement {
+    /// At their usual paths, by mounts that only the server sees.
+    Covered,
+    /// By flags.
+    Flags,
+}
+
 /// A running pppoed. Dropping it kills it and its workers; [`Server::stop`] is the orderly way.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -56,14 +67,32 @@ impl Server {
     /// # Errors
     /// When it does not come up; the error holds its log.
     pub(crate) fn start(world: &World, directory: &Path, setup: &Setup<'_>) -> Result<Self> {
+        Self::launch(world, directory, setup, Placement::Covered)
+    }
+
+    /// As [`Server::start`], on a machine that need not have any of the usual directories.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_by_flags(world: &World, directory: &Path, setup: &Setup<'_>) -> Result<Self> {
+        Self::launch(world, directory, setup, Placement::Flags)
+    }
+
+    fn launch(world: &World, directory: &Path, setup: &Setup<'_>, placement: Placement) -> Result<Self> {
         let directory = directory.join("pppoed");
         prepare_files(&directory, setup)?;
-        let mut command = Command::new(crate::programs::path("pppoed")?);
+        let mut command = Command::new(programs::path("pppoed")?);
         command.args(setup.flags.split_ascii_whitespace()).arg("-F").current_dir("/");
+        if placement == Placement::Flags {
+            name_files(&mut command, &directory);
+        }
         // Under systemd the test bed has a journal; the log must come to us.
         command.env_remove("JOURNAL_STREAM");
         let log = directory.join("pppoed.log");
-        let process = Process::start_prepared(&world.srv, &mut command, &log, || private_mounts(&directory))?;
+        let process = Process::start_prepared(&world.srv, &mut command, &log, || match placement {
+            Placement::Covered => private_mounts(&directory),
+            Placement::Flags => Ok(()),
+        })?;
         let mut server = Server { process, directory };
         wait::until_true("pppoed's control socket", START_LIMIT, || {
             if let Some(status) = server.process.ended()? {
@@ -133,10 +162,20 @@ impl Server {
     /// # Errors
     /// When pppctl fails or does not print JSON.
     pub(crate) fn pppctl(&self, namespace: &Netns, words: &[&str]) -> Result<Value> {
-        let mut command = Command::new(crate::programs::path("pppctl")?);
+        let mut command = Command::new(programs::path("pppctl")?);
         command.arg("--json").arg("--socket").arg(self.socket()).args(words);
         let printed = process::run_ok(namespace, &mut command)?;
         serde_json::from_str(&printed).with_context(|| format!("pppctl printed {printed:?}"))
+    }
+
+    /// What `pppctl` prints for people.
+    ///
+    /// # Errors
+    /// When pppctl fails.
+    pub(crate) fn pppctl_table(&self, namespace: &Netns, words: &[&str]) -> Result<String> {
+        let mut command = Command::new(programs::path("pppctl")?);
+        command.arg("--socket").arg(self.socket()).args(words);
+        process::run_ok(namespace, &mut command)
     }
 
     /// The sessions, as `pppctl --json show sessions` lists them.
@@ -232,6 +271,20 @@ fn prepare_files(directory: &Path, setup: &Setup<'_>) -> Result<()> {
         fs::set_permissions(etc.join(name), Permissions::from_mode(0o600))?;
     }
     Ok(())
+}
+
+/// Says by flags where the files of [`prepare_files`] are.
+fn name_files(command: &mut Command, directory: &Path) {
+    let etc = directory.join("etc-ppp");
+    for (flag, file) in [
+        ("--options-file", "pppoe-server-options"),
+        ("--common-options", "options"),
+        ("--chap-secrets", "chap-secrets"),
+        ("--pap-secrets", "pap-secrets"),
+    ] {
+        command.arg(flag).arg(etc.join(file));
+    }
+    command.arg("--run-dir").arg(directory.join("run/pppoed"));
 }
 
 /// Gives the calling thread its own view of the replaced directories.

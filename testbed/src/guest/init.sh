@@ -23,7 +23,6 @@ for module in drivers/net/slip/slhc drivers/net/ppp/ppp_generic drivers/net/ppp/
     lib/crc-ccitt drivers/net/ppp/ppp_async drivers/net/ppp/bsd_comp drivers/net/ppp/ppp_deflate; do
     insmod "$modules/$module.ko"
 done
-echo 1 > /proc/sys/net/ipv6/conf/vec0/disable_ipv6
 ip link set lo up
 ip link set vec0 up
 

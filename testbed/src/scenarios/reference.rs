@@ -1,17 +1,23 @@
 //! The harness itself, proved against the server that people run today: rp-pppoe's `pppoe-server` in a second guest.
 
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use ppp_linux::interface::IfName;
+use ppp_proto::auth::AuthMethod;
 
 use super::Scenario;
+use crate::client::{DialConfig, dial};
+use crate::echo;
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
-use crate::world::{Uplink, Wiring};
+use crate::wait;
+use crate::world::{Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "reference",
-    about: "no pppoed: the client's scripts work against rp-pppoe's pppoe-server",
+    about: "no pppoed: pppd's scripts and our own client work against rp-pppoe's pppoe-server",
     peer: "rp-pppoe 3.15 pppoe-server (guest) with pppd 2.4.9 (guest)",
     run,
 };
@@ -34,9 +40,37 @@ fn run(lab: &Lab) -> Result<()> {
     let (_, log) = client.dial_refused(&Dial::new("alice", "wrong"))?;
     ensure!(log.contains("CHAP authentication failed"), "refused, but not for the password:\n{log}");
 
+    our_client_dials(&world)?;
+
     capture.stop()?;
     let frames = capture.frames()?;
     ensure!(frames.iter().any(|frame| frame.info.contains("PADI")), "no PADI passed the access interface");
+    Ok(())
+}
+
+/// The client of the load tests and of the demo speaks with a server that is not ours, too.
+fn our_client_dials(world: &World) -> Result<()> {
+    world.add_station("line0", "br1", [0x02, 0, 0, 0, 0, 0x01])?;
+    let config = DialConfig {
+        netns: Some(world.cli.fd().try_clone_to_owned()?),
+        interface: "line0".parse::<IfName>()?,
+        mac: None,
+        user: "alice".into(),
+        password: "wonder land".into(),
+        methods: vec![AuthMethod::ChapMd5],
+        service_name: String::new(),
+        max_payload: None,
+        setup_deadline: Duration::from_secs(20),
+        tun: "dial0".parse::<IfName>()?,
+        default_route: false,
+    };
+    let session = dial(config, Instant::now() + Duration::from_secs(30))?;
+    ensure!(session.opened().remote == SERVER, "the server is at {}", session.opened().remote);
+    // The last Configure-Ack may overtake the server's own set-up of its interface.
+    wait::until("an answer to a ping", Duration::from_secs(10), || {
+        Ok(echo::ping(&world.cli, SERVER, 1).ok())
+    })?;
+    session.hang_up()?;
     Ok(())
 }
 
