@@ -273,7 +273,7 @@ enum NcpChange<N> {
     None,
     Opened(N),
     Closed,
-    /// It cannot be used any more; the automaton was closed.
+    /// It cannot be used, or not now.
     Failed(NegotiationFailure),
 }
 
@@ -293,7 +293,8 @@ fn drive<O: NetworkOptions>(
         },
         // After an exchange of Terminate packets the peer may come back, until the deadline of the link.
         Outcome::Finished if !was_negotiating => return NcpChange::None,
-        Outcome::Finished => NegotiationFailure::NoAnswer,
+        // A peer that wakes up while another protocol keeps the link is still answered (Stopped, RFC 1661 §4.2).
+        Outcome::Finished => return NcpChange::Failed(NegotiationFailure::NoAnswer),
         Outcome::Failed(failure) => failure,
     };
     // Whether it was Opened does not matter: nobody was told.
