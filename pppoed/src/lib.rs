@@ -3,11 +3,15 @@
 //! `main.rs` is the program. Everything below it that decides something lives here.
 
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod files;
 pub mod flags;
 pub mod inet;
+pub mod logging;
 pub mod options;
 pub mod origin;
 pub mod pool;
 pub mod secrets;
+pub mod supervisor;
 pub mod words;

@@ -1,2 +1,159 @@
-//! (skeleton)
-fn main() {}
+//! `pppoed`: a PPPoE access concentrator.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use nix::unistd::Group;
+use pppoed::config::{Config, ConfigError, Notice};
+use pppoed::control::ControlSocket;
+use pppoed::daemon::{self, PidFile, Readiness};
+use pppoed::flags::{Flags, LogLevel};
+use pppoed::logging::{self, LogSettings};
+use pppoed::supervisor::{self, CALL_QUEUE, Signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tracing::level_filters::LevelFilter;
+use tracing::{info, warn};
+
+/// Exit status for mistakes on the command line and in files, as clap has it.
+const EXIT_USAGE: u8 = 2;
+/// Members of this group may use the control socket.
+const CONTROL_GROUP: &str = "pppoed";
+
+fn main() -> ExitCode {
+    let readiness = Readiness::from_environment();
+    let flags = Flags::parse();
+    let (config, notices) = Config::load(&flags);
+    let config = match config {
+        Ok(config) => config,
+        Err(errors) => return refuse(&errors, &notices),
+    };
+    if flags.check_pool {
+        println!("{}", config.pool.len());
+        return ExitCode::SUCCESS;
+    }
+    if flags.dump {
+        return dump(&config);
+    }
+    if flags.check {
+        show(&notices);
+        println!("the configuration is good: {} sessions", config.pool.len());
+        return ExitCode::SUCCESS;
+    }
+    match start(&config, &notices, readiness) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pppoed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The sessions that there can be, in the order of their slots.
+fn dump(config: &Config) -> ExitCode {
+    for (id, entry) in (config.session_offset + 1..).zip(&config.pool) {
+        let remote = entry.remote.map_or_else(|| "of the user".to_owned(), |remote| remote.to_string());
+        println!("session {id} local {} remote {remote}", entry.local);
+    }
+    ExitCode::SUCCESS
+}
+
+fn refuse(errors: &[ConfigError], notices: &[Notice]) -> ExitCode {
+    show(notices);
+    for error in errors {
+        eprintln!("pppoed: {error}");
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn show(notices: &[Notice]) {
+    for notice in notices {
+        eprintln!("pppoed: {notice}");
+    }
+}
+
+fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::Result<ExitCode> {
+    if !config.foreground && !readiness.is_background() {
+        return daemon::start_in_background();
+    }
+    if readiness.is_background() {
+        // Nobody reads standard error once we are in the background.
+        show(notices);
+        daemon::leave_terminal()?;
+    }
+    // The working directory stays until here, for the relative paths on the command line.
+    std::env::set_current_dir("/").context("changing to /")?;
+    logging::start(&LogSettings {
+        level: level(config.log_level.value),
+        file: config.logfile.as_ref().map(|file| file.value.clone()),
+        background: readiness.is_background(),
+    })?;
+    for notice in notices {
+        match notice.is_mere_note() {
+            true => info!("{notice}"),
+            false => warn!("{notice}"),
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;
+    LocalSet::new().block_on(&runtime, serve(config, readiness))?;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the server until it is told to stop.
+async fn serve(config: &Config, mut readiness: Readiness) -> anyhow::Result<()> {
+    let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let supervisor = supervisor::prepare(config)?;
+    let group = Group::from_name(CONTROL_GROUP).ok().flatten().map(|group| group.gid);
+    let control = ControlSocket::open(&config.control_socket, group)?;
+    let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
+    tokio::task::spawn_local(control.serve(calls));
+    let (signals, signal_queue) = mpsc::channel(4);
+    watch_signals(&signals)?;
+
+    info!(sessions = config.pool.len(), version = env!("CARGO_PKG_VERSION"), "ready");
+    readiness.announce()?;
+    supervisor.run(call_queue, signal_queue).await;
+    remove_socket(&config.control_socket);
+    drop(pid_file);
+    Ok(())
+}
+
+fn remove_socket(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        warn!(path = %path.display(), %error, "cannot remove the control socket");
+    }
+}
+
+fn watch_signals(signals: &mpsc::Sender<Signal>) -> anyhow::Result<()> {
+    let kinds = [
+        (SignalKind::terminate(), Signal::Stop),
+        (SignalKind::interrupt(), Signal::Stop),
+        (SignalKind::hangup(), Signal::Reload),
+    ];
+    for (kind, meaning) in kinds {
+        let mut stream = signal(kind).context("watching signals")?;
+        let signals = signals.clone();
+        tokio::task::spawn_local(async move {
+            while stream.recv().await.is_some() {
+                if signals.send(meaning).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}

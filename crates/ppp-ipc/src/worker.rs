@@ -147,11 +147,15 @@ pub struct LinkParameters {
     /// LCP: Restart timer and counters.
     pub lcp: RestartParameters,
     /// IPCP: Restart timer and counters.
-    pub ipcp: RestartParameters,
-    /// CHAP: time between Challenges until there is an answer.
-    pub chap_restart_ms: u32,
-    /// CHAP: Challenges sent before the peer counts as silent.
-    pub chap_max_challenge: u32,
+    pub ncp: RestartParameters,
+    /// What IPCP may give a peer that need not authenticate itself; otherwise the verdict brings it.
+    pub network: Option<Network>,
+    /// Time between Challenges until there is an answer.
+    pub auth_restart_ms: u32,
+    /// Challenges sent before the peer counts as silent.
+    pub auth_max_transmits: u32,
+    /// Wrong proofs that end the link, at least 1.
+    pub auth_max_tries: u32,
     /// CHAP: time between re-challenges of an open session; 0 never.
     pub chap_interval_ms: u32,
     /// Time that the peer has to authenticate itself; 0 no limit but `setup_deadline_ms`.

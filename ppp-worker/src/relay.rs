@@ -1,0 +1,336 @@
+//! The data path: frames of the session from and to the packet socket, packets from and to the TUN.
+//!
+//! Everything that a faster data path would replace is behind [`Relay`].
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::ops::Range;
+
+use ppp_linux::counters::{WorkerCounters, monotonic_millis};
+use ppp_linux::packet::{FrameBatch, MAX_BATCH, SessionSocket};
+use ppp_linux::tun::Tun;
+use ppp_wire::MacAddr;
+use ppp_wire::ethernet::{self, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
+use ppp_wire::ip::Ipv4Packet;
+use ppp_wire::mss;
+use ppp_wire::ppp::{Protocol, split_protocol};
+use ppp_wire::pppoe::{self, PppoePacket, SESSION_HEADER_LEN};
+
+/// Bytes of the PPP Protocol field, which we never compress (RFC 2516 §7).
+const PROTOCOL_LEN: usize = 2;
+/// Where the packet begins in a frame of data.
+const PACKET_OFFSET: usize = SESSION_HEADER_LEN + PROTOCOL_LEN;
+/// Longest PPP information field on Ethernet without jumbo frames (RFC 4638 §2).
+const MAX_INFORMATION: usize = 1500;
+/// IPv4 and TCP headers without options, which MTU and maximum segment size differ by (RFC 9293 §3.7.1).
+const IPV4_TCP_HEADERS: u16 = 40;
+/// As above for IPv6.
+const IPV6_TCP_HEADERS: u16 = 60;
+
+/// Which frames are ours, and how we write them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addressing {
+    pub(crate) own_mac: MacAddr,
+    pub(crate) peer_mac: MacAddr,
+    pub(crate) ether_type: ethernet::EtherType,
+    pub(crate) session_id: u16,
+}
+
+/// What an open session may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// The peer's address: the only source of its packets.
+    pub(crate) remote: Ipv4Addr,
+    /// Longest packet to the peer in bytes.
+    pub(crate) mtu: u16,
+    /// Largest TCP segment in bytes beside the one that the MTU gives; 0 none.
+    pub(crate) max_mss: u16,
+}
+
+impl Grant {
+    /// Largest TCP segments over IPv4 and IPv6 that fit through the session, both ways.
+    fn segment_sizes(&self) -> (u16, u16) {
+        let bound = |headers: u16| match (self.mtu.saturating_sub(headers), self.max_mss) {
+            (mss, 0) => mss,
+            (mss, max) => mss.min(max),
+        };
+        (bound(IPV4_TCP_HEADERS), bound(IPV6_TCP_HEADERS))
+    }
+}
+
+/// Moves packets. Control packets are handed out and taken in; data flows only while a [`Grant`] is there.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    socket: SessionSocket,
+    tun: Tun,
+    counters: WorkerCounters,
+    addressing: Addressing,
+    mru: usize,
+    grant: Option<Grant>,
+    received: FrameBatch,
+    sending: FrameBatch,
+    activity: Activity,
+}
+
+/// Whether packets of data went, each way, since [`Relay::take_data_activity`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Activity {
+    pub(crate) received: bool,
+    pub(crate) sent: bool,
+}
+
+impl Relay {
+    /// A relay without a grant. `mru` is the longest packet that we take, in bytes.
+    pub(crate) fn new(
+        socket: SessionSocket,
+        tun: Tun,
+        counters: WorkerCounters,
+        addressing: Addressing,
+        mru: u16,
+    ) -> Self {
+        let frame_size = PACKET_OFFSET + MAX_INFORMATION;
+        Self {
+            socket,
+            tun,
+            counters,
+            addressing,
+            mru: usize::from(mru),
+            grant: None,
+            received: FrameBatch::new(MAX_BATCH, frame_size),
+            sending: FrameBatch::new(MAX_BATCH, frame_size),
+            activity: Activity::default(),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &SessionSocket {
+        &self.socket
+    }
+
+    pub(crate) fn tun(&self) -> &Tun {
+        &self.tun
+    }
+
+    pub(crate) fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// Begins, changes or (with `None`) stops to carry data.
+    pub(crate) fn set_grant(&mut self, grant: Option<Grant>) {
+        self.grant = grant;
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.grant.is_some()
+    }
+
+    /// Whether packets of data went either way since this was last asked.
+    pub(crate) fn take_data_activity(&mut self) -> Activity {
+        std::mem::take(&mut self.activity)
+    }
+
+    /// Reads a batch of frames: data goes to the TUN, every other PPP packet, from its Protocol field on, to `control`.
+    ///
+    /// Returns the number of frames, 0 when none waited.
+    ///
+    /// # Errors
+    /// When the packet socket is broken: the access interface is gone.
+    pub(crate) fn receive(&mut self, mut control: impl FnMut(&[u8])) -> io::Result<usize> {
+        let count = match self.socket.recv_batch(&mut self.received) {
+            Ok(count) => count,
+            Err(error) if is_transient(&error) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let up = Upstream { tun: &self.tun, counters: &self.counters, grant: self.grant, mru: self.mru };
+        self.counters.rx_last_activity_ms.set(monotonic_millis());
+        for frame in self.received.frames_mut() {
+            if frame.is_truncated() {
+                self.counters.rx_drops_oversize.add(1);
+                continue;
+            }
+            self.activity.received |= up.frame(frame.bytes, &mut control);
+        }
+        Ok(count)
+    }
+
+    /// Reads packets from the TUN until none is left or a batch is full, and sends them to the peer.
+    ///
+    /// Returns the number of packets.
+    ///
+    /// # Errors
+    /// When the TUN is gone.
+    pub(crate) fn transmit(&mut self) -> io::Result<usize> {
+        self.sending.clear();
+        let mut count = 0;
+        while let Some(buffer) = self.sending.vacant() {
+            let Some(packet_buffer) = buffer.get_mut(PACKET_OFFSET..) else { break };
+            let len = match self.tun.recv(packet_buffer) {
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            count += 1;
+            if let Some(frame_len) = downstream(buffer, len, self.grant, &self.addressing, &self.counters) {
+                self.sending.commit(frame_len);
+            }
+        }
+        if !self.sending.is_empty() {
+            self.activity.sent = true;
+            self.counters.tx_last_activity_ms.set(monotonic_millis());
+            self.flush();
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) {
+        while !self.sending.is_empty() {
+            match self.socket.send_batch(&mut self.sending) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    // A full queue of the interface drops, as it would for any router.
+                    self.sending.discard_first();
+                    self.counters.tx_drops_send_error.add(1);
+                }
+            }
+        }
+    }
+
+    /// Sends one PPP packet, given from its Protocol field on.
+    pub(crate) fn send_control(&self, packet: &[u8]) {
+        let Ok(len) = u16::try_from(packet.len()) else {
+            self.counters.tx_drops_oversize.add(1);
+            return;
+        };
+        let mut frame = Vec::with_capacity((SESSION_HEADER_LEN + packet.len()).max(MIN_FRAME_LEN));
+        frame.extend_from_slice(&self.addressing.header(len));
+        frame.extend_from_slice(packet);
+        if frame.len() < MIN_FRAME_LEN {
+            frame.resize(MIN_FRAME_LEN, 0);
+        }
+        self.counters.tx_control_packets.add(1);
+        if self.socket.send(&frame).is_err() {
+            // The Restart timer sends it again.
+            self.counters.tx_drops_send_error.add(1);
+        }
+    }
+}
+
+impl Addressing {
+    fn header(&self, ppp_len: u16) -> [u8; SESSION_HEADER_LEN] {
+        let ethernet =
+            EthernetHeader { destination: self.peer_mac, source: self.own_mac, ether_type: self.ether_type };
+        pppoe::emit_session_header(&ethernet, self.session_id, ppp_len)
+    }
+}
+
+/// What a frame from the peer is checked against.
+struct Upstream<'a> {
+    tun: &'a Tun,
+    counters: &'a WorkerCounters,
+    grant: Option<Grant>,
+    mru: usize,
+}
+
+impl Upstream<'_> {
+    /// Handles one frame; true when it was a packet of data that the kernel took.
+    fn frame(&self, frame: &mut [u8], control: &mut impl FnMut(&[u8])) -> bool {
+        let Some((protocol, ppp, information)) = locate(frame) else {
+            self.counters.rx_drops_malformed.add(1);
+            return false;
+        };
+        if protocol == Protocol::Ip {
+            return self.data(frame.get_mut(information).unwrap_or_default());
+        }
+        self.counters.rx_control_packets.add(1);
+        control(frame.get(ppp).unwrap_or_default());
+        false
+    }
+
+    fn data(&self, packet: &mut [u8]) -> bool {
+        let counters = self.counters;
+        let Some(grant) = self.grant else {
+            counters.rx_drops_not_open.add(1);
+            return false;
+        };
+        let Ok(view) = Ipv4Packet::new_checked(packet) else {
+            counters.rx_drops_malformed.add(1);
+            return false;
+        };
+        if view.source() != grant.remote {
+            counters.rx_drops_source_address.add(1);
+            return false;
+        }
+        let total_len = view.total_len();
+        if total_len > self.mru {
+            counters.rx_drops_oversize.add(1);
+            return false;
+        }
+        let packet = packet.get_mut(..total_len).unwrap_or_default();
+        let (mss_v4, mss_v6) = grant.segment_sizes();
+        mss::clamp(packet, mss_v4, mss_v6);
+        if self.tun.send(packet).is_err() {
+            counters.rx_drops_tun_error.add(1);
+            return false;
+        }
+        counters.rx_packets.add(1);
+        counters.rx_bytes.add(u64::try_from(total_len).unwrap_or(0));
+        true
+    }
+}
+
+/// The PPP protocol of a frame, and where in the frame the whole PPP packet and its Information field are.
+fn locate(frame: &[u8]) -> Option<(Protocol, Range<usize>, Range<usize>)> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    let ppp = PppoePacket::new_checked(ethernet.payload()).ok()?.payload();
+    let (protocol, information) = split_protocol(ppp).ok()?;
+    let end = SESSION_HEADER_LEN + ppp.len();
+    Some((protocol, SESSION_HEADER_LEN..end, end - information.len()..end))
+}
+
+/// Completes the frame in `buffer`, whose packet of `len` bytes the kernel put behind the room for the headers.
+/// Returns the frame's length, or `None` if the packet is not to be sent; that is counted.
+fn downstream(
+    buffer: &mut [u8],
+    len: usize,
+    grant: Option<Grant>,
+    addressing: &Addressing,
+    counters: &WorkerCounters,
+) -> Option<usize> {
+    let Some(grant) = grant else {
+        counters.tx_drops_not_open.add(1);
+        return None;
+    };
+    if len > usize::from(grant.mtu) {
+        counters.tx_drops_oversize.add(1);
+        return None;
+    }
+    let (head, rest) = buffer.split_at_mut_checked(PACKET_OFFSET)?;
+    let packet = rest.get_mut(..len)?;
+    if Ipv4Packet::new_checked(packet).is_err() {
+        counters.tx_drops_malformed.add(1);
+        return None;
+    }
+    let (mss_v4, mss_v6) = grant.segment_sizes();
+    mss::clamp(packet, mss_v4, mss_v6);
+
+    let ppp_len = u16::try_from(PROTOCOL_LEN + len).ok()?;
+    let (header, protocol) = head.split_at_mut_checked(SESSION_HEADER_LEN)?;
+    header.copy_from_slice(&addressing.header(ppp_len));
+    protocol.copy_from_slice(&Protocol::Ip.to_be_bytes());
+
+    counters.tx_packets.add(1);
+    counters.tx_bytes.add(u64::try_from(len).unwrap_or(0));
+    let frame_len = (PACKET_OFFSET + len).max(MIN_FRAME_LEN);
+    // What pads a short frame must not be what another packet left in the buffer.
+    buffer.get_mut(PACKET_OFFSET + len..frame_len)?.fill(0);
+    Some(frame_len)
+}
+
+/// Whether a packet socket goes on working after this error.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NetworkDown
+    )
+}

@@ -1,0 +1,330 @@
+//! The event loop of one session: the link, the relay and the socket to `pppoed`.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ppp_ipc::worker::{self as ipc, EndReason, Ended, FromWorker, Start, ToWorker};
+use ppp_proto::auth::Challenge;
+use ppp_proto::link::{Event, Link};
+use ppp_wire::lcp;
+use ppp_wire::ppp::Protocol;
+
+use crate::control::{Control, ControlError};
+use crate::convert;
+use crate::relay::{Grant, Relay};
+
+/// Batches that are read from one side before the other is looked at.
+const MAX_ROUNDS: usize = 4;
+
+/// Why the loop ended other than by the end of the session.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error("the control socket: {0}")]
+    Control(#[from] ControlError),
+    #[error("waiting for descriptors: {0}")]
+    Poll(#[source] io::Error),
+    #[error("pppoed broke the rules: {0}")]
+    Protocol(&'static str),
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    link: Link,
+    relay: Relay,
+    control: Control,
+    /// Our name in challenges.
+    name: Vec<u8>,
+    max_mss: u16,
+    /// What IPCP may give the peer: of the start, or of the last verdict.
+    network: Option<ipc::Network>,
+    idle: Option<Duration>,
+    /// When the last packet of data went either way, while the session is open.
+    last_data: Instant,
+    dead_peer: Option<Duration>,
+    last_frame: Instant,
+    /// Why we end the session, when it is not the link that ended it.
+    reason: Option<EndReason>,
+    packet: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) fn new(start: &Start, relay: Relay, control: Control) -> Self {
+        let now = Instant::now();
+        Self {
+            link: Link::new(convert::link_config(&start.link), start.seed),
+            relay,
+            control,
+            name: start.link.name.clone(),
+            max_mss: start.link.max_mss,
+            network: start.link.network,
+            idle: convert::limit(start.link.idle_ms),
+            last_data: now,
+            dead_peer: convert::limit(start.link.dead_peer_ms),
+            last_frame: now,
+            reason: None,
+            packet: Vec::new(),
+        }
+    }
+
+    /// Runs the session to its end.
+    ///
+    /// # Errors
+    /// When `pppoed` is gone or cannot be understood; the peer was told that the session is over, if that was possible.
+    pub(crate) fn run(mut self) -> Result<(), SessionError> {
+        self.link.open(Instant::now());
+        let outcome = self.run_until_closed();
+        if outcome.is_err() {
+            // Nobody is left who could free what the session holds: tell the peer once, and go.
+            self.link.close(Instant::now());
+            self.transmit_control();
+        }
+        outcome
+    }
+
+    fn run_until_closed(&mut self) -> Result<(), SessionError> {
+        while !self.drive(Instant::now())? {
+            let ready = self.wait()?;
+            let now = Instant::now();
+            if ready.packet {
+                self.receive(now);
+            }
+            if ready.tun {
+                self.transmit_data();
+            }
+            if ready.control {
+                self.control.receive()?;
+            }
+            while let Some(message) = self.control.next_message()? {
+                self.handle_message(message, now)?;
+            }
+            self.note_activity(now);
+            self.handle_timeouts(now);
+        }
+        self.control.flush_before_exit();
+        Ok(())
+    }
+
+    /// Lets out what the link has to say. True when the session is over.
+    fn drive(&mut self, now: Instant) -> Result<bool, SessionError> {
+        while let Some(event) = self.link.poll_event() {
+            self.transmit_control();
+            if self.handle_event(event, now)? {
+                return Ok(true);
+            }
+        }
+        self.transmit_control();
+        self.control.flush()?;
+        Ok(false)
+    }
+
+    fn transmit_control(&mut self) {
+        while self.link.poll_transmit(&mut self.packet) {
+            let counters = self.relay.counters();
+            match echo_code(&self.packet) {
+                Some(lcp::Code::EchoRequest) => counters.tx_echo_requests.add(1),
+                Some(lcp::Code::EchoReply) => counters.tx_echo_replies.add(1),
+                _ => {}
+            }
+            self.relay.send_control(&self.packet);
+        }
+    }
+
+    fn handle_event(&mut self, event: Event, now: Instant) -> Result<bool, SessionError> {
+        match event {
+            Event::LcpOpened(lcp) => {
+                self.control.send(&FromWorker::LcpOpened(convert::lcp_report(&lcp)))?;
+            }
+            Event::ChallengeNeeded => self.control.send(&FromWorker::ChallengeNeeded)?,
+            Event::AuthenticateRequest(proof) => {
+                self.control.send(&FromWorker::Authenticate(convert::proof(proof)))?;
+            }
+            Event::IpcpOpened(ipcp) => {
+                self.last_data = now;
+                let report = ipc::NetworkReport { local: ipcp.local, remote: ipcp.remote };
+                self.control.send(&FromWorker::NetworkUp(report))?;
+            }
+            Event::IpcpClosed => {
+                self.relay.set_grant(None);
+                self.control.send(&FromWorker::NetworkDown)?;
+            }
+            Event::Authenticated | Event::Ipv6cpOpened(_) | Event::Ipv6cpClosed => {}
+            Event::Closed(reason) => {
+                self.transmit_control();
+                let (word, detail) = convert::end_reason(&reason);
+                let reason = self.reason.unwrap_or(word);
+                self.control.send(&FromWorker::Ended(Ended { reason, detail }))?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn handle_message(&mut self, message: ToWorker, now: Instant) -> Result<(), SessionError> {
+        match message {
+            ToWorker::Start(_) => return Err(SessionError::Protocol("a second Start")),
+            ToWorker::Challenge { identifier, value } => {
+                let challenge = Challenge { identifier, value, name: self.name.clone() };
+                self.link
+                    .provide_challenge(challenge, now)
+                    .map_err(|_| SessionError::Protocol("a challenge that nobody asked for"))?;
+            }
+            ToWorker::Verdict(verdict) => {
+                if let ipc::Verdict::Accept { network, idle_ms, .. } = &verdict {
+                    self.network = Some(*network);
+                    self.idle = convert::limit(*idle_ms);
+                }
+                self.link
+                    .verdict(convert::verdict(verdict), now)
+                    .map_err(|_| SessionError::Protocol("a verdict that nobody asked for"))?;
+            }
+            ToWorker::Relay(relay) => {
+                // IPCP may have closed since; a new leave comes when it has opened again.
+                let network = self.network.filter(|_| self.link.ip_open());
+                let grant = network.map(|network| Grant {
+                    remote: network.remote,
+                    mtu: relay.mtu,
+                    max_mss: self.max_mss,
+                });
+                self.relay.set_grant(grant);
+            }
+            ToWorker::Terminate(reason) => self.close(reason, now),
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, reason: EndReason, now: Instant) {
+        self.reason.get_or_insert(reason);
+        self.link.close(now);
+    }
+
+    fn receive(&mut self, now: Instant) {
+        for _ in 0..MAX_ROUNDS {
+            let Self { link, relay, .. } = self;
+            let mut echoes = [0_u64; 2];
+            let outcome = relay.receive(|packet| {
+                match echo_code(packet) {
+                    Some(lcp::Code::EchoRequest) => echoes[0] += 1,
+                    Some(lcp::Code::EchoReply) => echoes[1] += 1,
+                    _ => {}
+                }
+                link.handle_packet(packet, now);
+            });
+            let [requests, replies] = echoes;
+            relay.counters().rx_echo_requests.add(requests);
+            relay.counters().rx_echo_replies.add(replies);
+            match outcome {
+                Ok(0) => return,
+                Ok(_) => self.last_frame = now,
+                Err(_) => {
+                    self.reason.get_or_insert(EndReason::InterfaceGone);
+                    self.link.lower_down(now);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn transmit_data(&mut self) {
+        for _ in 0..MAX_ROUNDS {
+            match self.relay.transmit() {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    // Somebody deleted the interface.
+                    self.reason.get_or_insert(EndReason::InterfaceGone);
+                    self.relay.set_grant(None);
+                    self.link.close(Instant::now());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn note_activity(&mut self, now: Instant) {
+        let activity = self.relay.take_data_activity();
+        if activity.received {
+            self.link.note_rx_activity(now);
+        }
+        if activity.received || activity.sent {
+            self.last_data = now;
+        }
+    }
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        self.link.handle_timeout(now);
+        if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
+            self.close(EndReason::Idle, now);
+        }
+        if self.dead_peer_deadline().is_some_and(|deadline| deadline <= now) {
+            self.close(EndReason::EchoLost, now);
+        }
+    }
+
+    /// When an open session without traffic ends. None once it is being closed.
+    fn idle_deadline(&self) -> Option<Instant> {
+        let idle = self.idle.filter(|_| self.relay.is_open() && self.reason.is_none())?;
+        Some(self.last_data + idle)
+    }
+
+    /// When a session whose peer sends nothing at all ends.
+    fn dead_peer_deadline(&self) -> Option<Instant> {
+        let dead_peer = self.dead_peer.filter(|_| self.reason.is_none())?;
+        Some(self.last_frame + dead_peer)
+    }
+
+    /// Sleeps until a descriptor has something or the next deadline passes.
+    fn wait(&self) -> Result<Ready, SessionError> {
+        let deadlines = [self.link.poll_timeout(), self.idle_deadline(), self.dead_peer_deadline()];
+        let timeout = deadlines.into_iter().flatten().min().map_or(PollTimeout::NONE, poll_timeout);
+        let control_events = match self.control.has_unsent() {
+            true => PollFlags::POLLIN | PollFlags::POLLOUT,
+            false => PollFlags::POLLIN,
+        };
+        let mut descriptors = [
+            PollFd::new(self.control.as_fd(), control_events),
+            PollFd::new(self.relay.socket().as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.relay.tun().as_fd(), PollFlags::POLLIN),
+        ];
+        // A TUN that is down reports an error all the time, so it is not watched until packets may flow.
+        let watched = if self.relay.is_open() { 3 } else { 2 };
+        let (watched, _) = descriptors.split_at_mut(watched);
+        match poll(watched, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(SessionError::Poll(errno.into())),
+        }
+        let mut ready = watched.iter().map(|descriptor| descriptor.any().unwrap_or(true));
+        Ok(Ready {
+            control: ready.next().unwrap_or(false),
+            packet: ready.next().unwrap_or(false),
+            tun: ready.next().unwrap_or(false),
+        })
+    }
+}
+
+/// Which descriptors have something.
+struct Ready {
+    control: bool,
+    packet: bool,
+    tun: bool,
+}
+
+/// How long to sleep until `deadline`: rounded up, so that the deadline has passed afterwards.
+fn poll_timeout(deadline: Instant) -> PollTimeout {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(milliseconds).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
+}
+
+/// The code of an LCP packet that is given from its Protocol field on, if it is an echo.
+fn echo_code(packet: &[u8]) -> Option<lcp::Code> {
+    let (protocol, rest) = packet.split_first_chunk::<2>()?;
+    if *protocol != Protocol::Lcp.to_be_bytes() {
+        return None;
+    }
+    let code = lcp::Code::from(*rest.first()?);
+    matches!(code, lcp::Code::EchoRequest | lcp::Code::EchoReply).then_some(code)
+}

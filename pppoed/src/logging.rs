@@ -1,0 +1,69 @@
+//! Where the log goes: the journal when it is there, standard error otherwise, and the `logfile` of the options.
+//!
+//! Fields have the same names everywhere (`session`, `ifname`, `username`, `peer_mac`, `peer_ip`, `reason`); in
+//! the journal they are upper case, so `journalctl USERNAME=alice` tells one subscriber's whole story.
+
+use std::{
+    env,
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use anyhow::Context;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// File that a background process writes to when there is neither a journal nor a `logfile`.
+pub const FALLBACK_FILE: &str = "/var/log/pppoed.log";
+
+/// What the log is to be.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// Least important level that is written.
+    pub level: LevelFilter,
+    /// `logfile` of the options: written beside the journal or standard error.
+    pub file: Option<PathBuf>,
+    /// Whether standard error is about to go away.
+    pub background: bool,
+}
+
+/// Starts logging. Must be called once.
+///
+/// # Errors
+/// When the log file cannot be opened; the message names it.
+pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
+    let under_systemd = env::var_os("JOURNAL_STREAM").is_some();
+    let journal = (under_systemd || settings.background).then(tracing_journald::layer).and_then(Result::ok);
+    let mut file = settings.file.clone();
+    match journal {
+        Some(journal) => {
+            let journal = journal.with_field_prefix(None).with_syslog_identifier("pppoed".to_owned());
+            layers.push(journal.boxed());
+        }
+        None if settings.background => {
+            file.get_or_insert_with(|| FALLBACK_FILE.into());
+        }
+        None => {
+            let stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+            layers.push(stderr.boxed());
+        }
+    }
+    if let Some(path) = file {
+        let writer = Mutex::new(open(&path)?);
+        layers.push(fmt::layer().with_writer(writer).with_ansi(false).with_target(false).boxed());
+    }
+    tracing_subscriber::registry().with(layers).with(settings.level).init();
+    Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
+        .with_context(|| format!("{}: cannot open the log file", path.display()))
+}

@@ -1,0 +1,208 @@
+//! The verdict on a peer's proof: here, and never in a worker.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use ppp_ipc::control::Phase;
+use ppp_ipc::reason::EndReason;
+use ppp_ipc::worker::{Network, Verdict};
+use ppp_proto::auth::chap::{self, MD5_LEN};
+use ppp_wire::escape::Escaped;
+use tracing::{info, warn};
+use zeroize::Zeroizing;
+
+use super::session::{Authentication, Challenge, Session, Token, User};
+use super::settings::idle_ms;
+use super::{Supervisor, Work};
+use crate::inet::SystemNames;
+use crate::options::SessionOptions;
+use crate::pool::{Claim, Lease};
+use crate::secrets::{Addresses, FixedAddresses, Secrets};
+
+/// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
+const REJECT_MESSAGE: &[u8] = b"Access denied";
+/// What a peer is told when it is let in.
+const ACCEPT_MESSAGE: &[u8] = b"Access granted";
+
+/// A proof to be compared with the secrets.
+pub(super) struct Attempt {
+    name: Vec<u8>,
+    proof: AttemptProof,
+}
+
+enum AttemptProof {
+    Pap { password: Zeroizing<Vec<u8>> },
+    Chap { response: [u8; MD5_LEN], challenge: Challenge },
+}
+
+impl Attempt {
+    pub(super) fn pap(name: &[u8], password: &[u8]) -> Self {
+        let password = Zeroizing::new(password.to_vec());
+        Self { name: name.to_vec(), proof: AttemptProof::Pap { password } }
+    }
+
+    /// `None` when the response has a length that no response has.
+    pub(super) fn chap(name: &[u8], response: &[u8], challenge: Challenge) -> Option<Self> {
+        let response = response.try_into().ok()?;
+        Some(Self { name: name.to_vec(), proof: AttemptProof::Chap { response, challenge } })
+    }
+}
+
+/// What came of comparing a proof with the secrets.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Which proof of the session it was.
+    number: u32,
+    name: Vec<u8>,
+    result: Result<Accepted, String>,
+}
+
+/// A user whose proof was right.
+#[derive(Debug)]
+struct Accepted {
+    origin: String,
+    addresses: Addresses,
+    fixed: FixedAddresses,
+    options: SessionOptions,
+}
+
+impl Supervisor {
+    /// Compares a proof with the secrets, beside the event loop: files are read, names are looked up, and hashed
+    /// passwords take their time.
+    pub(super) fn verify(&mut self, token: Token, attempt: Attempt) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.proofs += 1;
+        let (number, unit) = (session.proofs, session.unit);
+        let (secrets, work) = (self.secrets.clone(), self.work.clone());
+        tokio::task::spawn_local(async move {
+            let name = attempt.name.clone();
+            let comparing = tokio::task::spawn_blocking(move || compare(&secrets, &attempt, unit));
+            let result =
+                comparing.await.unwrap_or_else(|error| Err(format!("the comparison failed: {error}")));
+            let outcome = Box::new(Outcome { number, name, result });
+            // Fails only when the supervisor is gone.
+            let _ = work.send(Work::Verified(token, outcome)).await;
+        });
+    }
+
+    pub(super) fn handle_verified(&mut self, token: Token, outcome: Outcome, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if session.end.is_some() {
+            return;
+        }
+        let current =
+            matches!(session.authentication, Authentication::Verifying) && session.proofs == outcome.number;
+        if !current {
+            // LCP began anew meanwhile. The link waits for this verdict all the same, and will not heed it.
+            return self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
+        }
+        session.authentication = Authentication::Idle;
+        let name = Escaped(&outcome.name).to_string();
+        let admitted = outcome.result.and_then(|accepted| self.admit(token, outcome.name, accepted));
+        let Some(session) = self.table.get_mut(token) else { return };
+        match admitted {
+            Ok(verdict) => {
+                if session.phase == Phase::Authenticate {
+                    session.phase = Phase::Network;
+                    session.note(format!("authenticated as {name}"), now);
+                    session.log("authenticated");
+                }
+                self.send_verdict(token, verdict);
+            }
+            Err(why) => {
+                session.note(format!("refused as {name}"), now);
+                warn!(
+                    session = session.id,
+                    ifname = session.ifname,
+                    peer_mac = %session.peer_mac,
+                    username = name,
+                    reason = why,
+                    "authentication refused"
+                );
+                self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
+            }
+        }
+    }
+
+    /// Finds an address for a user whose proof was right.
+    fn admit(&mut self, token: Token, name: Vec<u8>, accepted: Accepted) -> Result<Verdict, String> {
+        let session = self.table.get_mut(token).ok_or("the session is over")?;
+        let before = session.user.as_ref().map(|user| user.name.as_slice());
+        if before.is_some_and(|before| before != name) {
+            return Err("a session cannot change its user".to_owned());
+        }
+        if session.lease.is_none() {
+            let claim =
+                Claim { user: Some(&name), addresses: Some(&accepted.addresses), fixed: &accepted.fixed };
+            let lease = self.pool.assign(session.slot, &claim).map_err(|error| error.to_string())?;
+            session.lease = Some(lease);
+        }
+        let options = accepted.options.over(&self.config.session_options);
+        session.user = Some(User { name, origin: accepted.origin, options });
+        grant(session).ok_or_else(|| "the session has no address".to_owned())
+    }
+
+    /// Gives an address to a peer that need not prove who it is.
+    pub(super) fn lease_without_proof(&mut self, slot: u32) -> Result<Lease, String> {
+        let claim = Claim { user: None, addresses: None, fixed: &FixedAddresses::default() };
+        self.pool.assign(slot, &claim).map_err(|error| error.to_string())
+    }
+
+    /// LCP opened and nobody has to prove anything: IPCP begins by itself.
+    pub(super) fn admit_without_proof(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if session.network.is_none() {
+            return self.kill(token, EndReason::SystemError, "no address was set aside");
+        }
+        session.phase = Phase::Network;
+        session.note("no authentication required", now);
+        info!(session = session.id, peer_mac = %session.peer_mac, "no authentication required (noauth)");
+    }
+}
+
+/// The verdict for a session that has its user and lease.
+fn grant(session: &mut Session) -> Option<Verdict> {
+    let (user, lease) = (session.user.as_ref()?, session.lease?);
+    let network = network(lease, &user.options);
+    let idle_ms = idle_ms(&user.options);
+    session.network = Some(network);
+    Some(Verdict::Accept { message: ACCEPT_MESSAGE.to_vec(), network, idle_ms })
+}
+
+/// What IPCP may give the peer.
+pub(super) fn network(lease: Lease, options: &SessionOptions) -> Network {
+    let servers = |list: &[crate::origin::Sourced<std::net::Ipv4Addr>]| {
+        let mut addresses = list.iter().map(|server| server.value);
+        let primary = addresses.next();
+        // With one server, both places get it, as pppd does it.
+        [primary, addresses.next().or(primary)]
+    };
+    Network {
+        local: lease.local,
+        remote: lease.remote,
+        dns: servers(&options.ms_dns),
+        nbns: servers(&options.ms_wins),
+    }
+}
+
+/// Runs where it may block.
+fn compare(secrets: &Mutex<Secrets>, attempt: &Attempt, unit: u32) -> Result<Accepted, String> {
+    let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    let (result, notices) = match &attempt.proof {
+        AttemptProof::Pap { password } => secrets.pap(&attempt.name, password),
+        AttemptProof::Chap { response, challenge } => secrets.chap(&attempt.name, |secret| {
+            chap::verify(challenge.identifier, secret, &challenge.value, response)
+        }),
+    };
+    let fixed = secrets.fixed_addresses(&SystemNames);
+    drop(secrets);
+    for notice in notices {
+        warn!("{notice}");
+    }
+    let grant = result.map_err(|refusal| refusal.to_string())?;
+    let (addresses, notices) = grant.addresses.resolve(&attempt.name, unit, &SystemNames);
+    for notice in notices {
+        warn!("{notice}");
+    }
+    Ok(Accepted { origin: grant.place.to_string(), addresses, fixed, options: grant.options })
+}

@@ -1,0 +1,168 @@
+//! From a valid PADR to the PADS.
+
+use std::time::{Duration, Instant};
+
+use ppp_ipc::control::Phase;
+use ppp_ipc::reason::EndReason;
+use ppp_linux::interface::IfName;
+use ppp_linux::packet::SessionKey;
+use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
+use ppp_proto::discovery::server::{Refusal, SessionRequest};
+use ppp_wire::MacAddr;
+use ppp_wire::escape::Escaped;
+use tracing::{info, warn};
+
+use super::auth::network;
+use super::session::{AccessIndex, Origin, Place, Session, Token};
+use super::worker::{Launch, Started, WorkerHandle};
+use super::{Supervisor, units};
+use crate::config::PerMac;
+
+/// Time that a worker has to enter its sandbox.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    pub(super) fn begin_session(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
+        if self.stopping {
+            return self.refuse(access, &request, "the server is stopping");
+        }
+        let replaces = match self.config.per_mac {
+            PerMac::Replace => self.table.of_peer(access, request.peer_mac),
+            PerMac::AtMost(_) | PerMac::Unlimited => Vec::new(),
+        };
+        for token in &replaces {
+            self.kill(*token, EndReason::Replaced, "the same host dialled again");
+        }
+        let Some((slot, session_id)) = self.slots.take() else {
+            if replaces.is_empty() {
+                warn!(peer_mac = %request.peer_mac, "refused: no free slot (see -N)");
+                return self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
+            }
+            return self.waiting.push_back((access, request));
+        };
+        if let Err(why) = self.launch(access, slot, session_id, &request, now) {
+            self.pool.release(slot);
+            self.slots.release(slot);
+            warn!(peer_mac = %request.peer_mac, reason = why, "refused");
+            self.refuse(access, &request, "the server cannot start a session now");
+        }
+    }
+
+    /// Starts the worker of a session; the PADS waits until it is ready.
+    fn launch(
+        &mut self,
+        access: AccessIndex,
+        slot: u32,
+        session_id: u16,
+        request: &SessionRequest,
+        now: Instant,
+    ) -> Result<(), String> {
+        let interface = self.accesses.get(access).ok_or("the access interface is gone")?;
+        let (own_mac, access_id) = (interface.mac, interface.interface.id.clone());
+        let access_name = interface.name().to_owned();
+        let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
+        let seed = super::setup::random::<8>().map(u64::from_le_bytes).map_err(|error| error.to_string())?;
+
+        let lease = match self.config.auth_methods().is_empty() {
+            true => Some(self.lease_without_proof(slot)?),
+            false => None,
+        };
+        let network = lease.map(|lease| network(lease, &self.config.session_options));
+        let unit = self.take_unit(slot)?;
+        let tun: IfName = units::name(unit).parse().map_err(|_| "no interface name is left")?;
+        let key = SessionKey {
+            ether_type: self.config.session_ether_type,
+            session_id,
+            own: own_mac,
+            peer: request.peer_mac,
+        };
+        let start = self.config.start(&key, seed, max_payload, network);
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let launch = Launch { start, access: access_id, key, tun };
+        let worker = WorkerHandle::launch(self.factory.clone(), launch, token, self.reports.clone());
+        let origin = Origin {
+            access,
+            access_name,
+            peer_mac: request.peer_mac,
+            service: request.service_name.clone(),
+            host_uniq: request.host_uniq.clone(),
+            pending: request.id,
+            max_payload,
+        };
+        let place = Place { id: session_id, slot, unit };
+        let mut session = Session::new(token, place, origin, worker, now);
+        session.lease = lease;
+        session.network = network;
+        session.note("PADR", now);
+        self.table.insert(session);
+        self.deadlines.set(token, Some(now + START_DEADLINE));
+        self.stats.started();
+        Ok(())
+    }
+
+    fn take_unit(&mut self, slot: u32) -> Result<u32, String> {
+        let exists = |name: &str| nix::net::if_::if_nametoindex(name).is_ok();
+        if !self.config.unit_from_slot {
+            return Ok(self.units.take(exists));
+        }
+        let taken = self.units.take_exact(slot, exists);
+        taken.then_some(slot).ok_or_else(|| format!("{} exists already (-u)", units::name(slot)))
+    }
+
+    pub(super) fn handle_started(&mut self, token: Token, started: Started, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.worker_pid = started.pid;
+        session.tun = Some(started.tun);
+        session.counters = Some(started.counters);
+        session.note(format!("worker {} started", started.pid), now);
+    }
+
+    /// The worker is in its sandbox: the peer may have its PADS.
+    pub(super) fn handle_ready(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        let Some(request) = session.pending.take() else { return };
+        session.phase = Phase::Establish;
+        session.note("PADS", now);
+        let (access, id) = (session.access, session.id);
+        session.log("session started");
+        // The worker keeps the set-up deadline itself; this one is for a worker that does not.
+        let deadline = self.config.setup_deadline.saturating_add(Duration::from_secs(10));
+        self.deadlines.set(token, Some(now + deadline));
+        if let Some(access) = self.accesses.get_mut(access)
+            && let Err(error) = access.with_server(|server| server.accept(request, id))
+        {
+            self.kill(token, EndReason::SetupTimeout, &error.to_string());
+        }
+    }
+
+    /// Tries again for requests that wait for the slot of a session that they replace.
+    pub(super) fn retry_waiting(&mut self, now: Instant) {
+        if let Some((access, request)) = self.waiting.pop_front() {
+            self.begin_session(access, request, now);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, access: AccessIndex, request: &SessionRequest, why: &str) {
+        let refusal = Refusal::System(why.to_owned());
+        self.answer(access, |server| server.refuse(request.id, &refusal).err());
+    }
+
+    pub(super) fn answer<E: std::fmt::Display>(
+        &mut self,
+        access: AccessIndex,
+        act: impl FnOnce(&mut ppp_proto::discovery::server::Server) -> Option<E>,
+    ) {
+        if let Some(access) = self.accesses.get_mut(access)
+            && let Some(error) = access.with_server(act)
+        {
+            warn!(interface = access.name(), %error, "a PADS was not sent");
+        }
+    }
+
+    pub(super) fn log_refused_service(&self, access: AccessIndex, peer_mac: MacAddr, names: &[Vec<u8>]) {
+        let interface = self.accesses.get(access).map(|access| access.name());
+        let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", Escaped(name))).collect();
+        info!(interface, %peer_mac, services = names.join(" "), "refused: Service-Name-Error (see -S)");
+    }
+}

@@ -1,0 +1,115 @@
+//! The end of a session, whichever way it comes: one path out, [`Supervisor::finish`].
+
+use std::time::{Duration, Instant};
+
+use ppp_ipc::control::Phase;
+use ppp_ipc::reason::EndReason;
+use ppp_ipc::worker::ToWorker;
+use ppp_proto::discovery::server::Refusal;
+use ppp_wire::escape::Escaped;
+
+use super::Supervisor;
+use super::session::Token;
+use super::worker::Gone;
+
+/// Time that a worker has to exit once the session is over.
+const EXIT_DEADLINE: Duration = Duration::from_secs(5);
+/// Time that a worker has beyond what its Terminate-Requests take.
+const TERMINATE_MARGIN: Duration = Duration::from_secs(2);
+
+impl Supervisor {
+    /// Ends a session politely: the worker sends Terminate-Requests first (RFC 1661 §5.5).
+    pub(super) fn terminate(&mut self, token: Token, reason: EndReason, detail: &str, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if session.end.is_some() {
+            return;
+        }
+        if session.phase == Phase::Starting {
+            return self.kill(token, reason, detail);
+        }
+        session.end_with(reason, detail);
+        session.note(format!("ending: {reason}"), now);
+        session.worker.send(ToWorker::Terminate(reason));
+        let deadline = self.config.terminate_time().saturating_add(TERMINATE_MARGIN);
+        self.deadlines.set(token, Some(now + deadline));
+    }
+
+    /// Ends a session at once. The rest happens when its worker is gone.
+    pub(super) fn kill(&mut self, token: Token, reason: EndReason, detail: &str) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.end_with(reason, detail);
+        session.worker.kill();
+    }
+
+    /// The peer may not be sent anything any more (RFC 2516 §5.5).
+    pub(super) fn peer_sent_padt(&mut self, session_id: u16, message: Option<&[u8]>, now: Instant) {
+        let Some(token) = self.table.by_id(session_id).map(|session| session.token) else { return };
+        let detail = message.map_or_else(String::new, |message| Escaped(message).to_string());
+        if let Some(session) = self.table.get_mut(token) {
+            session.note("PADT received", now);
+        }
+        self.kill(token, EndReason::Padt, &detail);
+    }
+
+    pub(super) fn arm_exit_deadline(&mut self, token: Token, now: Instant) {
+        self.deadlines.set(token, Some(now + EXIT_DEADLINE));
+    }
+
+    /// From now, a session that is not open has as long as the whole set-up may take.
+    pub(super) fn arm_setup_deadline(&mut self, token: Token, now: Instant) {
+        let deadline = self.config.setup_deadline.saturating_add(TERMINATE_MARGIN);
+        self.deadlines.set(token, Some(now + deadline));
+    }
+
+    /// A deadline passed: what should have happened by itself is now made to happen.
+    pub(super) fn handle_deadlines(&mut self, now: Instant) {
+        while let Some(token) = self.deadlines.pop_expired(now) {
+            let Some(session) = self.table.get_mut(token) else { continue };
+            match session.phase {
+                Phase::Open => {
+                    self.terminate(token, EndReason::SessionTimeout, "the session's time is up", now);
+                }
+                Phase::Terminate => {
+                    self.kill(token, EndReason::WorkerCrash, "the worker did not exit in time")
+                }
+                Phase::Starting => {
+                    self.kill(token, EndReason::SystemError, "the worker was not ready in time")
+                }
+                Phase::Establish | Phase::Authenticate | Phase::Network => {
+                    self.kill(token, EndReason::SetupTimeout, "the session was not open in time");
+                }
+            }
+        }
+    }
+
+    /// The worker is gone, and with it the interface and its socket: tells the peer, frees everything, logs the end.
+    pub(super) fn finish(&mut self, token: Token, gone: Gone, now: Instant) {
+        let Some(mut session) = self.table.remove(token) else { return };
+        self.deadlines.set(token, None);
+        session.end_with(EndReason::WorkerCrash, gone.to_string());
+        let (reason, detail) = session.end.clone().unwrap_or((EndReason::WorkerCrash, String::new()));
+
+        match session.pending.take() {
+            Some(request) => {
+                let refusal = Refusal::System("the server cannot start a session now".to_owned());
+                self.answer(session.access, |server| server.refuse(request, &refusal).err());
+            }
+            None => {
+                let (id, peer_mac) = (session.id, session.peer_mac);
+                if let Some(access) = self.accesses.get_mut(session.access) {
+                    access.with_server(|server| match reason {
+                        // The peer said so itself.
+                        EndReason::Padt => server.session_ended(id),
+                        _ => server.terminate(id, peer_mac, reason.as_str()),
+                    });
+                }
+            }
+        }
+        self.pool.release(session.slot);
+        self.units.release(session.unit);
+        self.slots.release(session.slot);
+        self.stats.ended(reason);
+        session.log_end(reason, &detail, now);
+        self.retry_waiting(now);
+    }
+}

@@ -1,0 +1,187 @@
+//! What workers say, each message checked against the session that its pipe belongs to, and its phase.
+
+use std::time::Instant;
+
+use ppp_ipc::control::Phase;
+use ppp_ipc::reason::EndReason;
+use ppp_ipc::worker::{
+    AuthMethod, Ended, FromWorker, LcpReport, NetworkReport, Proof, ToWorker, VERSION, Verdict,
+};
+use ppp_linux::sandbox::Protections;
+use tracing::warn;
+
+use super::Supervisor;
+use super::auth::Attempt;
+use super::session::{Authentication, Challenge, Token};
+use super::setup::random;
+use super::worker::{Report, printable};
+
+impl Supervisor {
+    pub(super) fn handle_report(&mut self, token: Token, report: Report, now: Instant) {
+        match report {
+            Report::Started(started) => self.handle_started(token, started, now),
+            Report::Message(message) => {
+                if let Err(violation) = self.handle_message(token, message, now) {
+                    self.kill(
+                        token,
+                        EndReason::WorkerCrash,
+                        &format!("the worker broke the rules: {violation}"),
+                    );
+                }
+            }
+            Report::Failed(why) => self.kill(token, EndReason::WorkerCrash, &why),
+            Report::Gone(gone) => self.finish(token, gone, now),
+        }
+    }
+
+    /// Handles one message. `Err` says which rule the worker broke.
+    fn handle_message(
+        &mut self,
+        token: Token,
+        message: FromWorker,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        if session.end.is_some() && !matches!(message, FromWorker::Ended(_)) {
+            // It was told to end, and said this before it heard.
+            return Ok(());
+        }
+        match (message, session.phase) {
+            (FromWorker::Ready { version, protections }, Phase::Starting) => {
+                if version != VERSION {
+                    return Err("it has another version");
+                }
+                let protections = Protections::from_bits_truncate(protections);
+                if !protections.is_all() {
+                    return Err("it is not in its whole sandbox");
+                }
+                session.protections = protections.descriptions().map(str::to_owned).collect();
+                self.handle_ready(token, now);
+                Ok(())
+            }
+            (FromWorker::SandboxFailed { why }, Phase::Starting) => {
+                let why = printable(why.as_bytes());
+                self.kill(token, EndReason::SystemError, &why);
+                Ok(())
+            }
+            (FromWorker::Ended(ended), _) => {
+                self.handle_ended(token, &ended, now);
+                Ok(())
+            }
+            (_, Phase::Starting) => Err("it spoke before it was ready"),
+            (FromWorker::Ready { .. } | FromWorker::SandboxFailed { .. }, _) => Err("it was ready already"),
+            (FromWorker::LcpOpened(report), _) => self.handle_lcp_opened(token, report, now),
+            (FromWorker::ChallengeNeeded, phase) => {
+                let may_ask = matches!(phase, Phase::Authenticate | Phase::Network | Phase::Open);
+                if !may_ask || session.auth_method() != Some(AuthMethod::ChapMd5) {
+                    return Err("it asked for a challenge that it cannot use");
+                }
+                self.give_challenge(token);
+                Ok(())
+            }
+            (FromWorker::Authenticate(proof), _) => self.handle_proof(token, &proof, now),
+            (FromWorker::NetworkUp(report), Phase::Network) => self.handle_network_up(token, report, now),
+            (FromWorker::NetworkUp(_), _) => Err("its IPCP opened without leave"),
+            (FromWorker::NetworkDown, Phase::Open) => {
+                session.phase = Phase::Network;
+                session.note("IPCP closed", now);
+                self.arm_setup_deadline(token, now);
+                Ok(())
+            }
+            // It crossed with the end of the configuration.
+            (FromWorker::NetworkDown, _) => Ok(()),
+        }
+    }
+
+    fn handle_lcp_opened(
+        &mut self,
+        token: Token,
+        report: LcpReport,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let methods = self.config.auth_methods();
+        let allowed = match report.auth {
+            Some(method) => methods.contains(&method),
+            None => methods.is_empty(),
+        };
+        if !allowed {
+            return Err("its LCP opened without the authentication that is required");
+        }
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        session.note(format!("LCP opened, MRU {} and {}", report.mru, report.peer_mru), now);
+        // LCP may be negotiated anew at any time (RFC 1661 §4.4); then everything above it begins again.
+        session.phase = Phase::Authenticate;
+        session.authentication = Authentication::Idle;
+        let needs_proof = report.auth.is_some();
+        session.lcp = Some(report);
+        self.arm_setup_deadline(token, now);
+        if !needs_proof {
+            self.admit_without_proof(token, now);
+        }
+        Ok(())
+    }
+
+    fn give_challenge(&mut self, token: Token) {
+        let Ok([identifier, value @ ..]) = random::<17>() else {
+            return self.kill(token, EndReason::SystemError, "the system has no random numbers");
+        };
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.authentication = Authentication::Challenged(Challenge { identifier, value });
+        session.worker.send(ToWorker::Challenge { identifier, value: value.to_vec() });
+    }
+
+    /// A name and proof: starts the comparison with the secrets, beside the event loop.
+    fn handle_proof(&mut self, token: Token, proof: &Proof, now: Instant) -> Result<(), &'static str> {
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        let method = session.auth_method();
+        let taken = std::mem::replace(&mut session.authentication, Authentication::Verifying);
+        let attempt = match (proof, method, taken) {
+            (_, _, Authentication::Verifying) => return Err("it sent a proof while one is being looked at"),
+            (Proof::Pap { name, password }, Some(AuthMethod::Pap), _) => Attempt::pap(name, password),
+            (
+                Proof::Chap { identifier, response, name },
+                Some(AuthMethod::ChapMd5),
+                Authentication::Challenged(challenge),
+            ) if challenge.identifier == *identifier => {
+                Attempt::chap(name, response, challenge).ok_or("it sent a response that has not 16 bytes")?
+            }
+            _ => return Err("it sent a proof that answers nothing"),
+        };
+        session.note("proof received", now);
+        self.verify(token, attempt);
+        Ok(())
+    }
+
+    fn handle_network_up(
+        &mut self,
+        token: Token,
+        report: NetworkReport,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        let granted =
+            session.network.map(|network| NetworkReport { local: network.local, remote: network.remote });
+        if granted != Some(report) {
+            return Err("its IPCP opened with other addresses than it was given");
+        }
+        session.note(format!("IPCP opened, {} and {}", report.local, report.remote), now);
+        self.configure(token, now);
+        Ok(())
+    }
+
+    fn handle_ended(&mut self, token: Token, ended: &Ended, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.end_with(ended.reason, printable(&ended.detail));
+        session.note(format!("worker ended: {}", ended.reason), now);
+        self.arm_exit_deadline(token, now);
+    }
+
+    /// Sends the verdict on a proof.
+    pub(super) fn send_verdict(&mut self, token: Token, verdict: Verdict) {
+        if let Some(session) = self.table.get_mut(token) {
+            session.worker.send(ToWorker::Verdict(verdict));
+        } else {
+            warn!("a verdict came after the end of its session");
+        }
+    }
+}

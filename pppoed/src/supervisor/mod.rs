@@ -1,0 +1,197 @@
+//! The supervisor: every privilege, every secret, every decision.
+//!
+//! One task owns all state ([`Supervisor`]) and handles one event at a time; other tasks only do I/O and send it what
+//! they read (frames, workers' messages, console requests), over bounded queues. See `LIFECYCLE.md` beside this
+//! file for the life of a session.
+
+mod access;
+mod answers;
+mod auth;
+mod deadlines;
+mod dial;
+mod ending;
+mod messages;
+mod network;
+mod session;
+mod settings;
+mod setup;
+mod stats;
+mod table;
+mod units;
+mod worker;
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ppp_ipc::reason::EndReason;
+use ppp_proto::discovery::server::{Event, SessionRequest};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use tracing::info;
+
+use self::access::{Access, AccessView, Frame};
+use self::auth::Outcome;
+use self::deadlines::Deadlines;
+use self::network::Configured;
+use self::session::{AccessIndex, Token};
+use self::settings::Settings;
+use self::stats::Stats;
+use self::table::Table;
+use self::units::Units;
+use self::worker::{Report, WorkerFactory};
+use crate::control::Call;
+use crate::pool::{AddressPool, Slots};
+use crate::secrets::Secrets;
+
+pub use self::setup::{SetupError, prepare};
+
+/// Reports of workers that may wait; a worker that sends more waits itself.
+const REPORT_QUEUE: usize = 1024;
+/// Frames of discovery that may wait here; the kernel holds, and then drops, more.
+const FRAME_QUEUE: usize = 256;
+/// Requests of consoles that may wait.
+pub const CALL_QUEUE: usize = 64;
+/// Time between changes of the key that cookies are made with.
+const KEY_LIFETIME: Duration = Duration::from_secs(300);
+
+/// What comes from the work that is done beside the event loop.
+#[derive(Debug)]
+enum Work {
+    /// A proof was compared with the secrets.
+    Verified(Token, Box<Outcome>),
+    /// A TUN was configured, or not.
+    Configured(Token, Configured),
+}
+
+/// A signal to the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: end all sessions, then exit. A second one does not wait for the peers.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// The queues into the event loop.
+struct Queues {
+    reports: mpsc::Receiver<(Token, Report)>,
+    work: mpsc::Receiver<Work>,
+    frames: mpsc::Receiver<Frame>,
+}
+
+/// The state of the server. All methods that handle an event leave it consistent.
+pub struct Supervisor {
+    config: Settings,
+    factory: Rc<WorkerFactory>,
+    secrets: Arc<Mutex<Secrets>>,
+    accesses: Vec<Access>,
+    table: Table,
+    deadlines: Deadlines,
+    slots: Slots,
+    pool: AddressPool,
+    units: Units,
+    stats: Stats,
+    /// Requests whose slot is free as soon as the session that they replace is gone.
+    waiting: VecDeque<(AccessIndex, SessionRequest)>,
+    next_token: u64,
+    stopping: bool,
+    reports: mpsc::Sender<(Token, Report)>,
+    work: mpsc::Sender<Work>,
+    frames: mpsc::Sender<Frame>,
+    queues: Option<Queues>,
+}
+
+impl Supervisor {
+    /// Runs until a [`Signal::Stop`] has ended all sessions.
+    ///
+    /// Must be called in a `LocalSet` of a current-thread runtime.
+    pub async fn run(mut self, mut calls: mpsc::Receiver<Call>, mut signals: mpsc::Receiver<Signal>) {
+        let Some(mut queues) = self.queues.take() else { return };
+        for (index, access) in self.accesses.iter().enumerate() {
+            access.spawn_reader(index, self.frames.clone());
+        }
+        let mut rotation = tokio::time::interval(KEY_LIFETIME);
+        rotation.tick().await;
+        while !(self.stopping && self.table.is_empty()) {
+            let deadline = self.deadlines.next();
+            let deadline_passes = async {
+                match deadline {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => pending().await,
+                }
+            };
+            // In order of importance: a flood of discovery frames delays nothing but discovery.
+            tokio::select! {
+                biased;
+                Some(signal) = signals.recv() => self.handle_signal(signal),
+                () = deadline_passes => self.handle_deadlines(Instant::now()),
+                Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
+                Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
+                Some(call) = calls.recv() => self.handle_call(call, Instant::now()),
+                _ = rotation.tick() => self.rotate_keys(Instant::now()),
+                Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
+            }
+        }
+    }
+
+    fn handle_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Stop if self.stopping => {
+                info!("stopping at once");
+                for token in self.table.tokens() {
+                    self.kill(token, EndReason::Shutdown, "told twice to stop");
+                }
+            }
+            Signal::Stop => {
+                info!(sessions = self.table.len(), "stopping");
+                self.stopping = true;
+                self.waiting.clear();
+                for token in self.table.tokens() {
+                    self.terminate(token, EndReason::Shutdown, "pppoed is stopping", Instant::now());
+                }
+            }
+            Signal::Reload => {
+                info!(
+                    "SIGHUP: secrets files are read again whenever they change; nothing else can be reloaded yet"
+                );
+            }
+        }
+    }
+
+    fn handle_work(&mut self, work: Work, now: Instant) {
+        match work {
+            Work::Verified(token, outcome) => self.handle_verified(token, *outcome, now),
+            Work::Configured(token, configured) => self.handle_configured(token, configured, now),
+        }
+    }
+
+    fn handle_frame(&mut self, frame: &Frame, now: Instant) {
+        let view = AccessView {
+            access: frame.access,
+            table: &self.table,
+            free_slots: self.slots.free(),
+            per_mac: self.config.per_mac,
+            closed: self.stopping,
+        };
+        let Some(access) = self.accesses.get_mut(frame.access) else { return };
+        access.handle_frame(frame, &view, now);
+        while let Some(event) = self.accesses.get_mut(frame.access).and_then(Access::poll_event) {
+            self.handle_discovery(frame.access, event, now);
+        }
+    }
+
+    fn handle_discovery(&mut self, access: AccessIndex, event: Event, now: Instant) {
+        match event {
+            Event::SessionRequest(request) => self.begin_session(access, request, now),
+            Event::PeerTerminated { session_id, message, .. } => {
+                self.peer_sent_padt(session_id, message.as_deref(), now);
+            }
+            Event::ServiceRefused { peer_mac, service_names } => {
+                self.log_refused_service(access, peer_mac, &service_names);
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What the supervisor knows of one session.
+
+use std::{
+    collections::VecDeque,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use ppp_ipc::{
+    control::{HistoryEntry, Phase, SessionDetail, SessionSummary, Traffic},
+    reason::EndReason,
+    worker::{AuthMethod, LcpReport, Network},
+};
+use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
+use ppp_linux::interface::InterfaceId;
+use ppp_proto::discovery::server::RequestId;
+use ppp_wire::{MacAddr, escape::Escaped};
+use tracing::info;
+
+use super::worker::WorkerHandle;
+use crate::options::SessionOptions;
+use crate::pool::Lease;
+
+/// Identifies a session over the whole life of this process; session ids are used again, tokens are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Token(pub(super) u64);
+
+/// Events that a session remembers for `show session`; the oldest are forgotten first.
+const HISTORY_LEN: usize = 32;
+
+/// Index of an access interface in the configuration.
+pub(super) type AccessIndex = usize;
+
+/// A CHAP challenge that was given to the worker and not yet answered. Dropped when it is answered, so that it
+/// counts once (RFC 1994 §2.3).
+#[derive(Clone, Debug)]
+pub(super) struct Challenge {
+    pub(super) identifier: u8,
+    pub(super) value: [u8; 16],
+}
+
+/// Who the peer proved to be.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    /// Name, bytes that the peer chose.
+    pub(super) name: Vec<u8>,
+    /// `file:line` of the secret.
+    pub(super) origin: String,
+    /// The options of the files, with those of the user's line over them.
+    pub(super) options: SessionOptions,
+}
+
+/// How far the proof of the peer has come.
+#[derive(Debug)]
+pub(super) enum Authentication {
+    /// No proof is being looked at.
+    Idle,
+    /// A challenge is out.
+    Challenged(Challenge),
+    /// A proof is being compared with the secrets.
+    Verifying,
+}
+
+/// One session, from a valid PADR until its worker is gone.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) token: Token,
+    /// PPPoE SESSION_ID.
+    pub(super) id: u16,
+    pub(super) slot: u32,
+    pub(super) access: AccessIndex,
+    pub(super) access_name: String,
+    pub(super) peer_mac: MacAddr,
+    pub(super) service: Vec<u8>,
+    pub(super) host_uniq: Option<Vec<u8>>,
+    /// The PADR that waits for its PADS.
+    pub(super) pending: Option<RequestId>,
+    pub(super) unit: u32,
+    pub(super) ifname: String,
+    /// MTU that discovery allows: 1492, or more by RFC 4638.
+    pub(super) max_payload: u16,
+    pub(super) phase: Phase,
+    pub(super) started: Instant,
+    pub(super) worker: WorkerHandle,
+    pub(super) worker_pid: u32,
+    /// The session's interface, once it was made.
+    pub(super) tun: Option<InterfaceId>,
+    pub(super) counters: Option<SharedCounters>,
+    pub(super) protections: Vec<String>,
+    pub(super) lcp: Option<LcpReport>,
+    pub(super) authentication: Authentication,
+    pub(super) user: Option<User>,
+    /// Proofs that were handed in, so that a verdict can be told from one on an earlier proof.
+    pub(super) proofs: u32,
+    pub(super) lease: Option<Lease>,
+    pub(super) network: Option<Network>,
+    /// MTU of the interface, once it is configured; it keeps that and its addresses until the end.
+    pub(super) mtu: Option<u16>,
+    /// Why it ends, once that is known.
+    pub(super) end: Option<(EndReason, String)>,
+    history: VecDeque<HistoryEntry>,
+}
+
+/// The numbers of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// PPPoE SESSION_ID.
+    pub(super) id: u16,
+    pub(super) slot: u32,
+    /// Of the interface's name.
+    pub(super) unit: u32,
+}
+
+/// What discovery gave to begin a session with.
+pub(super) struct Origin {
+    pub(super) access: AccessIndex,
+    pub(super) access_name: String,
+    pub(super) peer_mac: MacAddr,
+    pub(super) service: Vec<u8>,
+    pub(super) host_uniq: Option<Vec<u8>>,
+    pub(super) pending: RequestId,
+    pub(super) max_payload: u16,
+}
+
+impl Session {
+    pub(super) fn new(
+        token: Token,
+        place: Place,
+        origin: Origin,
+        worker: WorkerHandle,
+        now: Instant,
+    ) -> Self {
+        let Place { id, slot, unit } = place;
+        Self {
+            token,
+            id,
+            slot,
+            access: origin.access,
+            access_name: origin.access_name,
+            peer_mac: origin.peer_mac,
+            service: origin.service,
+            host_uniq: origin.host_uniq,
+            pending: Some(origin.pending),
+            unit,
+            ifname: super::units::name(unit),
+            max_payload: origin.max_payload,
+            phase: Phase::Starting,
+            started: now,
+            worker,
+            worker_pid: 0,
+            tun: None,
+            counters: None,
+            protections: Vec::new(),
+            lcp: None,
+            authentication: Authentication::Idle,
+            user: None,
+            proofs: 0,
+            lease: None,
+            network: None,
+            mtu: None,
+            end: None,
+            history: VecDeque::new(),
+        }
+    }
+
+    /// Remembers an event for `show session`.
+    pub(super) fn note(&mut self, event: impl Into<String>, now: Instant) {
+        if self.history.len() == HISTORY_LEN {
+            self.history.pop_front();
+        }
+        let at_ms = u64::try_from(self.age(now).as_millis()).unwrap_or(u64::MAX);
+        self.history.push_back(HistoryEntry { at_ms, event: event.into() });
+    }
+
+    /// Keeps the first reason for the end: what comes after it are consequences.
+    pub(super) fn end_with(&mut self, reason: EndReason, detail: impl Into<String>) {
+        self.end.get_or_insert_with(|| (reason, detail.into()));
+        self.phase = Phase::Terminate;
+    }
+
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// User name, safe to print.
+    pub(super) fn username(&self) -> Option<String> {
+        self.user.as_ref().map(|user| Escaped(&user.name).to_string())
+    }
+
+    pub(super) fn peer_ip(&self) -> Option<Ipv4Addr> {
+        self.network.map(|network| network.remote)
+    }
+
+    pub(super) fn auth_method(&self) -> Option<AuthMethod> {
+        self.lcp.as_ref().and_then(|lcp| lcp.auth)
+    }
+
+    /// The worker's counters, also after its death. Untrusted.
+    fn snapshot(&self) -> Snapshot {
+        self.counters.as_ref().map(SharedCounters::snapshot).unwrap_or_default()
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        let counters = self.snapshot();
+        Traffic {
+            rx_packets: counters.rx_packets,
+            rx_bytes: counters.rx_bytes,
+            tx_packets: counters.tx_packets,
+            tx_bytes: counters.tx_bytes,
+        }
+    }
+
+    pub(super) fn summary(&self, now: Instant) -> SessionSummary {
+        SessionSummary {
+            id: self.id,
+            ifname: self.ifname.clone(),
+            username: self.username(),
+            ip: self.peer_ip(),
+            mac: self.peer_mac.to_string(),
+            interface: self.access_name.clone(),
+            service: Escaped(&self.service).to_string(),
+            state: self.phase,
+            uptime_s: self.age(now).as_secs(),
+            traffic: self.traffic(),
+        }
+    }
+
+    pub(super) fn detail(&self, now: Instant) -> SessionDetail {
+        let counters = self.snapshot();
+        let add = |numbers: &[u64]| numbers.iter().fold(0_u64, |sum, number| sum.saturating_add(*number));
+        let present = |servers: [Option<Ipv4Addr>; 2]| servers.into_iter().flatten().collect();
+        let idle = monotonic_millis().saturating_sub(counters.rx_last_activity_ms) / 1000;
+        SessionDetail {
+            summary: self.summary(now),
+            worker_pid: self.worker_pid,
+            local_ip: self.network.map(|network| network.local),
+            dns: self.network.map(|network| present(network.dns)).unwrap_or_default(),
+            nbns: self.network.map(|network| present(network.nbns)).unwrap_or_default(),
+            mru: self.lcp.as_ref().map(|lcp| lcp.mru),
+            peer_mru: self.lcp.as_ref().map(|lcp| lcp.peer_mru),
+            mtu: self.mtu,
+            auth: self.auth_method(),
+            secret_origin: self.user.as_ref().map(|user| user.origin.clone()),
+            host_uniq: self.host_uniq.as_deref().map(hexadecimal),
+            dropped_source: counters.rx_drops_source_address,
+            dropped_malformed: add(&[counters.rx_drops_malformed, counters.tx_drops_malformed]),
+            dropped_not_open: add(&[counters.rx_drops_not_open, counters.tx_drops_not_open]),
+            dropped_errors: add(&[
+                counters.rx_drops_oversize,
+                counters.rx_drops_tun_error,
+                counters.rx_drops_socket_full,
+                counters.tx_drops_oversize,
+                counters.tx_drops_send_error,
+            ]),
+            idle_s: (counters.rx_last_activity_ms > 0).then_some(idle),
+            sandbox: self.protections.clone(),
+            history: self.history.iter().cloned().collect(),
+        }
+    }
+
+    /// Logs a step of the session's life, with the fields that every line about it has.
+    pub(super) fn log(&self, event: &str) {
+        info!(
+            session = self.id,
+            ifname = self.ifname,
+            interface = self.access_name,
+            peer_mac = %self.peer_mac,
+            username = self.username(),
+            peer_ip = self.peer_ip().map(tracing::field::display),
+            "{event}"
+        );
+    }
+
+    /// Logs the end: the last truth about the session.
+    pub(super) fn log_end(&self, reason: EndReason, detail: &str, now: Instant) {
+        let traffic = self.traffic();
+        info!(
+            session = self.id,
+            ifname = self.ifname,
+            interface = self.access_name,
+            peer_mac = %self.peer_mac,
+            username = self.username(),
+            peer_ip = self.peer_ip().map(tracing::field::display),
+            reason = reason.as_str(),
+            detail,
+            duration_s = self.age(now).as_secs(),
+            rx_bytes = traffic.rx_bytes,
+            tx_bytes = traffic.tx_bytes,
+            rx_packets = traffic.rx_packets,
+            tx_packets = traffic.tx_packets,
+            "session ended"
+        );
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

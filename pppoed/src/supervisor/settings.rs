@@ -1,0 +1,148 @@
+//! The configuration in the terms that sessions need.
+
+use std::time::Duration;
+
+use ppp_ipc::worker::{
+    AuthMethod, LinkParameters, Network, RestartParameters, SandboxParameters, Start, VERSION,
+};
+use ppp_linux::packet::SessionKey;
+use ppp_proto::RestartConfig;
+use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
+use ppp_proto::lcp::MIN_MRU;
+use ppp_wire::ethernet::EtherType;
+
+use super::session::Session;
+use crate::config::{Config, PerMac};
+use crate::options::SessionOptions;
+
+/// What sessions are made with.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) session_ether_type: EtherType,
+    pub(super) per_mac: PerMac,
+    /// `-u`: the interface has the number of the slot.
+    pub(super) unit_from_slot: bool,
+    /// Time from the PADR until packets flow.
+    pub(super) setup_deadline: Duration,
+    /// Options of the files; a user's own go over them.
+    pub(super) session_options: SessionOptions,
+    /// Parameters of every link, but for what discovery and the peer decide.
+    pub(super) link: LinkParameters,
+    /// Largest packet that we take where the wire carries it, in bytes.
+    pub(super) mru: u16,
+    pub(super) sandbox: SandboxParameters,
+}
+
+impl Settings {
+    /// The sessions' part of the configuration.
+    pub(super) fn new(config: &Config, sandbox: SandboxParameters) -> Self {
+        let echo = config.echo.as_ref();
+        let link = LinkParameters {
+            name: config.secrets.our_name.clone(),
+            mru: DEFAULT_MAX_PAYLOAD,
+            max_peer_mru: DEFAULT_MAX_PAYLOAD,
+            auth_methods: config.auth_methods.value.iter().copied().map(auth_method).collect(),
+            lcp: restart_parameters(&config.lcp),
+            ncp: restart_parameters(&config.ipcp),
+            network: None,
+            auth_restart_ms: milliseconds(config.auth.restart),
+            auth_max_transmits: config.auth.max_transmits,
+            auth_max_tries: config.auth.max_tries,
+            chap_interval_ms: config.auth.rechallenge.map_or(0, milliseconds),
+            auth_deadline_ms: config.auth.deadline.map_or(0, milliseconds),
+            setup_deadline_ms: milliseconds(config.setup_deadline),
+            echo_interval_ms: echo.map_or(0, |echo| milliseconds(echo.interval)),
+            echo_failure: echo.map_or(0, |echo| echo.max_failures),
+            dead_peer_ms: config.dead_peer.map_or(0, milliseconds),
+            idle_ms: idle_ms(&config.session),
+            max_mss: config.max_mss.unwrap_or(0),
+        };
+        Self {
+            session_ether_type: config.session_ether_type,
+            per_mac: config.per_mac.value,
+            unit_from_slot: config.unit_from_slot,
+            setup_deadline: config.setup_deadline,
+            session_options: config.session.clone(),
+            link,
+            mru: config.mru.value,
+            sandbox,
+        }
+    }
+
+    /// What a worker is told first. `max_payload` is what discovery agreed on, in bytes.
+    pub(super) fn start(
+        &self,
+        key: &SessionKey,
+        seed: u64,
+        max_payload: u16,
+        network: Option<Network>,
+    ) -> Start {
+        let mut link = self.link.clone();
+        // What the wire cannot carry must not be offered, whatever the options say (RFC 2516 §7, RFC 4638 §2).
+        link.mru = self.mru.clamp(MIN_MRU, max_payload.max(MIN_MRU));
+        link.max_peer_mru = max_payload;
+        link.network = network;
+        Start {
+            version: VERSION,
+            session_id: key.session_id,
+            peer_mac: key.peer.0,
+            own_mac: key.own.0,
+            session_ethertype: key.ether_type.into(),
+            seed,
+            sandbox: self.sandbox.clone(),
+            link,
+        }
+    }
+
+    /// Authentication to ask for; empty for none.
+    pub(super) fn auth_methods(&self) -> &[AuthMethod] {
+        &self.link.auth_methods
+    }
+
+    /// MTU of a session's interface: what the peer takes, unless the options say less.
+    pub(super) fn mtu(&self, session: &Session) -> u16 {
+        let options = session.user.as_ref().map_or(&self.session_options, |user| &user.options);
+        let agreed = session.lcp.as_ref().map_or(DEFAULT_MAX_PAYLOAD, |lcp| lcp.peer_mru);
+        let wanted = options.mtu.as_ref().map_or(agreed, |mtu| mtu.value.min(agreed));
+        // The worker's report of what the peer takes is its own claim.
+        wanted.clamp(MIN_MRU, session.max_payload.max(MIN_MRU))
+    }
+
+    /// Time that a peer has to answer our Terminate-Requests (RFC 1661 §4.6).
+    pub(super) fn terminate_time(&self) -> Duration {
+        let lcp = self.link.lcp;
+        Duration::from_millis(u64::from(lcp.restart_ms)).saturating_mul(lcp.max_terminate)
+    }
+}
+
+fn auth_method(method: ppp_proto::auth::AuthMethod) -> AuthMethod {
+    match method {
+        ppp_proto::auth::AuthMethod::ChapMd5 => AuthMethod::ChapMd5,
+        ppp_proto::auth::AuthMethod::Pap => AuthMethod::Pap,
+    }
+}
+
+fn restart_parameters(restart: &RestartConfig) -> RestartParameters {
+    RestartParameters {
+        restart_ms: milliseconds(restart.restart),
+        max_configure: restart.max_configure,
+        max_terminate: restart.max_terminate,
+        max_failure: restart.max_failure,
+    }
+}
+
+/// As whole milliseconds; what is longer than 49 days is 49 days.
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// `idle` of the options in milliseconds; 0 never.
+pub(super) fn idle_ms(options: &SessionOptions) -> u32 {
+    options.idle.as_ref().map_or(0, |idle| idle.value.saturating_mul(1000))
+}
+
+/// Longest time that a session with these options may last.
+pub(super) fn max_connect(options: &SessionOptions) -> Option<Duration> {
+    let seconds = options.maxconnect.as_ref()?.value;
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
+}

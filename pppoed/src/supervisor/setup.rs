@@ -1,0 +1,299 @@
+//! From the configuration to a supervisor that listens.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use nix::unistd::User;
+use ppp_ipc::worker::SandboxParameters;
+use ppp_linux::interface::{IfName, IfNameError, Interface};
+use ppp_linux::netlink::{Netlink, NetlinkError};
+use ppp_linux::netns::{self, NetnsError};
+use ppp_linux::packet::{DiscoverySocket, PacketError};
+use ppp_linux::spawn::{Program, ProgramError};
+use ppp_proto::discovery::cookie::CookieKey;
+use ppp_proto::discovery::server::{self, Server};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::access::Access;
+use super::deadlines::Deadlines;
+use super::settings::Settings;
+use super::stats::Stats;
+use super::table::Table;
+use super::units::Units;
+use super::worker::WorkerFactory;
+use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor};
+use crate::config::Config;
+use crate::pool::{AddressPool, SlotError, Slots};
+use crate::secrets::Secrets;
+
+/// Directory below the run directory that becomes the workers' root directory; always empty.
+const EMPTY_DIRECTORY: &str = "empty";
+/// Limit of a worker's address space in bytes. One needs about 10 MB, most of them the program and its libraries.
+const ADDRESS_SPACE_LIMIT: u64 = 64 << 20;
+/// User that workers become if the configured one does not exist.
+const FALLBACK_USER: &str = "nobody";
+
+/// Why the server cannot start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A name that no interface can have.
+    #[error("{0} (-I)")]
+    BadName(#[from] IfNameError),
+    /// There is no such access interface.
+    #[error("there is no interface {name} (-I); there are: {present}")]
+    NoSuchInterface {
+        /// What was asked for.
+        name: IfName,
+        /// The interfaces that exist.
+        present: String,
+    },
+    /// PPPoE needs an Ethernet interface.
+    #[error("interface {name} (-I) is not Ethernet: it has no MAC address")]
+    NotEthernet {
+        /// What was asked for.
+        name: IfName,
+    },
+    /// The kernel was not to be asked about interfaces.
+    #[error("cannot look at the network interfaces")]
+    Netlink(#[from] NetlinkError),
+    /// A discovery socket could not be opened.
+    #[error("cannot listen for PPPoE discovery (pppoed must be started as root)")]
+    Packet(#[from] PacketError),
+    /// The runtime could not watch a socket.
+    #[error("cannot watch a discovery socket")]
+    Watch(#[source] io::Error),
+    /// The names in the configuration make no discovery server.
+    #[error("interface {name}: {source}")]
+    Discovery {
+        /// The interface.
+        name: IfName,
+        /// Why.
+        #[source]
+        source: server::ConfigError,
+    },
+    /// The worker program is not there.
+    #[error("the worker cannot be started; --worker says where it is")]
+    Program(#[from] ProgramError),
+    /// The namespace for the workers could not be made.
+    #[error("cannot make the workers' network namespace")]
+    Netns(#[from] NetnsError),
+    /// Neither the configured user nor the fall-back exists.
+    #[error(
+        "there is no user {user:?} for the workers (--worker-user): useradd --system --user-group {user}"
+    )]
+    NoUser {
+        /// The configured name.
+        user: String,
+    },
+    /// The user is root.
+    #[error("workers must not run as {user:?}, whose user or group id is 0 (--worker-user)")]
+    PrivilegedUser {
+        /// The configured name.
+        user: String,
+    },
+    /// The user database cannot be read.
+    #[error("cannot look up user {user:?}: {source}")]
+    Users {
+        /// The configured name.
+        user: String,
+        /// Why.
+        source: nix::Error,
+    },
+    /// A directory could not be made, or is not what it must be.
+    #[error("{path}: {problem}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There are too many sessions, or none.
+    #[error("{0} (-N or -p, and -o)")]
+    Slots(#[from] SlotError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+/// Makes a supervisor that listens on all access interfaces. Must be called in the runtime that will run it.
+///
+/// # Errors
+/// [`SetupError`]; nothing is left behind then.
+pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
+    let chroot = prepare_directories(&config.run_dir)?;
+    let sandbox = sandbox_parameters(&config.worker_user, &chroot)?;
+    let program = Program::open(&worker_path(config))?;
+    let factory = Rc::new(WorkerFactory::new(program, netns::create()?));
+
+    let now = Instant::now();
+    let mut netlink = Netlink::open()?;
+    let accesses = config
+        .interfaces
+        .iter()
+        .map(|name| open_access(&mut netlink, &name.parse()?, config, now))
+        .collect::<Result<Vec<_>, SetupError>>()?;
+
+    let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
+    let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
+    let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
+    Ok(Supervisor {
+        config: Settings::new(config, sandbox),
+        factory,
+        secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
+        accesses,
+        table: Table::default(),
+        deadlines: Deadlines::default(),
+        slots: slots(config)?,
+        pool: AddressPool::new(config.pool.clone()),
+        units: Units::default(),
+        stats: Stats::new(now),
+        waiting: std::collections::VecDeque::new(),
+        next_token: 0,
+        stopping: false,
+        reports,
+        work,
+        frames,
+        queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
+    })
+}
+
+fn open_access(
+    netlink: &mut Netlink,
+    name: &IfName,
+    config: &Config,
+    now: Instant,
+) -> Result<Access, SetupError> {
+    let interface = match netlink.interface(name) {
+        Ok(interface) => interface,
+        Err(NetlinkError::NoSuchInterface { .. }) => {
+            let present = netlink.interfaces()?;
+            let present: Vec<&str> = present.iter().map(|interface| interface.id.name.as_str()).collect();
+            return Err(SetupError::NoSuchInterface { name: name.clone(), present: present.join(" ") });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mac = interface.mac.ok_or_else(|| SetupError::NotEthernet { name: name.clone() })?;
+    if !interface.up {
+        warn!(interface = %name, "the interface is down: ip link set {name} up");
+    }
+    let discovery = server::Config {
+        ether_type: config.discovery_ether_type,
+        services: config.services.clone(),
+        ignore_when_full: config.ignore_when_full,
+        hurl: config.hurl.clone(),
+        motm: config.motm.clone(),
+        cookie_slot: config.cookie_lifetime,
+        max_payload: config.max_payload(),
+        ..server::Config::new(mac, interface.id.index.get(), mtu(&interface), config.ac_name.value.clone())
+    };
+    let key = CookieKey::new(&random::<32>()?);
+    let server = Server::new(discovery, key, now)
+        .map_err(|source| SetupError::Discovery { name: name.clone(), source })?;
+    let socket = DiscoverySocket::open(
+        &interface.id,
+        config.discovery_ether_type,
+        DiscoverySocket::DEFAULT_RECEIVE_BUFFER,
+    )?;
+    info!(interface = %name, %mac, mtu = interface.mtu, "listening for PPPoE discovery");
+    Access::new(interface, mac, server, socket).map_err(SetupError::Watch)
+}
+
+fn slots(config: &Config) -> Result<Slots, SetupError> {
+    let count = u32::try_from(config.pool.len()).unwrap_or(u32::MAX);
+    let mut slots = Slots::new(count, config.session_offset)?;
+    if config.random_order {
+        // Only the order of session ids: the cookie, not the id, keeps strangers out.
+        let mut state = u64::from_le_bytes(random::<8>()?);
+        slots.shuffle(|bound| {
+            // splitmix64, of which the upper half is used.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0) % bound.max(1)
+        });
+    }
+    Ok(slots)
+}
+
+fn mtu(interface: &Interface) -> u16 {
+    u16::try_from(interface.mtu).unwrap_or(u16::MAX)
+}
+
+/// Random bytes of the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], SetupError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| SetupError::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// The worker stands beside this program unless configured.
+fn worker_path(config: &Config) -> PathBuf {
+    config.worker.clone().unwrap_or_else(|| {
+        let own = std::env::current_exe().unwrap_or_default();
+        own.with_file_name("ppp-worker")
+    })
+}
+
+/// Makes the run directory, and in it the directory that becomes the workers' root.
+fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
+    let empty = run_dir.join(EMPTY_DIRECTORY);
+    for directory in [run_dir, &empty] {
+        let failed = |error: io::Error| SetupError::Directory {
+            path: directory.to_owned(),
+            problem: format!("cannot make the directory: {error}"),
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    }
+    let is_empty = fs::read_dir(&empty).is_ok_and(|mut entries| entries.next().is_none());
+    match is_empty {
+        true => Ok(empty),
+        false => Err(SetupError::Directory { path: empty, problem: "the directory is not empty".to_owned() }),
+    }
+}
+
+fn sandbox_parameters(user: &str, chroot: &Path) -> Result<SandboxParameters, SetupError> {
+    let look_up = |name: &str| {
+        User::from_name(name).map_err(|source| SetupError::Users { user: name.to_owned(), source })
+    };
+    let found = match look_up(user)? {
+        Some(found) => found,
+        None => {
+            let fallback =
+                look_up(FALLBACK_USER)?.ok_or_else(|| SetupError::NoUser { user: user.to_owned() })?;
+            warn!(
+                "there is no user {user:?}, so the workers run as {FALLBACK_USER:?}, which other programs may \
+                 use too: useradd --system --user-group --no-create-home {user}"
+            );
+            fallback
+        }
+    };
+    if found.uid.is_root() || found.gid.as_raw() == 0 {
+        return Err(SetupError::PrivilegedUser { user: found.name });
+    }
+    Ok(SandboxParameters {
+        uid: found.uid.as_raw(),
+        gid: found.gid.as_raw(),
+        chroot: chroot.to_string_lossy().into_owned(),
+        address_space_limit: ADDRESS_SPACE_LIMIT,
+    })
+}
+
+impl Supervisor {
+    /// Makes new keys for the cookies, so that one that was found out is of no use for long.
+    pub(super) fn rotate_keys(&mut self, now: Instant) {
+        for access in &mut self.accesses {
+            match random::<32>() {
+                Ok(key) => access.with_server(|server| server.rotate_key(CookieKey::new(&key), now)),
+                Err(error) => warn!(%error, "the cookie key stays"),
+            }
+        }
+    }
+}

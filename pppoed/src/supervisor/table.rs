@@ -1,0 +1,89 @@
+//! All sessions, found by token, by session id and by the peer's address.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ppp_ipc::control::Selector;
+use ppp_wire::MacAddr;
+use ppp_wire::escape::Escaped;
+
+use super::session::{AccessIndex, Session, Token};
+
+/// The sessions and their indices, which only this module changes.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    sessions: BTreeMap<Token, Session>,
+    by_id: BTreeMap<u16, Token>,
+    by_peer: HashMap<(AccessIndex, MacAddr), BTreeSet<Token>>,
+}
+
+impl Table {
+    pub(super) fn insert(&mut self, session: Session) {
+        let token = session.token;
+        self.by_id.insert(session.id, token);
+        self.by_peer.entry((session.access, session.peer_mac)).or_default().insert(token);
+        self.sessions.insert(token, session);
+    }
+
+    pub(super) fn remove(&mut self, token: Token) -> Option<Session> {
+        let session = self.sessions.remove(&token)?;
+        self.by_id.remove(&session.id);
+        let peer = (session.access, session.peer_mac);
+        if let Some(tokens) = self.by_peer.get_mut(&peer) {
+            tokens.remove(&token);
+            if tokens.is_empty() {
+                self.by_peer.remove(&peer);
+            }
+        }
+        Some(session)
+    }
+
+    pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut Session> {
+        self.sessions.get_mut(&token)
+    }
+
+    pub(super) fn by_id(&self, id: u16) -> Option<&Session> {
+        self.sessions.get(self.by_id.get(&id)?)
+    }
+
+    /// Sessions in order of session id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.by_id.values().filter_map(|token| self.sessions.get(token))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        self.sessions.keys().copied().collect()
+    }
+
+    /// Sessions of one host on one access interface, oldest first.
+    pub(super) fn of_peer(&self, access: AccessIndex, mac: MacAddr) -> Vec<Token> {
+        self.by_peer.get(&(access, mac)).map(|tokens| tokens.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Number of sessions of one host on one access interface.
+    pub(super) fn count_of_peer(&self, access: AccessIndex, mac: MacAddr) -> usize {
+        self.by_peer.get(&(access, mac)).map_or(0, BTreeSet::len)
+    }
+
+    /// The sessions that a command is for, in order of session id.
+    pub(super) fn select(&self, selector: &Selector) -> Vec<Token> {
+        let matches = |session: &&Session| match selector {
+            Selector::Id(id) => session.id == *id,
+            Selector::User(name) => {
+                session.user.as_ref().is_some_and(|user| Escaped(&user.name).to_string() == *name)
+            }
+            Selector::Mac(mac) => session.peer_mac.0 == *mac,
+            Selector::Ip(ip) => session.peer_ip() == Some(*ip),
+            Selector::Interface(name) => session.ifname == *name || session.access_name == *name,
+            Selector::All => true,
+        };
+        self.iter().filter(matches).map(|session| session.token).collect()
+    }
+}

@@ -1,0 +1,372 @@
+//! Starting one `ppp-worker` and carrying its messages.
+//!
+//! Each worker has a task of its own. It makes the descriptors that the worker is born with, executes it, and
+//! then passes messages both ways under time-outs. Whatever the worker does wrong (broken framing, a
+//! message that does not parse, a flood, silence at the start) ends in one [`Report`] and its death, and nothing else.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::rc::Rc;
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+use ppp_ipc::codec;
+use ppp_ipc::frame::FrameDecoder;
+use ppp_ipc::worker::{CONTROL_FD, COUNTERS_FD, FromWorker, NETNS_FD, PACKET_FD, Start, TUN_FD, ToWorker};
+use ppp_linux::counters::SharedCounters;
+use ppp_linux::interface::{IfName, InterfaceId};
+use ppp_linux::packet::{SessionKey, SessionSocket};
+use ppp_linux::spawn::Program;
+use ppp_linux::tun::Tun;
+use ppp_wire::escape::Escaped;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::session::Token;
+
+/// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck.
+const QUEUE_LEN: usize = 16;
+
+/// Time that a worker has to take a message, and to exit once its socket is closed.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Messages that a worker may send at once. A session needs about ten.
+const MESSAGE_BURST: u32 = 64;
+
+/// Time after which a worker may send one message more.
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What every worker is started with.
+#[derive(Debug)]
+pub(super) struct WorkerFactory {
+    program: Program,
+    /// The empty network namespace that all workers share.
+    netns: OwnedFd,
+}
+
+/// What one worker is started with.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) start: Start,
+    pub(super) access: InterfaceId,
+    pub(super) key: SessionKey,
+    pub(super) tun: IfName,
+}
+
+/// What is left in the supervisor of what a worker was started with.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) pid: u32,
+    pub(super) tun: InterfaceId,
+    pub(super) counters: SharedCounters,
+}
+
+/// What a worker's task tells the supervisor.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// It runs; its first message will be Ready.
+    Started(Started),
+    /// It said something.
+    Message(FromWorker),
+    /// It could not be started, or broke the rules of its socket; it is being killed.
+    Failed(String),
+    /// The process is gone. Always the last report.
+    Gone(Gone),
+}
+
+/// How a worker went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone(Option<ExitStatus>);
+
+impl fmt::Display for Gone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => formatter.write_str("the worker was never started"),
+            Some(status) => match (status.signal(), status.code()) {
+                (Some(signal), _) => {
+                    let name = nix::sys::signal::Signal::try_from(signal)
+                        .map_or("unknown", |signal| signal.as_str());
+                    write!(formatter, "the worker was killed by signal {signal} ({name})")
+                }
+                (None, Some(code)) => write!(formatter, "the worker exited with status {code}"),
+                (None, None) => formatter.write_str("the worker ended"),
+            },
+        }
+    }
+}
+
+/// The supervisor's hold on a worker's task.
+#[derive(Debug)]
+pub(super) struct WorkerHandle {
+    orders: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Send(ToWorker),
+    Kill,
+}
+
+impl WorkerHandle {
+    /// Starts a worker's task. Its reports go to `reports`, with `token`.
+    pub(super) fn launch(
+        factory: Rc<WorkerFactory>,
+        launch: Launch,
+        token: Token,
+        reports: mpsc::Sender<(Token, Report)>,
+    ) -> Self {
+        let (orders, queue) = mpsc::channel(QUEUE_LEN);
+        let reporter = Reporter { token, reports };
+        tokio::task::spawn_local(async move {
+            let gone = run(&factory, launch, queue, &reporter).await;
+            reporter.report(Report::Gone(gone)).await;
+        });
+        Self { orders }
+    }
+
+    /// Queues a message. A worker whose queue is full is stuck, and is killed.
+    pub(super) fn send(&self, message: ToWorker) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.orders.try_send(Order::Send(message)) {
+            self.kill();
+        }
+    }
+
+    /// Kills the worker with SIGKILL; [`Report::Gone`] follows.
+    pub(super) fn kill(&self) {
+        let orders = self.orders.clone();
+        tokio::task::spawn_local(async move {
+            // Fails only if the task has ended, and the worker with it.
+            let _ = orders.send(Order::Kill).await;
+        });
+    }
+}
+
+struct Reporter {
+    token: Token,
+    reports: mpsc::Sender<(Token, Report)>,
+}
+
+impl Reporter {
+    async fn report(&self, report: Report) {
+        // Fails only when the supervisor is gone, and then nobody needs it.
+        let _ = self.reports.send((self.token, report)).await;
+    }
+}
+
+impl WorkerFactory {
+    /// Workers are executed from `program`, and enter the empty network namespace `netns`.
+    pub(super) fn new(program: Program, netns: OwnedFd) -> Self {
+        Self { program, netns }
+    }
+
+    fn spawn(&self, descriptors: Descriptors) -> io::Result<(Child, UnixStream)> {
+        let (ours, theirs) = StdUnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let map = |parent_fd: OwnedFd, child_fd| FdMapping { parent_fd, child_fd };
+        let mut command = self.program.command();
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .fd_mappings(vec![
+                map(theirs.into(), CONTROL_FD),
+                map(descriptors.packet, PACKET_FD),
+                map(descriptors.tun, TUN_FD),
+                map(descriptors.counters, COUNTERS_FD),
+                map(self.netns.try_clone()?, NETNS_FD),
+            ])
+            .map_err(io::Error::other)?;
+        // Workers are to outlive us, so no kill on drop.
+        let child = Command::from(command).spawn()?;
+        Ok((child, UnixStream::from_std(ours)?))
+    }
+}
+
+/// The descriptors that a worker is born with, beside its control socket.
+struct Descriptors {
+    packet: OwnedFd,
+    tun: OwnedFd,
+    counters: OwnedFd,
+}
+
+/// A worker's life. Returns when its process is gone.
+async fn run(
+    factory: &Rc<WorkerFactory>,
+    launch: Launch,
+    mut orders: mpsc::Receiver<Order>,
+    reporter: &Reporter,
+) -> Gone {
+    let prepared = prepare(&launch).await;
+    let (descriptors, tun, counters) = match prepared {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            reporter.report(Report::Failed(why)).await;
+            return Gone(None);
+        }
+    };
+    let (mut child, stream) = match factory.spawn(descriptors) {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            reporter.report(Report::Failed(format!("cannot start the worker: {error}"))).await;
+            return Gone(None);
+        }
+    };
+    let pid = child.id().unwrap_or_default();
+    reporter.report(Report::Started(Started { pid, tun, counters })).await;
+
+    if let Err(violation) = converse(stream, launch.start, &mut orders, reporter).await {
+        let _ = child.start_kill();
+        if let Some(why) = violation {
+            reporter.report(Report::Failed(why)).await;
+        }
+    }
+    Gone(reap(child, &mut orders).await)
+}
+
+/// Makes the descriptors, off the main thread: the kernel may take its time with a new interface.
+async fn prepare(launch: &Launch) -> Result<(Descriptors, InterfaceId, SharedCounters), String> {
+    let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
+    let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        let packet = SessionSocket::open(&access, &key, SessionSocket::DEFAULT_RECEIVE_BUFFER)?;
+        let (tun, interface) = Tun::create(&name)?;
+        let counters = SharedCounters::create()?;
+        let descriptors = Descriptors {
+            packet: packet.into(),
+            tun: tun.into(),
+            counters: counters.as_fd().try_clone_to_owned()?,
+        };
+        Ok((descriptors, interface, counters))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome.map_err(|error| chain(error.as_ref())),
+        Err(_) => Err("the preparation of the session was cut off".to_owned()),
+    }
+}
+
+/// An error with its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Passes messages until the worker closes its socket. `Err` when it is to be killed, with the reason if the
+/// supervisor did not ask for it.
+async fn converse(
+    stream: UnixStream,
+    start: Start,
+    orders: &mut mpsc::Receiver<Order>,
+    reporter: &Reporter,
+) -> Result<(), Option<String>> {
+    let (mut reader, mut writer) = stream.into_split();
+    let mut decoder = FrameDecoder::new();
+    let mut budget = Budget::new();
+    let mut buffer = vec![0; 4096];
+    write(&mut writer, &ToWorker::Start(Box::new(start))).await?;
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Send(message)) => write(&mut writer, &message).await?,
+                Some(Order::Kill) => return Err(None),
+                None => return Ok(()),
+            },
+            count = reader.read(&mut buffer) => {
+                let count = count.map_err(|error| Some(format!("reading from the worker: {error}")))?;
+                if count == 0 {
+                    let cut_off = decoder.is_mid_frame();
+                    return if cut_off { Err(Some("the worker closed its socket in a message".into())) } else { Ok(()) };
+                }
+                decoder.push(buffer.get(..count).unwrap_or_default());
+                while let Some(body) = decoder.next_frame().map_err(|error| Some(chain(&error)))? {
+                    if !budget.take() {
+                        return Err(Some(format!("the worker sent more than {MESSAGE_BURST} messages at once")));
+                    }
+                    let message = codec::decode::<FromWorker>(body).map_err(|error| Some(chain(&error)))?;
+                    reporter.report(Report::Message(message)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn write(
+    writer: &mut tokio::net::unix::OwnedWriteHalf,
+    message: &ToWorker,
+) -> Result<(), Option<String>> {
+    let bytes = codec::encode(message).map_err(|error| Some(chain(&error)))?;
+    match timeout(WORKER_TIMEOUT, writer.write_all(&bytes)).await {
+        Ok(Ok(())) => Ok(()),
+        // It closed its socket: what it said before, and its exit status, tell more.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(Err(error)) => Err(Some(format!("writing to the worker: {error}"))),
+        Err(_) => Err(Some("the worker does not read its messages".into())),
+    }
+}
+
+/// Waits for the end of the process, and forces it when it does not come by itself.
+async fn reap(mut child: Child, orders: &mut mpsc::Receiver<Order>) -> Option<ExitStatus> {
+    let exits = async {
+        loop {
+            tokio::select! {
+                status = child.wait() => return status.ok(),
+                order = orders.recv() => if matches!(order, Some(Order::Kill) | None) { return None },
+            }
+        }
+    };
+    if let Ok(Some(status)) = timeout(WORKER_TIMEOUT, exits).await {
+        return Some(status);
+    }
+    let _ = child.start_kill();
+    match child.wait().await {
+        Ok(status) => Some(status),
+        Err(error) => {
+            warn!(%error, "cannot wait for a worker");
+            None
+        }
+    }
+}
+
+/// How many messages a worker may still send: a token bucket.
+struct Budget {
+    left: u32,
+    refilled: tokio::time::Instant,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { left: MESSAGE_BURST, refilled: tokio::time::Instant::now() }
+    }
+
+    fn take(&mut self) -> bool {
+        let elapsed = self.refilled.elapsed();
+        let earned = u32::try_from(elapsed.as_millis() / MESSAGE_INTERVAL.as_millis()).unwrap_or(u32::MAX);
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(MESSAGE_BURST);
+            self.refilled += MESSAGE_INTERVAL.saturating_mul(earned);
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Text for the log out of bytes that a worker sent.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    Escaped(bytes).to_string()
+}
