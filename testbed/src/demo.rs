@@ -3,16 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ppp_linux::interface::IfName;
-use ppp_proto::auth::AuthMethod;
 
-use crate::client::{DialConfig, dial};
+use crate::client::dial;
 use crate::meter::{self, Direction};
+use crate::own_client::{LINE, dial_config};
 use crate::server::{Server, Setup};
 use crate::world::{self, FAR_HOST, Uplink, Wiring, World, name_of};
 use crate::{echo, programs, wait};
 
-const LINE: &str = "line0";
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 64",
     options: "require-chap\nlcp-echo-interval 10\nlcp-echo-failure 2\n",
@@ -38,7 +36,6 @@ pub(crate) fn run() -> Result<()> {
     );
     println!("    [client] {LINE} ══ eth1 [pppoed] eth0 ══ eth0 [{FAR_HOST}]\n");
     let world = World::build("demo", Wiring::AccessOnEth1, Uplink::Routed)?;
-    world.add_station(LINE, "br1", [0x02, 0, 0, 0, 0, 0x01])?;
     let meter = meter::Server::start(&world.net)?;
     let server = Server::start_by_flags(&world, directory.path(), &SETUP)?;
     println!("$ pppoed -I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 64");
@@ -57,19 +54,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn call(world: &World, server: &Server) -> Result<()> {
     let start = Instant::now();
-    let config = DialConfig {
-        netns: Some(world.cli.fd().try_clone_to_owned()?),
-        interface: LINE.parse::<IfName>()?,
-        mac: None,
-        user: "demo".into(),
-        password: "a secret".into(),
-        methods: vec![AuthMethod::ChapMd5],
-        service_name: String::new(),
-        max_payload: None,
-        setup_deadline: Duration::from_secs(20),
-        tun: "dial0".parse::<IfName>()?,
-        default_route: true,
-    };
+    let config = dial_config(world, "demo", "a secret")?;
     let session = dial(config, start + Duration::from_secs(30)).context("dial")?;
     let opened = session.opened();
     println!(

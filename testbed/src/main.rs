@@ -10,6 +10,7 @@ mod guest;
 mod interrupt;
 mod lab;
 mod meter;
+mod own_client;
 mod packages;
 mod process;
 mod proctree;

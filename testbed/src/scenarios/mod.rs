@@ -12,6 +12,7 @@ mod protocol_details;
 mod reference;
 mod relay_speed;
 mod rp_pppoe_from_source;
+mod sandbox;
 mod sigterm;
 mod worker_killed;
 mod wrong_options;
@@ -49,6 +50,7 @@ pub(crate) const ALL: &[Scenario] = &[
     sigterm::SCENARIO,
     forged::SCENARIO,
     hostile::SCENARIO,
+    sandbox::SCENARIO,
     worker_killed::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,

@@ -4,14 +4,13 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use ppp_linux::interface::IfName;
-use ppp_proto::auth::AuthMethod;
 
 use super::Scenario;
-use crate::client::{DialConfig, dial};
+use crate::client::dial;
 use crate::echo;
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
+use crate::own_client::dial_config;
 use crate::wait;
 use crate::world::{Uplink, Wiring, World};
 
@@ -50,20 +49,7 @@ fn run(lab: &Lab) -> Result<()> {
 
 /// The client of the load tests and of the demo speaks with a server that is not ours, too.
 fn our_client_dials(world: &World) -> Result<()> {
-    world.add_station("line0", "br1", [0x02, 0, 0, 0, 0, 0x01])?;
-    let config = DialConfig {
-        netns: Some(world.cli.fd().try_clone_to_owned()?),
-        interface: "line0".parse::<IfName>()?,
-        mac: None,
-        user: "alice".into(),
-        password: "wonder land".into(),
-        methods: vec![AuthMethod::ChapMd5],
-        service_name: String::new(),
-        max_payload: None,
-        setup_deadline: Duration::from_secs(20),
-        tun: "dial0".parse::<IfName>()?,
-        default_route: false,
-    };
+    let config = dial_config(world, "alice", "wonder land")?;
     let session = dial(config, Instant::now() + Duration::from_secs(30))?;
     ensure!(session.opened().remote == SERVER, "the server is at {}", session.opened().remote);
     // The last Configure-Ack may overtake the server's own set-up of its interface.
