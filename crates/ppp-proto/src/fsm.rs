@@ -2,9 +2,9 @@
 //!
 //! [`transition`] is the table of §4.1 and nothing else: it takes a state and an event and returns the next
 //! state with the actions to perform, in the order in which the RFC lists them. Whoever owns the automaton
-//! performs the actions (see [`crate::negotiation`]); nothing is called from here.
+//! performs the actions (module `negotiation`); nothing is called from here.
 //!
-//! Options of the RFC: the passive option [p] is not used (TO- finishes the layer), the restart option [r]
+//! Options of the RFC: the passive option (p) is not used (TO- finishes the layer), the restart option (r)
 //! neither (Open in Stopped, Closing, Stopping and Opened changes no more than the table says).
 
 /// The ten states of RFC 1661 §4.2, in the order of the table's columns.

@@ -6,7 +6,7 @@
 //! 2. After each of these: `poll_transmit` and `poll_event` until they have nothing more, then `poll_timeout`.
 //! 3. [`Event::Closed`] is the last event. It always comes: every phase has a deadline.
 //!
-//! LIFECYCLE.md beside this file's folder tells who closes what, and when.
+//! LIFECYCLE.md beside this file tells who closes what, and when.
 
 mod config;
 mod echo;

@@ -104,8 +104,8 @@ impl Link {
             Protocol::Pap | Protocol::Chap if self.proofs_missing.any() => {
                 self.close_because(CloseReason::LcpFailed(NegotiationFailure::AuthRefused), now);
             }
-            Protocol::Ipcp => self.with_ipcp(now, |ipcp, io| ipcp.reject_received(true, io)),
-            Protocol::Ipv6cp => self.with_ipv6cp(now, |ipv6cp, io| ipv6cp.reject_received(true, io)),
+            Protocol::Ipcp => self.with_ipcp(now, protocol_rejected),
+            Protocol::Ipv6cp => self.with_ipv6cp(now, protocol_rejected),
             _ => {
                 let outcome = self.lcp.reject_received(false, &mut self.io.at(now));
                 self.on_lcp(outcome, now);
@@ -191,6 +191,15 @@ impl Link {
     }
 }
 
+/// The peer does not have this network protocol: it must not be sent any more (RFC 1661 §4.3, RXJ).
+fn protocol_rejected<O: OptionSet>(ncp: &mut Automaton<O>, io: &mut Io<'_>) -> Outcome {
+    match ncp.reject_received(true, io) {
+        Outcome::Finished => Outcome::Failed(NegotiationFailure::Rejected),
+        other => other,
+    }
+}
+
+/// Lets an NCP take a packet, and puts aside why it did not.
 fn keep_discard<O: OptionSet>(
     ncp: &mut Automaton<O>,
     packet: CpPacket<'_>,
