@@ -1,6 +1,7 @@
 //! What can be wrong with an options file.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use crate::origin::Place;
@@ -116,6 +117,9 @@ pub enum ValueError {
     /// A number with something behind it. pppd would silently read the number.
     #[error("not a number (pppd reads it as {0}; write {0} if that is what you mean)")]
     NotQuiteANumber(u32),
+    /// An address in one of the short forms of C, most likely a typing error.
+    #[error("not a full IPv4 address (pppd reads it as {0}; write {0} if that is what you mean)")]
+    NotQuiteAnAddress(Ipv4Addr),
     /// A number outside the option's range.
     #[error("must be between {min} and {max}")]
     OutOfRange {

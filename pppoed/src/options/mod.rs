@@ -153,3 +153,6 @@ impl PppOptions {
         Sourced::new(methods, origin)
     }
 }
+
+#[cfg(test)]
+mod tests;

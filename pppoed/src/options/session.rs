@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use ppp_proto::ipcp::NameServers;
+
 use super::parse::{self, UserWord};
 use super::{OptionError, OptionNotice};
 use crate::origin::Sourced;
@@ -48,6 +50,14 @@ pub enum OctetDirection {
 }
 
 impl SessionOptions {
+    /// The servers to tell the peer in IPCP. As in pppd, a single one serves as primary and secondary.
+    pub fn name_servers(&self) -> NameServers {
+        fn pair(list: &[Sourced<Ipv4Addr>]) -> [Option<Ipv4Addr>; 2] {
+            [list.first(), list.last()].map(|server| server.map(|server| server.value))
+        }
+        NameServers { dns: pair(&self.ms_dns), nbns: pair(&self.ms_wins) }
+    }
+
     /// These options where set, and those of `general` elsewhere. A list (`ms-dns`) replaces the whole list.
     pub fn over(self, general: &Self) -> Self {
         fn list(own: Vec<Sourced<Ipv4Addr>>, general: &[Sourced<Ipv4Addr>]) -> Vec<Sourced<Ipv4Addr>> {

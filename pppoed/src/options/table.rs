@@ -160,16 +160,15 @@ const DIALS: &str = "it is for the side that dials; this server waits for calls"
 const FOREGROUND: &str = "the flag -F decides whether the server stays in the foreground";
 const NO_COMPRESSION: &str = "this server never compresses: CCP is rejected and the session goes on without";
 const NO_EAP: &str = "this version has no EAP; use require-chap";
-const NO_ENCRYPTION: &str = "this server has no MPPE encryption (CCP is rejected); remove the line";
+const NO_ENCRYPTION: &str = "this server has no MPPE encryption (CCP is rejected); remove it";
 const NO_FRAMING: &str = "PPPoE has no HDLC framing (RFC 2516 section 7)";
 const NO_IPX: &str = "this server has no IPX";
 const NO_MSCHAP: &str = "this version has no MS-CHAP; use require-chap, which Windows clients offer as well";
-const NO_MULTILINK: &str =
-    "this server has no multilink: each client has one session of its own; remove the line";
+const NO_MULTILINK: &str = "this server has no multilink: each client has one session of its own; remove it";
 const NO_PEER_DNS: &str = "this server does not ask its clients for name servers";
 const NO_ROUTE: &str = "this server never sets a default route towards a client";
 const NO_SERIAL: &str = "it is about serial lines, and PPPoE has none";
-const NO_TLS: &str = "it is about EAP-TLS, and this version has no EAP; remove the line";
+const NO_TLS: &str = "it is about EAP-TLS, and this version has no EAP; remove it";
 const NO_VJ: &str = "this server never does Van Jacobson header compression";
 const OWN_DEBUG: &str = "use --log-level";
 const OWN_NAMES: &str = "one options file serves all sessions: the server names its interfaces itself";
@@ -215,9 +214,9 @@ static TABLE: &[Row] = &[
     row("user", WORD, NoEffect(CLIENT_ONLY)),
     row("password", WORD, NoEffect(CLIENT_ONLY)),
     row("+ua", PATH, NoEffect(CLIENT_ONLY)),
-    row("remotename", WORD, Refused("every client would be taken for the same user; remove the line")),
+    row("remotename", WORD, Refused("every client would be taken for the same user; remove it")),
     row("remotenumber", WORD, NoEffect("it is always the client's MAC address")),
-    row("allow-number", WORD, Refused("clients cannot be limited by MAC address here; remove the line")),
+    row("allow-number", WORD, Refused("clients cannot be limited by MAC address here; remove it")),
     row("allow-ip", WORD, Refused("put the address into the user's line of the secrets file")),
     row("privgroup", WORD, NoEffect("only root starts this server")),
     row("chapms-strip-domain", None, NoEffect("this version has no MS-CHAP")),
@@ -321,8 +320,8 @@ static TABLE: &[Row] = &[
     row("proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, true, at))),
     row("noproxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
     row("-proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
-    row("-ip", None, Refused("a session without IPv4 has no use in this version; remove the line")),
-    row("noip", None, Refused("a session without IPv4 has no use in this version; remove the line")),
+    row("-ip", None, Refused("a session without IPv4 has no use in this version; remove it")),
+    row("noip", None, Refused("a session without IPv4 has no use in this version; remove it")),
     row("-defaultroute", None, NoEffect(NO_ROUTE)),
     row("defaultroute", None, NoEffect(NO_ROUTE)),
     row("defaultroute-metric", NUMBER, NoEffect(NO_ROUTE)),
@@ -417,8 +416,8 @@ static TABLE: &[Row] = &[
     row("-d", None, Global(more_debug)),
     row("kdebug", NUMBER, NoEffect(OWN_DEBUG)),
     row("dump", None, NoEffect(OWN_DEBUG)),
-    row("dryrun", None, Refused("the server would not run at all; remove the line")),
-    row("show-options", None, Refused("the server would not run at all; remove the line")),
+    row("dryrun", None, Refused("the server would not run at all; remove it")),
+    row("show-options", None, Refused("the server would not run at all; remove it")),
     row("--help", None, Refused("it belongs on the command line")),
     row("--version", None, Refused("it belongs on the command line")),
     row("-h", None, Refused("it belongs on the command line")),
@@ -431,10 +430,10 @@ static TABLE: &[Row] = &[
     row("ifname", WORD, NoEffect(OWN_NAMES)),
     row("linkname", WORD, NoEffect(OWN_SCRIPT_ENV)),
     row("unit", NUMBER, NoEffect(OWN_NAMES)),
-    row("vrf", WORD, Refused("interfaces cannot be put into a VRF in this version; remove the line")),
+    row("vrf", WORD, Refused("interfaces cannot be put into a VRF in this version; remove it")),
     row("ktune", None, NoEffect("set net.ipv4.ip_forward with sysctl")),
     row("noktune", None, NoEffect("the server never changes kernel settings of the machine")),
-    row("plugin", WORD, Refused("pppd's plug-ins cannot be loaded here; remove the line")),
+    row("plugin", WORD, Refused("pppd's plug-ins cannot be loaded here; remove it")),
     row("demand", None, NoEffect(DIALS)),
     row("holdoff", SECONDS, NoEffect(DIALS)),
     row("maxfail", NUMBER, NoEffect(DIALS)),
@@ -474,25 +473,25 @@ static TABLE: &[Row] = &[
     // serial lines
     row("-crtscts", None, NoEffect(NO_SERIAL)),
     row("cdtrcts", None, NoEffect(NO_SERIAL)),
-    row("connect", WORD, Refused("there is no serial line to dial on; remove the line")),
+    row("connect", WORD, Refused("there is no serial line to dial on; remove it")),
     row("connect-delay", NUMBER, NoEffect(NO_SERIAL)),
     row("crtscts", None, NoEffect(NO_SERIAL)),
     row("datarate", NUMBER, NoEffect(NO_SERIAL)),
-    row("disconnect", WORD, Refused("there is no serial line to hang up; remove the line")),
-    row("init", WORD, Refused("there is no serial line to set up; remove the line")),
+    row("disconnect", WORD, Refused("there is no serial line to hang up; remove it")),
+    row("init", WORD, Refused("there is no serial line to set up; remove it")),
     row("local", None, NoEffect(NO_SERIAL)),
     row("lock", None, NoEffect(NO_SERIAL)),
     row("modem", None, NoEffect(NO_SERIAL)),
     row("nocdtrcts", None, NoEffect(NO_SERIAL)),
     row("nocrtscts", None, NoEffect(NO_SERIAL)),
     row("nolock", None, NoEffect(NO_SERIAL)),
-    row("notty", None, Refused("sessions run over the Ethernet interfaces given by -I; remove the line")),
-    row("pty", WORD, Refused("sessions run over the Ethernet interfaces given by -I; remove the line")),
+    row("notty", None, Refused("sessions run over the Ethernet interfaces given by -I; remove it")),
+    row("pty", WORD, Refused("sessions run over the Ethernet interfaces given by -I; remove it")),
     row("record", PATH, NoEffect("use tcpdump on the Ethernet interface")),
-    row("socket", WORD, Refused("sessions run over the Ethernet interfaces given by -I; remove the line")),
+    row("socket", WORD, Refused("sessions run over the Ethernet interfaces given by -I; remove it")),
     row("stop-bits", NUMBER, NoEffect(NO_SERIAL)),
     row("sync", None, NoEffect(NO_SERIAL)),
-    row("welcome", WORD, Refused("there is no serial line to talk on; remove the line")),
+    row("welcome", WORD, Refused("there is no serial line to talk on; remove it")),
     row("xonxoff", None, NoEffect(NO_SERIAL)),
 ];
 
@@ -504,7 +503,9 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Row> {
 /// The option whose name is nearest to `word`, if it is near enough to be a slip of the pen.
 pub(super) fn nearest(word: &[u8]) -> Option<&'static str> {
     let near = TABLE.iter().map(|row| (edit_distance(row.name.as_bytes(), word), row.name));
-    near.min().filter(|&(distance, name)| distance <= 2 && distance * 3 <= name.len()).map(|(_, name)| name)
+    near.min()
+        .filter(|&(distance, name)| distance <= 2 && distance * 2 <= name.len() && name.len() > 3)
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's distance between two words. Words far too long for an option's name are far from all.
@@ -522,4 +523,32 @@ fn edit_distance(left: &[u8], right: &[u8]) -> usize {
         above = row;
     }
     above.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert!(TABLE.iter().skip(index + 1).all(|other| other.name != row.name), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn near_names() {
+        for (word, expected) in [
+            ("lcp-echo-intervall", Some("lcp-echo-interval")),
+            ("msdns", Some("ms-dns")),
+            ("idel", Some("idle")),
+            ("requre-chap", Some("require-chap")),
+            ("something", None),
+            ("xy", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word.as_bytes()), expected, "{word}");
+        }
+        assert_eq!(nearest(&[b'x'; 1000]), None);
+    }
 }

@@ -28,10 +28,14 @@ pub(super) fn number(word: &[u8], min: u32, max: u32) -> Result<u32, ValueError>
     Ok(value)
 }
 
-/// An IPv4 address in the forms that `inet_addr` reads, or the name of a host.
+/// An IPv4 address, or the name of a host.
 pub(super) fn address(word: &[u8]) -> Result<Ipv4Addr, ValueError> {
     let text = std::str::from_utf8(word).map_err(|_| ValueError::NotAnAddress)?;
-    inet::parse_ipv4(text).or_else(|| SystemNames.host(text)).ok_or(ValueError::NotAnAddress)
+    match inet::parse_ipv4(text) {
+        Some(address) if text.parse() == Ok(address) => Ok(address),
+        Some(address) => Err(ValueError::NotQuiteAnAddress(address)),
+        None => SystemNames.host(text).ok_or(ValueError::NotAnAddress),
+    }
 }
 
 /// An address that a host on a PPP link may have.

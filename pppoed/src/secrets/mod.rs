@@ -124,3 +124,6 @@ impl fmt::Display for Shown<'_> {
         write!(f, "\"{}\"", Escaped(self.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,336 @@
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const FILE: &str = "/etc/ppp/options";
+
+fn read(text: &str) -> (Result<PppOptions, Vec<String>>, Vec<String>) {
+    let mut reader = Reader::new();
+    reader.read_bytes(Path::new(FILE), text.as_bytes());
+    shown(reader)
+}
+
+fn shown(reader: Reader) -> (Result<PppOptions, Vec<String>>, Vec<String>) {
+    let (options, notices) = reader.finish();
+    let errors = |errors: Vec<OptionError>| errors.iter().map(ToString::to_string).collect();
+    (options.map_err(errors), notices.iter().map(ToString::to_string).collect())
+}
+
+/// The options of a text that has nothing wrong in it.
+fn options(text: &str) -> PppOptions {
+    let (options, notices) = read(text);
+    assert_eq!(notices, Vec::<String>::new());
+    options.unwrap()
+}
+
+fn values<T: Clone>(list: &[Sourced<T>]) -> Vec<T> {
+    list.iter().map(|sourced| sourced.value.clone()).collect()
+}
+
+fn value<T: Clone + Debug>(option: &Option<Sourced<T>>) -> T {
+    option.as_ref().unwrap().value.clone()
+}
+
+#[test]
+fn every_implemented_option_sets_its_value() {
+    let all = options(
+        "auth require-pap require-chap papcrypt name gw usehostname domain isp.example\n\
+         chap-secrets /a/chap pap-secrets /a/pap mru 1400 mtu 1300\n\
+         lcp-restart 1 lcp-max-configure 2 lcp-max-terminate 3 lcp-max-failure 4\n\
+         ipcp-restart 5 ipcp-max-configure 6 ipcp-max-terminate 7 ipcp-max-failure 8\n\
+         ipv6cp-restart 9 ipv6cp-max-configure 10 ipv6cp-max-terminate 11 ipv6cp-max-failure 12\n\
+         lcp-echo-interval 13 lcp-echo-failure 14 lcp-echo-adaptive\n\
+         chap-restart 15 chap-max-challenge 16 chap-interval 17 pap-timeout 18\n\
+         10.0.0.1:10.0.0.2 ipv6 ::1,::2 ms-dns 9.9.9.9 ms-dns 8.8.8.8 ms-wins 7.7.7.7\n\
+         idle 19 maxconnect 20 maxoctets 21 mo-direction in mo-timeout 22 proxyarp ipparam 'a b'\n\
+         set A=1 set B=x=y unset C logfile /var/log/pppoe.log debug debug\n\
+         ip-up-script /s/1 ip-down-script /s/2 ip-pre-up-script /s/3 ipv6-up-script /s/4 ipv6-down-script /s/5\n\
+         auth-up-script /s/6 auth-down-script /s/7 net-init-script /s/8 net-pre-up-script /s/9 net-down-script /s/10\n",
+    );
+    let fsm = |fsm: &FsmOptions| {
+        [&fsm.restart, &fsm.max_configure, &fsm.max_terminate, &fsm.max_failure].map(value)
+    };
+    assert!(value(&all.auth));
+    assert!(
+        [&all.require_pap, &all.require_chap, &all.papcrypt, &all.usehostname, &all.lcp_echo_adaptive]
+            .into_iter()
+            .all(Option::is_some)
+    );
+    assert_eq!((value(&all.name), value(&all.domain)), (b"gw".to_vec(), b"isp.example".to_vec()));
+    assert_eq!(all.name.as_ref().unwrap().origin.to_string(), "/etc/ppp/options:1");
+    assert_eq!([value(&all.chap_secrets), value(&all.pap_secrets)], ["/a/chap", "/a/pap"].map(PathBuf::from));
+    assert_eq!((value(&all.mru), value(&all.session.mtu)), (1400, 1300));
+    assert_eq!([&all.lcp, &all.ipcp, &all.ipv6cp].map(fsm), [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]);
+    let timers = [&all.lcp_echo_interval, &all.lcp_echo_failure, &all.chap_restart, &all.chap_max_challenge];
+    assert_eq!(timers.map(value), [13, 14, 15, 16]);
+    assert_eq!([&all.chap_interval, &all.pap_timeout].map(value), [17, 18]);
+    assert_eq!(
+        [value(&all.local_address), value(&all.remote_address)],
+        [[10, 0, 0, 1], [10, 0, 0, 2]].map(Ipv4Addr::from)
+    );
+    assert!(value(&all.ipv6));
+    assert_eq!([value(&all.ipv6_local_id), value(&all.ipv6_remote_id)], [1, 2]);
+    let session = &all.session;
+    assert_eq!(values(&session.ms_dns), [[9, 9, 9, 9], [8, 8, 8, 8]].map(Ipv4Addr::from));
+    assert_eq!(values(&session.ms_wins), [Ipv4Addr::new(7, 7, 7, 7)]);
+    let limits = [&session.idle, &session.maxconnect, &session.maxoctets, &session.mo_timeout];
+    assert_eq!(limits.map(value), [19, 20, 21, 22]);
+    assert_eq!(value(&session.mo_direction), OctetDirection::In);
+    assert!(value(&session.proxyarp));
+    assert_eq!(value(&session.ipparam), b"a b");
+    let variables: Vec<_> = session
+        .environment
+        .iter()
+        .map(|(name, value)| (name.as_slice(), value.as_ref().map(|value| value.value.as_slice())))
+        .collect();
+    assert_eq!(variables, [(&b"A"[..], Some(&b"1"[..])), (b"B", Some(b"x=y")), (b"C", None)]);
+    assert_eq!(value(&all.logfile), PathBuf::from("/var/log/pppoe.log"));
+    assert_eq!(value(&all.debug), 2);
+    let scripts: Vec<_> =
+        all.scripts.iter().map(|(script, path)| (*script, path.value.to_str().unwrap())).collect();
+    assert_eq!(
+        scripts,
+        [
+            (Script::AuthDown, "/s/7"),
+            (Script::AuthUp, "/s/6"),
+            (Script::IpDown, "/s/2"),
+            (Script::IpPreUp, "/s/3"),
+            (Script::IpUp, "/s/1"),
+            (Script::Ipv6Down, "/s/5"),
+            (Script::Ipv6Up, "/s/4"),
+            (Script::NetDown, "/s/10"),
+            (Script::NetInit, "/s/8"),
+            (Script::NetPreUp, "/s/9"),
+        ]
+    );
+}
+
+#[test]
+fn later_lines_win_and_aliases_are_the_same() {
+    let all = options(
+        "+chap +pap auth noauth mtu 1400\nmtu 1300 -proxyarp +ipv6 noipv6 -d mo 5 mo-direction nonsense\n",
+    );
+    assert!(all.require_chap.is_some() && all.require_pap.is_some() && !value(&all.auth));
+    assert_eq!(
+        all.session.mtu.as_ref().map(ToString::to_string).as_deref(),
+        Some("1300 (/etc/ppp/options:2)")
+    );
+    assert!(!value(&all.session.proxyarp) && !value(&all.ipv6));
+    assert_eq!((value(&all.debug), value(&all.session.maxoctets)), (1, 5));
+    assert_eq!(value(&all.session.mo_direction), OctetDirection::Sum);
+}
+
+#[test]
+fn authentication_methods() {
+    for (text, methods, origin) in [
+        ("", AuthMethods::ChapThenPap, "default"),
+        ("auth", AuthMethods::ChapThenPap, "/etc/ppp/options:1"),
+        ("noauth", AuthMethods::None, "/etc/ppp/options:1"),
+        ("require-chap", AuthMethods::Chap, "/etc/ppp/options:1"),
+        ("require-pap", AuthMethods::Pap, "/etc/ppp/options:1"),
+        ("require-pap\nrequire-chap", AuthMethods::ChapThenPap, "/etc/ppp/options:2"),
+        ("noauth require-pap", AuthMethods::Pap, "/etc/ppp/options:1"),
+        ("noauth\nauth", AuthMethods::ChapThenPap, "/etc/ppp/options:2"),
+    ] {
+        let found = options(text).auth_methods();
+        assert_eq!((found.value, found.origin.to_string().as_str()), (methods, origin), "{text}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_told_once() {
+    let (result, notices) = read(
+        "lock\nlock local\nnetmask 255.255.255.255\ndefaultroute\nnobsdcomp\nnodeflate\ndebug 1\n115200\nlogin\nlogin\n\
+         noccp asyncmap 0 nodetach ktune refuse-eap refuse-mschap-v2\n",
+    );
+    assert!(result.is_ok());
+    assert_eq!(
+        notices,
+        [
+            "/etc/ppp/options:1: lock has no effect: it is about serial lines, and PPPoE has none",
+            "/etc/ppp/options:2: local has no effect: it is about serial lines, and PPPoE has none",
+            "/etc/ppp/options:3: netmask has no effect: a point-to-point link has no netmask",
+            "/etc/ppp/options:4: defaultroute has no effect: this server never sets a default route towards a client",
+            "/etc/ppp/options:5: nobsdcomp has no effect: this server never compresses: CCP is rejected and the session goes \
+         on without",
+            "/etc/ppp/options:6: nodeflate has no effect: this server never compresses: CCP is rejected and the session goes \
+         on without",
+            "/etc/ppp/options:7: \"1\" stands alone and is read as the speed of a serial line, which has no effect; remove it",
+            "/etc/ppp/options:9: login: the system's password database is not asked; CHAP works as without it, PAP uses \
+         pap-secrets alone, and a line with an empty secret never matches",
+            "/etc/ppp/options:11: noccp has no effect: this server never compresses: CCP is rejected and the session goes on \
+         without",
+            "/etc/ppp/options:11: asyncmap has no effect: PPPoE has no HDLC framing (RFC 2516 section 7)",
+            "/etc/ppp/options:11: nodetach has no effect: the flag -F decides whether the server stays in the foreground",
+            "/etc/ppp/options:11: ktune has no effect: set net.ipv4.ip_forward with sysctl",
+        ]
+    );
+}
+
+/// The lists of the contract with pppd's users: what is accepted without effect, and what is refused.
+#[test]
+fn the_lists_of_the_contract() {
+    for ignored in "netmask defaultroute nodefaultroute noipdefault usepeerdns lock local modem crtscts nocrtscts nobsdcomp \
+                    nodeflate novj novjccomp noccp noipx asyncmap default-asyncmap ktune noktune nodetach noaccomp \
+                    show-password ipv6cp-use-ipaddr"
+        .split_whitespace()
+    {
+        let argument = if ["netmask", "asyncmap"].contains(&ignored) { "0" } else { "" };
+        let (result, notices) = read(&format!("{ignored} {argument}\n"));
+        assert!(result.is_ok(), "{ignored}: {result:?}");
+        assert!(notices.len() == 1 && notices[0].contains("has no effect"), "{ignored}: {notices:?}");
+    }
+    for refused in [
+        "plugin radius.so",
+        "pty 'a b'",
+        "connect x",
+        "multilink",
+        "require-mppe",
+        "require-mschap-v2",
+        "require-eap",
+    ] {
+        let errors = read(refused).0.unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains("is not supported"), "{refused}: {errors:?}");
+    }
+}
+
+#[test]
+fn all_errors_of_a_file_are_told() {
+    let (result, notices) = read(
+        "lcp-echo-failure 2.4.4\nlcp-echo-interval\nrequire-chap\nmtu 1600\nlcp-ech-interval 30 45\nms-dns 8.8.8\nms-dns \
+         no_such..host\nset novalue\nset =x\nunset a=b\n127.0.0.1:\nipv6 fe80::1\n/dev/ttyS0 9600\nrequire-mschap-v2\nname \
+         \"\"\nchap-restart 0\nidle",
+    );
+    assert_eq!(
+        result.unwrap_err(),
+        [
+            "/etc/ppp/options:1: lcp-echo-failure \"2.4.4\": not a number (pppd reads it as 2; write 2 if that is what you mean)",
+            "/etc/ppp/options:2: lcp-echo-interval needs a number of seconds after it, and there is none",
+            "/etc/ppp/options:4: mtu \"1600\": must be between 128 and 1500",
+            "/etc/ppp/options:5: \"lcp-ech-interval\" is not an option (did you mean \"lcp-echo-interval\"?); correct or remove it",
+            "/etc/ppp/options:6: ms-dns \"8.8.8\": not a full IPv4 address (pppd reads it as 8.8.0.8; write 8.8.0.8 if that is \
+         what you mean)",
+            "/etc/ppp/options:7: ms-dns \"no_such..host\": not an IPv4 address, and no host of that name is known",
+            "/etc/ppp/options:8: set \"novalue\": there is no \"=\" in it; write NAME=value",
+            "/etc/ppp/options:9: set \"=x\": the variable's name is missing; write NAME=value",
+            "/etc/ppp/options:10: unset \"a=b\": unset takes a name without \"=\"",
+            "/etc/ppp/options:11: local:remote \"127.0.0.1:\": no host can have this address",
+            "/etc/ppp/options:12: ipv6 \"fe80::1\": not an interface identifier; write one like ::1 (the low 64 bits of an IPv6 \
+         address, not zero)",
+            "/etc/ppp/options:13: a serial device is not supported: sessions run over the Ethernet interfaces given by -I; \
+         remove the word",
+            "/etc/ppp/options:14: require-mschap-v2 is not supported: this version has no MS-CHAP; use require-chap, which \
+         Windows clients offer as well",
+            "/etc/ppp/options:15: name \"\": must not be empty",
+            "/etc/ppp/options:16: chap-restart \"0\": must be between 1 and 2147483647",
+            "/etc/ppp/options:17: idle needs a number of seconds after it, and there is none",
+        ]
+    );
+    assert_eq!(notices, Vec::<String>::new());
+}
+
+#[test]
+fn the_last_two_servers_count() {
+    let (result, notices) = read("ms-dns 1.1.1.1\nms-dns 2.2.2.2\nms-dns 3.3.3.3\nms-wins 4.4.4.4\n");
+    let session = result.unwrap().session;
+    assert_eq!(values(&session.ms_dns), [[2, 2, 2, 2], [3, 3, 3, 3]].map(Ipv4Addr::from));
+    assert_eq!(notices, ["/etc/ppp/options:3: only two ms-dns are possible: the last two count"]);
+    let servers = session.name_servers();
+    assert_eq!(servers.dns, [Some(Ipv4Addr::new(2, 2, 2, 2)), Some(Ipv4Addr::new(3, 3, 3, 3))]);
+    // as in pppd, a single server is the secondary one as well
+    assert_eq!(servers.nbns, [Some(Ipv4Addr::new(4, 4, 4, 4)); 2]);
+    assert_eq!(options("").session.name_servers().dns, [None; 2]);
+}
+
+#[test]
+fn options_of_a_user_go_over_those_of_the_server() {
+    let general = options("idle 60 mtu 1400 ms-dns 1.1.1.1 ms-dns 2.2.2.2 set A=1 set B=2 proxyarp").session;
+    let own = options("idle 0 ms-dns 3.3.3.3 unset A maxconnect 5").session;
+    let both = own.over(&general);
+    assert_eq!((value(&both.idle), value(&both.maxconnect), value(&both.mtu)), (0, 5, 1400));
+    assert_eq!(values(&both.ms_dns), [Ipv4Addr::new(3, 3, 3, 3)]);
+    assert_eq!(both.environment[&b"A"[..]], None);
+    assert_eq!(both.environment[&b"B"[..]].as_ref().unwrap().value, b"2");
+    assert!(value(&both.proxyarp));
+}
+
+#[test]
+fn files_include_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("outer"), format!("idle 1\nfile {}\nmtu 1400\n", path("inner").display())).unwrap();
+    fs::write(path("inner"), "idle 2\nmtu 1300\n").unwrap();
+    fs::write(path("loop"), format!("idle 1\nfile {0}\nfile {0}\n", path("loop").display())).unwrap();
+    fs::write(path("lost"), "\nfile /nonexistent/options\n").unwrap();
+
+    let read = |name: &str, presence| {
+        let mut reader = Reader::new();
+        reader.read_file(&path(name), presence);
+        shown(reader)
+    };
+    let (both, _) = read("outer", Presence::Required);
+    let both = both.unwrap();
+    assert_eq!((value(&both.session.idle), value(&both.session.mtu)), (2, 1400));
+    assert_eq!(both.session.idle.unwrap().origin.to_string(), format!("{}:1", path("inner").display()));
+    let errors = read("loop", Presence::Required).0.unwrap_err();
+    assert!(
+        errors.iter().all(|error| error.contains("would be more than 32 files: does one include itself?"))
+    );
+    assert!((1..=64).contains(&errors.len()));
+    assert_eq!(
+        read("lost", Presence::Required).0.unwrap_err(),
+        [format!(
+            "cannot read options file \"/nonexistent/options\" (named at {}:2): No such file or directory (os error 2)",
+            path("lost").display()
+        )]
+    );
+    assert_eq!(read("absent", Presence::Optional), (Ok(PppOptions::default()), vec![]));
+    let (result, notices) = read("absent", Presence::Expected);
+    assert_eq!(result, Ok(PppOptions::default()));
+    assert_eq!(notices, [format!("there is no options file {:?}: going on without", path("absent"))]);
+    assert_eq!(
+        read("absent", Presence::Required).0.unwrap_err(),
+        [format!("cannot read options file {:?}: No such file or directory (os error 2)", path("absent"))]
+    );
+    assert!(read(".", Presence::Optional).0.unwrap_err()[0].ends_with("not a regular file"));
+}
+
+#[test]
+fn words_may_span_lines_and_be_quoted() {
+    let all = options("idle # seconds\n  60\n\"mtu\" 14\\\n00 name \"my \\\"gw\\\"\"\n");
+    assert_eq!((value(&all.session.idle), value(&all.session.mtu)), (60, 1400));
+    assert_eq!(value(&all.name), b"my \"gw\"");
+    let (_, notices) = read("name 'open\n");
+    assert_eq!(
+        notices,
+        [
+            "/etc/ppp/options:1: the quotes that open in this word are never closed: it runs to the end of the file"
+        ]
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_options_file(contents in proptest::collection::vec(any::<u8>(), 0..1000)) {
+        // no host name is looked up for arbitrary words, and no file opened
+        let mut reader = Reader::new();
+        reader.read_bytes(Path::new(FILE), &contents);
+        let _ = reader.finish();
+    }
+
+    #[test]
+    fn any_numbers_are_decided(option in "(lcp|ipcp|chap|pap)-(echo-interval|restart|timeout)|mtu|mru|idle", word in "[0-9a-fx.-]{0,12}") {
+        let (result, notices) = read(&format!("{option} {word}\n"));
+        if let Ok(options) = result {
+            for size in [options.mru, options.session.mtu].into_iter().flatten() {
+                prop_assert!((128..=1500).contains(&size.value));
+            }
+        } else {
+            prop_assert!(notices.len() <= 1);
+        }
+    }
+}
