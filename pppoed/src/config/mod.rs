@@ -8,6 +8,7 @@ mod error;
 mod ppp;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -212,6 +213,16 @@ impl Config {
             worker: flags.worker.clone(),
             worker_user: flags.worker_user.clone(),
         })
+    }
+
+    /// The sessions that there can be with their addresses, one to a line, as pppoe-server prints them for `-d`.
+    pub fn session_table(&self) -> String {
+        let ids = self.session_offset.saturating_add(1)..;
+        let lines = ids.zip(&self.pool).map(|(id, entry)| {
+            let remote = entry.remote.unwrap_or(Ipv4Addr::UNSPECIFIED);
+            format!("Session {id} local {} remote {remote}\n", entry.local)
+        });
+        lines.collect()
     }
 
     /// The largest payload to agree to by PPP-Max-Payload (RFC 4638); 1492 means not to agree to it.
