@@ -10,7 +10,7 @@
 //! | `echo PROTOCOL` | our last Configure-Request of that protocol comes back as it was |
 //! | `tx HEX` | the next packet of ours; `?` is any digit |
 //! | `event TEXT` | the next event; its `Debug` begins with the text |
-//! | `challenge`, `accept`, `reject` | the supervisor's answers |
+//! | `challenge`, `accept`, `accept-without-address`, `reject` | the supervisor's answers |
 //! | `wait SECONDS` | time passes |
 //!
 //! Nothing may be left over: a packet or event that no line expects fails the script when the next line that is not
@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use common::{ASSIGN, client_config, server_config};
 use ppp_proto::auth::{AuthMethod, Challenge};
+use ppp_proto::ipv6cp::Ipv6cpConfig;
 use ppp_proto::link::{Event, Link, LinkConfig, Verdict};
 
 fn config(name: &str) -> LinkConfig {
@@ -40,7 +41,15 @@ fn config(name: &str) -> LinkConfig {
             config.echo = None;
             config
         }
+        "server-three-tries" => {
+            let mut config = server;
+            config.auth.max_tries = 3;
+            config.auth.rechallenge = Some(Duration::from_secs(60));
+            config.echo = None;
+            config
+        }
         "server-noauth" => open,
+        "server-noauth-ipv6" => LinkConfig { echo: None, ipv6cp: Some(Ipv6cpConfig::default()), ..open },
         "server-noauth-noecho" => LinkConfig { echo: None, ..open },
         "client" => LinkConfig { echo: None, ..client_config(&[AuthMethod::ChapMd5, AuthMethod::Pap]) },
         "client-pap" => LinkConfig { echo: None, ..client_config(&[AuthMethod::Pap]) },
@@ -102,6 +111,9 @@ impl Player {
             "accept" => {
                 let message = b"Access granted".to_vec();
                 self.link.verdict(Verdict::Accept { message, ipcp: Some(ASSIGN) }, now).unwrap();
+            }
+            "accept-without-address" => {
+                self.link.verdict(Verdict::Accept { message: Vec::new(), ipcp: None }, now).unwrap();
             }
             "reject" => {
                 let message = b"Access denied".to_vec();

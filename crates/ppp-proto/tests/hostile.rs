@@ -7,10 +7,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{ASSIGN, End, client_config, server_config};
-use ppp_proto::NegotiationFailure;
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::ipv6cp::Ipv6cpConfig;
-use ppp_proto::link::{CloseReason, Event, LinkConfig, Phase};
+use ppp_proto::link::{CloseReason, EchoConfig, Event, LinkConfig, Phase};
+use ppp_proto::{NegotiationFailure, RestartConfig};
 use proptest::prelude::*;
 
 const LCP: [u8; 2] = [0xc0, 0x21];
@@ -173,6 +173,70 @@ fn answers_are_cut_to_the_smallest_mru() {
     assert_eq!(victim.end.link.status().drops.not_sent, 1);
 }
 
+/// While LCP negotiates, every peer takes 1500 bytes again (RFC 1661 §6.1).
+#[test]
+fn a_renegotiation_lifts_the_smallest_mru() {
+    let mut victim = Victim::opened(128);
+    victim.take(&[0xc0, 0x21, 1, 2, 0, 4]);
+    let mut code = vec![0xc0, 0x21, 0x77, 1, 0x05, 0xd4];
+    code.resize(1494, 0xee);
+    assert_eq!(victim.take(&code)[0].len(), 2 + 1492);
+}
+
+#[test]
+fn a_malformed_request_leaves_what_was_agreed_on() {
+    let mut victim = Victim::opened(1400);
+    let before = victim.end.link.status();
+    victim.take(&[0xc0, 0x21, 1, 2, 0, 10, 1, 4, 2, 0x40, 5, 0]);
+    let after = victim.end.link.status();
+    assert_eq!(after.drops.malformed, 1);
+    assert_eq!((after.lcp, after.phase), (before.lcp, before.phase));
+}
+
+fn echoing(only_when_idle: bool) -> Victim {
+    let echo = EchoConfig { only_when_idle, ..EchoConfig::default() };
+    let config = LinkConfig {
+        require_auth: Vec::new(),
+        ipcp: Some(ASSIGN),
+        echo: Some(echo),
+        // Here the link may stay without IP.
+        setup_deadline: Duration::from_secs(3600),
+        ncp_restart: RestartConfig { restart: Duration::from_secs(3600), ..RestartConfig::default() },
+        ..server_config()
+    };
+    let mut victim = Victim::new(config);
+    victim.accept_requests(LCP);
+    victim.take(&[0xc0, 0x21, 1, 1, 0, 4]);
+    victim
+}
+
+#[test]
+fn echoes_of_ourselves_are_no_sign_of_life() {
+    for (magic_number_xor, alive) in [(0, false), (1, true)] {
+        let mut victim = echoing(false);
+        for _ in 0..8 {
+            for mut packet in victim.wait(Duration::from_secs(10)) {
+                if packet[2] == 9 {
+                    packet[2] = 10;
+                    packet[9] ^= magic_number_xor;
+                    victim.take(&packet);
+                }
+            }
+        }
+        assert_eq!(victim.end.link.phase() == Phase::Network, alive);
+    }
+}
+
+#[test]
+fn data_takes_the_place_of_echoes() {
+    let mut victim = echoing(true);
+    for _ in 0..20 {
+        assert_eq!(victim.wait(Duration::from_secs(9)), Vec::<Vec<u8>>::new());
+        victim.end.link.note_rx_activity(victim.now);
+    }
+    assert_eq!(victim.wait(Duration::from_secs(10)).len(), 1);
+}
+
 #[test]
 fn a_full_size_request_is_refused_in_full() {
     let mut victim = Victim::opened(1492);
@@ -287,7 +351,7 @@ fn check_bounds(victim: &Victim, sent: &[Vec<u8>]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_a_peer_sends_does_harm(
