@@ -1,8 +1,9 @@
 //! The counters of one session, in memory that the worker writes and the supervisor reads.
 //!
-//! They live in a memfd that outlasts the worker, however it ends: what it counted until it was killed can still be
-//! read. The file can be neither shrunk nor grown nor otherwise sealed, so a worker that was taken over cannot make the
-//! supervisor's mapping fault; it can write wrong numbers, and nothing else. The supervisor maps the file read-only.
+//! They live in a memfd that outlasts the worker, however it ends: what it counted until it was killed can
+//! still be read. The file can be neither shrunk nor grown nor otherwise sealed, so a worker that was taken
+//! over cannot make the supervisor's mapping fault; it can write wrong numbers, and nothing else. The
+//! supervisor maps the file read-only.
 
 use std::ffi::c_void;
 use std::io;
@@ -125,7 +126,8 @@ counters! {
     tx_control_packets,
     /// Frames from the peer that were dropped because a header or length in them was wrong.
     rx_drops_malformed,
-    /// Packets from the peer that were dropped because their source was not the address that the peer was given.
+    /// Packets from the peer that were dropped because their source was not the address that the peer was
+    /// given.
     rx_drops_source_address,
     /// Packets from the peer that were dropped because their protocol was not open (yet).
     rx_drops_not_open,
@@ -139,7 +141,8 @@ counters! {
     tx_drops_not_open,
     /// Packets for the peer that were dropped because they were longer than the peer's MRU.
     tx_drops_oversize,
-    /// Packets for the peer that were dropped because the kernel handed out something that is not an IP packet.
+    /// Packets for the peer that were dropped because the kernel handed out something that is not an IP
+    /// packet.
     tx_drops_malformed,
     /// Frames for the peer that the packet socket did not take.
     tx_drops_send_error,
@@ -273,7 +276,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// `file` has the size of `Cells`, and unless the caller made it just now, [`check`] found that it keeps it.
+    /// `file` has the size of `Cells`, and unless the caller made it just now, [`check`] found that it keeps
+    /// it.
     fn new(file: BorrowedFd<'_>, protection: ProtFlags) -> Result<Self, CountersError> {
         let size = NonZeroUsize::new(size_of::<Cells>()).ok_or_else(|| step("map it")(Errno::EINVAL))?;
         // SAFETY: the kernel chooses an unused range of addresses, so no memory of ours is replaced.
@@ -287,9 +291,9 @@ impl Deref for Mapping {
     type Target = Cells;
 
     fn deref(&self) -> &Cells {
-        // SAFETY: the range stays mapped until `drop`, is aligned to a page, and the file is as large as `Cells` for
-        // good. `Cells` consists of atomics, for which every bit pattern is valid and writes by others are allowed;
-        // through a read-only mapping only `snapshot`, which loads, is ever called.
+        // SAFETY: the range stays mapped until `drop`, is aligned to a page, and the file is as large as
+        // `Cells` for good. `Cells` consists of atomics, for which every bit pattern is valid and writes by
+        // others are allowed; through a read-only mapping only `snapshot`, which loads, is ever called.
         unsafe { self.0.as_ref() }
     }
 }

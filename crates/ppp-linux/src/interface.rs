@@ -12,8 +12,8 @@ pub const IF_NAME_MAX: usize = nix::libc::IFNAMSIZ - 1;
 
 /// The name of a network interface, e.g. `eth1` or `ppp0`; only names that the kernel itself would take.
 ///
-/// A `%` is refused although the kernel takes it: when a device is made, the kernel would replace `%d` by a number of
-/// its own choice.
+/// A `%` is refused although the kernel takes it: when a device is made, the kernel would replace `%d` by a
+/// number of its own choice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IfName(String);
 
@@ -89,8 +89,8 @@ impl fmt::Display for IfName {
 pub struct IfIndex(NonZeroU32);
 
 impl IfIndex {
-    /// `index` as the kernel gave it; `None` for 0, which means "no interface" (or "any") there, and for numbers beyond
-    /// `i32::MAX`, which the kernel never gives.
+    /// `index` as the kernel gave it; `None` for 0, which means "no interface" (or "any") there, and for
+    /// numbers beyond `i32::MAX`, which the kernel never gives.
     #[must_use]
     pub fn new(index: u32) -> Option<Self> {
         i32::try_from(index).ok()?;

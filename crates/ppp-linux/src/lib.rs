@@ -1,9 +1,10 @@
-//! What pppoed and its workers need of Linux: packet sockets, TUN devices, netlink, network namespaces, shared
-//! counters and the worker's sandbox.
+//! What pppoed and its workers need of Linux: packet sockets, TUN devices, netlink, network namespaces,
+//! shared counters and the worker's sandbox.
 //!
-//! This is the only crate of the project that contains `unsafe` code. Its interfaces are safe and typed; every error
-//! names what was attempted and, where there is one, the interface. Nothing in here needs an asynchronous runtime:
-//! descriptors are non-blocking and implement [`AsFd`](std::os::fd::AsFd), so that any event loop can wait for them.
+//! This is the only crate of the project that contains `unsafe` code. Its interfaces are safe and typed;
+//! every error names what was attempted and, where there is one, the interface. Nothing in here needs an
+//! asynchronous runtime: descriptors are non-blocking and implement [`AsFd`](std::os::fd::AsFd), so that any
+//! event loop can wait for them.
 
 pub mod counters;
 pub mod interface;

@@ -41,8 +41,8 @@ pub enum NetnsError {
     },
 }
 
-/// Makes an empty network namespace (nothing but a loopback interface that is down) without touching the caller's. It
-/// lives as long as somebody holds the descriptor or is in it.
+/// Makes an empty network namespace (nothing but a loopback interface that is down) without touching the
+/// caller's. It lives as long as somebody holds the descriptor or is in it.
 ///
 /// # Errors
 /// Without root.
@@ -53,8 +53,8 @@ pub fn create() -> Result<OwnedFd, NetnsError> {
     })?
 }
 
-/// Moves the calling thread, and no other, into the namespace that `fd` stands for. Sockets that are open already stay
-/// where they are.
+/// Moves the calling thread, and no other, into the namespace that `fd` stands for. Sockets that are open
+/// already stay where they are.
 ///
 /// # Errors
 /// When `fd` is no network namespace, or without root.
@@ -62,9 +62,9 @@ pub fn enter(fd: impl AsFd) -> Result<(), NetnsError> {
     setns(fd, CloneFlags::CLONE_NEWNET).map_err(|errno| NetnsError::Enter { source: errno.into() })
 }
 
-/// Runs `work` in a new, empty network namespace, on a thread of its own, and returns what it returns. Everything that
-/// `work` makes in the namespace is gone afterwards, unless it handed out a descriptor that keeps the namespace. A
-/// panic of `work` is passed on.
+/// Runs `work` in a new, empty network namespace, on a thread of its own, and returns what it returns.
+/// Everything that `work` makes in the namespace is gone afterwards, unless it handed out a descriptor that
+/// keeps the namespace. A panic of `work` is passed on.
 ///
 /// # Errors
 /// Without root.
@@ -81,6 +81,12 @@ pub fn run_in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, NetnsEr
             .map_err(|source| NetnsError::Thread { source })?;
         handle.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
     })
+}
+
+/// [`run_in_new`] for a test, which fails without root.
+#[cfg(test)]
+pub(crate) fn for_test<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    run_in_new(test).expect("this test needs root: it makes a network namespace")
 }
 
 #[cfg(test)]

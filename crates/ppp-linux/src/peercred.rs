@@ -9,8 +9,8 @@ use thiserror::Error;
 /// The process that made the connection, as it was at that moment (`SO_PEERCRED`, unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerCredentials {
-    /// Process id in our PID namespace; 0 when the process is outside of it. It may be somebody else's by now: good
-    /// for the log, not for decisions.
+    /// Process id in our PID namespace; 0 when the process is outside of it. It may be somebody else's by
+    /// now: good for the log, not for decisions.
     pub pid: i32,
     /// Effective user id.
     pub uid: u32,

@@ -1,5 +1,5 @@
-//! Starting workers from the very program file that the supervisor opened when it was started, and what a worker does
-//! first.
+//! Starting workers from the very program file that the supervisor opened when it was started, and what a
+//! worker does first.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use thiserror::Error;
 
-/// Descriptors of the child are mapped to the numbers below this one; the program's own stays above, where no mapping
-/// can replace it before it is executed.
+/// Descriptors of the child are mapped to the numbers below this one; the program's own stays above, where no
+/// mapping can replace it before it is executed.
 const FIRST_PRIVATE_FD: i32 = 64;
 
 /// What went wrong with the program file.
@@ -36,8 +36,8 @@ pub enum ProgramError {
     },
 }
 
-/// A program file that was opened once. Whatever happens to its name afterwards (an upgrade, say), what is executed is
-/// this file.
+/// A program file that was opened once. Whatever happens to its name afterwards (an upgrade, say), what is
+/// executed is this file.
 #[derive(Debug)]
 pub struct Program {
     file: OwnedFd,
@@ -48,7 +48,8 @@ impl Program {
     /// Opens the program at `path`.
     ///
     /// # Errors
-    /// When it cannot be opened for reading, or is no regular file. Whether it can be executed is seen when it is.
+    /// When it cannot be opened for reading, or is no regular file. Whether it can be executed is seen when
+    /// it is.
     pub fn open(path: &Path) -> Result<Self, ProgramError> {
         let open_error = |source| ProgramError::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(open_error)?;
@@ -59,10 +60,11 @@ impl Program {
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// A command that executes the program, with an empty environment and with the path that it was opened by as its
-    /// first argument. The child must not map a descriptor to a number from 64 on.
+    /// A command that executes the program, with an empty environment and with the path that it was opened by
+    /// as its first argument. The child must not map a descriptor to a number from 64 on.
     ///
-    /// The kernel names the process after the number of the descriptor; the program should call [`set_process_name`].
+    /// The kernel names the process after the number of the descriptor; the program should call
+    /// [`set_process_name`].
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
@@ -110,8 +112,9 @@ pub enum InheritError {
     },
 }
 
-/// Takes the descriptors that the parent handed over under these numbers. To be called once, and before anything else
-/// in the process opens a descriptor. They will not be handed on to a program that this one executes.
+/// Takes the descriptors that the parent handed over under these numbers. To be called once, and before
+/// anything else in the process opens a descriptor. They will not be handed on to a program that this one
+/// executes.
 ///
 /// # Errors
 /// When the parent did not hand over one of them, or at the second call.
@@ -129,7 +132,52 @@ pub fn take_inherited<const N: usize>(numbers: [i32; N]) -> Result<[OwnedFd; N],
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
             .map_err(|errno| InheritError::Missing { number, source: errno.into() })?;
     }
-    // SAFETY: all are open, and differ. They came from the parent, for at this time the process has opened none itself;
-    // and as this code runs once, nobody else has taken them.
+    // SAFETY: all are open, and differ. They came from the parent, for at this time the process has opened
+    // none itself; and as this code runs once, nobody else has taken them.
     Ok(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn the_file_that_was_opened_is_executed_whatever_happens_to_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        symlink("/bin/echo", &path).unwrap();
+        let program = Program::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink("/bin/false", &path).unwrap();
+
+        let output = program.command().arg("still the first").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout, b"still the first\n");
+    }
+
+    #[test]
+    fn a_program_starts_without_environment_and_without_its_own_file() {
+        let program = Program::open(Path::new("/bin/sh")).unwrap();
+        let own = program.file.as_raw_fd();
+        assert!(own >= FIRST_PRIVATE_FD);
+        // The shell sets some variables by itself; these are not among them.
+        let script = format!("test -z \"$HOME$USER$CARGO$TERM\" && test ! -e /proc/self/fd/{own}");
+        assert!(program.command().args(["-c", &script]).status().unwrap().success());
+    }
+
+    #[test]
+    fn what_is_no_program() {
+        let open = |path: &str| Program::open(Path::new(path)).unwrap_err();
+        assert!(matches!(open("/nonexistent"), ProgramError::Open { .. }));
+        assert!(matches!(open("/usr"), ProgramError::NotAFile { .. }));
+        assert!(matches!(open("/dev/null"), ProgramError::NotAFile { .. }));
+    }
+
+    #[test]
+    fn a_process_name_is_plain_text() {
+        assert!(set_process_name("with\0zero").is_err());
+    }
 }

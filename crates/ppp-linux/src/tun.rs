@@ -1,8 +1,8 @@
 //! TUN devices: the network interface of one session, as a file descriptor.
 //!
-//! Each `read` gives one IP packet that the kernel routed to the peer, each `write` hands the kernel one IP packet from
-//! the peer. There is no packet information header (`IFF_NO_PI`) and, for now, no virtio header: offloads would be
-//! asked for in [`Tun::create`] and change what [`Tun::recv`] and [`Tun::send`] carry.
+//! Each `read` gives one IP packet that the kernel routed to the peer, each `write` hands the kernel one IP
+//! packet from the peer. There is no packet information header (`IFF_NO_PI`) and, for now, no virtio header:
+//! offloads would be asked for in [`Tun::create`] and change what [`Tun::recv`] and [`Tun::send`] carry.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -80,7 +80,8 @@ pub enum TunError {
 
 /// A descriptor that is attached to a TUN device, non-blocking.
 ///
-/// The device is not persistent: it disappears when its last descriptor is closed, whichever process holds that.
+/// The device is not persistent: it disappears when its last descriptor is closed, whichever process holds
+/// that.
 #[derive(Debug)]
 pub struct Tun {
     fd: OwnedFd,
@@ -90,8 +91,8 @@ pub struct Tun {
 const MODE: c_short = (libc::IFF_TUN | libc::IFF_NO_PI) as c_short;
 
 impl Tun {
-    /// Makes the TUN device `name` in the calling thread's network namespace. The interface is down and has no
-    /// addresses; see [`crate::netlink::Netlink::configure_ptp`].
+    /// Makes the TUN device `name` in the calling thread's network namespace. The interface is down and has
+    /// no addresses; see [`crate::netlink::Netlink::configure_ptp`].
     ///
     /// # Errors
     /// [`TunError::NameInUse`] when any interface has that name; an existing device is never taken over.
@@ -109,10 +110,12 @@ impl Tun {
     /// [`TunError::NotTun`] or [`TunError::WrongMode`] when it is anything else.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, TunError> {
         let mut request = empty_request();
-        // SAFETY: `request` is a valid `ifreq` that outlives the call; on any other descriptor the ioctl fails.
+        // SAFETY: `request` is a valid `ifreq` that outlives the call; on any other descriptor the ioctl
+        // fails.
         unsafe { tun_get_iff(fd.as_raw_fd(), &raw mut request) }
             .map_err(|errno| TunError::NotTun { source: errno.into() })?;
-        // SAFETY: TUNGETIFF succeeded and so wrote this member of the union; every bit pattern is a valid short.
+        // SAFETY: TUNGETIFF succeeded and so wrote this member of the union; every bit pattern is a valid
+        // short.
         let found = unsafe { request.ifr_ifru.ifru_flags };
         #[allow(clippy::cast_possible_truncation)] // As for MODE.
         let layout = (libc::IFF_TUN | libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as c_short;
@@ -122,11 +125,12 @@ impl Tun {
         Ok(Self { fd })
     }
 
-    /// Reads one packet for the peer into `buffer` and returns its length. A packet that is longer than the buffer is
-    /// cut; with a buffer of at least the interface's MTU that does not happen.
+    /// Reads one packet for the peer into `buffer` and returns its length. A packet that is longer than the
+    /// buffer is cut; with a buffer of at least the interface's MTU that does not happen.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when there is none; the kernel's `EBADFD` once the interface was deleted.
+    /// [`io::ErrorKind::WouldBlock`] when there is none; the kernel's `EBADFD` once the interface was
+    /// deleted.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(nix::unistd::read(&self.fd, buffer)?)
     }
@@ -134,8 +138,8 @@ impl Tun {
     /// Hands one packet from the peer to the kernel.
     ///
     /// # Errors
-    /// The kernel's `EIO` while the interface is down, `EINVAL` when the packet is neither IPv4 nor IPv6, `EBADFD`
-    /// once the interface was deleted.
+    /// The kernel's `EIO` while the interface is down, `EINVAL` when the packet is neither IPv4 nor IPv6,
+    /// `EBADFD` once the interface was deleted.
     pub fn send(&self, packet: &[u8]) -> io::Result<()> {
         nix::unistd::write(&self.fd, packet)?;
         Ok(())
@@ -191,8 +195,10 @@ pub(crate) fn create_tap(name: &IfName) -> Result<OwnedFd, TunError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
     use super::*;
-    use crate::netlink::{Netlink, NetlinkError};
+    use crate::netlink::{Ipv4Ends, Netlink, NetlinkError, PtpConfig};
     use crate::netns;
 
     fn name(name: &str) -> IfName {
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_tun_has_its_name_and_disappears_with_its_descriptor() {
-        netns::run_in_new(|| {
+        netns::for_test(|| {
             let (tun, id) = Tun::create(&name("ppp7")).unwrap();
             let mut netlink = Netlink::open().unwrap();
             let interface = netlink.interface(&id.name).unwrap();
@@ -214,23 +220,53 @@ mod tests {
             assert!(netlink.interface(&id.name).is_ok());
             drop(copy);
             assert!(matches!(netlink.interface(&id.name), Err(NetlinkError::NoSuchInterface { .. })));
-        })
-        .unwrap();
+        });
     }
 
     #[test]
     fn a_name_in_use_is_an_error() {
-        netns::run_in_new(|| {
+        netns::for_test(|| {
             let (_tun, id) = Tun::create(&name("ppp7")).unwrap();
             assert!(matches!(Tun::create(&id.name), Err(TunError::NameInUse { name }) if name == id.name));
             assert!(matches!(Tun::create(&name("lo")), Err(TunError::NameInUse { .. })));
-        })
-        .unwrap();
+        });
+    }
+
+    #[test]
+    fn packets_pass_both_ways() {
+        netns::for_test(|| {
+            let (tun, id) = Tun::create(&name("ppp7")).unwrap();
+            let (local, peer) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+            let config = PtpConfig { mtu: 1492, ipv4: Some(Ipv4Ends { local, peer }), ipv6: None };
+            Netlink::open().unwrap().configure_ptp(&id, &config).unwrap();
+
+            let socket = UdpSocket::bind((local, 1000)).unwrap();
+            socket.send_to(b"to the peer", (peer, 2000)).unwrap();
+            let mut buffer = [0; 1492];
+            let length = tun.recv(&mut buffer).unwrap();
+            let packet = &mut buffer[..length];
+            assert_eq!((&packet[12..16], &packet[16..20]), (&local.octets()[..], &peer.octets()[..]));
+            assert_eq!(&packet[28..], b"to the peer");
+
+            // The same packet back: with both addresses and both ports swapped, all checksums stay right.
+            for (one, other, length) in [(12, 16, 4), (20, 22, 2)] {
+                for offset in 0..length {
+                    packet.swap(one + offset, other + offset);
+                }
+            }
+            tun.send(packet).unwrap();
+            let mut payload = [0; 64];
+            let (length, from) = socket.recv_from(&mut payload).unwrap();
+            assert_eq!((&payload[..length], from), (&b"to the peer"[..], (peer, 2000).into()));
+
+            let error = tun.send(&[0xff; 20]).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "that is no IP packet");
+        });
     }
 
     #[test]
     fn only_a_tun_can_be_taken_over() {
-        netns::run_in_new(|| {
+        netns::for_test(|| {
             let (tun, _) = Tun::create(&name("ppp7")).unwrap();
             let tun = Tun::from_fd(tun.into()).unwrap();
             assert_eq!(tun.recv(&mut [0; 64]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -242,7 +278,6 @@ mod tests {
             assert!(matches!(Tun::from_fd(unattached.into()), Err(TunError::NotTun { .. })));
             let other = OpenOptions::new().read(true).open("/dev/null").unwrap();
             assert!(matches!(Tun::from_fd(other.into()), Err(TunError::NotTun { .. })));
-        })
-        .unwrap();
+        });
     }
 }

@@ -41,17 +41,19 @@ pub struct PtpConfig {
 }
 
 impl Netlink {
-    /// Sets the MTU and the addresses of a TUN that is down, and then sets it up, so that nobody ever sees it half
-    /// configured. The kernel adds the route to the peer by itself; that is verified. To be called in the network
-    /// namespace that the socket was opened in.
+    /// Sets the MTU and the addresses of a TUN that is down, and then sets it up, so that nobody ever sees it
+    /// half configured. The kernel adds the route to the peer by itself; that is verified. To be called in
+    /// the network namespace that the socket was opened in.
     ///
     /// The outcome looks like pppd's interfaces: point-to-point, no ARP, `inet LOCAL peer PEER/32`.
     ///
     /// # Errors
-    /// The first step that the kernel refused; the interface may be half configured then and should be deleted.
+    /// The first step that the kernel refused; the interface may be half configured then and should be
+    /// deleted.
     pub fn configure_ptp(&mut self, interface: &InterfaceId, config: &PtpConfig) -> Result<(), NetlinkError> {
         self.switch_ipv6(interface, config.ipv6.is_some())?;
-        // Before the MTU: below 1280 bytes the kernel takes IPv6 off the interface, and there is nothing to set.
+        // Before the MTU: below 1280 bytes the kernel takes IPv6 off the interface, and there is nothing to
+        // set.
         self.no_automatic_ipv6(interface)?;
         self.set_mtu(interface, config.mtu)?;
         if let Some(Ipv4Ends { local, peer }) = config.ipv4 {

@@ -98,8 +98,8 @@ pub(super) fn refusal(operation: String, source: io::Error, kernel_message: Opti
 const NLM_F_ACK_TLVS: u16 = 0x200;
 /// `NLMSGERR_ATTR_MSG`: the attribute that holds the kernel's words, ended by a zero byte.
 const NLMSGERR_ATTR_MSG: u16 = 1;
-/// `struct nlmsghdr`, the error number, and the header of the refused request, which is all that `NETLINK_CAP_ACK`
-/// leaves of it.
+/// `struct nlmsghdr`, the error number, and the header of the refused request, which is all that
+/// `NETLINK_CAP_ACK` leaves of it.
 const ATTRIBUTES_START: usize = 16 + 4 + 16;
 
 /// The kernel's own words in an `NLMSG_ERROR` message, header included.

@@ -22,7 +22,8 @@ impl Netlink {
     pub fn interfaces(&mut self) -> Result<Vec<Interface>, NetlinkError> {
         let message = RouteNetlinkMessage::GetLink(LinkMessage::default());
         let answers = self.dump(message, || "list the interfaces".into())?;
-        // An interface whose name is beyond what `IfName` allows cannot be one of ours, nor be asked for by name.
+        // An interface whose name is beyond what `IfName` allows cannot be one of ours, nor be asked for by
+        // name.
         Ok(answers.iter().filter_map(facts).collect())
     }
 
@@ -79,7 +80,8 @@ impl Netlink {
         self.set_link(message, || format!("set {interface} down"))
     }
 
-    /// Deletes an interface. A TUN needs this only while somebody else (a worker that hangs) still holds a descriptor.
+    /// Deletes an interface. A TUN needs this only while somebody else (a worker that hangs) still holds a
+    /// descriptor.
     ///
     /// # Errors
     /// [`NetlinkError::NoSuchInterface`] when it is gone already.
@@ -108,8 +110,9 @@ impl Netlink {
         self.set_link(message, || format!("set the alias of {interface} to {alias:?}"))
     }
 
-    /// Keeps the kernel from giving the interface a link-local IPv6 address of its own when it comes up, and so from
-    /// soliciting routers through it. A kernel without IPv6, or with IPv6 off on this interface, has nothing to keep.
+    /// Keeps the kernel from giving the interface a link-local IPv6 address of its own when it comes up, and
+    /// so from soliciting routers through it. A kernel without IPv6, or with IPv6 off on this interface, has
+    /// nothing to keep.
     pub(super) fn no_automatic_ipv6(&mut self, interface: &InterfaceId) -> Result<(), NetlinkError> {
         let mut message = link_message(interface);
         message.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![
@@ -128,7 +131,8 @@ impl Netlink {
     /// Takes IPv6 off an interface, or puts it back. Netlink has no way to do this.
     ///
     /// Where `/proc/sys` does not have the switch (no IPv6 at all) or is read-only (some containers), IPv6
-    /// stays as it is: a router then reports its multicast groups into the session, and the worker drops that.
+    /// stays as it is: a router then reports its multicast groups into the session, and the worker drops
+    /// that.
     pub(super) fn switch_ipv6(&self, interface: &InterfaceId, on: bool) -> Result<(), NetlinkError> {
         let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
         match fs::write(&path, if on { "0" } else { "1" }) {

@@ -1,7 +1,7 @@
 //! Interfaces, addresses and routes over rtnetlink (RFC 3549), synchronous: one request, one answer.
 //!
-//! The kernel answers such a request at once and in the caller's own system call, so there is nothing to wait for and
-//! a single-threaded program may use it between two polls.
+//! The kernel answers such a request at once and in the caller's own system call, so there is nothing to wait
+//! for and a single-threaded program may use it between two polls.
 
 mod address;
 mod error;
@@ -88,8 +88,8 @@ impl Netlink {
         Ok(answers)
     }
 
-    /// Sends one request and hands every message of the answer to `on_message`, until the kernel says that this was
-    /// all or that it refuses.
+    /// Sends one request and hands every message of the answer to `on_message`, until the kernel says that
+    /// this was all or that it refuses.
     fn converse(
         &mut self,
         message: RouteNetlinkMessage,

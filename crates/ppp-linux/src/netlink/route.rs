@@ -19,8 +19,8 @@ pub struct Route {
     pub destination: IpAddr,
     /// Length of the prefix in bits: 0..=32 for IPv4, 0..=128 for IPv6.
     pub prefix_length: u8,
-    /// Priority among routes to the same network, smaller first; `None` lets the kernel choose (0 for IPv4, 1024 for
-    /// IPv6).
+    /// Priority among routes to the same network, smaller first; `None` lets the kernel choose (0 for IPv4,
+    /// 1024 for IPv6).
     pub metric: Option<u32>,
 }
 
@@ -35,8 +35,8 @@ impl Netlink {
     /// Adds a route to the main table. The kernel removes it when the interface goes down or disappears.
     ///
     /// # Errors
-    /// [`NetlinkError::AlreadyExists`] when there is a route to the same network with the same metric, through
-    /// whichever interface.
+    /// [`NetlinkError::AlreadyExists`] when there is a route to the same network with the same metric,
+    /// through whichever interface.
     pub fn add_route(&mut self, interface: &InterfaceId, route: &Route) -> Result<(), NetlinkError> {
         let mut message = RouteMessage::default();
         message.header.address_family = family(route.destination);

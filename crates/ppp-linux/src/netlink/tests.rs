@@ -1,4 +1,5 @@
-//! Against the kernel, each test in a namespace of its own. `ip` is not used: what it would show is read back here.
+//! Against the kernel, each test in a namespace of its own. `ip` is not used: what it would show is read back
+//! here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +17,7 @@ const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 fn in_namespace(test: impl FnOnce(&mut Netlink) + Send) {
-    netns::run_in_new(|| test(&mut Netlink::open().unwrap())).unwrap();
+    netns::for_test(|| test(&mut Netlink::open().unwrap()));
 }
 
 fn tun(name: &str) -> (Tun, InterfaceId) {

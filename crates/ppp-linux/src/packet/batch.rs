@@ -1,4 +1,4 @@
-//! Many frames with one system call.
+//! Many frames at once.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -7,12 +7,12 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::libc::{self, iovec, mmsghdr};
 
-/// How many frames one system call carries at most.
+/// How many frames a batch holds at most.
 pub const MAX_BATCH: usize = 32;
 
-/// Buffers for a number of frames of limited length, allocated once. Frames are added at the end, by receiving or by
-/// [`vacant`](Self::vacant) and [`commit`](Self::commit), and leave at the front, by sending or
-/// [`discard_first`](Self::discard_first).
+/// Buffers for a number of frames of limited length, allocated once. Frames are added at the end, by
+/// receiving or by [`vacant`](Self::vacant) and [`commit`](Self::commit), and leave at the front, by sending
+/// or [`discard_first`](Self::discard_first).
 #[derive(Debug)]
 pub struct FrameBatch {
     storage: Box<[u8]>,
@@ -89,8 +89,8 @@ impl FrameBatch {
         self.storage.chunks_exact_mut(self.frame_size).nth(self.end)
     }
 
-    /// Adds the frame whose first `length` bytes were written to [`vacant`](Self::vacant); more than its size counts
-    /// as its size. Without room nothing happens.
+    /// Adds the frame whose first `length` bytes were written to [`vacant`](Self::vacant); more than its size
+    /// counts as its size. Without room nothing happens.
     pub fn commit(&mut self, length: usize) {
         if self.end == self.capacity {
             return;
@@ -122,8 +122,8 @@ impl FrameBatch {
         }
         let mut headers = headers(&mut vectors);
         let count = libc::c_uint::try_from(self.capacity).unwrap_or_default();
-        // SAFETY: the first `count` headers each point to one vector, and each of these to a buffer of its own within
-        // `storage`, which is borrowed mutably and not touched while the kernel writes.
+        // SAFETY: the first `count` headers each point to one vector, and each of these to a buffer of its
+        // own within `storage`, which is borrowed mutably and not touched while the kernel writes.
         let outcome = unsafe {
             libc::recvmmsg(
                 socket.as_fd().as_raw_fd(),
@@ -142,23 +142,19 @@ impl FrameBatch {
     }
 
     /// Sends as many frames as the socket takes and removes them. Returns their number.
-    pub(super) fn transmit(&mut self, socket: impl AsFd) -> io::Result<usize> {
-        let waiting = self.len();
-        if waiting == 0 {
-            return Ok(0);
+    pub(super) fn transmit(&mut self, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<usize> {
+        let mut sent = 0;
+        let mut outcome = Ok(());
+        for frame in self.frames_mut() {
+            outcome = send(frame.bytes);
+            if outcome.is_err() {
+                break;
+            }
+            sent += 1;
         }
-        let mut vectors = [EMPTY_VECTOR; MAX_BATCH];
-        for (vector, frame) in vectors.iter_mut().zip(self.frames_mut()) {
-            *vector = iovec { iov_base: frame.bytes.as_mut_ptr().cast(), iov_len: frame.bytes.len() };
+        if sent == 0 {
+            outcome?;
         }
-        let mut headers = headers(&mut vectors);
-        let count = libc::c_uint::try_from(waiting).unwrap_or_default();
-        // SAFETY: the first `count` headers each point to one vector, and each of these to a frame within `storage`,
-        // which is not touched while the kernel reads.
-        let outcome = unsafe {
-            libc::sendmmsg(socket.as_fd().as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT)
-        };
-        let sent = usize::try_from(Errno::result(outcome)?).unwrap_or_default();
         self.advance(sent);
         Ok(sent)
     }

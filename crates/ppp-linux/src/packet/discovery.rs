@@ -36,8 +36,8 @@ impl DiscoverySocket {
     /// Enough for some 5000 small frames: a second of a reconnect storm.
     pub const DEFAULT_RECEIVE_BUFFER: usize = 4 << 20;
 
-    /// Opens the socket for frames of `ether_type` on `interface`; `receive_buffer` is how many bytes may wait to be
-    /// read, the kernel's book-keeping of about 800 bytes for each frame included.
+    /// Opens the socket for frames of `ether_type` on `interface`; `receive_buffer` is how many bytes may
+    /// wait to be read, the kernel's book-keeping of about 800 bytes for each frame included.
     ///
     /// On an interface that is down this succeeds, and the first [`recv`](Self::recv) fails with
     /// [`io::ErrorKind::NetworkDown`]; frames arrive as soon as it is up.
@@ -56,8 +56,8 @@ impl DiscoverySocket {
     /// Receives one frame into `buffer`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when none waits; [`io::ErrorKind::NetworkDown`] once whenever the interface went
-    /// down or disappeared.
+    /// [`io::ErrorKind::WouldBlock`] when none waits; [`io::ErrorKind::NetworkDown`] once whenever the
+    /// interface went down or disappeared.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
         let (wire_len, packet_type) = self.0.recv(buffer)?;
         Ok(Received { len: wire_len.min(buffer.len()), wire_len, packet_type })
@@ -66,9 +66,9 @@ impl DiscoverySocket {
     /// Sends one frame, which has to have its Ethernet header and padding.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when too many frames wait to be sent already; [`io::ErrorKind::NetworkDown`]
-    /// while the interface is down; the kernel's `ENXIO` when it is gone, `EMSGSIZE` when the frame is longer than the
-    /// interface takes, `ENOBUFS` when its queue is full.
+    /// [`io::ErrorKind::WouldBlock`] when too many frames wait to be sent already;
+    /// [`io::ErrorKind::NetworkDown`] while the interface is down; the kernel's `ENXIO` when it is gone,
+    /// `EMSGSIZE` when the frame is longer than the interface takes, `ENOBUFS` when its queue is full.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.0.send(frame)
     }

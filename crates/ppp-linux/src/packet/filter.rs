@@ -34,7 +34,8 @@ pub(super) fn session_filter(key: &SessionKey) -> Vec<sock_filter> {
     // CODE is 0 for session data (RFC 2516 section 6).
     let version_type_code = u16::from_be_bytes([VERSION_TYPE, 0]);
     checks.push(Check::Half { offset: offset::VERSION_TYPE_CODE, expected: version_type_code });
-    // A frame of a VLAN comes with its tag taken out, and would otherwise look like one of the bare interface.
+    // A frame of a VLAN comes with its tag taken out, and would otherwise look like one of the bare
+    // interface.
     checks.push(Check::Word { offset: ancillary(libc::SKF_AD_VLAN_TAG_PRESENT), expected: 0 });
     let host = u32::from(libc::PACKET_HOST);
     checks.push(Check::Word { offset: ancillary(libc::SKF_AD_PKTTYPE), expected: host });
@@ -66,8 +67,8 @@ fn assemble(checks: &[Check]) -> Vec<sock_filter> {
 
 /// `jump_false`: how many instructions a comparison that fails skips.
 fn instruction(code: u32, jump_false: usize, k: u32) -> sock_filter {
-    // Codes have 16 bits; there are a dozen checks, so no jump is longer than 255. Were one, the socket would drop
-    // everything, which the first test would show.
+    // Codes have 16 bits; there are a dozen checks, so no jump is longer than 255. Were one, the socket would
+    // drop everything, which the first test would show.
     let code = u16::try_from(code).unwrap_or_default();
     sock_filter { code, jt: 0, jf: u8::try_from(jump_false).unwrap_or(u8::MAX), k }
 }

@@ -1,7 +1,7 @@
 //! Packet sockets (packet(7)): one for an interface's discovery frames, one for each session.
 //!
-//! Both carry whole Ethernet frames, header included, and are bound to one interface and one EtherType. Both are
-//! non-blocking.
+//! Both carry whole Ethernet frames, header included, and are bound to one interface and one EtherType. Both
+//! are non-blocking.
 
 mod batch;
 mod discovery;
@@ -29,8 +29,8 @@ pub enum PacketType {
     Broadcast,
     /// For a group of stations.
     Multicast,
-    /// For another station, seen because the interface is promiscuous, or in a VLAN that is not this interface's.
-    /// Never to be acted upon.
+    /// For another station, seen because the interface is promiscuous, or in a VLAN that is not this
+    /// interface's. Never to be acted upon.
     OtherHost,
     /// Sent by this host itself. Never to be acted upon.
     Outgoing,

@@ -70,7 +70,8 @@ impl PacketSocket {
     pub(super) fn recv(&self, buffer: &mut [u8]) -> io::Result<(usize, PacketType)> {
         let mut source = MaybeUninit::<sockaddr_ll>::zeroed();
         let mut source_len = SOCKADDR_LL_LEN;
-        // SAFETY: the buffer and the address are valid for writes of the lengths given, for the time of the call.
+        // SAFETY: the buffer and the address are valid for writes of the lengths given, for the time of the
+        // call.
         let received = unsafe {
             libc::recvfrom(
                 self.fd.as_raw_fd(),
@@ -148,7 +149,8 @@ const AF_PACKET: libc::sa_family_t = libc::AF_PACKET as libc::sa_family_t;
 /// Plain data that the kernel may read and write as a socket option.
 ///
 /// # Safety
-/// Every bit pattern is a valid value, and every pointer in it stays valid for as long as the value is borrowed.
+/// Every bit pattern is a valid value, and every pointer in it stays valid for as long as the value is
+/// borrowed.
 pub(super) unsafe trait SocketOption: Copy {}
 // SAFETY: an integer.
 unsafe impl SocketOption for c_int {}
@@ -179,6 +181,7 @@ fn get_option<T: SocketOption>(fd: BorrowedFd<'_>, level: c_int, option: c_int) 
         libc::getsockopt(fd.as_raw_fd(), level, option, value.as_mut_ptr().cast(), &raw mut length)
     };
     Errno::result(outcome)?;
-    // SAFETY: zeroes, partly or wholly overwritten by the kernel; `SocketOption` promises that this is a valid value.
+    // SAFETY: zeroes, partly or wholly overwritten by the kernel; `SocketOption` promises that this is a
+    // valid value.
     Ok(unsafe { value.assume_init() })
 }

@@ -92,7 +92,7 @@ fn with_wire(test: impl FnOnce(&Wire) + Send) {
         netlink.link_up(&id).unwrap();
         test(&Wire { tap, interface: netlink.interface(&name).unwrap() });
     };
-    netns::run_in_new(in_namespace).unwrap();
+    netns::for_test(in_namespace);
 }
 
 fn discovery(wire: &Wire) -> DiscoverySocket {

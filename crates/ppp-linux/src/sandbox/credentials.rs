@@ -49,7 +49,8 @@ pub(super) fn drop_bounding_set() -> Result<(), StepError> {
     Ok(())
 }
 
-/// Clears the ambient, permitted, effective and inheritable sets, and makes sure that root's id is out of reach.
+/// Clears the ambient, permitted, effective and inheritable sets, and makes sure that root's id is out of
+/// reach.
 pub(super) fn drop_capabilities() -> Result<(), StepError> {
     prctl(libc::PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0).map_err(StepError::system("clear the ambient set"))?;
     for capability in 0.. {

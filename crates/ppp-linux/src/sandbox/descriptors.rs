@@ -39,9 +39,9 @@ pub(super) fn close_others(netns: &OwnedFd, keep: &[BorrowedFd<'_>]) -> Result<(
 }
 
 fn close_range(first: RawFd, last: RawFd) -> Result<(), StepError> {
-    // SAFETY: this closes descriptors that others may own. `enter` demands that nothing but what it is told of is open,
-    // and ends the process's life as an ordinary one: whoever owned one of them gets EBADF, not somebody else's file,
-    // because nothing can be opened any more.
+    // SAFETY: no memory is touched. A descriptor may have an owner who does not know yet: `enter` demands
+    // that nothing but what it is told of is open. An owner who is there against that demand gets EBADF, for
+    // once inside, nothing else can take the number.
     let outcome = unsafe { libc::close_range(first.cast_unsigned(), last.cast_unsigned(), 0) };
     Errno::result(outcome).map_err(StepError::system(format!("close descriptors {first} to {last}")))?;
     Ok(())

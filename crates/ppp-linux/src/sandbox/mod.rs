@@ -1,8 +1,9 @@
 //! What a worker does to itself before it reads the first byte from its peer.
 //!
-//! Everything is done, and then verified, in the order of [`Step`]; the first step that fails ends it, and the worker
-//! has to exit. Afterwards the process can compute, read and write the descriptors that it kept, wait for them, allocate
-//! memory and exit. It can be neither traced nor dumped by other processes of its user.
+//! Everything is done, and then verified, in the order of [`Step`]; the first step that fails ends it, and
+//! the worker has to exit. Afterwards the process can compute, read and write the descriptors that it kept,
+//! wait for them, allocate memory and exit. It can be neither traced nor dumped by other processes of its
+//! user.
 //!
 //! The parent-death signal is left alone on purpose: workers outlive the supervisor.
 
@@ -30,11 +31,13 @@ pub struct SandboxConfig<'a> {
     pub gid: u32,
     /// Network namespace to enter, in which no interface is up; see [`crate::netns::create`].
     pub netns: OwnedFd,
-    /// Directory to become the root. It belongs to root, nobody else may write it, and it contains nothing but sockets.
+    /// Directory to become the root. It belongs to root, nobody else may write it, and it contains nothing
+    /// but sockets.
     pub root: &'a Path,
     /// Limit of the address space in bytes: the program's code, its stacks and its memory together.
     pub address_space_limit: u64,
-    /// The descriptors to keep, besides 0, 1 and 2, which the standard library takes for granted. No directories.
+    /// The descriptors to keep, besides 0, 1 and 2, which the standard library takes for granted. No
+    /// directories.
     pub keep: &'a [BorrowedFd<'a>],
 }
 
@@ -83,7 +86,8 @@ impl fmt::Display for Step {
     }
 }
 
-/// The sandbox could not be entered; the process is in an undefined state between outside and inside and has to exit.
+/// The sandbox could not be entered; the process is in an undefined state between outside and inside and has
+/// to exit.
 #[derive(Debug, Error)]
 #[error("sandbox: step \"{step}\" failed")]
 pub struct SandboxError {
@@ -166,8 +170,8 @@ impl Protections {
 
 /// Enters the sandbox. There is no way back.
 ///
-/// All descriptors that are not mentioned in `config` are closed, whoever owns them: call this before anything else is
-/// opened. The process must have been started as root and have one thread.
+/// All descriptors that are not mentioned in `config` are closed, whoever owns them: call this before
+/// anything else is opened. The process must have been started as root and have one thread.
 ///
 /// # Errors
 /// The first step that failed. The caller has to exit then.

@@ -5,8 +5,8 @@ use nix::sys::prctl;
 
 use super::{StepError, verify};
 
-/// The kernel grants this "unsharing" (which changes nothing) only to a process that has one thread and shares its
-/// memory with nobody (unshare(2)).
+/// The kernel grants this "unsharing" (which changes nothing) only to a process that has one thread and
+/// shares its memory with nobody (unshare(2)).
 pub(super) fn verify_single_thread() -> Result<(), StepError> {
     unshare(CloneFlags::CLONE_THREAD | CloneFlags::CLONE_SIGHAND | CloneFlags::CLONE_VM)
         .map_err(|errno| StepError::NotInForce(format!("the process has more than one thread ({errno})")))

@@ -47,7 +47,7 @@ pub(super) fn change_root(path: &Path) -> Result<(), StepError> {
     let wanted = directory.metadata().map_err(StepError::system(format!("examine {shown}")))?;
     verify(wanted.uid() == 0 && wanted.mode() & 0o022 == 0, || {
         format!(
-            "{shown} belongs to user {} and has mode {:03o}; it has to belong to root, and nobody else may write it",
+            "{shown} belongs to user {} and has mode {:03o}; it has to belong to root, and only root may write it",
             wanted.uid(),
             wanted.mode() & 0o7777
         )

@@ -1,8 +1,8 @@
 //! The system calls that remain (seccomp(2)). Everything else kills the process, at once and with `SIGSYS`.
 //!
-//! The list is that of a program with one thread that is linked with glibc and waits with poll(2). What it does *not*
-//! contain: anything that takes a path, makes a descriptor, a process or a thread, names another process, or maps memory
-//! that can be executed or belongs to a file.
+//! The list is that of a program with one thread that is linked with glibc and waits with poll(2). What it
+//! does *not* contain: anything that takes a path, makes a descriptor, a process or a thread, names another
+//! process, or maps memory that can be executed or belongs to a file.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -29,13 +29,9 @@ const ALLOWED: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_recvfrom,
-    libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
     libc::SYS_write,
     libc::SYS_writev,
-    libc::SYS_sendto,
-    libc::SYS_sendmsg,
-    libc::SYS_sendmmsg,
     libc::SYS_close,
     // Waiting for them; the last one is how the kernel continues a wait that a stop signal interrupted.
     #[cfg(target_arch = "x86_64")]
@@ -51,9 +47,9 @@ const ALLOWED: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
     libc::SYS_mremap,
-    // Signal handlers return with the first; the others are used on the way to abort(3), by ppoll(2)'s callers and
-    // by the standard library's stack-overflow handler, which hands a crash on to the default action and removes its
-    // own stack at exit.
+    // Signal handlers return with the first; the others are used on the way to abort(3), by ppoll(2)'s
+    // callers and by the standard library's stack-overflow handler, which hands a crash on to the default
+    // action and removes its own stack at exit.
     libc::SYS_rt_sigreturn,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigaction,
@@ -65,23 +61,33 @@ const ALLOWED: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
-/// A comparison of the lower 32 bits of an argument, counted from 0.
+/// A comparison of an argument, counted from 0.
 struct Argument {
     index: u8,
+    length: SeccompCmpArgLen,
     operator: SeccompCmpOp,
     value: u64,
 }
 
 fn equals(index: u8, value: c_int) -> Argument {
-    Argument { index, operator: SeccompCmpOp::Eq, value: bits(value) }
-}
-
-fn has_not(index: u8, flag: c_int) -> Argument {
-    Argument { index, operator: SeccompCmpOp::MaskedEq(bits(flag)), value: 0 }
+    integer(index, SeccompCmpOp::Eq, value)
 }
 
 fn has(index: u8, flag: c_int) -> Argument {
-    Argument { index, operator: SeccompCmpOp::MaskedEq(bits(flag)), value: bits(flag) }
+    integer(index, SeccompCmpOp::MaskedEq(bits(flag)), flag)
+}
+
+fn has_not(index: u8, flag: c_int) -> Argument {
+    integer(index, SeccompCmpOp::MaskedEq(bits(flag)), 0)
+}
+
+/// The kernel looks at the lower 32 bits of such an argument only.
+fn integer(index: u8, operator: SeccompCmpOp, value: c_int) -> Argument {
+    Argument { index, length: SeccompCmpArgLen::Dword, operator, value: bits(value) }
+}
+
+fn is_null(index: u8) -> Argument {
+    Argument { index, length: SeccompCmpArgLen::Qword, operator: SeccompCmpOp::Eq, value: 0 }
 }
 
 fn bits(value: c_int) -> u64 {
@@ -92,14 +98,18 @@ fn bits(value: c_int) -> u64 {
 fn restricted() -> Vec<(i64, Vec<Argument>)> {
     let own_pid = nix::unistd::getpid().as_raw();
     vec![
+        // Only to where the socket is bound or connected to. With an address, a packet socket sends through
+        // every interface of the namespace that it was made in, which is the host's; that is also why
+        // sendmsg(2) and sendmmsg(2), whose addresses cannot be seen from here, are missing.
+        (libc::SYS_sendto, vec![is_null(4)]),
         // The allocator: anonymous memory that cannot be executed.
         (libc::SYS_mmap, vec![has_not(2, libc::PROT_EXEC), has(3, libc::MAP_ANONYMOUS)]),
         // The allocator: giving memory back (musl), asking for huge pages (glibc from 2.43 on).
         (libc::SYS_madvise, vec![equals(2, libc::MADV_DONTNEED)]),
         (libc::SYS_madvise, vec![equals(2, libc::MADV_FREE)]),
         (libc::SYS_madvise, vec![equals(2, libc::MADV_HUGEPAGE)]),
-        // pthread_once(3), which the unwinder uses at the first panic, wakes others even if there are none. Not the
-        // rest of futex(2): its requeueing and priority inheritance have been ways into the kernel.
+        // pthread_once(3), which the unwinder uses at the first panic, wakes others even if there are none.
+        // Not the rest of futex(2): its requeueing and priority inheritance have been ways into the kernel.
         (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG)]),
         (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG)]),
         (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG)]),
@@ -132,8 +142,8 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
     for (number, arguments) in restricted() {
         let conditions = arguments
             .into_iter()
-            .map(|Argument { index, operator, value }| {
-                SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)
+            .map(|Argument { index, length, operator, value }| {
+                SeccompCondition::new(index, length, operator, value)
             })
             .collect::<Result<_, _>>()?;
         rules.entry(number).or_default().push(SeccompRule::new(conditions)?);

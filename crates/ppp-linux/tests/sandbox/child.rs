@@ -10,6 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use nix::unistd::Pid;
 use ppp_linux::counters::{SharedCounters, Snapshot};
 use ppp_linux::netlink::{Netlink, PtpConfig};
 use ppp_linux::netns;
@@ -106,8 +107,8 @@ impl Child {
         Ended { said, status: output.status, stderr, counters: self.counters.snapshot() }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.process.id().try_into().unwrap())
     }
 
     pub(crate) fn netns(&self) -> &OwnedFd {

@@ -97,6 +97,12 @@ fn attempt(attempt: &str, worker: &mut Worker, protections: Protections) {
             writeln!(worker.control, "protections {}", protections.bits()).unwrap();
             assert_eq!(worker.control.read(&mut [0]).unwrap(), 0);
         }
+        "count and wait" => {
+            worker.counters.rx_packets.add(7);
+            worker.counters.tx_bytes.set(u64::MAX);
+            writeln!(worker.control, "counted").unwrap();
+            assert_eq!(worker.control.read(&mut [0]).unwrap(), 0);
+        }
         "log" => {
             worker.counters.rx_packets.add(1);
             assert!(std::io::stderr().write(b"something for the log").is_err());
@@ -178,6 +184,20 @@ fn forbidden(attempt: &str, worker: &Worker) -> c_long {
             "make a packet socket" => libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0).into(),
             "make a netlink socket" => libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0).into(),
             "make a Unix socket" => libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0).into(),
+            "send through another interface" => {
+                let mut address: libc::sockaddr_ll = std::mem::zeroed();
+                address.sll_family = libc::AF_PACKET.try_into().unwrap();
+                address.sll_ifindex = 1;
+                let length = size_of::<libc::sockaddr_ll>().try_into().unwrap();
+                let packet = worker.packet.as_fd().as_raw_fd();
+                let frame = [0_u8; 60];
+                let (frame, size) = (frame.as_ptr().cast(), frame.len());
+                i64::from(libc::sendto(packet, frame, size, 0, (&raw const address).cast(), length) > 0)
+            }
+            "send a message" => {
+                let message: libc::msghdr = std::mem::zeroed();
+                i64::from(libc::sendmsg(control, &raw const message, 0) >= 0)
+            }
             "connect" => libc::connect(control, null.cast(), 0).into(),
             "bind" => libc::bind(worker.packet.as_fd().as_raw_fd(), null.cast(), 0).into(),
             "execute a program" => libc::execve(NAME, ARGUMENTS.as_ptr(), [ptr::null()].as_ptr()).into(),

@@ -28,6 +28,8 @@ const FORBIDDEN: &[&str] = &[
     "make a packet socket",
     "make a netlink socket",
     "make a Unix socket",
+    "send through another interface",
+    "send a message",
     "connect",
     "bind",
     "execute a program",
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         ("a panic is an ordinary end".into(), Box::new(panics)),
         ("an abort is an abort".into(), Box::new(|| dies("abort", libc::SIGABRT))),
         ("a crash is a crash".into(), Box::new(|| dies("crash", libc::SIGSEGV))),
+        ("counters survive a kill".into(), Box::new(counters_survive_a_kill)),
         ("memory is limited".into(), Box::new(|| dies("allocate too much", libc::SIGABRT))),
         ("a file on standard error cannot grow".into(), Box::new(standard_error_is_a_file)),
     ];
@@ -164,6 +167,16 @@ fn standard_error_is_a_file() {
     let ended = inside(Parameters { stderr_is_file: true, ..Parameters::GOOD }, "log");
     assert_eq!((ended.said.as_str(), ended.status.code()), ("done\n", Some(0)), "{ended:?}");
     assert_eq!(ended.stderr, "");
+}
+
+fn counters_survive_a_kill() {
+    let mut child = Child::start(Parameters::GOOD, "count and wait");
+    child.expect("inside");
+    child.expect("counted");
+    nix::sys::signal::kill(child.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let ended = child.finish();
+    assert_eq!(ended.status.signal(), Some(libc::SIGKILL), "{ended:?}");
+    assert_eq!((ended.counters.rx_packets, ended.counters.tx_bytes), (7, u64::MAX));
 }
 
 /// What the kernel tells about a child that waits inside.
