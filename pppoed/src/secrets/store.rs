@@ -34,6 +34,8 @@ pub struct Secrets {
     pap: Store,
     our_name: Vec<u8>,
     papcrypt: bool,
+    /// The addresses that belong to users, and the files they were taken from.
+    fixed: Option<([Option<Stamp>; 2], FixedAddresses)>,
 }
 
 /// A peer that was let in.
@@ -55,6 +57,7 @@ impl Secrets {
             pap: Store::new(settings.pap_secrets, Protocol::Pap),
             our_name: settings.our_name,
             papcrypt: settings.papcrypt,
+            fixed: None,
         }
     }
 
@@ -83,19 +86,29 @@ impl Secrets {
             Protocol::Chap => &mut self.chap,
             Protocol::Pap => &mut self.pap,
         };
-        let mut notices = Vec::new();
-        (store.current(&mut notices).map(drop), notices)
+        let (file, notices) = store.current();
+        (file.map(drop), std::mem::take(notices))
     }
 
     /// The addresses that belong to one user each, in both files. A file that cannot be read has none.
+    ///
+    /// Host names among them are looked up once for each version of the files.
     pub fn fixed_addresses(&mut self, names: &dyn Resolve) -> FixedAddresses {
-        let mut fixed = FixedAddresses::default();
-        for store in [&mut self.chap, &mut self.pap] {
-            if let Ok(file) = store.current(&mut Vec::new()) {
-                fixed.add(file, &self.our_name, names);
-            }
+        let stamps = [&mut self.chap, &mut self.pap].map(|store| {
+            // what is wrong with the file is told when somebody logs in by it
+            store.current().0.ok()?;
+            store.loaded.as_ref().map(|(stamp, _)| *stamp)
+        });
+        if let Some((known, fixed)) = &self.fixed
+            && *known == stamps
+        {
+            return fixed.clone();
         }
-        fixed
+        let mut fixed = FixedAddresses::default();
+        for (_, file) in [&self.chap, &self.pap].into_iter().filter_map(|store| store.loaded.as_ref()) {
+            fixed.add(file, &self.our_name, names);
+        }
+        self.fixed.insert((stamps, fixed)).1.clone()
     }
 }
 
@@ -136,6 +149,8 @@ struct Store {
     path: PathBuf,
     protocol: Protocol,
     loaded: Option<(Stamp, SecretsFile)>,
+    /// What is still to be told about the file.
+    notices: Vec<Notice>,
 }
 
 /// What tells whether a file has changed.
@@ -163,26 +178,26 @@ impl Stamp {
 
 impl Store {
     fn new(path: PathBuf, protocol: Protocol) -> Self {
-        Self { path, protocol, loaded: None }
+        Self { path, protocol, loaded: None, notices: Vec::new() }
     }
 
-    fn current(&mut self, notices: &mut Vec<Notice>) -> Result<&SecretsFile, Refusal> {
-        let unreadable = |path: &Path, error: io::Error| Refusal::Unreadable {
-            path: path.to_owned(),
-            why: error.to_string(),
-        };
+    /// The file as it is now on disk, and what is still to be told about it.
+    fn current(&mut self) -> (Result<&SecretsFile, Refusal>, &mut Vec<Notice>) {
+        let known = self.loaded.take();
         // Taken before the file is read: a change during the reading is seen next time.
-        let stamp = Stamp::of(&self.path).map_err(|error| unreadable(&self.path, error))?;
-        let loaded = match self.loaded.take() {
-            Some((old, file)) if old == stamp => (old, file),
+        let loaded = Stamp::of(&self.path).and_then(|stamp| match known {
+            Some((old, file)) if old == stamp => Ok((old, file)),
             _ => {
-                let (file, found) = SecretsFile::load(&self.path, self.protocol)
-                    .map_err(|error| unreadable(&self.path, error))?;
-                notices.extend(found);
-                (stamp, file)
+                let (file, notices) = SecretsFile::load(&self.path, self.protocol)?;
+                self.notices = notices;
+                Ok((stamp, file))
             }
+        });
+        let file = match loaded {
+            Ok(loaded) => Ok(&self.loaded.insert(loaded).1),
+            Err(error) => Err(Refusal::Unreadable { path: self.path.clone(), why: error.to_string() }),
         };
-        Ok(&self.loaded.insert(loaded).1)
+        (file, &mut self.notices)
     }
 
     fn check(
@@ -191,8 +206,9 @@ impl Store {
         server: &[u8],
         verify: impl FnOnce(&Match<'_>) -> Result<(), Refusal>,
     ) -> (Result<Grant, Refusal>, Vec<Notice>) {
-        let mut notices = Vec::new();
-        let mut found = match self.current(&mut notices).and_then(|file| file.lookup(name, server)) {
+        let (file, notices) = self.current();
+        let mut notices = std::mem::take(notices);
+        let mut found = match file.and_then(|file| file.lookup(name, server)) {
             Ok(found) => found,
             Err(refusal) => return (Err(refusal), notices),
         };

@@ -25,6 +25,19 @@ impl Resolve for Names {
     }
 }
 
+/// Knows no name.
+struct Deaf;
+
+impl Resolve for Deaf {
+    fn host(&self, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+
+    fn network(&self, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+}
+
 fn parse(text: &str, protocol: Protocol) -> (SecretsFile, Vec<String>) {
     let name = match protocol {
         Protocol::Chap => "/etc/ppp/chap-secrets",
@@ -477,7 +490,18 @@ fn files_are_read_again_when_they_change() {
     assert!(fixed.is_reserved_from(ip(9), Some(b"bob")) && fixed.is_reserved_from(ip(9), None));
     assert!(!fixed.is_reserved_from(ip(9), Some(b"ann")) && !fixed.is_reserved_from(ip(5), None));
 
+    // a file that was first read for its addresses tells its notices later
+    fs::write(&pap_secrets, "ann gw three 10.0.0.10\ntwo words\n").unwrap();
+    assert_eq!(secrets.fixed_addresses(&Names).iter().collect::<Vec<_>>(), [ip(8), ip(10)]);
+    let (_, notices) = secrets.pap(b"ann", b"three");
+    assert!(notices.iter().any(|notice| matches!(notice, Notice::Incomplete { words: 2, .. })));
+    // and the names in it are not looked up again and again
+    fs::write(&pap_secrets, "ann gw three alice-host.example\n").unwrap();
+    assert_eq!(secrets.fixed_addresses(&Names).iter().count(), 2);
+    assert_eq!(secrets.fixed_addresses(&Deaf).iter().count(), 2);
+
     fs::remove_file(&chap_secrets).unwrap();
+    assert_eq!(secrets.fixed_addresses(&Names).iter().count(), 1);
     assert!(secrets.refresh(Protocol::Chap).0.is_err());
     secrets.refresh(Protocol::Pap).0.unwrap();
 }
