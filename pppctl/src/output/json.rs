@@ -200,7 +200,7 @@ mod tests {
             render(&Answer::Stats(Box::new(samples::stats()))),
             concat!(
                 r#"{"schema":1,"stats":{"uptime_s":200000,"sessions":2,"open":1,"max_sessions":64,"started":12,"#,
-                r#""ended":{"peer-terminated":9,"echo-lost":1},"interfaces":[{"interface":"eth1","#,
+                r#""ended":{"peer-terminated":9,"echo-lost":1,"idle":0},"interfaces":[{"interface":"eth1","#,
                 r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1}}]}}"#,
                 "\n"
             )

@@ -68,7 +68,7 @@ pub(crate) fn stats() -> ServerStats {
         open: 1,
         max_sessions: 64,
         started: 12,
-        ended: vec![named("peer-terminated", 9), named("echo-lost", 1)],
+        ended: vec![named("peer-terminated", 9), named("echo-lost", 1), named("idle", 0)],
         interfaces: vec![InterfaceStats {
             interface: "eth1".into(),
             packets: vec![named("padi-rx", 1200), named("pado-tx", 12)],

@@ -136,20 +136,19 @@ impl Table {
         for (label, value) in lines {
             writeln!(out, "{label:LABEL_WIDTH$}{value}")?;
         }
-        if !stats.ended.is_empty() {
+        if stats.ended.iter().any(|it| it.count > 0) {
             writeln!(out)?;
             self.write_counts("ENDED BY", &stats.ended, out)?;
         }
         for interface in &stats.interfaces {
             writeln!(out, "\ninterface {}", text(&interface.interface))?;
             self.write_counts("PACKETS", &interface.packets, out)?;
-            if !interface.dropped.is_empty() {
-                self.write_counts("DROPPED", &interface.dropped, out)?;
-            }
+            self.write_counts("DROPPED", &interface.dropped, out)?;
         }
         Ok(())
     }
 
+    /// The counters that have counted anything; with none, nothing.
     fn write_counts(
         &self,
         heading: &'static str,
@@ -157,7 +156,11 @@ impl Table {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let columns = [column(heading, Align::Left, 0), column("COUNT", Align::Right, 0)];
-        let rows: Vec<_> = counts.iter().map(|it| vec![text(&it.name), it.count.to_string()]).collect();
+        let counted = counts.iter().filter(|it| it.count > 0);
+        let rows: Vec<_> = counted.map(|it| vec![text(&it.name), it.count.to_string()]).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
         grid::write(&columns, &rows, self.width, out)
     }
 }
