@@ -217,8 +217,7 @@ impl Relay {
                 self.hang_up_until = Some(now + HANG_UP);
                 self.session.hang_up(now);
             }
-            self.receive_discovery()?;
-            self.receive_session()?;
+            self.receive_frames()?;
             self.receive_tun()?;
         }
     }
@@ -276,21 +275,19 @@ impl Relay {
         Ok(())
     }
 
-    fn receive_discovery(&mut self) -> Result<()> {
+    fn receive_frames(&mut self) -> Result<()> {
         let mut buffer = [0; FRAME_LEN];
         for _ in 0..BATCH {
-            let Some(frame) = self.port.receive(Stage::Discovery, &mut buffer)? else { break };
-            self.session.handle_discovery_frame(frame, Instant::now());
-        }
-        Ok(())
-    }
-
-    fn receive_session(&mut self) -> Result<()> {
-        let mut buffer = [0; FRAME_LEN];
-        for _ in 0..BATCH {
-            let Some(frame) = self.port.receive(Stage::Session, &mut buffer)? else { break };
-            let Some(packet) = self.session.handle_session_frame(frame, Instant::now()) else { continue };
-            if let Some(tun) = &self.tun {
+            let Some((stage, frame)) = self.port.receive(&mut buffer)? else { break };
+            let now = Instant::now();
+            let packet = match stage {
+                Stage::Discovery => {
+                    self.session.handle_discovery_frame(frame, now);
+                    None
+                }
+                Stage::Session => self.session.handle_session_frame(frame, now),
+            };
+            if let (Some(packet), Some(tun)) = (packet, &self.tun) {
                 self.received.add(packet);
                 match tun.send(packet) {
                     // The kernel takes no packet with a wrong header; what the server relays may be anything.

@@ -135,8 +135,7 @@ impl<'a> Load<'a> {
             self.advance_phase(Instant::now())?;
             let wake = self.next_wake(Instant::now());
             self.port.wait(&[], Some(wake))?;
-            self.receive(Stage::Discovery)?;
-            self.receive(Stage::Session)?;
+            self.receive()?;
         }
         Ok(self.finish())
     }
@@ -202,10 +201,10 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn receive(&mut self, stage: Stage) -> Result<()> {
+    fn receive(&mut self) -> Result<()> {
         let mut buffer = [0; FRAME_LEN];
         for _ in 0..FRAMES_AT_ONCE {
-            let Some(frame) = self.port.receive(stage, &mut buffer)? else { break };
+            let Some((stage, frame)) = self.port.receive(&mut buffer)? else { break };
             let now = Instant::now();
             let index = EthernetFrame::new_checked(frame)
                 .ok()

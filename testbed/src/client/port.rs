@@ -18,6 +18,10 @@ const RECEIVE_BUFFER: usize = 16 << 20;
 /// Room for an Ethernet frame with a payload of 1500 bytes, and then some.
 pub(super) const FRAME_LEN: usize = 2048;
 
+/// Session frames that may be returned before a discovery frame: those that waited when it was read, unless there were
+/// more of them.
+const MAX_OVERTAKEN: usize = 64;
+
 /// Which stage a frame belongs to, by its EtherType.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -34,6 +38,10 @@ pub(super) struct Port {
     interface: Interface,
     discovery: DiscoverySocket,
     session: DiscoverySocket,
+    /// A discovery frame that was read and waits for the session frames that came before it.
+    held: Option<Vec<u8>>,
+    /// Session frames that were returned since then.
+    overtaken: usize,
     not_sent: u64,
 }
 
@@ -50,7 +58,7 @@ impl Port {
         let open = |ether_type| DiscoverySocket::open(&interface.id, ether_type, RECEIVE_BUFFER);
         let discovery = open(EtherType::PppoeDiscovery)?;
         let session = open(EtherType::PppoeSession)?;
-        Ok(Self { interface, discovery, session, not_sent: 0 })
+        Ok(Self { interface, discovery, session, held: None, overtaken: 0, not_sent: 0 })
     }
 
     /// The interface as it was when it was opened.
@@ -84,23 +92,40 @@ impl Port {
         }
     }
 
-    /// The next frame of a stage that waits. Frames that are longer than the buffer are not ours.
+    /// The next frame that waits, and its stage. Frames that are longer than the buffer are not ours.
+    ///
+    /// A session frame that came before a discovery frame is returned before it, so that a Terminate-Request is seen
+    /// before the PADT that follows it. The reverse is not so: a session's first frames may come before its PADS.
     ///
     /// # Errors
     /// When the interface is down or gone.
     pub(super) fn receive<'a>(
-        &self,
-        stage: Stage,
+        &mut self,
         buffer: &'a mut [u8; FRAME_LEN],
-    ) -> Result<Option<&'a [u8]>> {
-        let socket = match stage {
-            Stage::Discovery => &self.discovery,
-            Stage::Session => &self.session,
-        };
+    ) -> Result<Option<(Stage, &'a [u8])>> {
+        if self.held.is_none() {
+            let len = self.receive_from(&self.discovery, buffer)?;
+            self.held = len.and_then(|len| buffer.get(..len)).map(<[u8]>::to_vec);
+            self.overtaken = 0;
+        }
+        let session_first = self.held.is_none() || self.overtaken < MAX_OVERTAKEN;
+        if session_first && let Some(len) = self.receive_from(&self.session, buffer)? {
+            self.overtaken += 1;
+            return Ok(buffer.get(..len).map(|frame| (Stage::Session, frame)));
+        }
+        let Some(held) = self.held.take() else { return Ok(None) };
+        let frame = buffer.get_mut(..held.len());
+        Ok(frame.map(|frame| {
+            frame.copy_from_slice(&held);
+            (Stage::Discovery, &*frame)
+        }))
+    }
+
+    fn receive_from(&self, socket: &DiscoverySocket, buffer: &mut [u8; FRAME_LEN]) -> Result<Option<usize>> {
         loop {
             match socket.recv(buffer) {
                 Ok(received) if received.is_truncated() => {}
-                Ok(received) => return Ok(buffer.get(..received.len)),
+                Ok(received) => return Ok(Some(received.len)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error).with_context(|| format!("receive on {}", self.interface.id)),
             }
@@ -112,6 +137,9 @@ impl Port {
     /// # Errors
     /// When the kernel refuses.
     pub(super) fn wait(&self, others: &[BorrowedFd<'_>], until: Option<Instant>) -> Result<()> {
+        if self.held.is_some() {
+            return Ok(());
+        }
         let sockets = [self.discovery.as_fd(), self.session.as_fd()];
         let mut waiting: Vec<_> =
             sockets.iter().chain(others).map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();

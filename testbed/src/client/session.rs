@@ -77,7 +77,7 @@ pub(crate) enum End {
     /// There was no session to be had.
     #[error("discovery failed: {0}")]
     Discovery(discovery::Failure),
-    /// The server sent a PADT.
+    /// The server sent a PADT, and no Terminate-Request before.
     #[error("the server sent a PADT")]
     Padt,
     /// The link ended; what the server said when it refused us.
@@ -253,22 +253,20 @@ impl Session {
             match event {
                 discovery::Event::Connected(session) => self.connect(&session, now),
                 discovery::Event::Failed(failure) => self.end(End::Discovery(failure)),
-                discovery::Event::Terminated { .. } => {
-                    self.end(End::Padt);
-                    if let Some(lower) = &mut self.lower {
-                        lower.link.lower_down(now);
-                    }
-                }
+                discovery::Event::Terminated { .. } => match &mut self.lower {
+                    Some(lower) => lower.link.lower_down(now),
+                    None => self.end(End::Padt),
+                },
             }
         }
         while let Some(event) = self.lower.as_mut().and_then(|lower| lower.link.poll_event()) {
             match event {
                 link::Event::IpcpOpened(agreed) => self.open(&agreed),
                 link::Event::IpcpClosed => self.opened = None,
+                // A PADT that confirms what the link knew already is not the reason.
+                link::Event::Closed(CloseReason::LowerLayerDown) => self.end(End::Padt),
                 link::Event::Closed(reason) => {
-                    if !self.is_over {
-                        self.discovery.terminate("");
-                    }
+                    self.discovery.terminate("");
                     self.end(End::Link { reason });
                 }
                 // Nobody has to prove anything to us, so the link asks nothing.

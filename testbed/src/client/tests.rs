@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::link::{CloseReason, Phase};
-use server::{Account, Behaviour, DNS, SERVER};
+use server::{Account, Behaviour, DNS, Ending, SERVER};
 
 use super::{DialConfig, LoadConfig, PingConfig, dial, run};
 use crate::client::report::Report;
@@ -28,7 +28,7 @@ fn world(label: &str) -> World {
 }
 
 fn behaviour() -> Behaviour {
-    Behaviour { methods: vec![AuthMethod::ChapMd5], padt_after: None, overtakes_pads: false }
+    Behaviour { methods: vec![AuthMethod::ChapMd5], ends_after: None, overtakes_pads: false }
 }
 
 /// Runs `work` while a server is there. Both must end well.
@@ -108,14 +108,19 @@ fn a_wrong_password_is_a_failure_with_its_reason() {
 
 #[test]
 fn a_session_that_the_server_ends_is_lost() {
-    let world = world("load-lost");
-    let behaviour = Behaviour { padt_after: Some(Duration::from_millis(300)), ..behaviour() };
-    let config = LoadConfig { hold: Duration::from_secs(30), ..load(3) };
-    let start = Instant::now();
-    let (report, _) = with_server(&world, &behaviour, || run_in(&world, &config, 60));
-    assert_eq!(report.established, 3, "{report}");
-    assert_eq!(report.lost.get("the server sent a PADT"), Some(&3), "{report}");
-    assert!(start.elapsed() < Duration::from_secs(10), "nothing to hold for");
+    for (label, ending, reason) in [
+        ("load-padt", Ending::Padt, "the server sent a PADT"),
+        ("load-terminate", Ending::TerminateAndPadt, "the peer terminated the link"),
+    ] {
+        let world = world(label);
+        let behaviour = Behaviour { ends_after: Some((Duration::from_millis(300), ending)), ..behaviour() };
+        let config = LoadConfig { hold: Duration::from_secs(30), ..load(3) };
+        let start = Instant::now();
+        let (report, _) = with_server(&world, &behaviour, || run_in(&world, &config, 60));
+        assert_eq!(report.established, 3, "{report}");
+        assert_eq!(report.lost.get(reason), Some(&3), "{report}");
+        assert!(start.elapsed() < Duration::from_secs(10), "nothing to hold for");
+    }
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn a_dial_that_is_refused_says_why() {
 #[test]
 fn a_session_that_the_server_ends_is_over() {
     let world = world("dial-lost");
-    let behaviour = Behaviour { padt_after: Some(Duration::from_millis(200)), ..behaviour() };
+    let behaviour = Behaviour { ends_after: Some((Duration::from_millis(200), Ending::Padt)), ..behaviour() };
     let (end, _) = with_server(&world, &behaviour, || {
         let dialled = dial(dial_config(&world), Instant::now() + Duration::from_secs(30))?;
         crate::wait::until_true("the end", Duration::from_secs(10), || Ok(dialled.is_over()))?;

@@ -30,12 +30,21 @@ pub(super) const DNS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 
 const STEP: Duration = Duration::from_millis(50);
 
+/// How the server ends sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By PADT alone.
+    Padt,
+    /// By Terminate-Request, with the PADT right behind it.
+    TerminateAndPadt,
+}
+
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub(super) struct Behaviour {
     pub(super) methods: Vec<AuthMethod>,
-    /// Ends every session by PADT once it has been open for this time.
-    pub(super) padt_after: Option<Duration>,
+    /// Ends every session once it has been open for this time.
+    pub(super) ends_after: Option<(Duration, Ending)>,
     /// Sends a session's first packet before its PADS.
     pub(super) overtakes_pads: bool,
 }
@@ -106,8 +115,13 @@ impl Running<'_> {
         let timer = self.peers.0.values().filter_map(|peer| peer.link.poll_timeout()).min();
         let until = timer.into_iter().fold(Instant::now() + STEP, Instant::min);
         self.port.wait(&[self.tun.as_fd()], Some(until))?;
-        self.receive_discovery()?;
-        self.receive_session()?;
+        let mut buffer = [0; FRAME_LEN];
+        while let Some((stage, frame)) = self.port.receive(&mut buffer)? {
+            match stage {
+                Stage::Discovery => self.receive_discovery(frame)?,
+                Stage::Session => self.receive_session(frame)?,
+            }
+        }
         self.receive_tun()?;
         let now = Instant::now();
         let ids: Vec<u16> = self.peers.0.keys().copied().collect();
@@ -115,9 +129,17 @@ impl Running<'_> {
             if let Some(peer) = self.peers.0.get_mut(&id) {
                 peer.link.handle_timeout(now);
                 let open_for = peer.opened.map(|opened| now - opened);
-                if self.behaviour.padt_after.is_some_and(|after| open_for >= Some(after)) {
-                    self.discovery.terminate(id, peer.mac, "enough");
-                    self.peers.0.remove(&id);
+                match self.behaviour.ends_after {
+                    Some((after, ending)) if open_for >= Some(after) => {
+                        if ending == Ending::TerminateAndPadt {
+                            peer.link.close(now);
+                        }
+                        let mac = peer.mac;
+                        self.service(id, now)?;
+                        self.discovery.terminate(id, mac, "enough");
+                        self.peers.0.remove(&id);
+                    }
+                    _ => {}
                 }
             }
             self.service(id, now)?;
@@ -125,69 +147,61 @@ impl Running<'_> {
         self.flush_discovery()
     }
 
-    fn receive_discovery(&mut self) -> Result<()> {
-        let mut buffer = [0; FRAME_LEN];
-        while let Some(frame) = self.port.receive(Stage::Discovery, &mut buffer)? {
-            let now = Instant::now();
-            self.discovery.handle_frame(frame, &self.peers, now);
-            while let Some(event) = self.discovery.poll_event() {
-                match event {
-                    DiscoveryEvent::SessionRequest(request) => {
-                        let id = self.next_id;
-                        self.next_id += 1;
-                        let ip = Ipv4Addr::from(u32::from(SERVER) + u32::from(id));
-                        let config = LinkConfig {
-                            require_auth: self.behaviour.methods.clone(),
-                            ipcp: Some(IpcpConfig::Assign {
-                                local: SERVER,
-                                remote: ip,
-                                name_servers: NameServers { dns: [Some(DNS), None], ..Default::default() },
-                            }),
-                            ..LinkConfig::default()
-                        };
-                        let mut link = Link::new(config, getrandom::u64()?);
-                        link.open(now);
-                        let mac = request.peer_mac;
-                        let peer = Peer { mac, ip, link, challenge: Vec::new(), opened: None };
-                        self.peers.0.insert(id, peer);
-                        self.account.peers.push(mac);
-                        self.discovery.accept(request.id, id)?;
-                        if self.behaviour.overtakes_pads {
-                            self.service(id, now)?;
-                        }
-                        self.flush_discovery()?;
+    fn receive_discovery(&mut self, frame: &[u8]) -> Result<()> {
+        let now = Instant::now();
+        self.discovery.handle_frame(frame, &self.peers, now);
+        while let Some(event) = self.discovery.poll_event() {
+            match event {
+                DiscoveryEvent::SessionRequest(request) => {
+                    let id = self.next_id;
+                    self.next_id += 1;
+                    let ip = Ipv4Addr::from(u32::from(SERVER) + u32::from(id));
+                    let config = LinkConfig {
+                        require_auth: self.behaviour.methods.clone(),
+                        ipcp: Some(IpcpConfig::Assign {
+                            local: SERVER,
+                            remote: ip,
+                            name_servers: NameServers { dns: [Some(DNS), None], ..Default::default() },
+                        }),
+                        ..LinkConfig::default()
+                    };
+                    let mut link = Link::new(config, getrandom::u64()?);
+                    link.open(now);
+                    let mac = request.peer_mac;
+                    let peer = Peer { mac, ip, link, challenge: Vec::new(), opened: None };
+                    self.peers.0.insert(id, peer);
+                    self.account.peers.push(mac);
+                    self.discovery.accept(request.id, id)?;
+                    if self.behaviour.overtakes_pads {
                         self.service(id, now)?;
                     }
-                    DiscoveryEvent::PeerTerminated { session_id, .. } => {
-                        let peer = self.peers.0.remove(&session_id);
-                        self.account.padt_in.extend(peer.map(|peer| peer.link.phase()));
-                    }
-                    DiscoveryEvent::ServiceRefused { .. } => {}
+                    self.flush_discovery()?;
+                    self.service(id, now)?;
                 }
+                DiscoveryEvent::PeerTerminated { session_id, .. } => {
+                    let peer = self.peers.0.remove(&session_id);
+                    self.account.padt_in.extend(peer.map(|peer| peer.link.phase()));
+                }
+                DiscoveryEvent::ServiceRefused { .. } => {}
             }
-            self.flush_discovery()?;
         }
-        Ok(())
+        self.flush_discovery()
     }
 
-    fn receive_session(&mut self) -> Result<()> {
-        let mut buffer = [0; FRAME_LEN];
-        while let Some(frame) = self.port.receive(Stage::Session, &mut buffer)? {
-            let frame = EthernetFrame::new_checked(frame)?;
-            let packet = PppoePacket::new_checked(frame.payload())?;
-            let id = packet.session_id();
-            let Some(peer) = self.peers.0.get_mut(&id) else { continue };
-            let now = Instant::now();
-            match split_protocol(packet.payload())? {
-                (Protocol::Ip, data) if peer.link.ip_open() => {
-                    assert_eq!(Ipv4Packet::new_checked(data)?.source(), peer.ip, "a packet of somebody else");
-                    self.tun.send(data)?;
-                }
-                _ => peer.link.handle_packet(packet.payload(), now),
+    fn receive_session(&mut self, frame: &[u8]) -> Result<()> {
+        let frame = EthernetFrame::new_checked(frame)?;
+        let packet = PppoePacket::new_checked(frame.payload())?;
+        let id = packet.session_id();
+        let Some(peer) = self.peers.0.get_mut(&id) else { return Ok(()) };
+        let now = Instant::now();
+        match split_protocol(packet.payload())? {
+            (Protocol::Ip, data) if peer.link.ip_open() => {
+                assert_eq!(Ipv4Packet::new_checked(data)?.source(), peer.ip, "a packet of somebody else");
+                self.tun.send(data)?;
             }
-            self.service(id, now)?;
+            _ => peer.link.handle_packet(packet.payload(), now),
         }
-        Ok(())
+        self.service(id, now)
     }
 
     fn receive_tun(&mut self) -> Result<()> {
