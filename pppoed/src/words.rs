@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest word, in bytes. Longer words are cut here, as pppd does, and carry [`Flaw::TooLong`].
 pub const MAX_WORD: usize = 1023;
@@ -81,12 +81,13 @@ pub struct Words<'a> {
     line: u32,
     column: u32,
     first: bool,
+    buffer: Buffer,
 }
 
 impl<'a> Words<'a> {
     /// Reads the words of `input`, which need not be text.
     pub fn new(input: &'a [u8]) -> Self {
-        Self { input, position: 0, line: 1, column: 1, first: true }
+        Self { input, position: 0, line: 1, column: 1, first: true, buffer: Buffer::default() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -169,12 +170,11 @@ impl Iterator for Words<'_> {
     fn next(&mut self) -> Option<Word> {
         let starts_line = self.skip_to_word() | std::mem::take(&mut self.first);
         let (line, column) = (self.line, self.column);
-        let mut word = Buffer::default();
         let mut quote = None;
         loop {
             let Some(byte) = self.peek() else {
                 // pppd takes an empty word at the very end of a file for the end of the file.
-                if word.len == 0 {
+                if self.buffer.len == 0 {
                     return None;
                 }
                 break;
@@ -183,23 +183,23 @@ impl Iterator for Words<'_> {
                 (b'\\', _) => {
                     self.bump();
                     if let Some(byte) = self.escape() {
-                        word.push(byte);
+                        self.buffer.push(byte);
                     }
                     continue;
                 }
                 (byte, Some(open)) if byte == open => quote = None,
                 (b'"' | b'\'', None) => quote = Some(byte),
                 (byte, None) if is_space(byte) || byte == b'#' => break,
-                (byte, _) => word.push(byte),
+                (byte, _) => self.buffer.push(byte),
             }
             self.bump();
         }
         let open_quote = quote.is_some();
-        Some(word.finish(line, column, starts_line, open_quote))
+        Some(self.buffer.finish(line, column, starts_line, open_quote))
     }
 }
 
-/// A word under construction, in memory that does not move and is wiped at the end.
+/// A word under construction, in memory that does not grow and is wiped after each word.
 struct Buffer {
     bytes: Zeroizing<[u8; MAX_WORD]>,
     /// How many bytes the word has, counting those that did not fit.
@@ -220,7 +220,7 @@ impl Buffer {
         self.len = self.len.saturating_add(1);
     }
 
-    fn finish(self, line: u32, column: u32, starts_line: bool, open_quote: bool) -> Word {
+    fn finish(&mut self, line: u32, column: u32, starts_line: bool, open_quote: bool) -> Word {
         let stored = self.bytes.get(..self.len).unwrap_or(self.bytes.as_slice());
         let text = stored.split(|&byte| byte == 0).next().unwrap_or_default();
         let flaw = if open_quote {
@@ -232,7 +232,12 @@ impl Buffer {
         } else {
             None
         };
-        Word { bytes: Zeroizing::new(text.into()), line, column, starts_line, flaw }
+        let word = Word { bytes: Zeroizing::new(text.into()), line, column, starts_line, flaw };
+        for byte in self.bytes.iter_mut().take(self.len) {
+            byte.zeroize();
+        }
+        self.len = 0;
+        word
     }
 }
 

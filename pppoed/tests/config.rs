@@ -228,6 +228,31 @@ fn guide_e() {
     );
 }
 
+/// The options file that Debian installs with pppd, and the server's own that rp-pppoe installs.
+#[test]
+fn the_files_of_the_packages() {
+    let etc = Etc::new(&[
+        (
+            "options",
+            "asyncmap 0\nauth\ncrtscts\nlock\nhide-password\nmodem\nlcp-echo-interval 30\nlcp-echo-failure 4\nnoipx\n",
+        ),
+        ("pppoe-server-options", "require-pap\nlogin\nlcp-echo-interval 10\nlcp-echo-failure 2\n"),
+        ("pap-secrets", "* gw \"\" *\nguest gw \"*\" -\nbob * secret *\n"),
+    ]);
+    let (config, notices) = etc.load("");
+    let config = config.unwrap();
+    let ignored = ["asyncmap", "crtscts", "lock", "modem", "noipx", "login"];
+    assert_eq!(notices.len(), ignored.len());
+    for (notice, option) in notices.iter().zip(ignored) {
+        assert!(notice.contains(option), "{notice}");
+    }
+    let echo = config.echo.unwrap();
+    assert_eq!((echo.interval, echo.max_failures), (Duration::from_secs(10), 2));
+    assert_eq!(config.auth_methods.value, [AuthMethod::Pap]);
+    let dials = dial(&config, &[("bob", "secret", Protocol::Pap)]);
+    assert_eq!(dials, [Ok("10.0.0.1 10.67.15.1".into())]);
+}
+
 #[test]
 fn defaults() {
     let etc = Etc::new(&[("empty", "")]);

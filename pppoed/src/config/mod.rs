@@ -134,28 +134,22 @@ impl Config {
             Some(path) => reader.read_file(path, Presence::Required),
             None => reader.read_file(Path::new(DEFAULT_OPTIONS_FILE), Presence::Expected),
         }
-        let (options, option_notices) = reader.finish();
+        let (options, option_errors, option_notices) = reader.finish();
         let mut notices: Vec<_> = option_notices.into_iter().map(Notice::Option).collect();
-        let (options, mut errors) = match options {
-            Ok(options) => (options, Vec::new()),
-            // what the flags alone say is still worth checking
-            Err(errors) => (PppOptions::default(), errors.into_iter().map(ConfigError::Option).collect()),
-        };
+        let mut errors: Vec<_> = option_errors.into_iter().map(ConfigError::Option).collect();
         note_flags(flags, &mut notices);
         let hostname = || {
             nix::unistd::gethostname()
                 .map(std::os::unix::ffi::OsStringExt::into_vec)
                 .map_err(|errno| ConfigError::Hostname(errno.into()))
         };
-        let config = Self::merge(flags, options, hostname, &mut notices);
-        match config {
-            Ok(config) if errors.is_empty() => (Ok(config), notices),
-            Ok(_) => (Err(errors), notices),
-            Err(error) => {
-                errors.push(error);
-                (Err(errors), notices)
-            }
+        // what the flags say is worth checking even if a file has errors
+        match Self::merge(flags, options, hostname, &mut notices) {
+            Ok(config) if errors.is_empty() => return (Ok(config), notices),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
         }
+        (Err(errors), notices)
     }
 
     fn merge(

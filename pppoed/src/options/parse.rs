@@ -80,10 +80,9 @@ impl Reader {
         }
     }
 
-    /// The options read, or every error found. The notices come in both cases.
-    pub fn finish(self) -> (Result<PppOptions, Vec<OptionError>>, Vec<OptionNotice>) {
-        let result = if self.errors.is_empty() { Ok(self.options) } else { Err(self.errors) };
-        (result, self.notices)
+    /// The options that could be read, every error found, and what there is to say beside.
+    pub fn finish(self) -> (PppOptions, Vec<OptionError>, Vec<OptionNotice>) {
+        (self.options, self.errors, self.notices)
     }
 
     fn open(&mut self, path: &Path, presence: Presence, included: Option<Place>) {

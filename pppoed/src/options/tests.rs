@@ -15,9 +15,10 @@ fn read(text: &str) -> (Result<PppOptions, Vec<String>>, Vec<String>) {
 }
 
 fn shown(reader: Reader) -> (Result<PppOptions, Vec<String>>, Vec<String>) {
-    let (options, notices) = reader.finish();
-    let errors = |errors: Vec<OptionError>| errors.iter().map(ToString::to_string).collect();
-    (options.map_err(errors), notices.iter().map(ToString::to_string).collect())
+    let (options, errors, notices) = reader.finish();
+    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let result = if errors.is_empty() { Ok(options) } else { Err(errors) };
+    (result, notices.iter().map(ToString::to_string).collect())
 }
 
 /// The options of a text that has nothing wrong in it.
