@@ -15,7 +15,7 @@ use std::{
     net::Ipv4Addr,
     os::fd::OwnedFd,
     path::Path,
-    process::Output,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -187,27 +187,30 @@ fn a_socket_that_may_not_be_used() {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root");
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("pppctl");
-    std::fs::copy(env!("CARGO_BIN_EXE_pppctl"), &program).unwrap();
+    // By cp, because a file that this process has open for writing could be inherited by another test's child, and
+    // the kernel runs no program that somebody may write to.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_pppctl")).arg(&program).status().unwrap();
+    assert!(copied.success());
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let socket = directory.path().join("control.sock");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
 
-    let mut command = std::process::Command::new(program);
+    let mut command = Command::new(program);
     command.arg("--socket").arg(&socket).args(["show", "stats"]).uid(65534).gid(65534);
     assert_fails(&command.output().unwrap(), 4, "not allowed to connect");
 }
 
 // ---- A hostile server.
 
-const QUICK: [&str; 4] = ["show", "stats", "--timeout", "0.3"];
+const QUICK: [&str; 4] = ["show", "stats", "--timeout", "1"];
 
 /// Runs the quick command, which must end soon after its time-out at the latest.
 fn assert_fails_soon(fake: Fake, status: i32, message: &str) {
     let start = Instant::now();
     let output = fake.run(&QUICK);
     assert_fails(&output, status, message);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -222,7 +225,7 @@ fn a_server_of_another_version() {
 
 #[test]
 fn a_server_that_accepts_and_says_nothing() {
-    assert_fails_soon(Fake::start(|it| it.wait_for_end()), 5, "no greeting from pppoed within 300ms");
+    assert_fails_soon(Fake::start(|it| it.wait_for_end()), 5, "no greeting from pppoed within 1s");
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn a_server_that_does_not_answer() {
         connection.greet();
         connection.wait_for_end();
     });
-    assert_fails_soon(fake, 5, "no answer from pppoed within 300ms");
+    assert_fails_soon(fake, 5, "no answer from pppoed within 1s");
 }
 
 #[test]
@@ -248,8 +251,8 @@ fn a_server_whose_queue_is_full() {
 
     let start = Instant::now();
     let output = pppctl(&path, &QUICK).output().unwrap();
-    assert_fails(&output, 5, "no accepted connection from pppoed within 300ms");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_fails(&output, 5, "no accepted connection from pppoed within 1s");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -259,7 +262,7 @@ fn half_a_frame_and_then_silence() {
         connection.send_raw(&[9, 0, 0, 0, 1, 2]);
         connection.wait_for_end();
     });
-    assert_fails_soon(fake, 5, "no answer from pppoed within 300ms");
+    assert_fails_soon(fake, 5, "no answer from pppoed within 1s");
 }
 
 #[test]
@@ -267,12 +270,12 @@ fn a_frame_that_trickles_in_does_not_renew_the_time() {
     let fake = Fake::start(|connection| {
         connection.greet();
         connection.send_raw(&1000_u32.to_le_bytes());
-        for _ in 0..20 {
+        for _ in 0..60 {
             std::thread::sleep(Duration::from_millis(50));
             connection.send_raw(&[0]);
         }
     });
-    assert_fails_soon(fake, 5, "no answer from pppoed within 300ms");
+    assert_fails_soon(fake, 5, "no answer from pppoed within 1s");
 }
 
 #[test]
