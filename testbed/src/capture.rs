@@ -175,12 +175,24 @@ fn frame(line: &str) -> Result<Frame> {
     })
 }
 
+impl Frame {
+    /// Its PPP protocol and tshark's summary, such as `0xc021 Echo Request`.
+    pub(crate) fn summary(&self) -> String {
+        format!("{} {}", self.protocol, self.info).trim_start().to_owned()
+    }
+}
+
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:>4} {:>10.10} {} > {} {} {} {}",
-            self.number, self.time, self.source, self.destination, self.session, self.protocol, self.info
+            "{:>4} {:>10.10} {} > {} {} {}",
+            self.number,
+            self.time,
+            self.source,
+            self.destination,
+            self.session,
+            self.summary()
         )?;
         if let Some(complaint) = &self.complaint {
             write!(f, "   [{complaint}]")?;

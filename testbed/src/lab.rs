@@ -1,9 +1,10 @@
 //! What a scenario gets: a directory whose logs are shown when it fails, and the makers of everything else.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::capture::{self, Capture, Frame};
@@ -73,6 +74,7 @@ impl Lab {
         capture.stop()?;
         let frames = capture.frames()?;
         check_frames_from(&frames, &mac(ACCESS_MAC))?;
+        check_sessions_begin_with_pads(&frames, &mac(ACCESS_MAC))?;
         Ok(frames)
     }
 
@@ -117,6 +119,22 @@ fn check_frames_from(frames: &[Frame], server: &str) -> Result<()> {
         }
         if frame.len < 60 {
             bail!("a frame of ours has {} bytes, less than Ethernet's 60: {frame}", frame.len);
+        }
+    }
+    Ok(())
+}
+
+/// A client that gets a session's frame before the PADS throws it away, and the repetition costs it seconds.
+fn check_sessions_begin_with_pads(frames: &[Frame], server: &str) -> Result<()> {
+    let mut confirmed = BTreeSet::new();
+    for frame in frames.iter().filter(|frame| frame.source == server) {
+        let session = (&frame.destination, &frame.session);
+        if frame.info.contains("(PADS)") {
+            confirmed.insert(session);
+        } else if frame.info.contains("(PADT)") {
+            confirmed.remove(&session);
+        } else if !frame.protocol.is_empty() {
+            ensure!(confirmed.contains(&session), "a session's frame without or before its PADS: {frame}");
         }
     }
     Ok(())

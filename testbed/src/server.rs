@@ -108,7 +108,8 @@ impl Server {
     /// # Errors
     /// When it starts all the same.
     pub(crate) fn refused(world: &World, directory: &Path, setup: &Setup<'_>) -> Result<String> {
-        match Self::start(world, &directory.join("refused"), setup) {
+        let directory = tempfile::tempdir_in(directory)?;
+        match Self::start(world, directory.path(), setup) {
             Ok(_) => bail!("pppoed started although it should have refused"),
             Err(error) => Ok(format!("{error:#}")),
         }

@@ -12,7 +12,7 @@ use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{Code, DiscoveryBuilder, PppoePacket, TagType, emit_session_header};
 
 use crate::wait;
-use crate::world::{ACCESS_MAC, World};
+use crate::world::{ACCESS_MAC, SECOND_ACCESS_MAC, World};
 
 const BUFFER: usize = 2048;
 /// How long an answer may take.
@@ -24,6 +24,8 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(800);
 #[derive(Debug)]
 pub(crate) struct Station {
     mac: MacAddr,
+    /// The server's end of the segment.
+    server: MacAddr,
     discovery: DiscoverySocket,
     session: DiscoverySocket,
 }
@@ -52,35 +54,23 @@ impl Station {
     /// # Errors
     /// When the link or a socket cannot be made.
     pub(crate) fn open(world: &World, name: &str, number: u8) -> Result<Self> {
-        Self::open_on(world, "br1", name, number)
+        Self::add(world, name, number, "br1", ACCESS_MAC)
     }
 
-    /// As [`Station::open`], on the bridge of another segment.
+    /// As [`Station::open`], on the second access segment.
     ///
     /// # Errors
     /// As [`Station::open`].
-    pub(crate) fn open_on(world: &World, bridge: &str, name: &str, number: u8) -> Result<Self> {
-        let mac = station_mac(number);
+    pub(crate) fn open_on_second(world: &World, name: &str, number: u8) -> Result<Self> {
+        Self::add(world, name, number, "br2", SECOND_ACCESS_MAC)
+    }
+
+    fn add(world: &World, name: &str, number: u8, bridge: &str, server: [u8; 6]) -> Result<Self> {
+        let mac = MacAddr([0x02, 0, 0, 0, 0x5a, number]);
         world.add_station(name, bridge, mac.0)?;
-        Self::bind(world, name, mac)
-    }
-
-    /// A station right on the server's line, where no bridge sorts out what is not Ethernet.
-    ///
-    /// # Errors
-    /// When a socket cannot be made.
-    pub(crate) fn on_the_wire(world: &World, number: u8) -> Result<Self> {
-        Self::bind(world, "port1", station_mac(number))
-    }
-
-    fn bind(world: &World, link: &str, mac: MacAddr) -> Result<Self> {
-        let (discovery, session) = world.cli.run(|| {
-            let index = IfIndex::new(nix::net::if_::if_nametoindex(link)?).context("interface index")?;
-            let interface = InterfaceId { index, name: link.parse()? };
-            let open = |ether_type| DiscoverySocket::open(&interface, ether_type, 1 << 20);
-            Ok((open(EtherType::PppoeDiscovery)?, open(EtherType::PppoeSession)?))
-        })?;
-        Ok(Station { mac, discovery, session })
+        let discovery = open(world, name, EtherType::PppoeDiscovery)?;
+        let session = open(world, name, EtherType::PppoeSession)?;
+        Ok(Station { mac, server: MacAddr(server), discovery, session })
     }
 
     /// Sends a frame as it is.
@@ -115,6 +105,7 @@ impl Station {
     /// # Errors
     /// When no PADO comes.
     pub(crate) fn discover(&self, tags: &[(TagType, &[u8])]) -> Result<Discovery> {
+        self.forget()?;
         self.send(&self.frame(MacAddr::BROADCAST, Code::Padi, 0, tags)?)?;
         self.expect(Code::Pado)
     }
@@ -124,6 +115,7 @@ impl Station {
     /// # Errors
     /// When no PADS comes.
     pub(crate) fn request(&self, offer: &Discovery, tags: &[(TagType, &[u8])]) -> Result<Discovery> {
+        self.forget()?;
         self.send(&self.padr(offer, tags)?)?;
         self.expect(Code::Pads)
     }
@@ -137,7 +129,7 @@ impl Station {
         if let Some(cookie) = offer.tag(TagType::AcCookie) {
             tags.push((TagType::AcCookie, cookie));
         }
-        self.frame(MacAddr(ACCESS_MAC), Code::Padr, 0, &tags)
+        self.frame(self.server, Code::Padr, 0, &tags)
     }
 
     /// Goes through discovery with an empty Service-Name and returns the session id.
@@ -167,6 +159,12 @@ impl Station {
         })
     }
 
+    /// Throws away what has come so far: the link may have had another user.
+    fn forget(&self) -> Result<()> {
+        while self.receive()?.is_some() {}
+        Ok(())
+    }
+
     /// Expects that no discovery packet at all comes from the server for a while.
     ///
     /// # Errors
@@ -181,7 +179,7 @@ impl Station {
 
     fn receive(&self) -> Result<Option<Discovery>> {
         let mut buffer = [0; BUFFER];
-        let Some(frame) = receive(&self.discovery, self.mac, &mut buffer)? else { return Ok(None) };
+        let Some(frame) = self.receive_frame(&self.discovery, &mut buffer)? else { return Ok(None) };
         let packet = PppoePacket::new_checked(frame.payload())?;
         let mut tags = Vec::new();
         for tag in packet.tags() {
@@ -191,13 +189,36 @@ impl Station {
         Ok(Some(Discovery { code: packet.code(), session_id: packet.session_id(), tags }))
     }
 
+    /// The next frame from the server to this station; what others send, and what is for others, is skipped.
+    fn receive_frame<'a>(
+        &self,
+        socket: &DiscoverySocket,
+        buffer: &'a mut [u8],
+    ) -> Result<Option<EthernetFrame<'a>>> {
+        let len = loop {
+            match socket.recv(buffer) {
+                Ok(received) => {
+                    let frame = buffer.get(..received.len).context("a frame longer than its buffer")?;
+                    let frame = EthernetFrame::new_checked(frame)?;
+                    if (frame.source(), frame.destination()) == (self.server, self.mac) {
+                        break received.len;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error).context("receive"),
+            }
+        };
+        let frame = buffer.get(..len).context("a frame longer than its buffer")?;
+        Ok(Some(EthernetFrame::new_checked(frame)?))
+    }
+
     /// Sends a PPP packet within a session.
     ///
     /// # Errors
     /// When the kernel does not take it.
     pub(crate) fn send_ppp(&self, session_id: u16, protocol: Protocol, packet: &[u8]) -> Result<()> {
         let header = EthernetHeader {
-            destination: MacAddr(ACCESS_MAC),
+            destination: self.server,
             source: self.mac,
             ether_type: EtherType::PppoeSession,
         };
@@ -222,7 +243,7 @@ impl Station {
         wait::until(what, ANSWER * 2, || {
             loop {
                 let mut buffer = [0; BUFFER];
-                let Some(frame) = receive(&self.session, self.mac, &mut buffer)? else { return Ok(None) };
+                let Some(frame) = self.receive_frame(&self.session, &mut buffer)? else { return Ok(None) };
                 let packet = PppoePacket::new_checked(frame.payload())?;
                 let (protocol, information) = split_protocol(packet.payload())?;
                 if packet.session_id() == session_id && wanted(protocol, information) {
@@ -233,29 +254,30 @@ impl Station {
     }
 }
 
-fn station_mac(number: u8) -> MacAddr {
-    MacAddr([0x02, 0, 0, 0, 0x5a, number])
+/// The end of the server's line, before the bridge that would sort out what is not Ethernet. It can only send.
+#[derive(Debug)]
+pub(crate) struct Wire(DiscoverySocket);
+
+impl Wire {
+    /// # Errors
+    /// When the socket cannot be made.
+    pub(crate) fn open(world: &World) -> Result<Self> {
+        open(world, "port1", EtherType::PppoeDiscovery).map(Wire)
+    }
+
+    /// Sends a frame as it is.
+    ///
+    /// # Errors
+    /// When the kernel does not take it.
+    pub(crate) fn send(&self, frame: &[u8]) -> Result<()> {
+        self.0.send(frame).with_context(|| format!("send {} bytes", frame.len()))
+    }
 }
 
-/// The next frame from the server to this station; what others send, and what is for others, is skipped.
-fn receive<'a>(
-    socket: &DiscoverySocket,
-    mac: MacAddr,
-    buffer: &'a mut [u8],
-) -> Result<Option<EthernetFrame<'a>>> {
-    let len = loop {
-        match socket.recv(buffer) {
-            Ok(received) => {
-                let frame = buffer.get(..received.len).context("a frame longer than its buffer")?;
-                let frame = EthernetFrame::new_checked(frame)?;
-                if (frame.source(), frame.destination()) == (MacAddr(ACCESS_MAC), mac) {
-                    break received.len;
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error).context("receive"),
-        }
-    };
-    let frame = buffer.get(..len).context("a frame longer than its buffer")?;
-    Ok(Some(EthernetFrame::new_checked(frame)?))
+fn open(world: &World, link: &str, ether_type: EtherType) -> Result<DiscoverySocket> {
+    world.cli.run(|| {
+        let index = IfIndex::new(nix::net::if_::if_nametoindex(link)?).context("interface index")?;
+        let interface = InterfaceId { index, name: link.parse()? };
+        Ok(DiscoverySocket::open(&interface, ether_type, 1 << 20)?)
+    })
 }

@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::wait;
 use crate::world::World;
 
-pub(crate) use pppd::Dial;
+pub(crate) use pppd::{Carrier, Dial};
 
 const INIT: &str = include_str!("init.sh");
 const BOOT_LIMIT: Duration = Duration::from_secs(40);
@@ -140,6 +140,20 @@ impl Guest {
             bail!("guest {}: `{script}` ended with {}: {}", self.name, done.status, done.output);
         }
         Ok(done.output)
+    }
+
+    /// Makes a program of the host available in the guest, which may have covered its directory, and returns its path
+    /// there.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub(crate) fn bring(&self, program: &Path) -> Result<String> {
+        let name = program.file_name().context("a program's name")?;
+        let copy = self.spool.join(name);
+        if !copy.exists() {
+            fs::copy(program, &copy).with_context(|| format!("copy {}", program.display()))?;
+        }
+        Ok(format!("/run/spool/{}", name.to_string_lossy()))
     }
 
     fn check_alive(&self) -> Result<()> {

@@ -11,6 +11,26 @@ use super::Guest;
 
 const DIAL_LIMIT: Duration = Duration::from_secs(60);
 
+/// What carries pppd's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// The kernel's PPPoE, by rp-pppoe.so. That plugin switches CCP off.
+    Kernel,
+    /// rp-pppoe's user mode client on a pseudo-terminal, where pppd offers CCP as on any serial line.
+    UserMode,
+}
+
+impl Carrier {
+    fn options(self) -> &'static str {
+        match self {
+            Carrier::Kernel => "plugin rp-pppoe.so\nnic-vec0",
+            Carrier::UserMode => {
+                "pty \"pppoe -I vec0 -T 80\"\nnoaccomp\nnopcomp\ndefault-asyncmap\nmru 1492\nmtu 1492\nbsdcomp 15"
+            }
+        }
+    }
+}
+
 /// How to dial.
 #[derive(Clone, Debug)]
 pub(crate) struct Dial<'a> {
@@ -20,17 +40,24 @@ pub(crate) struct Dial<'a> {
     pub(crate) password: &'a str,
     /// More pppd options.
     pub(crate) options: &'a [&'a str],
+    /// What carries the frames.
+    pub(crate) carrier: Carrier,
 }
 
 impl<'a> Dial<'a> {
     /// A plain dial.
     pub(crate) fn new(user: &'a str, password: &'a str) -> Self {
-        Dial { user, password, options: &[] }
+        Dial { user, password, options: &[], carrier: Carrier::Kernel }
     }
 
     /// The same with more pppd options.
     pub(crate) fn with(self, options: &'a [&'a str]) -> Self {
         Dial { options, ..self }
+    }
+
+    /// The same by another carrier.
+    pub(crate) fn by(self, carrier: Carrier) -> Self {
+        Dial { carrier, ..self }
     }
 }
 
@@ -99,12 +126,13 @@ impl Guest {
              cat > /etc/ppp/chap-secrets <<'THE-END'\n{secret}\nTHE-END\n\
              cp /etc/ppp/chap-secrets /etc/ppp/pap-secrets\n\
              cat > /run/dial-options <<'THE-END'\n\
-             plugin rp-pppoe.so\nnic-vec0\nuser {user}\nnoauth\nnoipdefault\ndefaultroute\nusepeerdns\n\
+             {carrier}\nuser {user}\nnoauth\nnoipdefault\ndefaultroute\nusepeerdns\n\
              maxfail 1\nupdetach\ndebug\nlogfile /run/pppd.log\n{options}THE-END\n\
              : > /run/pppd.log\n\
              pppd file /run/dial-options > /run/pppd.out 2>&1; status=$?\n\
              cat /run/pppd.out /run/pppd.log\n\
              exit $status\n",
+            carrier = dial.carrier.options(),
             user = quoted(dial.user),
         );
         let done = self.run(&script, DIAL_LIMIT)?;

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result, ensure};
 
 use super::check::{self, From};
-use super::{PPPD, Scenario};
+use super::{PPPD_AND_PPPOE, Scenario};
 use crate::capture::{self, Capture};
-use crate::guest::{Dial, Guest};
+use crate::guest::{Carrier, Dial, Guest};
 use crate::lab::{Lab, mac};
 use crate::meter::{self, Direction};
 use crate::server::{Server, Setup};
@@ -16,7 +16,7 @@ use crate::world::{ACCESS_MAC, FAR_HOST, UPLINK, Uplink, Wiring, World};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "a-centos-five-steps",
     about: "set-up A: one shared secret, echo and logfile options, NAT and TCPMSS by nftables",
-    peer: PPPD,
+    peer: PPPD_AND_PPPOE,
     run,
 };
 
@@ -41,10 +41,10 @@ const NAT: &str = "
         }
     }";
 
-/// What a Windows client with CHAP ticked and "optional encryption" amounts to, in pppd's words: CCP is offered.
-const CHAP_ONLY: &[&str] = &["refuse-pap", "refuse-eap", "refuse-mschap", "refuse-mschap-v2", "bsdcomp 15"];
+/// What a Windows client with CHAP ticked amounts to, in pppd's words. Its "optional encryption" offers CCP, too.
+const CHAP_ONLY: &[&str] = &["refuse-pap", "refuse-eap", "refuse-mschap", "refuse-mschap-v2"];
 /// The same with PAP ticked.
-const PAP_ONLY: &[&str] = &["refuse-chap", "refuse-eap", "refuse-mschap", "refuse-mschap-v2", "bsdcomp 15"];
+const PAP_ONLY: &[&str] = &["refuse-chap", "refuse-eap", "refuse-mschap", "refuse-mschap-v2"];
 
 fn run(lab: &Lab) -> Result<()> {
     let (world, capture) = lab.world(Wiring::AccessOnEth0, Uplink::Isolated)?;
@@ -54,7 +54,7 @@ fn run(lab: &Lab) -> Result<()> {
     let [client] = lab.guests(&world, ["client"])?;
 
     let address = Ipv4Addr::new(10, 10, 10, 100);
-    let session = client.dial(&Dial::new("PPPoE", "123456").with(CHAP_ONLY))?;
+    let session = client.dial(&Dial::new("PPPoE", "123456").with(CHAP_ONLY).by(Carrier::UserMode))?;
     ensure!(session.log.contains("CHAP authentication succeeded"), "no CHAP:\n{}", session.log);
     ensure!(session.log.contains("sent [CCP ConfReq"), "the client did not offer CCP:\n{}", session.log);
     ensure!((session.local, session.remote) == (address, Ipv4Addr::new(10, 10, 10, 1)), "{session:?}");

@@ -14,7 +14,7 @@ use crate::packages;
 use crate::process::run_ok;
 use crate::programs;
 use crate::server::Server;
-use crate::station::Station;
+use crate::station::Wire;
 use crate::wait;
 use crate::world::{ACCESS_MAC, FAR_HOST, Netns, World};
 
@@ -99,12 +99,12 @@ pub(super) fn dropped(server: &Server, world: &World, cause: &str) -> Result<u64
 pub(super) fn is_dropped(
     server: &Server,
     world: &World,
-    station: &Station,
+    wire: &Wire,
     frame: &[u8],
     cause: &str,
 ) -> Result<()> {
     let before = dropped(server, world, cause)?;
-    station.send(frame)?;
+    wire.send(frame)?;
     wait::until_true(&format!("a drop because of {cause}"), GONE, || {
         Ok(dropped(server, world, cause)? == before + 1)
     })
@@ -121,23 +121,24 @@ pub(super) fn log_line(server: &Server, words: &[&str]) -> Result<String> {
 
 /// Moves bytes between a guest and the far host, in Mbit/s.
 pub(super) fn speed(guest: &Guest, direction: Direction, seconds: u64) -> Result<f64> {
-    let program = programs::testbed()?;
+    let program = guest.bring(&programs::testbed()?)?;
     let way = match direction {
         Direction::Up => "up",
         Direction::Down => "down",
     };
-    let printed = guest.sh(&format!("{} measure {FAR_HOST} {way} {seconds}", program.display()))?;
+    let printed = guest.sh(&format!("{program} measure {FAR_HOST} {way} {seconds}"))?;
     printed.trim().parse().with_context(|| format!("measure printed {printed:?}"))
 }
 
-/// Has frames pass in this order, perhaps with others between them. Each is told by its sender and the beginning of
-/// tshark's summary.
+/// Has frames pass in this order, perhaps with others between them. Each is told by its sender and a part of its
+/// summary.
 pub(super) fn in_order(frames: &[Frame], expected: &[(From, &str)]) -> Result<()> {
     let server = mac(ACCESS_MAC);
     let mut rest = frames.iter();
     for (from, info) in expected {
-        let matches =
-            |frame: &&Frame| (frame.source == server) == (*from == From::Server) && frame.info.contains(info);
+        let matches = |frame: &&Frame| {
+            (frame.source == server) == (*from == From::Server) && frame.summary().contains(info)
+        };
         ensure!(rest.by_ref().find(matches).is_some(), "no {info:?} from the {from:?} where it should be");
     }
     Ok(())

@@ -42,7 +42,7 @@ fn run(lab: &Lab) -> Result<()> {
     let server = Server::start(&world, lab.path(), &SETUP)?;
     let one = Station::open(&world, "one", 1)?;
     let two = Station::open(&world, "two", 2)?;
-    let elsewhere = Station::open_on(&world, "br2", "elsewhere", 3)?;
+    let elsewhere = Station::open_on_second(&world, "elsewhere", 3)?;
 
     real_client_finds_the_server(&world)?;
     tags_are_echoed(&one)?;

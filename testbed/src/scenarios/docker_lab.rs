@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::check::{self, From};
-use super::{PPPD, Scenario};
-use crate::guest::Dial;
+use super::{PPPD_AND_PPPOE, Scenario};
+use crate::guest::{Carrier, Dial};
 use crate::lab::{Lab, mac};
 use crate::server::{Server, Setup};
 use crate::world::{ACCESS_MAC, FAR_HOST, Uplink, Wiring};
@@ -15,7 +15,7 @@ use crate::world::{ACCESS_MAC, FAR_HOST, Uplink, Wiring};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "e-docker-lab",
     about: "set-up E: PAP and CHAP allowed, fixed addresses, CCP while IPCP runs, echo both ways while idle",
-    peer: PPPD,
+    peer: PPPD_AND_PPPOE,
     run,
 };
 
@@ -29,16 +29,16 @@ const SETUP: Setup<'_> = Setup {
     files: &[],
 };
 const SERVER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 254);
-/// The router of the guide: CCP with something to offer, its own echo, no other authentication than these two.
-const ROUTER: &[&str] = &["bsdcomp 15", "lcp-echo-interval 10", "lcp-echo-failure 3"];
-const ROUTER_WITH_PAP: &[&str] = &["refuse-chap", "bsdcomp 15"];
+/// The router of the guide sends echoes of its own. Offering CCP comes with the carrier.
+const ROUTER: &[&str] = &["lcp-echo-interval 10", "lcp-echo-failure 3"];
+const ROUTER_WITH_PAP: &[&str] = &["refuse-chap"];
 
 fn run(lab: &Lab) -> Result<()> {
     let (world, capture) = lab.world(Wiring::AccessOnEth1, Uplink::Routed)?;
     let server = Server::start(&world, lab.path(), &SETUP)?;
     let [router, second] = lab.guests(&world, ["router", "second"])?;
 
-    let session = router.dial(&Dial::new("testuser1", "password").with(ROUTER))?;
+    let session = router.dial(&Dial::new("testuser1", "password").with(ROUTER).by(Carrier::UserMode))?;
     ensure!((session.local, session.remote) == (Ipv4Addr::new(172, 16, 0, 101), SERVER), "{session:?}");
     ensure!(session.log.contains("sent [CCP ConfReq"), "the client did not offer CCP:\n{}", session.log);
     let session = second.dial(&Dial::new("testuser2", "password").with(ROUTER_WITH_PAP))?;
@@ -82,6 +82,6 @@ fn run(lab: &Lab) -> Result<()> {
     // CCP is refused as a protocol, and that harms nothing.
     check::in_order(
         &own,
-        &[(From::Client, "PPP CCP Configuration Request"), (From::Server, "Protocol Reject")],
+        &[(From::Client, "0x80fd Configuration Request"), (From::Server, "0xc021 Protocol Reject")],
     )
 }

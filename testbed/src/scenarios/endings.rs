@@ -9,9 +9,9 @@ use nix::unistd::Pid;
 use super::check;
 use super::{PPPD, Scenario};
 use crate::guest::{Dial, Guest};
-use crate::lab::Lab;
+use crate::lab::{Lab, mac};
 use crate::server::{Server, Setup};
-use crate::world::{Uplink, Wiring, World};
+use crate::world::{ACCESS_MAC, Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "endings",
@@ -34,9 +34,10 @@ type Ending = (&'static str, fn(&World, &Server, &Guest, u64) -> Result<()>);
 
 const ENDINGS: [Ending; 5] = [
     ("peer-terminated", |_, _, client, _| client.hang_up()),
-    ("padt", |_, _, client, _| {
-        // Without its pppd the kernel closes the PPPoE socket, and sends nothing but a PADT.
+    ("padt", |_, _, client, id| {
+        // A dead client that has come back knows the session's number only, and sends no Terminate-Request.
         client.sh("kill -KILL $(pidof pppd)")?;
+        client.sh(&format!("pppoe -I vec0 -e {id}:{} -k", mac(ACCESS_MAC)))?;
         client.wait_session_end()
     }),
     ("echo-lost", |world, _, client, _| world.set_line(client.name(), false)),

@@ -13,7 +13,7 @@ use crate::capture::{self, Capture};
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
-use crate::station::Station;
+use crate::station::{Station, Wire};
 use crate::world::{ACCESS_MAC, FAR_HOST, Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -53,7 +53,7 @@ fn run(lab: &Lab) -> Result<()> {
 
 fn strangers_cannot_hang_up(world: &World, server: &Server, stranger: &Station, id: u16) -> Result<()> {
     let padt = stranger.frame(MacAddr(ACCESS_MAC), Code::Padt, id, &[])?;
-    check::is_dropped(server, world, stranger, &padt, "not_owner")?;
+    check::is_dropped(server, world, &Wire::open(world)?, &padt, "not_owner")?;
     ensure!(server.sessions(world)?.len() == 1, "a stranger's PADT ended the session");
     Ok(())
 }

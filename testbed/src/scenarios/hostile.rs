@@ -11,7 +11,8 @@ use super::check;
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
-use crate::station::Station;
+use crate::station::{Station, Wire};
+use crate::wait;
 use crate::world::{ACCESS_MAC, FAR_HOST, Uplink, Wiring};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -37,10 +38,11 @@ fn run(lab: &Lab) -> Result<()> {
     let server = Server::start(&world, lab.path(), &SETUP)?;
     let [client] = lab.guests(&world, ["client"])?;
     client.dial(&Dial::new("alice", "secret"))?;
-    let station = Station::on_the_wire(&world, 1)?;
+    let station = Station::open(&world, "hostile", 1)?;
+    let wire = Wire::open(&world)?;
 
     for (cause, frame) in discovery_frames(&station)? {
-        check::is_dropped(&server, &world, &station, &frame, cause)?;
+        check::is_dropped(&server, &world, &wire, &frame, cause)?;
     }
     station.expect_silence()?;
     client.ping(FAR_HOST)?;
@@ -54,10 +56,11 @@ fn run(lab: &Lab) -> Result<()> {
     station.expect_ppp(session_id, "a Configure-Ack", |protocol, packet| {
         protocol == Protocol::Lcp && packet.starts_with(&[2, 77])
     })?;
-    let shown = server.session(&world, u64::from(session_id))?;
-    let malformed =
-        shown.pointer("/dropped/malformed").and_then(Value::as_u64).context("dropped.malformed")?;
-    ensure!(malformed > 0, "no malformed frame was counted: {shown}");
+    wait::until_true("malformed frames to be counted", check::GONE, || {
+        let shown = server.session(&world, u64::from(session_id))?;
+        let malformed = shown.pointer("/dropped/malformed").and_then(Value::as_u64);
+        Ok(malformed.context("dropped.malformed")? > 0)
+    })?;
     client.ping(FAR_HOST)?;
     let sessions = server.sessions(&world)?;
     ensure!(sessions.len() == 2, "there should be two sessions: {sessions:?}");

@@ -24,6 +24,10 @@ use crate::lab::Lab;
 /// pppd and the kernel's PPPoE, in a guest.
 const PPPD: &str = "pppd 2.4.9 with rp-pppoe.so on Linux kernel PPPoE (User-Mode Linux guest)";
 
+/// The same pppd, and one behind rp-pppoe's user mode client.
+const PPPD_AND_PPPOE: &str =
+    "pppd 2.4.9 on Linux kernel PPPoE, and on rp-pppoe 3.15's pppoe (User-Mode Linux guest)";
+
 /// A named test against real peers.
 #[derive(Debug)]
 pub(crate) struct Scenario {

@@ -29,6 +29,9 @@ pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// The hardware address of the server's first access interface.
 pub(crate) const ACCESS_MAC: [u8; 6] = [0x02, 0x50, 0x50, 0x00, 0x00, 0x01];
 
+/// The hardware address of the server's second access interface.
+pub(crate) const SECOND_ACCESS_MAC: [u8; 6] = [0x02, 0x50, 0x50, 0x00, 0x00, 0x02];
+
 /// Whether the far host knows a way back to the clients' addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Uplink {
@@ -96,6 +99,7 @@ impl World {
             netlink::add_address(namespace, name, address, 24)?;
             netlink::set_up(namespace, name)?;
         }
+        netlink::wait_running(&world.srv, wiring.uplink())?;
         world.srv.sysctl("ipv4/ip_forward", "1")?;
         if uplink == Uplink::Routed {
             netlink::add_default_route(&world.net, UPLINK)?;
@@ -112,7 +116,8 @@ impl World {
         netlink::set_up(&self.srv, interface)?;
         netlink::add_bridge(&self.cli, bridge)?;
         netlink::set_up(&self.cli, bridge)?;
-        self.plug(port, bridge)
+        self.plug(port, bridge)?;
+        netlink::wait_running(&self.srv, interface)
     }
 
     /// Adds a second access interface, `eth2`, with the bridge `br2`.
@@ -120,7 +125,7 @@ impl World {
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn add_second_access(&self) -> Result<()> {
-        self.add_segment("eth2", [0x02, 0x50, 0x50, 0x00, 0x00, 0x02], "br2", "port2")
+        self.add_segment("eth2", SECOND_ACCESS_MAC, "br2", "port2")
     }
 
     /// Gives an interface of the server an address.
@@ -140,7 +145,8 @@ impl World {
         netlink::add_veth(&self.cli, name, &self.cli, &port)?;
         netlink::set_mac(&self.cli, name, mac)?;
         netlink::set_up(&self.cli, name)?;
-        self.plug(&port, bridge)
+        self.plug(&port, bridge)?;
+        netlink::wait_running(&self.cli, name)
     }
 
     /// Makes a tap in `cli` on a bridge, for a guest, and returns its name.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use netlink_packet_core::{
@@ -16,8 +17,10 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use ppp_linux::netlink::Netlink;
 
 use super::netns::Netns;
+use crate::wait;
 
 /// Makes a veth pair: `name` in `here`, `peer` in `there`. Both ends stay down.
 ///
@@ -59,6 +62,17 @@ pub(super) fn set_up(namespace: &Netns, name: &str) -> Result<()> {
         message.header.flags = LinkFlags::Up;
         message.header.change_mask = LinkFlags::Up;
     })
+}
+
+/// Waits until a link that is up can send. The kernel notices a carrier up to a second late, and drops until then.
+///
+/// # Errors
+/// When it cannot within five seconds.
+pub(super) fn wait_running(namespace: &Netns, name: &str) -> Result<()> {
+    let wanted = name.parse()?;
+    let mut netlink = namespace.run(|| Ok(Netlink::open()?))?;
+    let what = format!("the carrier of {name} in {}", namespace.name());
+    wait::until_true(&what, Duration::from_secs(5), || Ok(netlink.interface(&wanted)?.running))
 }
 
 /// Takes a link down.
