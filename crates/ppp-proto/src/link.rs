@@ -41,6 +41,8 @@ pub struct Link {
     phase: Phase,
     numbers: NumberSource,
     lcp: Automaton<LcpOptions>,
+    /// Whether an LCP packet of the peer has come.
+    peer_is_there: bool,
     /// Asks the peer who it is, while LCP is Opened and the peer agreed to that.
     authenticator: Option<Authenticator>,
     /// Proves who we are, while LCP is Opened and we agreed to that.
@@ -111,6 +113,7 @@ impl Link {
             phase: Phase::Dead,
             lcp: Automaton::new(options, config.lcp_restart, Timer::LcpRestart),
             numbers,
+            peer_is_there: false,
             authenticator: None,
             authenticatee: None,
             proofs_missing: ProofsMissing::default(),
@@ -247,6 +250,12 @@ impl Link {
         self.ipv6cp.as_ref().is_some_and(Automaton::is_opened)
     }
 
+    /// Packets that had no effect, and packets that were not sent.
+    #[must_use]
+    pub fn drops(&self) -> DropCounters {
+        DropCounters { not_sent: self.io.out.dropped(), ..self.drops }
+    }
+
     /// The phase that the link is in.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -266,7 +275,7 @@ impl Link {
             ipcp: ipcp.filter(|ncp| ncp.is_opened()).and_then(|ncp| ncp.options.negotiated().ok()),
             ipv6cp_state: ipv6cp.map(Automaton::state),
             ipv6cp: ipv6cp.filter(|ncp| ncp.is_opened()).and_then(|ncp| ncp.options.negotiated().ok()),
-            drops: DropCounters { not_sent: self.io.out.dropped(), ..self.drops },
+            drops: self.drops(),
         }
     }
 

@@ -265,6 +265,17 @@ impl<O: OptionSet> Automaton<O> {
         self.identifier
     }
 
+    /// Sends an unanswered Configure-Request once more, ahead of the Restart timer.
+    ///
+    /// For the moment at which the peer turns out to be there: what was sent before was most likely too early for
+    /// it. The peer handles it as any retransmission (RFC 1661 §4.6), and as it goes out before our answer to the
+    /// peer's own request, the peer cannot be Opened yet.
+    pub(crate) fn repeat_request(&mut self, io: &mut Io<'_>) {
+        if self.state == State::ReqSent && self.awaiting {
+            self.send_configure_request(true, self.state, io);
+        }
+    }
+
     /// A packet with one of the codes 1 to 7, or one that the protocol does not know.
     pub(crate) fn handle(&mut self, packet: CpPacket<'_>, io: &mut Io<'_>) -> Result<Outcome, Discard> {
         if !self.state.is_lower_up() {

@@ -39,7 +39,13 @@ impl Link {
     }
 
     fn lcp_packet(&mut self, packet: CpPacket<'_>, now: Instant) -> Result<(), Discard> {
-        match Code::from(packet.code()) {
+        let code = Code::from(packet.code());
+        if !std::mem::replace(&mut self.peer_is_there, true) && code == Code::ConfigureRequest {
+            // pppd, and with it most routers, needs some milliseconds from the PADS until it listens. Without
+            // this, their sessions would open one Restart period (3 s) later.
+            self.lcp.repeat_request(&mut self.io.at(now));
+        }
+        match code {
             Code::ProtocolReject => self.protocol_reject(ProtocolReject::parse(packet.data())?, now),
             Code::EchoRequest => self.lcp.echo_request(packet, &mut self.io.at(now)),
             Code::EchoReply if !self.lcp.is_opened() => Err(Discard::Unexpected),
