@@ -27,6 +27,10 @@ const IPV4_TCP_HEADERS: u16 = 40;
 /// As above for IPv6.
 const IPV6_TCP_HEADERS: u16 = 60;
 
+/// Packets that are kept between the opening of IPCP and the leave to relay, which takes a millisecond or two. Without
+/// them, every client's first packet (a DNS query, most likely) would be lost.
+const MAX_HELD: usize = 32;
+
 /// Which frames are ours, and how we write them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addressing {
@@ -67,6 +71,8 @@ pub(crate) struct Relay {
     addressing: Addressing,
     mru: usize,
     grant: Option<Grant>,
+    /// Packets of the peer that came when IP was open and the grant was still on its way.
+    held: Vec<Vec<u8>>,
     received: FrameBatch,
     sending: FrameBatch,
     activity: Activity,
@@ -96,6 +102,7 @@ impl Relay {
             addressing,
             mru: usize::from(mru),
             grant: None,
+            held: Vec::new(),
             received: FrameBatch::new(MAX_BATCH, frame_size),
             sending: FrameBatch::new(MAX_BATCH, frame_size),
             activity: Activity::default(),
@@ -117,6 +124,16 @@ impl Relay {
     /// Begins, changes or (with `None`) stops to carry data.
     pub(crate) fn set_grant(&mut self, grant: Option<Grant>) {
         self.grant = grant;
+        let mut held = std::mem::take(&mut self.held);
+        let up = Upstream { tun: &self.tun, counters: &self.counters, mru: self.mru };
+        match grant {
+            Some(grant) => {
+                for packet in &mut held {
+                    self.activity.received |= up.data(packet, &grant);
+                }
+            }
+            None => self.counters.rx_drops_not_open.add(u64::try_from(held.len()).unwrap_or(0)),
+        }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -128,28 +145,52 @@ impl Relay {
         std::mem::take(&mut self.activity)
     }
 
-    /// Reads a batch of frames: data goes to the TUN, every other PPP packet, from its Protocol field on, to `control`.
+    /// Reads a batch of frames: data goes to the TUN, every other PPP packet to `control`.
     ///
     /// Returns the number of frames, 0 when none waited.
     ///
     /// # Errors
     /// When the packet socket is broken: the access interface is gone.
-    pub(crate) fn receive(&mut self, mut control: impl FnMut(&[u8])) -> io::Result<usize> {
+    pub(crate) fn receive(&mut self, control: &mut impl ControlPlane) -> io::Result<usize> {
         let count = match self.socket.recv_batch(&mut self.received) {
             Ok(count) => count,
             Err(error) if is_transient(&error) => return Ok(0),
             Err(error) => return Err(error),
         };
-        let up = Upstream { tun: &self.tun, counters: &self.counters, grant: self.grant, mru: self.mru };
+        let up = Upstream { tun: &self.tun, counters: &self.counters, mru: self.mru };
         self.counters.rx_last_activity_ms.set(monotonic_millis());
         for frame in self.received.frames_mut() {
             if frame.is_truncated() {
                 self.counters.rx_drops_oversize.add(1);
                 continue;
             }
-            self.activity.received |= up.frame(frame.bytes, &mut control);
+            let Some((protocol, ppp, information)) = locate(frame.bytes) else {
+                self.counters.rx_drops_malformed.add(1);
+                continue;
+            };
+            if protocol != Protocol::Ip {
+                self.counters.rx_control_packets.add(1);
+                control.handle_packet(frame.bytes.get(ppp).unwrap_or_default());
+                continue;
+            }
+            let packet = frame.bytes.get_mut(information).unwrap_or_default();
+            match self.grant {
+                Some(grant) => self.activity.received |= up.data(packet, &grant),
+                None if control.is_ip_open() && self.held.len() < MAX_HELD => self.held.push(packet.to_vec()),
+                None => self.counters.rx_drops_not_open.add(1),
+            }
+        }
+        if count == MAX_BATCH {
+            self.count_socket_drops();
         }
         Ok(count)
+    }
+
+    /// Counts the frames that the kernel dropped because we were too slow.
+    pub(crate) fn count_socket_drops(&self) {
+        if let Ok(statistics) = self.socket.take_statistics() {
+            self.counters.rx_drops_socket_full.add(u64::from(statistics.dropped));
+        }
     }
 
     /// Reads packets from the TUN until none is left or a batch is full, and sends them to the peer.
@@ -224,35 +265,26 @@ impl Addressing {
     }
 }
 
-/// What a frame from the peer is checked against.
+/// What the relay needs of the link that it carries.
+pub(crate) trait ControlPlane {
+    /// Takes a PPP packet that is not data, from its Protocol field on.
+    fn handle_packet(&mut self, packet: &[u8]);
+
+    /// Whether IPCP is Opened.
+    fn is_ip_open(&self) -> bool;
+}
+
+/// What a packet of data from the peer goes through.
 struct Upstream<'a> {
     tun: &'a Tun,
     counters: &'a WorkerCounters,
-    grant: Option<Grant>,
     mru: usize,
 }
 
 impl Upstream<'_> {
-    /// Handles one frame; true when it was a packet of data that the kernel took.
-    fn frame(&self, frame: &mut [u8], control: &mut impl FnMut(&[u8])) -> bool {
-        let Some((protocol, ppp, information)) = locate(frame) else {
-            self.counters.rx_drops_malformed.add(1);
-            return false;
-        };
-        if protocol == Protocol::Ip {
-            return self.data(frame.get_mut(information).unwrap_or_default());
-        }
-        self.counters.rx_control_packets.add(1);
-        control(frame.get(ppp).unwrap_or_default());
-        false
-    }
-
-    fn data(&self, packet: &mut [u8]) -> bool {
+    /// Handles one packet of data; true when the kernel took it.
+    fn data(&self, packet: &mut [u8], grant: &Grant) -> bool {
         let counters = self.counters;
-        let Some(grant) = self.grant else {
-            counters.rx_drops_not_open.add(1);
-            return false;
-        };
         let Ok(view) = Ipv4Packet::new_checked(packet) else {
             counters.rx_drops_malformed.add(1);
             return false;

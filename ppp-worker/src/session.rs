@@ -14,7 +14,7 @@ use ppp_wire::ppp::Protocol;
 
 use crate::control::{Control, ControlError};
 use crate::convert;
-use crate::relay::{Grant, Relay};
+use crate::relay::{ControlPlane, Grant, Relay};
 
 /// Batches that are read from one side before the other is looked at.
 const MAX_ROUNDS: usize = 4;
@@ -154,6 +154,7 @@ impl Session {
             Event::Authenticated | Event::Ipv6cpOpened(_) | Event::Ipv6cpClosed => {}
             Event::Closed(reason) => {
                 self.transmit_control();
+                self.relay.count_socket_drops();
                 let (word, detail) = convert::end_reason(&reason);
                 let reason = self.reason.unwrap_or(word);
                 self.control.send(&FromWorker::Ended(Ended { reason, detail }))?;
@@ -203,19 +204,14 @@ impl Session {
 
     fn receive(&mut self, now: Instant) {
         for _ in 0..MAX_ROUNDS {
-            let Self { link, relay, .. } = self;
-            let mut echoes = [0_u64; 2];
-            let outcome = relay.receive(|packet| {
-                match echo_code(packet) {
-                    Some(lcp::Code::EchoRequest) => echoes[0] += 1,
-                    Some(lcp::Code::EchoReply) => echoes[1] += 1,
-                    _ => {}
-                }
-                link.handle_packet(packet, now);
-            });
-            let [requests, replies] = echoes;
-            relay.counters().rx_echo_requests.add(requests);
-            relay.counters().rx_echo_replies.add(replies);
+            let mut control = LinkInput { link: &mut self.link, now, echo_requests: 0, echo_replies: 0 };
+            let malformed_before = control.link.drops().malformed;
+            let outcome = self.relay.receive(&mut control);
+            let LinkInput { echo_requests, echo_replies, .. } = control;
+            let counters = self.relay.counters();
+            counters.rx_echo_requests.add(echo_requests);
+            counters.rx_echo_replies.add(echo_replies);
+            counters.rx_drops_malformed.add(self.link.drops().malformed - malformed_before);
             match outcome {
                 Ok(0) => return,
                 Ok(_) => self.last_frame = now,
@@ -302,6 +298,29 @@ impl Session {
             packet: ready.next().unwrap_or(false),
             tun: ready.next().unwrap_or(false),
         })
+    }
+}
+
+/// The link while the relay reads for it.
+struct LinkInput<'a> {
+    link: &'a mut Link,
+    now: Instant,
+    echo_requests: u64,
+    echo_replies: u64,
+}
+
+impl ControlPlane for LinkInput<'_> {
+    fn handle_packet(&mut self, packet: &[u8]) {
+        match echo_code(packet) {
+            Some(lcp::Code::EchoRequest) => self.echo_requests += 1,
+            Some(lcp::Code::EchoReply) => self.echo_replies += 1,
+            _ => {}
+        }
+        self.link.handle_packet(packet, self.now);
+    }
+
+    fn is_ip_open(&self) -> bool {
+        self.link.ip_open()
     }
 }
 
