@@ -165,8 +165,8 @@ pub struct Flags {
     #[arg(long, value_name = "PATH")]
     pub worker: Option<PathBuf>,
 
-    /// User that the workers become
-    #[arg(long, value_name = "NAME", default_value = "nobody")]
+    /// User that the workers become; nobody if there is no such user
+    #[arg(long, value_name = "NAME", default_value = "pppoed")]
     pub worker_user: String,
 
     /// What to log [default: info, or debug with the option debug]
@@ -327,7 +327,7 @@ mod tests {
             cookie_lifetime: 5,
             run_dir: "/run/pppoed".into(),
             worker: None,
-            worker_user: "nobody".into(),
+            worker_user: "pppoed".into(),
             log_level: None,
             check: false,
         };

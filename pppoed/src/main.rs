@@ -36,10 +36,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if flags.dump {
-        return dump(&config);
+        print!("{}", config.session_table());
+        return ExitCode::SUCCESS;
     }
     if flags.check {
         show(&notices);
+        for remark in supervisor::check_secrets(&config) {
+            eprintln!("pppoed: {remark}");
+        }
         println!("the configuration is good: {} sessions", config.pool.len());
         return ExitCode::SUCCESS;
     }
@@ -50,15 +54,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The sessions that there can be, in the order of their slots.
-fn dump(config: &Config) -> ExitCode {
-    for (id, entry) in (config.session_offset + 1..).zip(&config.pool) {
-        let remote = entry.remote.map_or_else(|| "of the user".to_owned(), |remote| remote.to_string());
-        println!("session {id} local {} remote {remote}", entry.local);
-    }
-    ExitCode::SUCCESS
 }
 
 fn refuse(errors: &[ConfigError], notices: &[Notice]) -> ExitCode {

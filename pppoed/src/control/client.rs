@@ -15,7 +15,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use super::{CLIENT_TIMEOUT, Call, Caller};
+use super::{CLIENT_TIMEOUT, Call, Caller, IDLE_TIMEOUT};
 
 /// Why a client was hung up on.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub(super) enum ClientError {
     Decode(#[from] DecodeError),
     #[error("an answer does not fit: {0}")]
     Encode(#[from] EncodeError),
-    #[error("the client did not answer in {} s", CLIENT_TIMEOUT.as_secs())]
+    #[error("the client took too long")]
     TimedOut(#[from] Elapsed),
     #[error("the system does not say who the client is")]
     Anonymous,
@@ -58,7 +58,7 @@ pub(super) async fn serve(stream: Stream, calls: mpsc::Sender<Call>) -> Result<(
     if hello.version != VERSION {
         return Err(ClientError::Version { theirs: hello.version });
     }
-    while let Some(request) = connection.receive::<Request>().await? {
+    while let Some(request) = timeout(IDLE_TIMEOUT, connection.receive::<Request>()).await?? {
         let (answer, answered) = oneshot::channel();
         let call = Call { caller, request, answer };
         let responses = match calls.try_send(call) {

@@ -6,18 +6,14 @@
 
 mod client;
 
-use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io};
 
-use interprocess::local_socket::{
-    GenericFilePath, ListenerOptions, ToFsName,
-    tokio::{Listener, prelude::*},
-};
+use interprocess::local_socket::tokio::{Listener, prelude::*};
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use ppp_ipc::control::{Request, Response};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{info, warn};
@@ -27,6 +23,9 @@ const MAX_CLIENTS: usize = 100;
 
 /// Time that a client has to take an answer, or to send its hello.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time that a client may stay without asking anything. It can connect again; its place is for others meanwhile.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Who sent a request, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

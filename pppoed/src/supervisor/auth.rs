@@ -171,18 +171,8 @@ fn grant(session: &mut Session) -> Option<Verdict> {
 
 /// What IPCP may give the peer.
 pub(super) fn network(lease: Lease, options: &SessionOptions) -> Network {
-    let servers = |list: &[crate::origin::Sourced<std::net::Ipv4Addr>]| {
-        let mut addresses = list.iter().map(|server| server.value);
-        let primary = addresses.next();
-        // With one server, both places get it, as pppd does it.
-        [primary, addresses.next().or(primary)]
-    };
-    Network {
-        local: lease.local,
-        remote: lease.remote,
-        dns: servers(&options.ms_dns),
-        nbns: servers(&options.ms_wins),
-    }
+    let servers = options.name_servers();
+    Network { local: lease.local, remote: lease.remote, dns: servers.dns, nbns: servers.nbns }
 }
 
 /// Runs where it may block.

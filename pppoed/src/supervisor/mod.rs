@@ -46,7 +46,7 @@ use crate::control::Call;
 use crate::pool::{AddressPool, Slots};
 use crate::secrets::Secrets;
 
-pub use self::setup::{SetupError, prepare};
+pub use self::setup::{SetupError, check_secrets, prepare};
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
 const REPORT_QUEUE: usize = 1024;

@@ -15,6 +15,7 @@ use ppp_linux::netlink::{Netlink, NetlinkError};
 use ppp_linux::netns::{self, NetnsError};
 use ppp_linux::packet::{DiscoverySocket, PacketError};
 use ppp_linux::spawn::{Program, ProgramError};
+use ppp_proto::auth::AuthMethod;
 use ppp_proto::discovery::cookie::CookieKey;
 use ppp_proto::discovery::server::{self, Server};
 use tokio::sync::mpsc;
@@ -30,7 +31,7 @@ use super::worker::WorkerFactory;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor};
 use crate::config::Config;
 use crate::pool::{AddressPool, SlotError, Slots};
-use crate::secrets::Secrets;
+use crate::secrets::{Protocol, Secrets};
 
 /// Directory below the run directory that becomes the workers' root directory; always empty.
 const EMPTY_DIRECTORY: &str = "empty";
@@ -140,6 +141,9 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         .map(|name| open_access(&mut netlink, &name.parse()?, config, now))
         .collect::<Result<Vec<_>, SetupError>>()?;
 
+    for remark in check_secrets(config) {
+        warn!("{remark}");
+    }
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
@@ -162,6 +166,22 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         frames,
         queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
     })
+}
+
+/// What is wrong with the secrets files that the configured methods need, so that it is told before the first dial.
+pub fn check_secrets(config: &Config) -> Vec<String> {
+    let mut secrets = Secrets::new(config.secrets.clone());
+    let mut remarks = Vec::new();
+    for method in &config.auth_methods.value {
+        let protocol = match method {
+            AuthMethod::ChapMd5 => Protocol::Chap,
+            AuthMethod::Pap => Protocol::Pap,
+        };
+        let (read, notices) = secrets.refresh(protocol);
+        remarks.extend(notices.iter().map(ToString::to_string));
+        remarks.extend(read.err().map(|refusal| format!("{refusal}: nobody can log in by {method}")));
+    }
+    remarks
 }
 
 fn open_access(
