@@ -3,13 +3,11 @@
 //! Fields have the same names everywhere (`session`, `ifname`, `username`, `peer_mac`, `peer_ip`, `reason`); in
 //! the journal they are upper case, so `journalctl USERNAME=alice` tells one subscriber's whole story.
 
-use std::{
-    env,
-    fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::env;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::Context;
 use tracing::level_filters::LevelFilter;

@@ -1,9 +1,7 @@
 //! One deadline per session, the nearest first.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Instant,
-};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 
 use super::Token;
 
