@@ -12,8 +12,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use command_fds::{CommandFdExt, FdMapping};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use ppp_linux::spawn::take_inherited;
 
@@ -120,9 +121,11 @@ impl PidFile {
             .truncate(false)
             .open(path)
             .with_context(|| format!("{shown}: cannot open the pid file (-X)"))?;
-        let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| errno)
-            .with_context(|| format!("{shown}: another pppoed has locked the pid file (-X)"))?;
+        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => bail!("{shown}: another pppoed has locked the pid file (-X)"),
+            Err((_, errno)) => bail!("{shown}: cannot lock the pid file (-X): {errno}"),
+        };
         lock.set_len(0)
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .with_context(|| format!("{shown}: cannot write the pid file (-X)"))?;

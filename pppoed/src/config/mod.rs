@@ -206,7 +206,27 @@ impl Config {
             foreground: flags.foreground,
             worker: flags.worker.clone(),
             worker_user: flags.worker_user.clone(),
-        })
+        }
+        .with_absolute_paths())
+    }
+
+    /// Paths stay right when the server leaves the directory that it was started in.
+    fn with_absolute_paths(mut self) -> Self {
+        let paths = [
+            &mut self.secrets.chap_secrets,
+            &mut self.secrets.pap_secrets,
+            &mut self.run_dir,
+            &mut self.control_socket,
+        ];
+        let optional = [&mut self.pid_file, &mut self.worker];
+        let logfile = self.logfile.as_mut().map(|file| &mut file.value);
+        for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(logfile) {
+            // Fails for the empty path, and without a working directory; then the open will say so.
+            if let Ok(absolute) = std::path::absolute(&path) {
+                *path = absolute;
+            }
+        }
+        self
     }
 
     /// The sessions that there can be with their addresses, one to a line, as pppoe-server prints them for `-d`.
