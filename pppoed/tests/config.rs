@@ -490,3 +490,16 @@ fn what_there_is_to_say_beside() {
     let notes: Vec<_> = notices.iter().map(Notice::is_mere_note).collect();
     assert_eq!(notes, [true, true, false]);
 }
+
+/// The server leaves its working directory, and reads the secrets files later.
+#[test]
+fn relative_paths_are_those_of_the_start() {
+    let flags = "pppoed --chap-secrets chap --pap-secrets /pap -X pid --run-dir run --common-options none";
+    let flags = Flags::try_parse_from(flags.split_whitespace()).unwrap();
+    let config = Config::load(&flags).0.unwrap();
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(config.secrets.chap_secrets, here.join("chap"));
+    assert_eq!(config.secrets.pap_secrets, Path::new("/pap"));
+    assert_eq!(config.pid_file, Some(here.join("pid")));
+    assert_eq!(config.control_socket, here.join("run/control.sock"));
+}
