@@ -42,7 +42,7 @@ pub(crate) struct Scenario {
 }
 
 /// Every scenario.
-pub(crate) const ALL: &[Scenario] = &[
+pub(crate) static ALL: &[Scenario] = &[
     reference::SCENARIO,
     centos_five_steps::SCENARIO,
     rp_pppoe_from_source::SCENARIO,
