@@ -5,6 +5,7 @@ use std::time::Duration;
 use ppp_ipc::worker as ipc;
 use ppp_proto::auth::{AuthConfig, AuthMethod, Proof};
 use ppp_proto::ipcp::{IpcpConfig, NameServers};
+use ppp_proto::ipv6cp::Ipv6cpConfig;
 use ppp_proto::lcp::{LcpConfig, LcpNegotiated};
 use ppp_proto::link::{CloseReason, EchoConfig, LinkConfig, Verdict};
 use ppp_proto::{NegotiationFailure, RestartConfig};
@@ -22,7 +23,8 @@ pub(crate) fn link_config(link: &ipc::LinkParameters) -> LinkConfig {
     LinkConfig {
         lcp: LcpConfig { mru: link.mru, max_peer_mru: link.max_peer_mru },
         lcp_restart: restart_config(link.lcp),
-        ncp_restart: restart_config(link.ncp),
+        ipcp_restart: restart_config(link.ipcp),
+        ipv6cp_restart: restart_config(link.ipv6cp),
         require_auth: link.auth_methods.iter().copied().map(auth_method).collect(),
         credentials: None,
         auth: AuthConfig {
@@ -33,7 +35,7 @@ pub(crate) fn link_config(link: &ipc::LinkParameters) -> LinkConfig {
             rechallenge: limit(link.chap_interval_ms),
         },
         ipcp: link.network.map(ipcp_config),
-        ipv6cp: None,
+        ipv6cp: link.ipv6.map(ipv6cp_config),
         echo: limit(link.echo_interval_ms).map(|interval| EchoConfig {
             interval,
             max_failures: link.echo_failure,
@@ -65,6 +67,10 @@ fn ipcp_config(network: ipc::Network) -> IpcpConfig {
         remote: network.remote,
         name_servers: NameServers { dns: network.dns, nbns: network.nbns },
     }
+}
+
+fn ipv6cp_config(ipv6: ipc::Ipv6Parameters) -> Ipv6cpConfig {
+    Ipv6cpConfig { local: Some(ipv6.local), remote: ipv6.remote }
 }
 
 pub(crate) fn verdict(verdict: ipc::Verdict) -> Verdict {

@@ -6,6 +6,7 @@
 
 mod control;
 mod convert;
+mod grant;
 mod relay;
 mod session;
 

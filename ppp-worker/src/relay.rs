@@ -3,7 +3,6 @@
 //! Everything that a faster data path would replace is behind [`Relay`].
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use ppp_linux::counters::{WorkerCounters, monotonic_millis};
@@ -11,10 +10,11 @@ use ppp_linux::packet::{FrameBatch, MAX_BATCH, SessionSocket};
 use ppp_linux::tun::Tun;
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{self, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
-use ppp_wire::ip::Ipv4Packet;
 use ppp_wire::mss;
 use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{self, PppoePacket, SESSION_HEADER_LEN};
+
+use crate::grant::{Family, Grant, Refusal};
 
 /// Bytes of the PPP Protocol field, which we never compress (RFC 2516 §7).
 const PROTOCOL_LEN: usize = 2;
@@ -22,13 +22,8 @@ const PROTOCOL_LEN: usize = 2;
 const PACKET_OFFSET: usize = SESSION_HEADER_LEN + PROTOCOL_LEN;
 /// Longest PPP information field on Ethernet without jumbo frames (RFC 4638 §2).
 const MAX_INFORMATION: usize = 1500;
-/// IPv4 and TCP headers without options, which MTU and maximum segment size differ by (RFC 9293 §3.7.1).
-const IPV4_TCP_HEADERS: u16 = 40;
-/// As above for IPv6.
-const IPV6_TCP_HEADERS: u16 = 60;
-
-/// Packets that are kept between the opening of IPCP and the leave to relay, which takes a millisecond or two. Without
-/// them, every client's first packet (a DNS query, most likely) would be lost.
+/// Packets that are kept between the opening of IPCP or IPV6CP and the leave to relay, which takes a millisecond or
+/// two. Without them, every client's first packet (a DNS query, a Router Solicitation) would be lost.
 const MAX_HELD: usize = 32;
 
 /// Which frames are ours, and how we write them.
@@ -40,29 +35,7 @@ pub(crate) struct Addressing {
     pub(crate) session_id: u16,
 }
 
-/// What an open session may carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grant {
-    /// The peer's address: the only source of its packets.
-    pub(crate) remote: Ipv4Addr,
-    /// Longest packet to the peer in bytes.
-    pub(crate) mtu: u16,
-    /// Largest TCP segment in bytes beside the one that the MTU gives; 0 none.
-    pub(crate) max_mss: u16,
-}
-
-impl Grant {
-    /// Largest TCP segments over IPv4 and IPv6 that fit through the session, both ways.
-    fn segment_sizes(&self) -> (u16, u16) {
-        let bound = |headers: u16| match (self.mtu.saturating_sub(headers), self.max_mss) {
-            (mss, 0) => mss,
-            (mss, max) => mss.min(max),
-        };
-        (bound(IPV4_TCP_HEADERS), bound(IPV6_TCP_HEADERS))
-    }
-}
-
-/// Moves packets. Control packets are handed out and taken in; data flows only while a [`Grant`] is there.
+/// Moves packets. Control packets are handed out and taken in; data flows only as far as there is a [`Grant`].
 #[derive(Debug)]
 pub(crate) struct Relay {
     socket: SessionSocket,
@@ -71,8 +44,8 @@ pub(crate) struct Relay {
     addressing: Addressing,
     mru: usize,
     grant: Option<Grant>,
-    /// Packets of the peer that came when IP was open and the grant was still on its way.
-    held: Vec<Vec<u8>>,
+    /// Packets of the peer that came when their protocol was open and the grant was still on its way.
+    held: Vec<(Family, Vec<u8>)>,
     received: FrameBatch,
     sending: FrameBatch,
     activity: Activity,
@@ -121,23 +94,27 @@ impl Relay {
         &self.counters
     }
 
-    /// Begins, changes or (with `None`) stops to carry data.
-    pub(crate) fn set_grant(&mut self, grant: Option<Grant>) {
-        self.grant = grant;
-        let mut held = std::mem::take(&mut self.held);
+    /// Begins to carry data, or changes what is carried.
+    pub(crate) fn set_grant(&mut self, grant: Grant) {
+        self.grant = Some(grant);
         let up = Upstream { tun: &self.tun, counters: &self.counters, mru: self.mru };
-        match grant {
-            Some(grant) => {
-                for packet in &mut held {
-                    self.activity.received |= up.data(packet, &grant);
-                }
-            }
-            None => self.counters.rx_drops_not_open.add(u64::try_from(held.len()).unwrap_or(0)),
+        for (family, mut packet) in self.held.extract_if(.., |(family, _)| grant.allows(*family)) {
+            self.activity.received |= up.data(family, &mut packet, &grant);
         }
     }
 
+    /// Stops to carry one family.
+    pub(crate) fn revoke(&mut self, family: Family) {
+        if let Some(grant) = &mut self.grant {
+            grant.revoke(family);
+        }
+        let dropped = self.held.extract_if(.., |(held, _)| *held == family).count();
+        self.counters.rx_drops_not_open.add(u64::try_from(dropped).unwrap_or(0));
+    }
+
+    /// Whether any data is carried.
     pub(crate) fn is_open(&self) -> bool {
-        self.grant.is_some()
+        self.grant.is_some_and(|grant| Family::ALL.into_iter().any(|family| grant.allows(family)))
     }
 
     /// Whether packets of data went either way since this was last asked.
@@ -168,15 +145,18 @@ impl Relay {
                 self.counters.rx_drops_malformed.add(1);
                 continue;
             };
-            if protocol != Protocol::Ip {
+            let Some(family) = Family::of_protocol(protocol).filter(|family| control.supports(*family))
+            else {
                 self.counters.rx_control_packets.add(1);
                 control.handle_packet(frame.bytes.get(ppp).unwrap_or_default());
                 continue;
-            }
+            };
             let packet = frame.bytes.get_mut(information).unwrap_or_default();
-            match self.grant {
-                Some(grant) => self.activity.received |= up.data(packet, &grant),
-                None if control.is_ip_open() && self.held.len() < MAX_HELD => self.held.push(packet.to_vec()),
+            match self.grant.filter(|grant| grant.allows(family)) {
+                Some(grant) => self.activity.received |= up.data(family, packet, &grant),
+                None if control.is_open(family) && self.held.len() < MAX_HELD => {
+                    self.held.push((family, packet.to_vec()));
+                }
                 None => self.counters.rx_drops_not_open.add(1),
             }
         }
@@ -270,8 +250,11 @@ pub(crate) trait ControlPlane {
     /// Takes a PPP packet that is not data, from its Protocol field on.
     fn handle_packet(&mut self, packet: &[u8]);
 
-    /// Whether IPCP is Opened.
-    fn is_ip_open(&self) -> bool;
+    /// Whether packets of the family are data, and not of a protocol to be rejected.
+    fn supports(&self, family: Family) -> bool;
+
+    /// Whether the family's control protocol is Opened.
+    fn is_open(&self, family: Family) -> bool;
 }
 
 /// What a packet of data from the peer goes through.
@@ -283,17 +266,19 @@ struct Upstream<'a> {
 
 impl Upstream<'_> {
     /// Handles one packet of data; true when the kernel took it.
-    fn data(&self, packet: &mut [u8], grant: &Grant) -> bool {
+    fn data(&self, family: Family, packet: &mut [u8], grant: &Grant) -> bool {
         let counters = self.counters;
-        let Ok(view) = Ipv4Packet::new_checked(packet) else {
-            counters.rx_drops_malformed.add(1);
-            return false;
+        let total_len = match grant.check_received(family, packet) {
+            Ok(total_len) => total_len,
+            Err(refusal) => {
+                match refusal {
+                    Refusal::Malformed => counters.rx_drops_malformed.add(1),
+                    Refusal::NotOpen => counters.rx_drops_not_open.add(1),
+                    Refusal::Source => counters.rx_drops_source_address.add(1),
+                }
+                return false;
+            }
         };
-        if view.source() != grant.remote {
-            counters.rx_drops_source_address.add(1);
-            return false;
-        }
-        let total_len = view.total_len();
         if total_len > self.mru {
             counters.rx_drops_oversize.add(1);
             return false;
@@ -339,8 +324,12 @@ fn downstream(
     }
     let (head, rest) = buffer.split_at_mut_checked(PACKET_OFFSET)?;
     let packet = rest.get_mut(..len)?;
-    if Ipv4Packet::new_checked(packet).is_err() {
+    let Some(family) = Family::of_packet(packet) else {
         counters.tx_drops_malformed.add(1);
+        return None;
+    };
+    if !grant.allows(family) {
+        counters.tx_drops_not_open.add(1);
         return None;
     }
     let (mss_v4, mss_v6) = grant.segment_sizes();
@@ -349,7 +338,7 @@ fn downstream(
     let ppp_len = u16::try_from(PROTOCOL_LEN + len).ok()?;
     let (header, protocol) = head.split_at_mut_checked(SESSION_HEADER_LEN)?;
     header.copy_from_slice(&addressing.header(ppp_len));
-    protocol.copy_from_slice(&Protocol::Ip.to_be_bytes());
+    protocol.copy_from_slice(&family.protocol().to_be_bytes());
 
     counters.tx_packets.add(1);
     counters.tx_bytes.add(u64::try_from(len).unwrap_or(0));

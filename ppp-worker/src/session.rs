@@ -8,13 +8,15 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ppp_ipc::worker::{self as ipc, EndReason, Ended, FromWorker, Start, ToWorker};
 use ppp_proto::auth::Challenge;
-use ppp_proto::link::{Event, Link};
+use ppp_proto::link::{Event, Link, Phase};
+use ppp_wire::ipv6cp::link_local;
 use ppp_wire::lcp;
 use ppp_wire::ppp::Protocol;
 
 use crate::control::{Control, ControlError};
 use crate::convert;
-use crate::relay::{ControlPlane, Grant, Relay};
+use crate::grant::{Family, Grant};
+use crate::relay::{ControlPlane, Relay};
 
 /// Batches that are read from one side before the other is looked at.
 const MAX_ROUNDS: usize = 4;
@@ -41,6 +43,8 @@ pub(crate) struct Session {
     max_mss: u16,
     /// What IPCP may give the peer: of the start, or of the last verdict.
     network: Option<ipc::Network>,
+    /// Whether IPv6 is to be negotiated at all.
+    ipv6: bool,
     idle: Option<Duration>,
     /// When the last packet of data went either way, while the session is open.
     last_data: Instant,
@@ -61,6 +65,7 @@ impl Session {
             name: start.link.name.clone(),
             max_mss: start.link.max_mss,
             network: start.link.network,
+            ipv6: start.link.ipv6.is_some(),
             idle: convert::limit(start.link.idle_ms),
             last_data: now,
             dead_peer: convert::limit(start.link.dead_peer_ms),
@@ -75,7 +80,6 @@ impl Session {
     /// # Errors
     /// When `pppoed` is gone or cannot be understood; the peer was told that the session is over, if that was possible.
     pub(crate) fn run(mut self) -> Result<(), SessionError> {
-        self.link.open(Instant::now());
         let outcome = self.run_until_closed();
         if outcome.is_err() {
             // Nobody is left who could free what the session holds: tell the peer once, and go.
@@ -148,10 +152,19 @@ impl Session {
                 self.control.send(&FromWorker::NetworkUp(report))?;
             }
             Event::IpcpClosed => {
-                self.relay.set_grant(None);
+                self.relay.revoke(Family::Ipv4);
                 self.control.send(&FromWorker::NetworkDown)?;
             }
-            Event::Authenticated | Event::Ipv6cpOpened(_) | Event::Ipv6cpClosed => {}
+            Event::Ipv6cpOpened(ipv6cp) => {
+                self.last_data = now;
+                let report = ipc::Ipv6Report { local: ipv6cp.local, remote: ipv6cp.remote };
+                self.control.send(&FromWorker::Ipv6Up(report))?;
+            }
+            Event::Ipv6cpClosed => {
+                self.relay.revoke(Family::Ipv6);
+                self.control.send(&FromWorker::Ipv6Down)?;
+            }
+            Event::Authenticated => {}
             Event::Closed(reason) => {
                 self.transmit_control();
                 self.relay.count_socket_drops();
@@ -167,6 +180,7 @@ impl Session {
     fn handle_message(&mut self, message: ToWorker, now: Instant) -> Result<(), SessionError> {
         match message {
             ToWorker::Start(_) => return Err(SessionError::Protocol("a second Start")),
+            ToWorker::Open => self.link.open(now),
             ToWorker::Challenge { identifier, value } => {
                 let challenge = Challenge { identifier, value, name: self.name.clone() };
                 self.link
@@ -183,14 +197,15 @@ impl Session {
                     .map_err(|_| SessionError::Protocol("a verdict that nobody asked for"))?;
             }
             ToWorker::Relay(relay) => {
-                // IPCP may have closed since; a new leave comes when it has opened again.
-                let network = self.network.filter(|_| self.link.ip_open());
-                let grant = network.map(|network| Grant {
-                    remote: network.remote,
+                // What has closed since gets a new leave when it has opened again.
+                let network = self.network.filter(|_| relay.ipv4 && self.link.ip_open());
+                let ipv6cp = self.link.status().ipv6cp.filter(|ipv6cp| relay.ipv6 == Some(ipv6cp.remote));
+                self.relay.set_grant(Grant {
+                    ipv4: network.map(|network| network.remote),
+                    ipv6: ipv6cp.map(|ipv6cp| link_local(ipv6cp.remote)),
                     mtu: relay.mtu,
                     max_mss: self.max_mss,
                 });
-                self.relay.set_grant(grant);
             }
             ToWorker::Terminate(reason) => self.close(reason, now),
         }
@@ -204,7 +219,8 @@ impl Session {
 
     fn receive(&mut self, now: Instant) {
         for _ in 0..MAX_ROUNDS {
-            let mut control = LinkInput { link: &mut self.link, now, echo_requests: 0, echo_replies: 0 };
+            let (link, ipv6) = (&mut self.link, self.ipv6);
+            let mut control = LinkInput { link, ipv6, now, echo_requests: 0, echo_replies: 0 };
             let malformed_before = control.link.drops().malformed;
             let outcome = self.relay.receive(&mut control);
             let LinkInput { echo_requests, echo_replies, .. } = control;
@@ -232,7 +248,7 @@ impl Session {
                 Err(_) => {
                     // Somebody deleted the interface.
                     self.reason.get_or_insert(EndReason::InterfaceGone);
-                    self.relay.set_grant(None);
+                    Family::ALL.into_iter().for_each(|family| self.relay.revoke(family));
                     self.link.close(Instant::now());
                     return;
                 }
@@ -285,8 +301,13 @@ impl Session {
             PollFd::new(self.relay.socket().as_fd(), PollFlags::POLLIN),
             PollFd::new(self.relay.tun().as_fd(), PollFlags::POLLIN),
         ];
-        // A TUN that is down reports an error all the time, so it is not watched until packets may flow.
-        let watched = if self.relay.is_open() { 3 } else { 2 };
+        let watched = match self.link.phase() {
+            // Before the leave to begin, the peer's first frames wait in the socket: they are not lost on the link.
+            Phase::Dead => 1,
+            _ if self.relay.is_open() => 3,
+            // A TUN that is down reports an error all the time, so it is not watched until packets may flow.
+            _ => 2,
+        };
         let (watched, _) = descriptors.split_at_mut(watched);
         match poll(watched, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -304,6 +325,7 @@ impl Session {
 /// The link while the relay reads for it.
 struct LinkInput<'a> {
     link: &'a mut Link,
+    ipv6: bool,
     now: Instant,
     echo_requests: u64,
     echo_replies: u64,
@@ -319,8 +341,18 @@ impl ControlPlane for LinkInput<'_> {
         self.link.handle_packet(packet, self.now);
     }
 
-    fn is_ip_open(&self) -> bool {
-        self.link.ip_open()
+    fn supports(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => true,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
+
+    fn is_open(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.link.ip_open(),
+            Family::Ipv6 => self.link.ipv6_open(),
+        }
     }
 }
 

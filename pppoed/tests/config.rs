@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use ppp_proto::auth::AuthMethod;
-use pppoed::config::{Config, Notice, PerMac};
+use pppoed::config::{Config, Ipv6Config, Notice, PerMac};
 use pppoed::flags::{Flags, LogLevel};
 use pppoed::inet::SystemNames;
 use pppoed::pool::{AddressPool, Claim};
@@ -283,7 +283,7 @@ fn defaults() {
     assert_eq!(config.run_dir, Path::new("/run/pppoed"));
     assert_eq!(config.control_socket, Path::new("/run/pppoed/control.sock"));
     assert_eq!(config.scripts, BTreeMap::new());
-    assert!(!config.ipv6 && !config.foreground && config.dead_peer.is_none() && config.max_mss.is_none());
+    assert!(config.ipv6.is_none() && !config.foreground && config.dead_peer.is_none() && config.max_mss.is_none());
     let secrets = &config.secrets;
     assert_eq!(
         (&secrets.chap_secrets, &secrets.pap_secrets),
@@ -309,7 +309,8 @@ fn a_flag_beats_an_option_and_the_later_file_beats_the_earlier() {
     assert_eq!(config.session.idle.as_ref().unwrap().value, 60);
     assert_eq!(config.secrets.our_name, b"own");
     assert_eq!(config.secrets.chap_secrets, etc.path("chap-secrets"));
-    assert!(config.secrets.papcrypt && config.ipv6 && config.echo.is_none());
+    assert!(config.secrets.papcrypt && config.echo.is_none());
+    assert_eq!(config.ipv6, Some(Ipv6Config { local: None, remote: None }));
     assert_eq!(config.log_level.value, LogLevel::Debug);
     assert_eq!(
         (config.auth.rechallenge, config.auth.deadline),

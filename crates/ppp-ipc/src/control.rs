@@ -11,7 +11,7 @@
 //! Text that a peer chose (names, services) has been escaped by `pppoed`: it holds no control
 //! characters and may be printed.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -186,6 +186,10 @@ pub struct SessionDetail {
     pub worker_pid: u32,
     /// Our address.
     pub local_ip: Option<Ipv4Addr>,
+    /// Our link-local address, while IPV6CP is open.
+    pub local_link_local: Option<Ipv6Addr>,
+    /// The peer's link-local address, while IPV6CP is open.
+    pub peer_link_local: Option<Ipv6Addr>,
     /// DNS servers that the peer is told.
     pub dns: Vec<Ipv4Addr>,
     /// NetBIOS name servers that the peer is told.

@@ -3,14 +3,15 @@
 //! ```text
 //! pppoed                                     ppp-worker
 //!   Start ───────────────────────────────────▶  enters its sandbox
-//!   ◀─────────────────────────────────── Ready  (now the PADS is sent)
+//!   ◀─────────────────────────────────── Ready
+//!   Open ────────────────────────────────────▶  the PADS was sent: LCP begins
 //!   ◀─────────────────────────────── LcpOpened
 //!   ◀───────────────────────── ChallengeNeeded  (CHAP only; again at each re-challenge)
 //!   Challenge ───────────────────────────────▶
 //!   ◀──────────────────────────── Authenticate
 //!   Verdict ─────────────────────────────────▶
-//!   ◀─────────────────────────────── NetworkUp  (IPCP is Opened)
-//!   Relay ───────────────────────────────────▶  the TUN is up: packets flow
+//!   ◀─────────────────────── NetworkUp, Ipv6Up  (IPCP is Opened; IPV6CP is; in either order)
+//!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
 //!   Terminate ───────────────────────────────▶
 //!   ◀─────────────────────────────────── Ended  then the worker exits
 //! ```
@@ -45,6 +46,8 @@ pub const NETNS_FD: i32 = 7;
 pub enum ToWorker {
     /// The session to run. Always the first message, and never repeated.
     Start(Box<Start>),
+    /// The peer has its PADS: LCP may begin. A frame that overtook the PADS would be lost on the peer.
+    Open,
     /// Answer to [`FromWorker::ChallengeNeeded`].
     Challenge {
         /// CHAP Identifier (RFC 1994 §4.1).
@@ -54,7 +57,7 @@ pub enum ToWorker {
     },
     /// Answer to [`FromWorker::Authenticate`].
     Verdict(Verdict),
-    /// The TUN is configured and up: relay packets.
+    /// The TUN is configured and up: relay packets. Replaces an earlier leave.
     Relay(Relay),
     /// End the session with a Terminate-Request.
     Terminate(EndReason),
@@ -83,8 +86,12 @@ pub enum FromWorker {
     Authenticate(Proof),
     /// IPCP reached Opened.
     NetworkUp(NetworkReport),
-    /// IPCP left Opened; packets are not relayed until it is [`FromWorker::NetworkUp`] again.
+    /// IPCP left Opened; IPv4 packets are not relayed until it is [`FromWorker::NetworkUp`] again.
     NetworkDown,
+    /// IPV6CP reached Opened.
+    Ipv6Up(Ipv6Report),
+    /// IPV6CP left Opened; IPv6 packets are not relayed until it is [`FromWorker::Ipv6Up`] again.
+    Ipv6Down,
     /// The session is over; the worker exits.
     Ended(Ended),
 }
@@ -147,7 +154,11 @@ pub struct LinkParameters {
     /// LCP: Restart timer and counters.
     pub lcp: RestartParameters,
     /// IPCP: Restart timer and counters.
-    pub ncp: RestartParameters,
+    pub ipcp: RestartParameters,
+    /// IPV6CP: Restart timer and counters.
+    pub ipv6cp: RestartParameters,
+    /// What IPV6CP asks for; none refuses IPv6 with a Protocol-Reject.
+    pub ipv6: Option<Ipv6Parameters>,
     /// What IPCP may give a peer that need not authenticate itself; otherwise the verdict brings it.
     pub network: Option<Network>,
     /// Time between Challenges until there is an answer.
@@ -160,7 +171,7 @@ pub struct LinkParameters {
     pub chap_interval_ms: u32,
     /// Time that the peer has to authenticate itself; 0 no limit but `setup_deadline_ms`.
     pub auth_deadline_ms: u32,
-    /// Time from the start of the worker until IPCP is Opened.
+    /// Time from the start of the worker until IPCP or IPV6CP is Opened.
     pub setup_deadline_ms: u32,
     /// Time between Echo-Requests on an idle line; 0 never.
     pub echo_interval_ms: u32,
@@ -260,11 +271,36 @@ pub struct NetworkReport {
     pub remote: Ipv4Addr,
 }
 
+/// Low 64 bits of a link-local address (RFC 5072 §4.1).
+pub type InterfaceIdentifier = [u8; 8];
+
+/// What IPV6CP asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv6Parameters {
+    /// Our Interface-Identifier; not zero.
+    pub local: InterfaceIdentifier,
+    /// The peer's, which it must take; with none it may choose its own.
+    pub remote: Option<InterfaceIdentifier>,
+}
+
+/// What IPV6CP agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv6Report {
+    /// Our Interface-Identifier, as in [`Ipv6Parameters`].
+    pub local: InterfaceIdentifier,
+    /// The peer's Interface-Identifier; neither zero nor ours.
+    pub remote: InterfaceIdentifier,
+}
+
 /// Leave to relay packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relay {
     /// MTU that the TUN was given, in bytes.
     pub mtu: u16,
+    /// Whether IPv4 may flow.
+    pub ipv4: bool,
+    /// The peer's Interface-Identifier that the TUN was configured for, where IPv6 may flow.
+    pub ipv6: Option<InterfaceIdentifier>,
 }
 
 /// The end of a session.

@@ -143,6 +143,8 @@ pub struct Interface {
     pub up: bool,
     /// Has a carrier and may send (`IFF_RUNNING`).
     pub running: bool,
+    /// Hosts on it are found by ARP: it takes broadcasts, and is neither a loopback nor point-to-point.
+    pub arp: bool,
 }
 
 #[cfg(test)]

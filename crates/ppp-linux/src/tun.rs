@@ -237,7 +237,7 @@ mod tests {
         netns::for_test(|| {
             let (tun, id) = Tun::create(&name("ppp7")).unwrap();
             let (local, peer) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-            let config = PtpConfig { mtu: 1492, ipv4: Some(Ipv4Ends { local, peer }), ipv6: None };
+            let config = PtpConfig { mtu: 1492, ipv4: Some(Ipv4Ends { local, peer }) };
             Netlink::open().unwrap().configure_ptp(&id, &config).unwrap();
 
             let socket = UdpSocket::bind((local, 1000)).unwrap();

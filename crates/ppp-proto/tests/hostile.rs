@@ -201,7 +201,7 @@ fn echoing(only_when_idle: bool) -> Victim {
         echo: Some(echo),
         // Here the link may stay without IP.
         setup_deadline: Duration::from_secs(3600),
-        ncp_restart: RestartConfig { restart: Duration::from_secs(3600), ..RestartConfig::default() },
+        ipcp_restart: RestartConfig { restart: Duration::from_secs(3600), ..RestartConfig::default() },
         ..server_config()
     };
     let mut victim = Victim::new(config);

@@ -1,5 +1,7 @@
 //! IPv6 Control Protocol: options (RFC 5072 §4).
 
+use std::net::Ipv6Addr;
+
 use crate::Error;
 use crate::cp::CpOption;
 
@@ -13,6 +15,13 @@ pub enum Ipv6cpOption<'a> {
 }
 
 const INTERFACE_IDENTIFIER: u8 = 1;
+
+/// The link-local address of the end of a link that has this Interface-Identifier: `fe80::/64` and the identifier
+/// (RFC 5072 §5).
+pub fn link_local(identifier: [u8; 8]) -> Ipv6Addr {
+    let [a, b, c, d, e, f, g, h] = identifier;
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h])
+}
 
 impl<'a> Ipv6cpOption<'a> {
     /// Reads the data of one option.
@@ -49,5 +58,16 @@ impl<'a> Ipv6cpOption<'a> {
             }
             Self::Unknown(option) => option.emit(out),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_is_the_low_half_of_the_link_local_address() {
+        let address = link_local([0x02, 0x11, 0x22, 0xff, 0xfe, 0x33, 0x44, 0x55]);
+        assert_eq!(address.to_string(), "fe80::211:22ff:fe33:4455");
     }
 }

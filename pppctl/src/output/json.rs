@@ -1,6 +1,7 @@
 //! JSON for programs, as `docs/json-schema.md` describes it.
 
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
     AuthMethod, HistoryEntry, InterfaceStats, NamedCount, ServerStats, SessionDetail, SessionSummary,
@@ -53,9 +54,11 @@ struct Session<'a> {
     #[serde(flatten)]
     summary: &'a SessionSummary,
     worker_pid: u32,
-    local_ip: Option<std::net::Ipv4Addr>,
-    dns: &'a [std::net::Ipv4Addr],
-    nbns: &'a [std::net::Ipv4Addr],
+    local_ip: Option<Ipv4Addr>,
+    local_link_local: Option<Ipv6Addr>,
+    peer_link_local: Option<Ipv6Addr>,
+    dns: &'a [Ipv4Addr],
+    nbns: &'a [Ipv4Addr],
     mru: Option<u16>,
     peer_mru: Option<u16>,
     mtu: Option<u16>,
@@ -82,6 +85,8 @@ impl<'a> From<&'a SessionDetail> for Session<'a> {
             summary: &detail.summary,
             worker_pid: detail.worker_pid,
             local_ip: detail.local_ip,
+            local_link_local: detail.local_link_local,
+            peer_link_local: detail.peer_link_local,
             dns: &detail.dns,
             nbns: &detail.nbns,
             mru: detail.mru,
@@ -187,7 +192,7 @@ mod tests {
     #[test]
     fn one_session() {
         let summary = SUMMARY.replace(r#""service":"""#, r#""service":"internet""#);
-        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4},"idle_s":7,"sandbox":["uid","seccomp"],"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
+        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","local_link_local":"fe80::1","peer_link_local":"fe80::2","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4},"idle_s":7,"sandbox":["uid","seccomp"],"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
         assert_eq!(
             render(&Answer::Session(Box::new(samples::detail()))),
             format!("{{\"schema\":1,\"session\":{{{summary},{rest}}}}}\n")

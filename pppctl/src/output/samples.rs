@@ -1,6 +1,6 @@
 //! Answers that the tests of several modules show.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
     AuthMethod, HistoryEntry, InterfaceStats, NamedCount, Phase, ServerStats, SessionDetail, SessionSummary,
@@ -39,6 +39,8 @@ pub(crate) fn detail() -> SessionDetail {
         summary: SessionSummary { service: "internet".into(), ..summary(1) },
         worker_pid: 4711,
         local_ip: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        local_link_local: Some(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)),
+        peer_link_local: Some(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2)),
         dns: vec![Ipv4Addr::new(192, 0, 2, 53), Ipv4Addr::new(198, 51, 100, 53)],
         nbns: vec![],
         mru: Some(1492),

@@ -94,8 +94,9 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
         ("service", text(&summary.service)),
         ("host-uniq", text(detail.host_uniq.as_deref().unwrap_or_default())),
         ("interface", format!("{}, mtu {}", text(&summary.ifname), or_none(detail.mtu))),
-        ("mru", format!("{} ours, {} the peer's", or_none(detail.mru), or_none(detail.peer_mru))),
-        ("addresses", format!("{} ours, {} the peer's", or_none(detail.local_ip), or_none(summary.ip))),
+        ("mru", both(detail.mru, detail.peer_mru)),
+        ("addresses", both(detail.local_ip, summary.ip)),
+        ("link-local", both(detail.local_link_local, detail.peer_link_local)),
         ("dns", list(&detail.dns)),
         ("nbns", list(&detail.nbns)),
         ("received", format!("{} in {} packets", units::bytes(traffic.rx_bytes), traffic.rx_packets)),
@@ -182,6 +183,14 @@ fn text(text: &str) -> String {
     if text.is_empty() { NONE.to_owned() } else { printable(text).into_owned() }
 }
 
+/// The values of the two ends.
+fn both<T: Display>(ours: Option<T>, peers: Option<T>) -> String {
+    match (ours, peers) {
+        (None, None) => NONE.to_owned(),
+        (ours, peers) => format!("{} ours, {} the peer's", or_none(ours), or_none(peers)),
+    }
+}
+
 fn or_none<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
 }
@@ -242,6 +251,7 @@ host-uniq   0a0b
 interface   ppp0, mtu 1480
 mru         1492 ours, 1480 the peer's
 addresses   10.0.0.1 ours, 10.0.0.2 the peer's
+link-local  fe80::1 ours, fe80::2 the peer's
 dns         192.0.2.53, 198.51.100.53
 nbns        -
 received    1.5 KiB in 12 packets

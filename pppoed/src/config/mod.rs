@@ -42,6 +42,15 @@ pub enum PerMac {
     Unlimited,
 }
 
+/// IPv6 of every session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv6Config {
+    /// Our interface identifier; `None`: one that follows from the access interface and the session id.
+    pub local: Option<u64>,
+    /// The clients' interface identifier; `None`: each chooses its own.
+    pub remote: Option<u64>,
+}
+
 /// Everything that the server is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -94,8 +103,8 @@ pub struct Config {
     pub secrets: secrets::Settings,
     /// From the PADR until IPCP is open.
     pub setup_deadline: Duration,
-    /// IPv6 is wanted (`+ipv6`). For the part that does IPV6CP.
-    pub ipv6: bool,
+    /// IPv6, if it is wanted (`+ipv6`, `ipv6`).
+    pub ipv6: Option<Ipv6Config>,
     /// Options that hold for sessions whose users have none of their own.
     pub session: SessionOptions,
     /// A session ends after this time without any frame from the client.
@@ -189,7 +198,7 @@ impl Config {
             auth: ppp::auth(flags, &options),
             secrets: ppp::secrets(flags, &options, hostname)?,
             setup_deadline: seconds(flags.setup_deadline),
-            ipv6: options.ipv6.is_some_and(|ipv6| ipv6.value),
+            ipv6: ppp::ipv6(&options),
             session: options.session,
             dead_peer: flags.dead_peer.map(seconds),
             max_mss: flags.max_mss,

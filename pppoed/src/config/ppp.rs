@@ -7,7 +7,7 @@ use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_proto::link::EchoConfig;
 
-use super::{ConfigError, Notice, seconds};
+use super::{ConfigError, Ipv6Config, Notice, seconds};
 use crate::flags::Flags;
 use crate::options::{AuthMethods, FsmOptions, PppOptions};
 use crate::origin::Sourced;
@@ -39,6 +39,12 @@ pub(super) fn restart(options: &FsmOptions) -> RestartConfig {
         max_terminate: value(&options.max_terminate).unwrap_or(default.max_terminate),
         max_failure: value(&options.max_failure).unwrap_or(default.max_failure),
     }
+}
+
+pub(super) fn ipv6(options: &PppOptions) -> Option<Ipv6Config> {
+    let wanted = options.ipv6.as_ref().is_some_and(|ipv6| ipv6.value);
+    let (local, remote) = (value(&options.ipv6_local_id), value(&options.ipv6_remote_id));
+    wanted.then_some(Ipv6Config { local, remote })
 }
 
 /// pppd sends an echo at every interval unless `lcp-echo-adaptive` is given; we always leave it out while packets

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
+use ppp_ipc::worker::ToWorker;
 use ppp_linux::interface::IfName;
 use ppp_linux::packet::SessionKey;
 use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
@@ -77,6 +78,7 @@ impl Supervisor {
             peer: request.peer_mac,
         };
         let start = self.config.start(&key, seed, max_payload, network);
+        let ipv6 = start.link.ipv6;
         let token = Token(self.next_token);
         self.next_token += 1;
         let launch = Launch { start, access: access_id, key, tun };
@@ -94,6 +96,7 @@ impl Supervisor {
         let mut session = Session::new(token, place, origin, worker, now);
         session.lease = lease;
         session.network = network;
+        session.ipv6 = ipv6;
         session.note("PADR", now);
         self.table.insert(session);
         self.deadlines.set(token, Some(now + START_DEADLINE));
@@ -129,10 +132,20 @@ impl Supervisor {
         // The worker keeps the set-up deadline itself; this one is for a worker that does not.
         let deadline = self.config.setup_deadline.saturating_add(Duration::from_secs(10));
         self.deadlines.set(token, Some(now + deadline));
-        if let Some(access) = self.accesses.get_mut(access)
-            && let Err(error) = access.with_server(|server| server.accept(request, id))
-        {
-            self.kill(token, EndReason::SetupTimeout, &error.to_string());
+        let accepted = self
+            .accesses
+            .get_mut(access)
+            .map(|access| access.with_server(|server| server.accept(request, id)));
+        match accepted {
+            Some(Err(error)) => self.kill(token, EndReason::SystemError, &error.to_string()),
+            // A frame of LCP that overtook the PADS would be lost on the peer.
+            Some(Ok(())) | None => self.send(token, ToWorker::Open),
+        }
+    }
+
+    fn send(&mut self, token: Token, message: ToWorker) {
+        if let Some(session) = self.table.get_mut(token) {
+            session.worker.send(message);
         }
     }
 

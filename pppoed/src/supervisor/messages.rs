@@ -80,16 +80,16 @@ impl Supervisor {
                 Ok(())
             }
             (FromWorker::Authenticate(proof), _) => self.handle_proof(token, &proof, now),
-            (FromWorker::NetworkUp(report), Phase::Network) => self.handle_network_up(token, report, now),
-            (FromWorker::NetworkUp(_), _) => Err("its IPCP opened without leave"),
-            (FromWorker::NetworkDown, Phase::Open) => {
-                session.phase = Phase::Network;
-                session.note("IPCP closed", now);
-                self.arm_setup_deadline(token, now);
+            (FromWorker::NetworkUp(report), _) => self.handle_network_up(token, report, now),
+            (FromWorker::NetworkDown, _) => {
+                self.handle_network_down(token, now);
                 Ok(())
             }
-            // It crossed with the end of the configuration.
-            (FromWorker::NetworkDown, _) => Ok(()),
+            (FromWorker::Ipv6Up(report), _) => self.handle_ipv6_up(token, report, now),
+            (FromWorker::Ipv6Down, _) => {
+                self.handle_ipv6_down(token, now);
+                Ok(())
+            }
         }
     }
 
@@ -112,6 +112,8 @@ impl Supervisor {
         // LCP may be negotiated anew at any time (RFC 1661 §4.4); then everything above it begins again.
         session.phase = Phase::Authenticate;
         session.authentication = Authentication::Idle;
+        session.ip_open = false;
+        session.ipv6_open = None;
         let needs_proof = report.auth.is_some();
         session.lcp = Some(report);
         self.arm_setup_deadline(token, now);
@@ -159,14 +161,27 @@ impl Supervisor {
         now: Instant,
     ) -> Result<(), &'static str> {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        if !matches!(session.phase, Phase::Network | Phase::Open) || session.ip_open {
+            return Err("its IPCP opened without leave");
+        }
         let granted =
             session.network.map(|network| NetworkReport { local: network.local, remote: network.remote });
         if granted != Some(report) {
             return Err("its IPCP opened with other addresses than it was given");
         }
+        session.ip_open = true;
         session.note(format!("IPCP opened, {} and {}", report.local, report.remote), now);
         self.configure(token, now);
         Ok(())
+    }
+
+    fn handle_network_down(&mut self, token: Token, now: Instant) {
+        if let Some(session) = self.table.get_mut(token)
+            && std::mem::take(&mut session.ip_open)
+        {
+            session.note("IPCP closed", now);
+            self.network_protocol_closed(token, now);
+        }
     }
 
     fn handle_ended(&mut self, token: Token, ended: &Ended, now: Instant) {

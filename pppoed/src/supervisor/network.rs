@@ -1,4 +1,4 @@
-//! The session's network interface: MTU, addresses, up.
+//! The session's network interface: MTU, addresses, up. And the leave to relay, which follows from them.
 
 use std::time::Instant;
 
@@ -6,31 +6,95 @@ use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
-use ppp_linux::netlink::{Ipv4Ends, Netlink, PtpConfig};
+use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
+use tracing::warn;
 
+use super::proxy_arp::ProxyArp;
 use super::session::{Session, Token};
 use super::settings::max_connect;
 use super::worker::chain;
-use super::{Supervisor, Work};
+use super::{Supervisor, Work, ipv6};
+use crate::options::SessionOptions;
 
-/// What came of configuring an interface: its MTU in bytes, or why not.
-pub(super) type Configured = Result<u16, String>;
+/// Least MTU that IPv6 works with, in bytes (RFC 8200 §5).
+const IPV6_MIN_MTU: u16 = 1280;
+
+/// What a session's interface has been given. It keeps that until its end, also when a network protocol closes.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    /// In bytes; none until the interface is up.
+    mtu: Option<u16>,
+    ipv4: Option<Ipv4Ends>,
+    ipv6: Option<Ipv6Ends>,
+    proxy_arp: Option<ProxyArp>,
+}
+
+impl Given {
+    fn is_enough(&self, wanted: &Wanted) -> bool {
+        self.mtu == Some(wanted.mtu)
+            && (wanted.ipv4.is_none() || wanted.ipv4 == self.ipv4)
+            && (wanted.ipv6.is_none() || wanted.ipv6 == self.ipv6)
+    }
+}
+
+/// What the open network protocols need.
+#[derive(Debug)]
+struct Wanted {
+    mtu: u16,
+    ipv4: Option<Ipv4Ends>,
+    ipv6: Option<Ipv6Ends>,
+    /// `proxyarp`.
+    proxy_arp: bool,
+}
+
+impl Wanted {
+    fn new(session: &Session, options: &SessionOptions, mtu: u16) -> Self {
+        let network = session.network.filter(|_| session.ip_open);
+        Self {
+            mtu,
+            ipv4: network.map(|network| Ipv4Ends { local: network.local, peer: network.remote }),
+            ipv6: session.ipv6_open.map(ipv6::ends),
+            proxy_arp: options.proxyarp.as_ref().is_some_and(|proxyarp| proxyarp.value),
+        }
+    }
+}
+
+/// What came of configuring an interface, or why there is no use in it.
+pub(super) type Configured = Result<Done, String>;
+
+/// An interface was configured, perhaps not in everything.
+#[derive(Debug)]
+pub(super) struct Done {
+    given: Given,
+    /// Why IPv6 was left out.
+    without_ipv6: Option<String>,
+    /// Why proxy ARP was left out.
+    without_proxy_arp: Option<String>,
+}
 
 impl Supervisor {
-    /// IPCP is open: configures the interface, beside the event loop, or goes on with it as it is.
+    /// A network protocol is open: gives the interface what it needs, beside the event loop, or goes on with it as it
+    /// is.
     pub(super) fn configure(&mut self, token: Token, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        if session.mtu.is_some() {
+        // The link may have begun anew, or begun to end, meanwhile.
+        if !matches!(session.phase, Phase::Network | Phase::Open) {
+            return;
+        }
+        // While it is being configured, what comes of that leads here again.
+        let Some(given) = session.given.take() else { return };
+        let mtu = self.config.mtu(session);
+        let wanted = Wanted::new(session, options(session, &self.config.session_options), mtu);
+        if given.is_enough(&wanted) {
+            session.given = Some(given);
             return self.open(token, now);
         }
-        let mtu = self.config.mtu(session);
-        let (Some(tun), Some(network)) = (session.tun.clone(), session.network) else {
+        let Some(tun) = session.tun.clone() else {
             return self.kill(token, EndReason::SystemError, "the interface was not made");
         };
-        let ipv4 = Ipv4Ends { local: network.local, peer: network.remote };
         let work = self.work.clone();
         tokio::task::spawn_local(async move {
-            let configuring = tokio::task::spawn_blocking(move || configure(&tun, mtu, ipv4));
+            let configuring = tokio::task::spawn_blocking(move || configure(&tun, given, &wanted));
             let configured =
                 configuring.await.unwrap_or_else(|error| Err(format!("it was cut off: {error}")));
             // Fails only when the supervisor is gone.
@@ -40,42 +104,119 @@ impl Supervisor {
 
     pub(super) fn handle_configured(&mut self, token: Token, configured: Configured, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        match configured {
-            Ok(mtu) => {
-                session.mtu = Some(mtu);
-                self.open(token, now);
-            }
-            Err(why) => self.terminate(token, EndReason::SystemError, &why, now),
+        let Done { given, without_ipv6, without_proxy_arp } = match configured {
+            Ok(done) => done,
+            Err(why) => return self.terminate(token, EndReason::SystemError, &why, now),
+        };
+        session.mtu = given.mtu;
+        session.given = Some(given);
+        if let Some(why) = without_ipv6 {
+            // IPv4 goes on; IPV6CP may open again, and then this is tried again.
+            session.ipv6_open = None;
+            warn!(session = session.id, ifname = session.ifname, reason = why, "IPv6 is left out");
+            session.note(format!("IPv6 left out: {why}"), now);
         }
+        if let Some(why) = without_proxy_arp {
+            warn!(session = session.id, ifname = session.ifname, reason = why, "proxyarp has no effect");
+            session.note(format!("no proxy ARP: {why}"), now);
+        }
+        self.configure(token, now);
     }
 
-    /// Everything is there: packets may flow.
+    /// The interface has everything that the open protocols need: their packets may flow.
     fn open(&mut self, token: Token, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        // The link may have closed IPCP, or begun to end, meanwhile.
+        let Some(mtu) = session.mtu else { return };
+        let ipv6 = session.ipv6_open.map(|report| report.remote);
+        if !session.ip_open && ipv6.is_none() {
+            return;
+        }
+        session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
         if session.phase != Phase::Network {
             return;
         }
-        let Some(mtu) = session.mtu else { return };
         session.phase = Phase::Open;
         session.note("open", now);
-        session.worker.send(ToWorker::Relay(Relay { mtu }));
         session.log("session up");
-        let end = session_end(session, &self.config.session_options);
+        let end = max_connect(options(session, &self.config.session_options))
+            .and_then(|time| session.started.checked_add(time));
         self.deadlines.set(token, end);
+    }
+
+    /// A session is open as long as any network protocol is.
+    pub(super) fn network_protocol_closed(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if session.phase == Phase::Open && !session.ip_open && session.ipv6_open.is_none() {
+            session.phase = Phase::Network;
+            self.arm_setup_deadline(token, now);
+        }
     }
 }
 
-/// When an open session ends because its time is up.
-fn session_end(session: &Session, general: &crate::options::SessionOptions) -> Option<Instant> {
-    let options = session.user.as_ref().map_or(general, |user| &user.options);
-    max_connect(options).and_then(|time| session.started.checked_add(time))
+/// The options that hold for a session.
+fn options<'a>(session: &'a Session, general: &'a SessionOptions) -> &'a SessionOptions {
+    session.user.as_ref().map_or(general, |user| &user.options)
 }
 
 /// Runs where it may block.
-fn configure(tun: &InterfaceId, mtu: u16, ipv4: Ipv4Ends) -> Configured {
-    let config = PtpConfig { mtu, ipv4: Some(ipv4), ipv6: None };
+fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured {
+    let mut without_proxy_arp = None;
     let mut netlink = Netlink::open().map_err(|error| chain(&error))?;
-    netlink.configure_ptp(tun, &config).map_err(|error| chain(&error))?;
-    Ok(mtu)
+    set_mtu_and_ipv4(&mut netlink, tun, &mut given, wanted).map_err(|error| chain(&error))?;
+    if let Some(ends) = wanted.ipv4
+        && wanted.proxy_arp
+        && given.ipv4 != wanted.ipv4
+    {
+        match ProxyArp::begin(&mut netlink, ends.peer) {
+            Ok(entry) => given.proxy_arp = Some(entry),
+            Err(why) => without_proxy_arp = Some(why),
+        }
+    }
+    given.ipv4 = wanted.ipv4.or(given.ipv4);
+    let without_ipv6 = set_ipv6(&mut netlink, tun, &mut given, wanted).err();
+    Ok(Done { given, without_ipv6, without_proxy_arp })
+}
+
+/// Without this there is no session.
+fn set_mtu_and_ipv4(
+    netlink: &mut Netlink,
+    tun: &InterfaceId,
+    given: &mut Given,
+    wanted: &Wanted,
+) -> Result<(), NetlinkError> {
+    let mtu = wanted.mtu;
+    match given.mtu {
+        None => netlink.configure_ptp(tun, &PtpConfig { mtu, ipv4: wanted.ipv4 })?,
+        Some(before) => {
+            if before != mtu {
+                netlink.set_mtu(tun, mtu)?;
+            }
+            if let Some(ends) = wanted.ipv4.filter(|_| wanted.ipv4 != given.ipv4) {
+                netlink.set_ipv4_ends(tun, given.ipv4, ends)?;
+            }
+        }
+    }
+    if mtu < IPV6_MIN_MTU {
+        // The kernel has taken them away.
+        given.ipv6 = None;
+    }
+    given.mtu = Some(mtu);
+    Ok(())
+}
+
+/// Without this there is a session with IPv4 alone.
+fn set_ipv6(
+    netlink: &mut Netlink,
+    tun: &InterfaceId,
+    given: &mut Given,
+    wanted: &Wanted,
+) -> Result<(), String> {
+    let Some(ends) = wanted.ipv6.filter(|_| wanted.ipv6 != given.ipv6) else { return Ok(()) };
+    if wanted.mtu < IPV6_MIN_MTU {
+        return Err(format!("an MTU of {} bytes is less than the {IPV6_MIN_MTU} of IPv6", wanted.mtu));
+    }
+    let had = given.ipv6.take();
+    netlink.set_ipv6_ends(tun, had, ends).map_err(|error| chain(&error))?;
+    given.ipv6 = Some(ends);
+    Ok(())
 }

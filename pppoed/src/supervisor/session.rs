@@ -9,7 +9,7 @@ use std::{
 use ppp_ipc::{
     control::{HistoryEntry, Phase, SessionDetail, SessionSummary, Traffic},
     reason::EndReason,
-    worker::{AuthMethod, LcpReport, Network},
+    worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network},
 };
 use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
 use ppp_linux::interface::InterfaceId;
@@ -17,6 +17,8 @@ use ppp_proto::discovery::server::RequestId;
 use ppp_wire::{MacAddr, escape::Escaped};
 use tracing::info;
 
+use super::ipv6;
+use super::network::Given;
 use super::worker::WorkerHandle;
 use crate::options::SessionOptions;
 use crate::pool::Lease;
@@ -94,8 +96,16 @@ pub(super) struct Session {
     pub(super) proofs: u32,
     pub(super) lease: Option<Lease>,
     pub(super) network: Option<Network>,
-    /// MTU of the interface, once it is configured; it keeps that and its addresses until the end.
+    /// Whether IPCP is Opened.
+    pub(super) ip_open: bool,
+    /// What IPV6CP was told to ask for; none if IPv6 is off.
+    pub(super) ipv6: Option<Ipv6Parameters>,
+    /// What IPV6CP agreed on, while it is Opened.
+    pub(super) ipv6_open: Option<Ipv6Report>,
+    /// MTU of the interface, once it is configured.
     pub(super) mtu: Option<u16>,
+    /// What the interface has; none while it is being configured.
+    pub(super) given: Option<Given>,
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
     history: VecDeque<HistoryEntry>,
@@ -157,7 +167,11 @@ impl Session {
             proofs: 0,
             lease: None,
             network: None,
+            ip_open: false,
+            ipv6: None,
+            ipv6_open: None,
             mtu: None,
+            given: Some(Given::default()),
             end: None,
             history: VecDeque::new(),
         }
@@ -229,11 +243,14 @@ impl Session {
         let counters = self.snapshot();
         let add = |numbers: &[u64]| numbers.iter().fold(0_u64, |sum, number| sum.saturating_add(*number));
         let present = |servers: [Option<Ipv4Addr>; 2]| servers.into_iter().flatten().collect();
+        let link_locals = self.ipv6_open.map(ipv6::ends);
         let idle = monotonic_millis().saturating_sub(counters.rx_last_activity_ms) / 1000;
         SessionDetail {
             summary: self.summary(now),
             worker_pid: self.worker_pid,
             local_ip: self.network.map(|network| network.local),
+            local_link_local: link_locals.map(|ends| ends.local),
+            peer_link_local: link_locals.map(|ends| ends.peer),
             dns: self.network.map(|network| present(network.dns)).unwrap_or_default(),
             nbns: self.network.map(|network| present(network.nbns)).unwrap_or_default(),
             mru: self.lcp.as_ref().map(|lcp| lcp.mru),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ppp_ipc::worker::{
-    AuthMethod, LinkParameters, Network, RestartParameters, SandboxParameters, Start, VERSION,
+    AuthMethod, Ipv6Parameters, LinkParameters, Network, RestartParameters, SandboxParameters, Start, VERSION,
 };
 use ppp_linux::packet::SessionKey;
 use ppp_proto::RestartConfig;
@@ -11,8 +11,9 @@ use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::lcp::MIN_MRU;
 use ppp_wire::ethernet::EtherType;
 
+use super::ipv6::interface_identifier;
 use super::session::Session;
-use crate::config::{Config, PerMac};
+use crate::config::{Config, Ipv6Config, PerMac};
 use crate::options::SessionOptions;
 
 /// What sessions are made with.
@@ -26,8 +27,10 @@ pub(super) struct Settings {
     pub(super) setup_deadline: Duration,
     /// Options of the files; a user's own go over them.
     pub(super) session_options: SessionOptions,
-    /// Parameters of every link, but for what discovery and the peer decide.
+    /// Parameters of every link, but for what discovery, the session and the peer decide.
     pub(super) link: LinkParameters,
+    /// IPv6, if it is on.
+    pub(super) ipv6: Option<Ipv6Config>,
     /// Largest packet that we take where the wire carries it, in bytes.
     pub(super) mru: u16,
     pub(super) sandbox: SandboxParameters,
@@ -43,7 +46,9 @@ impl Settings {
             max_peer_mru: DEFAULT_MAX_PAYLOAD,
             auth_methods: config.auth_methods.value.iter().copied().map(auth_method).collect(),
             lcp: restart_parameters(&config.lcp),
-            ncp: restart_parameters(&config.ipcp),
+            ipcp: restart_parameters(&config.ipcp),
+            ipv6cp: restart_parameters(&config.ipv6cp),
+            ipv6: None,
             network: None,
             auth_restart_ms: milliseconds(config.auth.restart),
             auth_max_transmits: config.auth.max_transmits,
@@ -64,6 +69,7 @@ impl Settings {
             setup_deadline: config.setup_deadline,
             session_options: config.session.clone(),
             link,
+            ipv6: config.ipv6,
             mru: config.mru.value,
             sandbox,
         }
@@ -82,6 +88,10 @@ impl Settings {
         link.mru = self.mru.clamp(MIN_MRU, max_payload.max(MIN_MRU));
         link.max_peer_mru = max_payload;
         link.network = network;
+        link.ipv6 = self.ipv6.map(|ipv6| Ipv6Parameters {
+            local: ipv6.local.map_or_else(|| interface_identifier(key.own, key.session_id), u64::to_be_bytes),
+            remote: ipv6.remote.map(u64::to_be_bytes),
+        });
         Start {
             version: VERSION,
             session_id: key.session_id,

@@ -263,7 +263,7 @@ impl Relay {
         let (tun, interface) = Tun::create(&config.tun)?;
         let ipv4 = Some(Ipv4Ends { local: opened.local, peer: opened.remote });
         let mut netlink = Netlink::open()?;
-        netlink.configure_ptp(&interface, &PtpConfig { mtu: opened.mtu, ipv4, ipv6: None })?;
+        netlink.configure_ptp(&interface, &PtpConfig { mtu: opened.mtu, ipv4 })?;
         if config.default_route {
             let everything =
                 Route { destination: Ipv4Addr::UNSPECIFIED.into(), prefix_length: 0, metric: None };

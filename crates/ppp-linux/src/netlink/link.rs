@@ -172,11 +172,13 @@ fn facts(message: &RouteNetlinkMessage) -> Option<Interface> {
         LinkAttribute::Address(address) => <[u8; 6]>::try_from(address.as_slice()).ok(),
         _ => None,
     });
+    let no_arp = LinkFlags::Loopback | LinkFlags::Pointopoint | LinkFlags::Noarp;
     Some(Interface {
         id: InterfaceId { index: IfIndex::new(header.index)?, name },
         mac: address.filter(|_| header.link_layer_type == LinkLayerType::Ether).map(MacAddr),
         mtu,
         up: header.flags.contains(LinkFlags::Up),
         running: header.flags.contains(LinkFlags::Running),
+        arp: header.flags.contains(LinkFlags::Broadcast) && !header.flags.intersects(no_arp),
     })
 }

@@ -1,4 +1,4 @@
-//! Interfaces, addresses and routes over rtnetlink (RFC 3549), synchronous: one request, one answer.
+//! Interfaces, addresses, routes and proxy neighbours over rtnetlink (RFC 3549), synchronous: one request, one answer.
 //!
 //! The kernel answers such a request at once and in the caller's own system call, so there is nothing to wait
 //! for and a single-threaded program may use it between two polls.
@@ -6,6 +6,7 @@
 mod address;
 mod error;
 mod link;
+mod neighbour;
 mod route;
 #[cfg(test)]
 mod tests;

@@ -3,15 +3,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
+};
 
 use super::link::link_message;
 use super::*;
 use crate::interface::InterfaceId;
 use crate::netns;
-use crate::tun::Tun;
+use crate::tun::{Tun, create_tap};
 
 const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -25,7 +30,45 @@ fn tun(name: &str) -> (Tun, InterfaceId) {
 }
 
 fn ipv4(mtu: u16, local: Ipv4Addr, peer: Ipv4Addr) -> PtpConfig {
-    PtpConfig { mtu, ipv4: Some(Ipv4Ends { local, peer }), ipv6: None }
+    PtpConfig { mtu, ipv4: Some(Ipv4Ends { local, peer }) }
+}
+
+fn link_local(local: u16, peer: u16) -> Ipv6Ends {
+    let address = |last| Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last);
+    Ipv6Ends { local: address(local), peer: address(peer) }
+}
+
+/// [`link_local`] as it is found on the interface.
+fn inet6(local: u16, peer: u16) -> Address {
+    let Ipv6Ends { local, peer } = link_local(local, peer);
+    Address { local: local.into(), peer: Some(peer.into()), prefix_len: 128, scope: AddressScope::Link }
+}
+
+fn add_network(netlink: &mut Netlink, interface: &InterfaceId, address: Ipv4Addr, prefix_len: u8) {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = interface.index.get();
+    message.header.prefix_len = prefix_len;
+    message.attributes.push(AddressAttribute::Local(address.into()));
+    netlink.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, String::new).unwrap();
+}
+
+/// What `ip neigh show proxy` shows.
+fn proxied(netlink: &mut Netlink) -> Vec<(u32, Ipv4Addr)> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = AddressFamily::Inet;
+    request.header.flags = NeighbourFlags::Proxy;
+    let answers = netlink.dump(RouteNetlinkMessage::GetNeighbour(request), String::new).unwrap();
+    let entry = |answer: &RouteNetlinkMessage| {
+        let RouteNetlinkMessage::NewNeighbour(message) = answer else { panic!("{answer:?}") };
+        message.attributes.iter().find_map(|attribute| match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
+                Some((message.header.ifindex, *address))
+            }
+            _ => None,
+        })
+    };
+    answers.iter().filter_map(entry).collect()
 }
 
 fn link(netlink: &mut Netlink, id: &InterfaceId) -> LinkMessage {
@@ -134,19 +177,91 @@ fn nothing_comes_out_of_a_tun_without_ipv6() {
 fn link_local_addresses_of_both_ends() {
     in_namespace(|netlink| {
         let (_tun, id) = tun("ppp0");
-        let local: Ipv6Addr = "fe80::1".parse().unwrap();
-        let peer: Ipv6Addr = "fe80::2".parse().unwrap();
-        let config = PtpConfig { ipv6: Some(Ipv6Ends { local, peer }), ..ipv4(1492, LOCAL, PEER) };
-        netlink.configure_ptp(&id, &config).unwrap();
-        let addresses = addresses(netlink, &id);
-        let inet6 = Address {
-            local: local.into(),
-            peer: Some(peer.into()),
-            prefix_len: 128,
-            scope: AddressScope::Link,
+        netlink.configure_ptp(&id, &ipv4(1492, LOCAL, PEER)).unwrap();
+        netlink.set_ipv6_ends(&id, None, link_local(1, 2)).unwrap();
+        let found = addresses(netlink, &id);
+        assert!(found.len() == 2 && found.contains(&inet6(1, 2)), "{found:?}");
+
+        // The peer has come back as somebody else.
+        netlink.set_ipv6_ends(&id, Some(link_local(1, 2)), link_local(1, 3)).unwrap();
+        let found = addresses(netlink, &id);
+        assert!(found.len() == 2 && found.contains(&inet6(1, 3)), "{found:?}");
+    });
+}
+
+#[test]
+fn either_protocol_may_come_first() {
+    in_namespace(|netlink| {
+        let (_tun, id) = tun("ppp0");
+        netlink.configure_ptp(&id, &PtpConfig { mtu: 1492, ipv4: None }).unwrap();
+        assert_eq!(addresses(netlink, &id), []);
+        netlink.set_ipv6_ends(&id, None, link_local(1, 2)).unwrap();
+        assert_eq!(addresses(netlink, &id), [inet6(1, 2)]);
+        let ends = Ipv4Ends { local: LOCAL, peer: PEER };
+        netlink.set_ipv4_ends(&id, None, ends).unwrap();
+        assert_eq!(addresses(netlink, &id).len(), 2);
+        let other = Ipv4Ends { peer: Ipv4Addr::new(10, 0, 0, 3), ..ends };
+        netlink.set_ipv4_ends(&id, Some(ends), other).unwrap();
+        assert_eq!(addresses(netlink, &id).len(), 2);
+        netlink.verify_host_route(&id, other.peer).unwrap();
+        assert!(netlink.verify_host_route(&id, PEER).is_err());
+    });
+}
+
+#[test]
+fn ipv6_needs_its_mtu() {
+    in_namespace(|netlink| {
+        let (_tun, id) = tun("ppp0");
+        netlink.configure_ptp(&id, &ipv4(1279, LOCAL, PEER)).unwrap();
+        let error = netlink.set_ipv6_ends(&id, None, link_local(1, 2)).unwrap_err();
+        assert!(error.to_string().contains("fe80::1 peer fe80::2"), "{error}");
+        assert_eq!(addresses(netlink, &id).len(), 1, "and IPv4 is as it was");
+
+        // The kernel takes IPv6 off when the MTU becomes too small, and brings it back when it is large enough.
+        netlink.set_mtu(&id, 1280).unwrap();
+        netlink.set_ipv6_ends(&id, None, link_local(1, 2)).unwrap();
+        netlink.set_mtu(&id, 1000).unwrap();
+        netlink.set_mtu(&id, 1492).unwrap();
+        netlink.set_ipv6_ends(&id, Some(link_local(1, 2)), link_local(1, 3)).unwrap();
+        let found = addresses(netlink, &id);
+        assert!(found.contains(&inet6(1, 3)), "{found:?}");
+    });
+}
+
+#[test]
+fn arp_is_answered_for_an_address_behind_another_interface() {
+    in_namespace(|netlink| {
+        let interfaces =
+            [("lan0", [10, 0, 0, 254], 8), ("lan1", [10, 1, 0, 254], 16), ("off0", [10, 1, 1, 1], 24)];
+        let _wires = interfaces.map(|(name, _, _)| create_tap(&name.parse().unwrap()));
+        let id = |netlink: &mut Netlink, name: &str| netlink.interface(&name.parse().unwrap()).unwrap().id;
+        for (name, address, prefix_len) in interfaces {
+            let interface = id(netlink, name);
+            add_network(netlink, &interface, address.into(), prefix_len);
+            if name != "off0" {
+                netlink.link_up(&interface).unwrap();
+            }
+        }
+        let (_tun, session) = tun("ppp0");
+        netlink.configure_ptp(&session, &ipv4(1492, LOCAL, Ipv4Addr::new(10, 1, 1, 7))).unwrap();
+
+        let mut found = |address: [u8; 4]| {
+            netlink.interface_of_network(address.into()).unwrap().map(|found| found.name.to_string())
         };
-        assert_eq!(addresses.len(), 2, "{addresses:?}");
-        assert!(addresses.contains(&inet6), "{addresses:?}");
+        assert_eq!(found([10, 1, 1, 7]).as_deref(), Some("lan1"), "neither off0, which is down, nor ppp0");
+        assert_eq!(found([10, 2, 0, 1]).as_deref(), Some("lan0"));
+        assert_eq!(found([192, 0, 2, 1]), None);
+        assert_eq!(found([127, 0, 0, 5]), None);
+
+        let lan = id(netlink, "lan1");
+        let peer = Ipv4Addr::new(10, 1, 1, 7);
+        assert_eq!(proxied(netlink), []);
+        netlink.add_proxy_neighbour(&lan, peer).unwrap();
+        netlink.add_proxy_neighbour(&lan, peer).unwrap();
+        assert_eq!(proxied(netlink), [(lan.index.get(), peer)]);
+        netlink.remove_proxy_neighbour(&lan, peer).unwrap();
+        assert_eq!(proxied(netlink), []);
+        assert!(netlink.remove_proxy_neighbour(&lan, peer).is_err());
     });
 }
 

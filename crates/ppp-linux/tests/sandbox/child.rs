@@ -178,6 +178,6 @@ fn make_devices() -> (SessionSocket, Tun) {
     };
     let packet = SessionSocket::open(&lo, &key, SessionSocket::DEFAULT_RECEIVE_BUFFER).unwrap();
     let (tun, id) = Tun::create(&"ppp0".parse().unwrap()).unwrap();
-    netlink.configure_ptp(&id, &PtpConfig { mtu: 1492, ipv4: None, ipv6: None }).unwrap();
+    netlink.configure_ptp(&id, &PtpConfig { mtu: 1492, ipv4: None }).unwrap();
     (packet, tun)
 }

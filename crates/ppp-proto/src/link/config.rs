@@ -15,8 +15,10 @@ pub struct LinkConfig {
     pub lcp: LcpConfig,
     /// Restart timer and counters of LCP.
     pub lcp_restart: RestartConfig,
-    /// Restart timer and counters of IPCP and IPV6CP.
-    pub ncp_restart: RestartConfig,
+    /// Restart timer and counters of IPCP.
+    pub ipcp_restart: RestartConfig,
+    /// Restart timer and counters of IPV6CP.
+    pub ipv6cp_restart: RestartConfig,
     /// Methods by which the peer must prove who it is, in order of preference; empty for no proof.
     pub require_auth: Vec<AuthMethod>,
     /// What we prove ourselves with if the peer asks; with `None` its asking is rejected.
@@ -39,7 +41,8 @@ impl Default for LinkConfig {
         Self {
             lcp: LcpConfig::default(),
             lcp_restart: RestartConfig::default(),
-            ncp_restart: RestartConfig::default(),
+            ipcp_restart: RestartConfig::default(),
+            ipv6cp_restart: RestartConfig::default(),
             require_auth: Vec::new(),
             credentials: None,
             auth: AuthConfig::default(),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::echo::EchoTick;
 use super::event::{CloseReason, Event, Phase, Verdict};
-use super::{Authenticatee, Authenticator, Link, ProofsMissing};
+use super::{Authenticatee, Authenticator, Link, LinkConfig, ProofsMissing};
 use crate::auth::{AuthMethod, Effect, chap, pap};
 use crate::fsm::State;
 use crate::ipcp::IpcpOptions;
@@ -194,15 +194,14 @@ impl Link {
 impl Link {
     fn start_network(&mut self, now: Instant) {
         self.phase = Phase::Network;
-        let restart = self.config.ncp_restart;
+        let LinkConfig { ipcp_restart, ipv6cp_restart, .. } = self.config;
         self.ipcp = self
             .ipcp_config
-            .map(|config| Automaton::new(IpcpOptions::new(config), restart, Timer::IpcpRestart));
+            .map(|config| Automaton::new(IpcpOptions::new(config), ipcp_restart, Timer::IpcpRestart));
         let numbers = NumberSource::new(self.numbers.next());
-        self.ipv6cp = self
-            .config
-            .ipv6cp
-            .map(|config| Automaton::new(Ipv6cpOptions::new(config, numbers), restart, Timer::Ipv6cpRestart));
+        self.ipv6cp = self.config.ipv6cp.map(|config| {
+            Automaton::new(Ipv6cpOptions::new(config, numbers), ipv6cp_restart, Timer::Ipv6cpRestart)
+        });
         self.with_ipcp(now, |ipcp, io| ipcp.open(io));
         self.with_ipcp(now, |ipcp, io| ipcp.up(io));
         self.with_ipv6cp(now, |ipv6cp, io| ipv6cp.open(io));

@@ -98,7 +98,7 @@ pub(super) fn serve(interface: &str, behaviour: &Behaviour, stop: &AtomicBool) -
     let (tun, id) = Tun::create(&"server0".parse()?)?;
     let mut netlink = Netlink::open()?;
     let ipv4 = Some(Ipv4Ends { local: SERVER, peer: Ipv4Addr::new(10, 9, 0, 0) });
-    netlink.configure_ptp(&id, &PtpConfig { mtu: 1492, ipv4, ipv6: None })?;
+    netlink.configure_ptp(&id, &PtpConfig { mtu: 1492, ipv4 })?;
     let clients = Route { destination: Ipv4Addr::new(10, 9, 0, 0).into(), prefix_length: 16, metric: None };
     netlink.add_route(&id, &clients)?;
     let peers = Peers(BTreeMap::new());
