@@ -29,6 +29,7 @@ impl Supervisor {
                     );
                 }
             }
+            Report::NotStarted(why) => self.kill(token, EndReason::SystemError, &why),
             Report::Failed(why) => self.kill(token, EndReason::WorkerCrash, &why),
             Report::Gone(gone) => self.finish(token, gone, now),
         }
@@ -63,6 +64,9 @@ impl Supervisor {
                 let why = printable(why.as_bytes());
                 self.kill(token, EndReason::SystemError, &why);
                 Ok(())
+            }
+            (FromWorker::Ended(ended), _) if session.end.is_none() && !is_workers_own(ended.reason) => {
+                Err("it claimed an end that is not its to claim")
             }
             (FromWorker::Ended(ended), _) => {
                 self.handle_ended(token, &ended, now);
@@ -111,9 +115,12 @@ impl Supervisor {
         session.note(format!("LCP opened, MRU {} and {}", report.mru, report.peer_mru), now);
         // LCP may be negotiated anew at any time (RFC 1661 §4.4); then everything above it begins again.
         session.phase = Phase::Authenticate;
-        session.authentication = Authentication::Idle;
         session.ip_open = false;
         session.ipv6_open = None;
+        // But a challenge that is out stays good: the link uses one that it asked for before.
+        if matches!(session.authentication, Authentication::Verifying) {
+            session.authentication = Authentication::Idle;
+        }
         let needs_proof = report.auth.is_some();
         session.lcp = Some(report);
         self.arm_setup_deadline(token, now);
@@ -199,4 +206,21 @@ impl Supervisor {
             warn!("a verdict came after the end of its session");
         }
     }
+}
+
+/// Whether a worker can know of this reason by itself; what is decided here is not its to claim.
+fn is_workers_own(reason: EndReason) -> bool {
+    matches!(
+        reason,
+        EndReason::PeerTerminated
+            | EndReason::EchoLost
+            | EndReason::AuthFailed
+            | EndReason::AuthTimeout
+            | EndReason::NegotiationFailed
+            | EndReason::SetupTimeout
+            | EndReason::Loopback
+            | EndReason::Idle
+            | EndReason::ProtocolError
+            | EndReason::InterfaceGone
+    )
 }

@@ -25,7 +25,7 @@ use ppp_linux::tun::Tun;
 use ppp_wire::escape::Escaped;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::warn;
@@ -41,8 +41,11 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that a worker may send at once. A session needs about ten.
 const MESSAGE_BURST: u32 = 64;
 
-/// Time after which a worker may send one message more.
-const MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
+/// Time after which a worker may send one message more. A CHAP challenge each second (`chap-interval 1`) takes two.
+const MESSAGE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Text of a worker that is shown at most, in bytes. Its peer may have written it.
+const MAX_SHOWN: usize = 512;
 
 /// What every worker is started with.
 #[derive(Debug)]
@@ -76,7 +79,9 @@ pub(super) enum Report {
     Started(Started),
     /// It said something.
     Message(FromWorker),
-    /// It could not be started, or broke the rules of its socket; it is being killed.
+    /// The system would not start it.
+    NotStarted(String),
+    /// It broke the rules of its socket; it is being killed.
     Failed(String),
     /// The process is gone. Always the last report.
     Gone(Gone),
@@ -175,6 +180,8 @@ impl WorkerFactory {
         command
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
+            // A worker must not write to our log or terminal by itself.
+            .stderr(std::process::Stdio::piped())
             .fd_mappings(vec![
                 map(theirs.into(), CONTROL_FD),
                 map(descriptors.packet, PACKET_FD),
@@ -207,18 +214,19 @@ async fn run(
     let (descriptors, tun, counters) = match prepared {
         Ok(prepared) => prepared,
         Err(why) => {
-            reporter.report(Report::Failed(why)).await;
+            reporter.report(Report::NotStarted(why)).await;
             return Gone(None);
         }
     };
     let (mut child, stream) = match factory.spawn(descriptors) {
         Ok(spawned) => spawned,
         Err(error) => {
-            reporter.report(Report::Failed(format!("cannot start the worker: {error}"))).await;
+            reporter.report(Report::NotStarted(format!("cannot start the worker: {error}"))).await;
             return Gone(None);
         }
     };
     let pid = child.id().unwrap_or_default();
+    let stderr = child.stderr.take().map(|stderr| tokio::task::spawn_local(read_stderr(stderr)));
     reporter.report(Report::Started(Started { pid, tun, counters })).await;
 
     if let Err(violation) = converse(stream, launch.start, &mut orders, reporter).await {
@@ -227,7 +235,24 @@ async fn run(
             reporter.report(Report::Failed(why)).await;
         }
     }
-    Gone(reap(child, &mut orders).await)
+    let status = reap(child, &mut orders, reporter).await;
+    if let Some(stderr) = stderr
+        && let Ok(Ok(said)) = timeout(WORKER_TIMEOUT, stderr).await
+        && !said.is_empty()
+    {
+        warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
+    }
+    Gone(status)
+}
+
+/// What the worker writes to its standard error: its last words, if it is ours. Nobody reads more than the first of
+/// it.
+async fn read_stderr(stderr: ChildStderr) -> Vec<u8> {
+    let mut said = Vec::new();
+    let limit = u64::try_from(MAX_SHOWN).unwrap_or(u64::MAX);
+    // What was read until it failed is good.
+    let _ = stderr.take(limit).read_to_end(&mut said).await;
+    said
 }
 
 /// Makes the descriptors, off the main thread: the kernel may take its time with a new interface.
@@ -283,7 +308,11 @@ async fn converse(
                 None => return Ok(()),
             },
             count = reader.read(&mut buffer) => {
-                let count = count.map_err(|error| Some(format!("reading from the worker: {error}")))?;
+                let count = match count {
+                    // It went without reading everything: how it went tells more.
+                    Err(error) if is_hang_up(&error) => 0,
+                    count => count.map_err(|error| Some(format!("reading from the worker: {error}")))?,
+                };
                 if count == 0 {
                     let cut_off = decoder.is_mid_frame();
                     return if cut_off { Err(Some("the worker closed its socket in a message".into())) } else { Ok(()) };
@@ -309,14 +338,22 @@ async fn write(
     match timeout(WORKER_TIMEOUT, writer.write_all(&bytes)).await {
         Ok(Ok(())) => Ok(()),
         // It closed its socket: what it said before, and its exit status, tell more.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(Err(error)) if is_hang_up(&error) => Ok(()),
         Ok(Err(error)) => Err(Some(format!("writing to the worker: {error}"))),
         Err(_) => Err(Some("the worker does not read its messages".into())),
     }
 }
 
+fn is_hang_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 /// Waits for the end of the process, and forces it when it does not come by itself.
-async fn reap(mut child: Child, orders: &mut mpsc::Receiver<Order>) -> Option<ExitStatus> {
+async fn reap(
+    mut child: Child,
+    orders: &mut mpsc::Receiver<Order>,
+    reporter: &Reporter,
+) -> Option<ExitStatus> {
     let exits = async {
         loop {
             tokio::select! {
@@ -325,8 +362,13 @@ async fn reap(mut child: Child, orders: &mut mpsc::Receiver<Order>) -> Option<Ex
             }
         }
     };
-    if let Ok(Some(status)) = timeout(WORKER_TIMEOUT, exits).await {
-        return Some(status);
+    match timeout(WORKER_TIMEOUT, exits).await {
+        Ok(Some(status)) => return Some(status),
+        Ok(None) => {}
+        Err(_) => {
+            let why = "the worker closed its socket and did not exit".to_owned();
+            reporter.report(Report::Failed(why)).await;
+        }
     }
     let _ = child.start_kill();
     match child.wait().await {
@@ -366,7 +408,12 @@ impl Budget {
     }
 }
 
-/// Text for the log out of bytes that a worker sent.
+/// Text for the log out of bytes that a worker sent, or the beginning of them.
 pub(super) fn printable(bytes: &[u8]) -> String {
-    Escaped(bytes).to_string()
+    match bytes.split_at_checked(MAX_SHOWN) {
+        Some((shown, rest)) if !rest.is_empty() => {
+            format!("{} (and {} bytes more)", Escaped(shown), rest.len())
+        }
+        _ => Escaped(bytes).to_string(),
+    }
 }
