@@ -283,7 +283,9 @@ fn defaults() {
     assert_eq!(config.run_dir, Path::new("/run/pppoed"));
     assert_eq!(config.control_socket, Path::new("/run/pppoed/control.sock"));
     assert_eq!(config.scripts, BTreeMap::new());
-    assert!(config.ipv6.is_none() && !config.foreground && config.dead_peer.is_none() && config.max_mss.is_none());
+    assert!(
+        config.ipv6.is_none() && !config.foreground && config.dead_peer.is_none() && config.max_mss.is_none()
+    );
     let secrets = &config.secrets;
     assert_eq!(
         (&secrets.chap_secrets, &secrets.pap_secrets),
@@ -348,6 +350,22 @@ fn a_flag_beats_an_option_and_the_later_file_beats_the_earlier() {
         (levels.log_level.value, levels.auth.deadline),
         (LogLevel::Error, Some(Duration::from_secs(5)))
     );
+}
+
+#[test]
+fn ipv6_with_and_without_identifiers() {
+    let ipv6 =
+        |options: &str| Etc::new(&[("pppoe-server-options", options)]).load("").0.map(|config| config.ipv6);
+    let some = |local, remote| Ok(Some(Ipv6Config { local, remote }));
+    assert_eq!(ipv6("+ipv6\n"), some(None, None));
+    assert_eq!(ipv6("ipv6 ::1\n"), some(Some(1), None));
+    assert_eq!(ipv6("ipv6 ::1\nipv6 ,::2\n"), some(Some(1), Some(2)));
+    assert_eq!(ipv6("ipv6 ::1,::2\nnoipv6\n"), Ok(None));
+    assert_eq!(ipv6("noipv6\n+ipv6\n"), some(None, None));
+    let same = "/etc/ppp/pppoe-server-options:2: ipv6 \",::1\": the two ends of a link cannot have the same interface \
+                identifier";
+    let etc = Etc::new(&[("pppoe-server-options", "ipv6 ::1\nipv6 ,::1\n")]);
+    assert_eq!(etc.load("").0.unwrap_err(), [same]);
 }
 
 #[test]

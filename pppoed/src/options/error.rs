@@ -128,6 +128,9 @@ pub enum ValueError {
         /// Largest value.
         max: u32,
     },
+    /// Both ends of a link would have the same interface identifier.
+    #[error("the two ends of a link cannot have the same interface identifier")]
+    SameIdentifiers,
     /// An `=` in the argument of `unset`.
     #[error("unset takes a name without \"=\"")]
     UnexpectedEqualsSign,

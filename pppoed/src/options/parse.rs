@@ -136,13 +136,16 @@ impl Reader {
                 Ok(())
             }
         };
-        if let Some(why) = row.remark {
-            let notice = OptionNotice::Limited { place: place.clone(), option: row.name, why };
-            self.notice_once(row.name, notice);
-        }
-        if let Err(why) = result {
-            let value = String::from_utf8_lossy(bytes).into_owned();
-            self.errors.push(OptionError::BadValue { place, option: row.name, value, why });
+        match result {
+            Ok(()) => {
+                if let Some(notice) = remark(row, &place) {
+                    self.notice_once(row.name, notice);
+                }
+            }
+            Err(why) => {
+                let value = String::from_utf8_lossy(bytes).into_owned();
+                self.errors.push(OptionError::BadValue { place, option: row.name, value, why });
+            }
         }
     }
 
@@ -216,6 +219,10 @@ impl Reader {
     }
 }
 
+fn remark(row: &Row, place: &Place) -> Option<OptionNotice> {
+    row.remark.map(|why| OptionNotice::Limited { place: place.clone(), option: row.name, why })
+}
+
 fn server_notice(row: &Row, session: &SessionOptions, place: &Place) -> Option<OptionNotice> {
     let full = match row.name {
         "ms-dns" => session.ms_dns.len() >= 2,
@@ -259,9 +266,12 @@ pub(super) fn user_words(words: &[UserWord<'_>]) -> (SessionOptions, Vec<OptionE
         match row.action {
             Action::Session(set) => {
                 notices.extend(server_notice(row, &options, &place));
-                if let Err(why) = set(&mut options, argument, Origin::File(place.clone())) {
-                    let value = String::from_utf8_lossy(argument).into_owned();
-                    errors.push(OptionError::BadValue { place, option: row.name, value, why });
+                match set(&mut options, argument, Origin::File(place.clone())) {
+                    Ok(()) => notices.extend(remark(row, &place)),
+                    Err(why) => {
+                        let value = String::from_utf8_lossy(argument).into_owned();
+                        errors.push(OptionError::BadValue { place, option: row.name, value, why });
+                    }
                 }
             }
             Action::AlreadyTrue => {}

@@ -63,7 +63,7 @@ const fn remarked(
 }
 
 const fn script(name: &'static str, set: Set<PppOptions>) -> Row {
-    row(name, PATH, Global(set))
+    remarked(name, PATH, Global(set), NO_SCRIPTS)
 }
 
 fn set<T>(slot: &mut Option<Sourced<T>>, value: T, origin: Origin) -> Result<(), ValueError> {
@@ -114,6 +114,12 @@ fn interface_identifiers(options: &mut PppOptions, word: &[u8], at: Origin) -> R
     if !remote.is_empty() {
         set(&mut options.ipv6_remote_id, interface_identifier(remote)?, at.clone())?;
     }
+    let given = |id: &Option<Sourced<u64>>| id.as_ref().map(|id| id.value);
+    if given(&options.ipv6_local_id).is_some()
+        && given(&options.ipv6_local_id) == given(&options.ipv6_remote_id)
+    {
+        return Err(ValueError::SameIdentifiers);
+    }
     set(&mut options.ipv6, true, at)
 }
 
@@ -158,6 +164,8 @@ const CLIENTS_CHOICE: &str = "it is about proving ourselves to the peer, which t
      to choose what clients may use, write require-chap or require-pap";
 const DIALS: &str = "it is for the side that dials; this server waits for calls";
 const FOREGROUND: &str = "the flag -F decides whether the server stays in the foreground";
+const LINK_LOCAL_ONLY: &str = "each side gets a link-local address and nothing else: this version gives no IPv6 prefixes to \
+     clients, and drops what they send from other addresses";
 const NO_COMPRESSION: &str = "this server never compresses: CCP is rejected and the session goes on without";
 const NO_EAP: &str = "this version has no EAP; use require-chap";
 const NO_ENCRYPTION: &str = "this server has no MPPE encryption (CCP is rejected); remove it";
@@ -167,6 +175,8 @@ const NO_MSCHAP: &str = "this version has no MS-CHAP; use require-chap, which Wi
 const NO_MULTILINK: &str = "this server has no multilink: each client has one session of its own; remove it";
 const NO_PEER_DNS: &str = "this server does not ask its clients for name servers";
 const NO_ROUTE: &str = "this server never sets a default route towards a client";
+const NO_QUOTA: &str = "bytes are counted and shown, but no session ends because of them in this version";
+const NO_SCRIPTS: &str = "scripts are not run by this version";
 const NO_SERIAL: &str = "it is about serial lines, and PPPoE has none";
 const NO_TLS: &str = "it is about EAP-TLS, and this version has no EAP; remove it";
 const NO_VJ: &str = "this server never does Van Jacobson header compression";
@@ -316,7 +326,7 @@ static TABLE: &[Row] = &[
     row("ipcp-restart", SECONDS, Global(|o, w, at| set(&mut o.ipcp.restart, number(w, 1, MAX)?, at))),
     row("ms-dns", ADDRESS, Session(|o, w, at| add_server(&mut o.ms_dns, w, at))),
     row("ms-wins", ADDRESS, Session(|o, w, at| add_server(&mut o.ms_wins, w, at))),
-    row("ipparam", WORD, Session(|o, w, at| set(&mut o.ipparam, w.to_vec(), at))),
+    remarked("ipparam", WORD, Session(|o, w, at| set(&mut o.ipparam, w.to_vec(), at)), NO_SCRIPTS),
     row("proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, true, at))),
     row("noproxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
     row("-proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
@@ -353,10 +363,15 @@ static TABLE: &[Row] = &[
     row("novjccomp", None, NoEffect(NO_VJ)),
     row("vj-max-slots", NUMBER, NoEffect(NO_VJ)),
     // IPV6CP
-    row("+ipv6", None, Global(|o, _, at| set(&mut o.ipv6, true, at))),
+    remarked("+ipv6", None, Global(|o, _, at| set(&mut o.ipv6, true, at)), LINK_LOCAL_ONLY),
     row("-ipv6", None, Global(|o, _, at| set(&mut o.ipv6, false, at))),
     row("noipv6", None, Global(|o, _, at| set(&mut o.ipv6, false, at))),
-    row("ipv6", Some("interface identifiers LOCAL,REMOTE"), Global(interface_identifiers)),
+    remarked(
+        "ipv6",
+        Some("interface identifiers LOCAL,REMOTE"),
+        Global(interface_identifiers),
+        LINK_LOCAL_ONLY,
+    ),
     row(
         "ipv6cp-max-configure",
         NUMBER,
@@ -374,7 +389,11 @@ static TABLE: &[Row] = &[
     ),
     row("ipv6cp-restart", SECONDS, Global(|o, w, at| set(&mut o.ipv6cp.restart, number(w, 1, MAX)?, at))),
     row("ipv6cp-accept-local", None, NoEffect("interface identifiers are the server's choice")),
-    row("ipv6cp-accept-remote", None, NoEffect("a peer may always choose its own interface identifier")),
+    row(
+        "ipv6cp-accept-remote",
+        None,
+        NoEffect("a peer chooses its own interface identifier unless the option ipv6 gives one"),
+    ),
     row("ipv6cp-noremote", None, NoEffect("each side always gets an interface identifier")),
     row("ipv6cp-nosend", None, NoEffect("each side always gets an interface identifier")),
     row("ipv6cp-use-ipaddr", None, NoEffect("interface identifiers are the server's choice")),
@@ -387,14 +406,24 @@ static TABLE: &[Row] = &[
     // limits and scripts
     row("idle", SECONDS, Session(|o, w, at| set(&mut o.idle, number(w, 0, MAX)?, at))),
     row("maxconnect", SECONDS, Session(|o, w, at| set(&mut o.maxconnect, number(w, 0, MAX)?, at))),
-    row("maxoctets", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at))),
-    row("mo", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at))),
-    row("mo-direction", WORD, Session(|o, w, at| set(&mut o.mo_direction, direction(w), at))),
-    row("mo-timeout", SECONDS, Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at))),
+    remarked(
+        "maxoctets",
+        NUMBER,
+        Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at)),
+        NO_QUOTA,
+    ),
+    remarked("mo", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at)), NO_QUOTA),
+    remarked("mo-direction", WORD, Session(|o, w, at| set(&mut o.mo_direction, direction(w), at)), NO_QUOTA),
+    remarked(
+        "mo-timeout",
+        SECONDS,
+        Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at)),
+        NO_QUOTA,
+    ),
     row("active-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
     row("pass-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
-    row("set", Some("NAME=value"), Session(set_variable)),
-    row("unset", Some("a variable's name"), Session(unset_variable)),
+    remarked("set", Some("NAME=value"), Session(set_variable), NO_SCRIPTS),
+    remarked("unset", Some("a variable's name"), Session(unset_variable), NO_SCRIPTS),
     script("auth-down-script", |o, w, at| set_script(o, Script::AuthDown, w, at)),
     script("auth-up-script", |o, w, at| set_script(o, Script::AuthUp, w, at)),
     script("ip-down-script", |o, w, at| set_script(o, Script::IpDown, w, at)),

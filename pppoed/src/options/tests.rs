@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::origin::Place;
 
 const FILE: &str = "/etc/ppp/options";
 
@@ -38,7 +39,7 @@ fn value<T: Clone + Debug>(option: &Option<Sourced<T>>) -> T {
 
 #[test]
 fn every_implemented_option_sets_its_value() {
-    let all = options(
+    let (all, notices) = read(
         "auth require-pap require-chap papcrypt name gw usehostname domain isp.example\n\
          chap-secrets /a/chap pap-secrets /a/pap mru 1400 mtu 1300\n\
          lcp-restart 1 lcp-max-configure 2 lcp-max-terminate 3 lcp-max-failure 4\n\
@@ -52,6 +53,8 @@ fn every_implemented_option_sets_its_value() {
          ip-up-script /s/1 ip-down-script /s/2 ip-pre-up-script /s/3 ipv6-up-script /s/4 ipv6-down-script /s/5\n\
          auth-up-script /s/6 auth-down-script /s/7 net-init-script /s/8 net-pre-up-script /s/9 net-down-script /s/10\n",
     );
+    let all = all.unwrap();
+    assert_eq!(notices.len(), 17, "{notices:?}");
     let fsm = |fsm: &FsmOptions| {
         [&fsm.restart, &fsm.max_configure, &fsm.max_terminate, &fsm.max_failure].map(value)
     };
@@ -112,9 +115,10 @@ fn every_implemented_option_sets_its_value() {
 
 #[test]
 fn later_lines_win_and_aliases_are_the_same() {
-    let all = options(
+    let (all, _) = read(
         "+chap +pap auth noauth mtu 1400\nmtu 1300 -proxyarp +ipv6 noipv6 -d mo 5 mo-direction nonsense\n",
     );
+    let all = all.unwrap();
     assert!(all.require_chap.is_some() && all.require_pap.is_some() && !value(&all.auth));
     assert_eq!(
         all.session.mtu.as_ref().map(ToString::to_string).as_deref(),
@@ -170,6 +174,43 @@ fn what_has_no_effect_is_told_once() {
             "/etc/ppp/options:11: ktune has no effect: set net.ipv4.ip_forward with sysctl",
         ]
     );
+}
+
+/// What this version does only in part, or keeps for a later one.
+#[test]
+fn what_is_not_done_yet_is_told_once() {
+    let scripts = ["auth-down", "auth-up", "ip-down", "ip-pre-up", "ip-up", "ipv6-down", "ipv6-up"];
+    let scripts = scripts.into_iter().chain(["net-down", "net-init", "net-pre-up"]);
+    let scripts = scripts.map(|name| (format!("{name}-script"), "/s", "scripts are not run by this version"));
+    let others = [
+        ("ipparam", "x", "scripts are not run by this version"),
+        ("set", "A=1", "scripts are not run by this version"),
+        ("unset", "A", "scripts are not run by this version"),
+        ("maxoctets", "5", "no session ends because of them in this version"),
+        ("mo", "5", "no session ends because of them in this version"),
+        ("mo-direction", "in", "no session ends because of them in this version"),
+        ("mo-timeout", "5", "no session ends because of them in this version"),
+        ("+ipv6", "", "this version gives no IPv6 prefixes"),
+        ("ipv6", "::1,::2", "this version gives no IPv6 prefixes"),
+    ];
+    let others = others.map(|(option, argument, why)| (option.to_owned(), argument, why));
+    for (option, argument, why) in scripts.chain(others) {
+        let (result, notices) = read(&format!("{option} {argument}\n{option} {argument}\n"));
+        assert!(result.is_ok(), "{option}: {result:?}");
+        let [notice] = notices.as_slice() else { panic!("{option}: {notices:?}") };
+        assert!(notice.starts_with(&format!("{FILE}:1: {option}: ")) && notice.contains(why), "{notice}");
+    }
+    for quiet in ["proxyarp", "noproxyarp", "noipv6", "ipv6cp-restart 1"] {
+        assert_eq!(read(quiet).1, Vec::<String>::new());
+    }
+    // In a user's line as well.
+    let place = Place { file: Path::new("/etc/ppp/chap-secrets").into(), line: 7 };
+    let word = |bytes| UserWord { bytes, place: place.clone() };
+    let words = [b"maxoctets".as_slice(), b"5", b"proxyarp"].map(word);
+    let (options, errors, notices) = parse_user_options(&words);
+    assert!(errors.is_empty() && value(&options.proxyarp));
+    let notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
+    assert!(matches!(notices.as_slice(), [one] if one.starts_with("/etc/ppp/chap-secrets:7: maxoctets: ")));
 }
 
 /// The lists of the contract with pppd's users: what is accepted without effect, and what is refused.
@@ -249,8 +290,9 @@ fn the_last_two_servers_count() {
 
 #[test]
 fn options_of_a_user_go_over_those_of_the_server() {
-    let general = options("idle 60 mtu 1400 ms-dns 1.1.1.1 ms-dns 2.2.2.2 set A=1 set B=2 proxyarp").session;
-    let own = options("idle 0 ms-dns 3.3.3.3 unset A maxconnect 5").session;
+    let session = |text| read(text).0.unwrap().session;
+    let general = session("idle 60 mtu 1400 ms-dns 1.1.1.1 ms-dns 2.2.2.2 set A=1 set B=2 proxyarp");
+    let own = session("idle 0 ms-dns 3.3.3.3 unset A maxconnect 5");
     let both = own.over(&general);
     assert_eq!((value(&both.idle), value(&both.maxconnect), value(&both.mtu)), (0, 5, 1400));
     assert_eq!(values(&both.ms_dns), [Ipv4Addr::new(3, 3, 3, 3)]);

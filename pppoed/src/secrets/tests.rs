@@ -201,8 +201,13 @@ fn options_of_a_user() {
     assert_eq!(options.environment[&b"B"[..]], None);
     assert_eq!(
         notices,
-        ["/etc/ppp/chap-secrets:1: nodeflate has no effect: this server never compresses: CCP is rejected \
-         and the session goes on without"]
+        [
+            "/etc/ppp/chap-secrets:1: ipparam: scripts are not run by this version",
+            "/etc/ppp/chap-secrets:1: set: scripts are not run by this version",
+            "/etc/ppp/chap-secrets:1: unset: scripts are not run by this version",
+            "/etc/ppp/chap-secrets:1: nodeflate has no effect: this server never compresses: CCP is rejected and the \
+             session goes on without",
+        ]
     );
     let (addresses, _) = found.entry.addresses.resolve(b"bob", 0, &Names);
     assert_eq!(addresses.suggested(), Some(Ipv4Addr::new(10, 0, 0, 5)));
