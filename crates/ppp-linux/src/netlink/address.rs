@@ -103,7 +103,7 @@ impl Netlink {
     }
 
     /// Switches IPv6 on for an interface that [`Netlink::configure_ptp`] has set up, and gives it these
-    /// addresses, in place of those that it `had`.
+    /// addresses, in place of those that it `had`. The peer cannot make itself a router of this machine by it.
     ///
     /// # Errors
     /// When the kernel refuses: it has no IPv6, or the interface's MTU is less than IPv6 needs (1280 bytes).
@@ -119,6 +119,7 @@ impl Netlink {
         // Before IPv6 begins, which is when the kernel would make an address; and again, for an interface whose
         // MTU was too small meanwhile has forgotten it.
         self.no_automatic_ipv6(interface)?;
+        self.ignore_ipv6_routers(interface)?;
         self.switch_ipv6(interface, true)?;
         self.add_address(interface, ends.local.into(), ends.peer.into())
     }

@@ -147,6 +147,25 @@ impl Netlink {
         }
     }
 
+    /// Keeps what comes in through an interface from changing this machine's own routing: Router Advertisements
+    /// (RFC 4861 §4.2) would be heeded by a machine that does not forward IPv6, and Redirects (§4.5) by any.
+    ///
+    /// # Errors
+    /// When that cannot be switched off, and is not off.
+    pub(super) fn ignore_ipv6_routers(&self, interface: &InterfaceId) -> Result<(), NetlinkError> {
+        for switch in ["accept_ra", "accept_redirects"] {
+            let path = format!("/proc/sys/net/ipv6/conf/{interface}/{switch}");
+            match fs::read(&path) {
+                Ok(value) if value.trim_ascii() == b"0" => {}
+                // There is no IPv6 on this interface: what is to follow will fail, and say so.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                _ => fs::write(&path, "0")
+                    .map_err(|source| refusal(format!("write 0 to {path}"), source, None))?,
+            }
+        }
+        Ok(())
+    }
+
     fn set_link(&mut self, message: LinkMessage, operation: impl Fn() -> String) -> Result<(), NetlinkError> {
         self.change(RouteNetlinkMessage::SetLink(message), 0, operation)
     }

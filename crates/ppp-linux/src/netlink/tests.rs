@@ -190,6 +190,25 @@ fn link_local_addresses_of_both_ends() {
 }
 
 #[test]
+fn a_peer_is_not_asked_for_routes() {
+    in_namespace(|netlink| {
+        let (tun, id) = tun("ppp0");
+        netlink.configure_ptp(&id, &ipv4(1492, LOCAL, PEER)).unwrap();
+        netlink.set_ipv6_ends(&id, None, link_local(1, 2)).unwrap();
+        for switch in ["accept_ra", "accept_redirects"] {
+            let value = std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/ppp0/{switch}")).unwrap();
+            assert_eq!(value.trim(), "0", "{switch}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        let mut buffer = [0; 1500];
+        while let Ok(length) = tun.recv(&mut buffer) {
+            // Next Header and, behind the fixed header, the type: no Router Solicitation.
+            assert_ne!((buffer[6], buffer[40]), (58, 133), "{:x?}", &buffer[..length]);
+        }
+    });
+}
+
+#[test]
 fn either_protocol_may_come_first() {
     in_namespace(|netlink| {
         let (_tun, id) = tun("ppp0");
