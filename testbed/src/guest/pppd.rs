@@ -140,7 +140,10 @@ impl Guest {
     }
 
     fn ppp0(&self) -> Result<(Ipv4Addr, Ipv4Addr, u32)> {
-        let json = self.sh("ip -json address show dev ppp0")?;
+        // pppd lets go of the dial when its first network protocol is open, which may be IPv6.
+        let json = self.sh("for i in $(seq 50); do \
+               ip -4 address show dev ppp0 | grep -q inet && break; sleep 0.1; \
+             done; ip -4 -json address show dev ppp0")?;
         let links: Vec<Link> = serde_json::from_str(&json).with_context(|| format!("parse {json:?}"))?;
         let link = links.first().context("no ppp0")?;
         let address = link.addr_info.iter().find(|a| a.family == "inet").context("ppp0 has no address")?;

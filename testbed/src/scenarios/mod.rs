@@ -8,7 +8,9 @@ mod docker_lab;
 mod endings;
 mod forged;
 mod hostile;
+mod ipv6;
 mod protocol_details;
+mod proxyarp;
 mod reference;
 mod relay_speed;
 mod rp_pppoe_from_source;
@@ -56,6 +58,8 @@ pub(crate) static ALL: &[Scenario] = &[
     hostile::SCENARIO,
     sandbox::SCENARIO,
     worker_killed::SCENARIO,
+    ipv6::SCENARIO,
+    proxyarp::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
 ];
