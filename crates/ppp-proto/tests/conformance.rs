@@ -26,6 +26,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{ASSIGN, client_config, server_config};
+use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthMethod, Challenge};
 use ppp_proto::ipv6cp::Ipv6cpConfig;
 use ppp_proto::link::{Event, Link, LinkConfig, Verdict};
@@ -50,6 +51,14 @@ fn config(name: &str) -> LinkConfig {
         }
         "server-noauth" => open,
         "server-noauth-ipv6" => LinkConfig { echo: None, ipv6cp: Some(Ipv6cpConfig::default()), ..open },
+        "server-noauth-quick-ipv6" => {
+            let ipv6cp_restart = RestartConfig {
+                restart: Duration::from_secs(1),
+                max_configure: 2,
+                ..RestartConfig::default()
+            };
+            LinkConfig { echo: None, ipv6cp: Some(Ipv6cpConfig::default()), ipv6cp_restart, ..open }
+        }
         "server-noauth-noecho" => LinkConfig { echo: None, ..open },
         "client" => LinkConfig { echo: None, ..client_config(&[AuthMethod::ChapMd5, AuthMethod::Pap]) },
         "client-pap" => LinkConfig { echo: None, ..client_config(&[AuthMethod::Pap]) },
