@@ -25,6 +25,7 @@ use ppp_linux::tun::Tun;
 use ppp_wire::escape::Escaped;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::WriteHalf;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -218,7 +219,7 @@ async fn run(
             return Gone(None);
         }
     };
-    let (mut child, stream) = match factory.spawn(descriptors) {
+    let (mut child, mut stream) = match factory.spawn(descriptors) {
         Ok(spawned) => spawned,
         Err(error) => {
             reporter.report(Report::NotStarted(format!("cannot start the worker: {error}"))).await;
@@ -229,12 +230,15 @@ async fn run(
     let stderr = child.stderr.take().map(|stderr| tokio::task::spawn_local(read_stderr(stderr)));
     reporter.report(Report::Started(Started { pid, tun, counters })).await;
 
-    if let Err(violation) = converse(stream, launch.start, &mut orders, reporter).await {
+    if let Err(violation) = converse(&mut stream, launch.start, &mut orders, reporter).await {
+        // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any more
+        // (RFC 2516 §5.5).
         let _ = child.start_kill();
         if let Some(why) = violation {
             reporter.report(Report::Failed(why)).await;
         }
     }
+    drop(stream);
     let status = reap(child, &mut orders, reporter).await;
     if let Some(stderr) = stderr
         && let Ok(Ok(said)) = timeout(WORKER_TIMEOUT, stderr).await
@@ -290,12 +294,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 /// Passes messages until the worker closes its socket. `Err` when it is to be killed, with the reason if the
 /// supervisor did not ask for it.
 async fn converse(
-    stream: UnixStream,
+    stream: &mut UnixStream,
     start: Start,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
 ) -> Result<(), Option<String>> {
-    let (mut reader, mut writer) = stream.into_split();
+    let (mut reader, mut writer) = stream.split();
     let mut decoder = FrameDecoder::new();
     let mut budget = Budget::new();
     let mut buffer = vec![0; 4096];
@@ -330,10 +334,7 @@ async fn converse(
     }
 }
 
-async fn write(
-    writer: &mut tokio::net::unix::OwnedWriteHalf,
-    message: &ToWorker,
-) -> Result<(), Option<String>> {
+async fn write(writer: &mut WriteHalf<'_>, message: &ToWorker) -> Result<(), Option<String>> {
     let bytes = codec::encode(message).map_err(|error| Some(chain(&error)))?;
     match timeout(WORKER_TIMEOUT, writer.write_all(&bytes)).await {
         Ok(Ok(())) => Ok(()),
