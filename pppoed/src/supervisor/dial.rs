@@ -28,7 +28,13 @@ impl Supervisor {
             return self.refuse(access, &request, "the server is stopping");
         }
         let replaces = match self.config.per_mac {
-            PerMac::Replace => self.table.of_peer(access, request.peer_mac),
+            PerMac::Replace => {
+                // Of several dials of a host, the last is the one that it still wants. (It gets no answer to the
+                // others, which it might take for one to the last.)
+                self.waiting
+                    .retain(|(other, waiting)| (*other, waiting.peer_mac) != (access, request.peer_mac));
+                self.table.of_peer(access, request.peer_mac)
+            }
             PerMac::AtMost(_) | PerMac::Unlimited => Vec::new(),
         };
         for token in &replaces {
@@ -151,7 +157,9 @@ impl Supervisor {
 
     /// Tries again for requests that wait for the slot of a session that they replace.
     pub(super) fn retry_waiting(&mut self, now: Instant) {
-        if let Some((access, request)) = self.waiting.pop_front() {
+        while self.slots.free() > 0
+            && let Some((access, request)) = self.waiting.pop_front()
+        {
             self.begin_session(access, request, now);
         }
     }

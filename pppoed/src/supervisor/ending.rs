@@ -90,6 +90,8 @@ impl Supervisor {
         let (reason, detail) = session.end.clone().unwrap_or((EndReason::WorkerCrash, String::new()));
 
         match session.pending.take() {
+            // The host waits for the answer to its next request, and might take this one for it.
+            Some(_) if reason == EndReason::Replaced => {}
             Some(request) => {
                 let refusal = Refusal::System("the server cannot start a session now".to_owned());
                 self.answer(session.access, |server| server.refuse(request, &refusal).err());
