@@ -7,12 +7,12 @@ use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
-use ppp_wire::escape::Escaped;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::session::{Authentication, Challenge, Session, Token, User};
 use super::settings::idle_ms;
+use super::worker::printable;
 use super::{Supervisor, Work};
 use crate::inet::SystemNames;
 use crate::options::SessionOptions;
@@ -97,11 +97,12 @@ impl Supervisor {
             return self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
         }
         session.authentication = Authentication::Idle;
-        let name = Escaped(&outcome.name).to_string();
+        let name = printable(&outcome.name);
         let admitted = outcome.result.and_then(|accepted| self.admit(token, outcome.name, accepted));
         let Some(session) = self.table.get_mut(token) else { return };
         match admitted {
             Ok(verdict) => {
+                session.refusals = 0;
                 if session.phase == Phase::Authenticate {
                     session.phase = Phase::Network;
                     session.note(format!("authenticated as {name}"), now);
@@ -110,6 +111,8 @@ impl Supervisor {
                 self.send_verdict(token, verdict);
             }
             Err(why) => {
+                session.refusals += 1;
+                let is_last = session.refusals >= self.config.link.auth_max_tries;
                 session.note(format!("refused as {name}"), now);
                 warn!(
                     session = session.id,
@@ -120,6 +123,10 @@ impl Supervisor {
                     "authentication refused"
                 );
                 self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
+                if is_last {
+                    // The worker ends the session by itself, unless it belongs to a peer that wants to guess on.
+                    self.terminate(token, EndReason::AuthFailed, &why, now);
+                }
             }
         }
     }

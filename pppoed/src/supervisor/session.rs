@@ -30,6 +30,9 @@ pub(super) struct Token(pub(super) u64);
 /// Events that a session remembers for `show session`; the oldest are forgotten first.
 const HISTORY_LEN: usize = 32;
 
+/// Characters of such an event at most, so that all of them fit into an answer; a peer's name may be longer.
+const EVENT_LEN: usize = 300;
+
 /// Index of an access interface in the configuration.
 pub(super) type AccessIndex = usize;
 
@@ -94,6 +97,8 @@ pub(super) struct Session {
     pub(super) user: Option<User>,
     /// Proofs that were handed in, so that a verdict can be told from one on an earlier proof.
     pub(super) proofs: u32,
+    /// Proofs that were refused since one was accepted.
+    pub(super) refusals: u32,
     pub(super) lease: Option<Lease>,
     pub(super) network: Option<Network>,
     /// Whether IPCP is Opened.
@@ -165,6 +170,7 @@ impl Session {
             authentication: Authentication::Idle,
             user: None,
             proofs: 0,
+            refusals: 0,
             lease: None,
             network: None,
             ip_open: false,
@@ -183,7 +189,11 @@ impl Session {
             self.history.pop_front();
         }
         let at_ms = u64::try_from(self.age(now).as_millis()).unwrap_or(u64::MAX);
-        self.history.push_back(HistoryEntry { at_ms, event: event.into() });
+        let mut event: String = event.into();
+        if let Some((end, _)) = event.char_indices().nth(EVENT_LEN) {
+            event.truncate(end);
+        }
+        self.history.push_back(HistoryEntry { at_ms, event });
     }
 
     /// Keeps the first reason for the end: what comes after it are consequences.
