@@ -1,0 +1,160 @@
+//! Consoles that break the rules of the control socket. Everybody else is served all the while.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use ppp_ipc::codec;
+use ppp_ipc::control::{ClientHello, Request, Response, ServerHello, VERSION};
+use ppp_ipc::frame::MAX_BODY_LEN;
+
+use super::console::Console;
+use super::lab::{Lab, until, with_wire};
+use super::peer::{Host, Subscriber};
+use super::worker::good_mac;
+
+pub(crate) fn tests() -> Vec<super::Test> {
+    let tests: [(&str, fn()); 6] = [
+        ("the control socket is for root", for_root),
+        ("a console that sends anything else", sends_anything_else),
+        ("a console of another version", other_version),
+        ("consoles that say nothing", say_nothing),
+        ("a console that does not read", does_not_read),
+        ("the longest names fit into the answers", longest_names),
+    ];
+    let test =
+        |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
+    tests.into_iter().map(test).collect()
+}
+
+fn for_root() {
+    let lab = Lab::start(&[]);
+    let path = lab.path("run/control.sock");
+    // The directories around it, so that it is the socket that refuses.
+    lab.let_all_pass();
+    let stranger = {
+        let path = path.clone();
+        // These identities are of one thread.
+        thread::spawn(move || {
+            setfsgid(Gid::from_raw(65534));
+            setfsuid(Uid::from_raw(65534));
+            UnixStream::connect(path).unwrap_err()
+        })
+    };
+    assert_eq!(stranger.join().unwrap().kind(), ErrorKind::PermissionDenied);
+
+    let socket = fs::metadata(&path).unwrap();
+    assert!(socket.file_type().is_socket() && socket.uid() == 0);
+    assert_eq!(socket.mode() & 0o007, 0, "{:o}", socket.mode());
+    for directory in ["run", "run/empty"] {
+        let directory = fs::metadata(lab.path(directory)).unwrap();
+        assert_eq!((directory.uid(), directory.mode() & 0o7777), (0, 0o755));
+    }
+    assert!(lab.console().sessions().is_empty());
+    lab.stop_with(&mut []);
+}
+
+fn sends_anything_else() {
+    let lab = Lab::start(&[]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    let hello = codec::encode(&ClientHello { version: VERSION }).unwrap();
+    let too_long = u32::try_from(MAX_BODY_LEN + 1).unwrap().to_le_bytes();
+    let long_hello = [&7_u32.to_le_bytes()[..], &[1, 0, 0, 0, 0, 0, 0]].concat();
+    let cases: [(&[u8], &str); 7] = [
+        (b"\x1b[2J GET / HTTP/1.0\r\n\r\n", "broke the framing"),
+        (&[0; 4], "broke the framing"),
+        (&too_long, "broke the framing"),
+        (&long_hello, "not a request"),
+        (&[2, 0, 0, 0, 1], "in the middle of a message"),
+        (&[hello.as_slice(), &[1, 0, 0, 0, 0xee]].concat(), "not a request"),
+        (&[hello.as_slice(), &[9, 0, 0, 0, 0]].concat(), "in the middle of a message"),
+    ];
+    for (bytes, why) in cases {
+        let drops = lab.log().matches("control client dropped").count();
+        let mut console = Console::open(&lab.path("run/control.sock"));
+        console.send_bytes(bytes);
+        console.end_of_input();
+        if bytes.starts_with(&hello) {
+            assert!(console.receive::<ServerHello>().is_some());
+        }
+        assert!(console.receive::<Response>().is_none(), "{bytes:?} was answered");
+        let line = super::lab::until_some("the log to say so", || {
+            lab.log()
+                .lines()
+                .filter(|line| line.contains("control client dropped"))
+                .nth(drops)
+                .map(str::to_owned)
+        })
+        .unwrap();
+        assert!(line.contains(why), "{bytes:?}: {line}");
+        assert_eq!(lab.console().sessions().len(), 1);
+    }
+    assert!(!lab.log().contains('\u{1b}'));
+    subscriber.assert_alive();
+    lab.stop_with(&mut [&mut subscriber]);
+}
+
+fn other_version() {
+    let lab = Lab::start(&[]);
+    let mut console = Console::open(&lab.path("run/control.sock"));
+    console.send(&ClientHello { version: VERSION + 1 });
+    // It is told which version would do.
+    assert_eq!(console.receive::<ServerHello>().unwrap().version, VERSION);
+    assert!(console.receive::<Response>().is_none());
+    lab.logged(&["control client dropped", &format!("speaks version {}", VERSION + 1)]);
+    lab.stop_with(&mut []);
+}
+
+/// More of them than are served at once.
+fn say_nothing() {
+    let lab = Lab::start(&[]);
+    let path = lab.path("run/control.sock");
+    let silent: Vec<Console> = (0..120).map(|_| Console::open(&path)).collect();
+    assert!(lab.console().sessions().is_empty());
+    drop(silent);
+    lab.stop_with(&mut []);
+}
+
+/// It asks again and again without reading an answer, until neither side can write.
+fn does_not_read() {
+    let lab = Lab::start(&[]);
+    let mut greedy = lab.console();
+    greedy.ask_until_stuck(&Request::ShowStats);
+    assert!(lab.console().sessions().is_empty());
+    lab.logged(&["control client dropped", "took too long"]);
+    lab.stop_with(&mut []);
+}
+
+/// Each byte of these names is six characters when it is shown.
+fn longest_names() {
+    const SUBSCRIBERS: u8 = 40;
+    let lab = Lab::start(&["-N", "41", "--auth-tries", "20"]);
+    let mut subscribers: Vec<Subscriber> =
+        (1..=SUBSCRIBERS).map(|number| Subscriber::begin(Host::dial(good_mac(number)), &[1; 256])).collect();
+    until("all to be let in", || {
+        subscribers.iter_mut().for_each(Subscriber::drive);
+        lab.log().matches("INFO authenticated").count() == usize::from(SUBSCRIBERS)
+    });
+    let sessions = lab.console().sessions();
+    assert_eq!(sessions.len(), usize::from(SUBSCRIBERS));
+    assert!(
+        sessions.iter().all(|session| session.username.as_ref().is_some_and(|name| name.len() == 256 * 5))
+    );
+
+    // No line of a secrets file can have a name that is longer, but a peer can.
+    let mut guest = Subscriber::begin(Host::dial(good_mac(0)), &[1; 1400]);
+    until("it to be refused again and again", || {
+        guest.drive();
+        lab.log().matches("authentication refused").count() == 20
+    });
+    let detail = match lab.console().ask(&Request::ShowSession { id: guest.session_id }).remove(0) {
+        Response::Session(detail) => detail,
+        other => panic!("{other:?}"),
+    };
+    let refusals = detail.history.iter().filter(|entry| entry.event.starts_with("refused as "));
+    assert!(refusals.count() > 10, "{:?}", detail.history);
+    lab.stop_with(&mut subscribers.iter_mut().collect::<Vec<_>>());
+}

@@ -1,0 +1,263 @@
+//! A `pppoed` in a network namespace of the test's own, with a host's port at the other end of its wire.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ppp_ipc::control::Phase;
+use ppp_linux::interface::IfName;
+use ppp_linux::netlink::Netlink;
+use ppp_linux::netns;
+use tempfile::TempDir;
+
+use super::peer::Subscriber;
+
+use super::console::Console;
+
+/// Time that anything may take that takes milliseconds on a machine that has nothing else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The wire: `pppoed`'s end, and the hosts' end.
+pub(crate) const ACCESS: &str = "access0";
+pub(crate) const HOSTS: &str = "hosts0";
+
+/// Every user's password.
+pub(crate) const SECRET: &str = "correct horse";
+
+/// A running server. Killed when dropped, with its workers.
+pub(crate) struct Lab {
+    directory: TempDir,
+    process: Child,
+}
+
+/// Runs `test` in a network namespace that has a wire.
+pub(crate) fn with_wire<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    netns::run_in_new(|| {
+        add_veth(ACCESS, HOSTS);
+        let mut netlink = Netlink::open().unwrap();
+        let names = [ACCESS, HOSTS].map(|name| name.parse::<IfName>().unwrap());
+        for name in &names {
+            let id = netlink.interface(name).unwrap().id;
+            netlink.link_up(&id).unwrap();
+        }
+        // The kernel notices a carrier late, and drops until then.
+        until("the carrier", || names.iter().all(|name| netlink.interface(name).unwrap().running));
+        test()
+    })
+    .unwrap()
+}
+
+impl Lab {
+    /// Starts a server for two sessions, in the namespace of the caller, and waits until it listens.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let directory = directory();
+        let mut lab = Self { process: spawn(&directory, flags), directory };
+        until("the server to listen", || {
+            let exited = lab.process.try_wait().unwrap();
+            assert!(exited.is_none(), "it exited: {}", lab.log());
+            lab.log().contains(" ready ")
+        });
+        lab
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.process.id().try_into().unwrap())
+    }
+
+    /// Everything that the server wrote to standard error.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits for a line of the log that has all of these.
+    pub(crate) fn logged(&self, parts: &[&str]) -> String {
+        let find = || {
+            let log = self.log();
+            log.lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
+        };
+        until_some(&format!("{parts:?} in the log"), find)
+            .unwrap_or_else(|why| panic!("{why}:\n{}", self.log()))
+    }
+
+    pub(crate) fn console(&self) -> Console {
+        Console::connect(&self.path("run/control.sock"))
+    }
+
+    /// Waits until the session is in this phase.
+    pub(crate) fn in_phase(&self, session_id: u16, phase: Phase) {
+        let reached = || {
+            let sessions = self.console().sessions();
+            sessions.iter().any(|session| session.id == session_id && session.state == phase)
+        };
+        until(&format!("session {session_id} to be in {phase:?}"), reached);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Kills the server.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Lets every user reach the files.
+    pub(crate) fn let_all_pass(&self) {
+        fs::set_permissions(self.directory.path(), Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Ends the server politely, while these hosts answer: it must leave nothing behind.
+    pub(crate) fn stop_with(self, subscribers: &mut [&mut Subscriber]) {
+        self.signal(Signal::SIGTERM);
+        self.wait_stopped_while(|| subscribers.iter_mut().for_each(|subscriber| subscriber.drive()));
+    }
+
+    /// Waits for a server that was told to stop.
+    pub(crate) fn wait_stopped(self) {
+        self.wait_stopped_while(|| {});
+    }
+
+    /// As [`Lab::wait_stopped`], doing `work` meanwhile.
+    pub(crate) fn wait_stopped_while(mut self, mut work: impl FnMut()) {
+        let mut status = None;
+        until("the server to exit", || {
+            work();
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(status.unwrap().success(), "{}", self.log());
+        assert!(!self.path("run/control.sock").exists(), "the control socket is still there");
+        assert_eq!(ppp_interfaces(), Vec::<String>::new());
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Workers end when their server is gone.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            eprintln!("--- log of the server:\n{}---", self.log());
+        }
+    }
+}
+
+/// A directory with the files that a server needs.
+pub(crate) fn directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let secrets = format!("* * \"{SECRET}\" *\n");
+    let options = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\n";
+    for (name, content) in [("secrets", secrets.as_str()), ("options", options), ("empty", "")] {
+        fs::write(path(name), content).unwrap();
+        fs::set_permissions(path(name), Permissions::from_mode(0o600)).unwrap();
+    }
+    symlink(env::current_exe().unwrap(), path(super::worker::NAME)).unwrap();
+    symlink(real_worker(), path(super::worker::REAL_NAME)).unwrap();
+    directory
+}
+
+fn spawn(directory: &TempDir, flags: &[&str]) -> Child {
+    let path = |name: &str| directory.path().join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pppoed"));
+    command.args(["-F", "-I", ACCESS, "-L", "10.0.0.1", "-R", "10.0.0.2", "-N", "2"]);
+    command.args(["--worker-user", "nobody", "--setup-deadline", "5"]);
+    for (flag, file) in [
+        ("-O", "options"),
+        ("--common-options", "empty"),
+        ("--chap-secrets", "secrets"),
+        ("--run-dir", "run"),
+        ("--worker", super::worker::NAME),
+    ] {
+        command.arg(flag).arg(path(file));
+    }
+    let log = fs::File::options().create(true).append(true).open(path("log")).unwrap();
+    command.args(flags).env_remove("JOURNAL_STREAM");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+}
+
+fn real_worker() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_pppoed")).with_file_name("ppp-worker")
+}
+
+/// Cargo does not build another package's program for a test.
+pub(crate) fn build_worker() {
+    let target = real_worker().ancestors().nth(2).unwrap().to_owned();
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "-p", "ppp-worker", "-p", "pppoed", "-p", "pppctl", "--target-dir"]).arg(target);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    assert!(status.success(), "cargo build: {status}");
+}
+
+/// The sessions' interfaces in the namespace of the caller.
+pub(crate) fn ppp_interfaces() -> Vec<String> {
+    let interfaces = Netlink::open().unwrap().interfaces().unwrap();
+    let names = interfaces.iter().map(|interface| interface.id.name.to_string());
+    names.filter(|name| name.starts_with("ppp")).collect()
+}
+
+/// Waits for a condition.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    if let Err(why) = until_some(what, || condition().then_some(())) {
+        panic!("{why}");
+    }
+}
+
+/// Waits for a value.
+pub(crate) fn until_some<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> Result<T, String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = probe() {
+            return Ok(value);
+        }
+        if Instant::now() > deadline {
+            return Err(format!("waited in vain for {what}"));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn add_veth(name: &str, peer: &str) {
+    let mut far = LinkMessage::default();
+    far.attributes.push(LinkAttribute::IfName(peer.to_owned()));
+    let mut near = LinkMessage::default();
+    near.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    let info = vec![LinkInfo::Kind(InfoKind::Veth), LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(far)))];
+    near.attributes.push(LinkAttribute::LinkInfo(info));
+
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(RouteNetlinkMessage::NewLink(near)));
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    let mut socket = Socket::new(NETLINK_ROUTE).unwrap();
+    socket.bind_auto().unwrap();
+    socket.connect(&SocketAddr::new(0, 0)).unwrap();
+    socket.send(&bytes, 0).unwrap();
+    let (answer, _) = socket.recv_from_full().unwrap();
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).unwrap().payload {
+        NetlinkPayload::Error(error) if error.code.is_none() => {}
+        other => panic!("a veth cannot be made: {other:?}"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The whole `pppoed` against hostile workers, hostile consoles and hasty hosts. Needs root.
+//!
+//! Each test has a network namespace, a veth and a `pppoed` of its own. The program that `pppoed` starts for each
+//! session is this one again, under another name: by the address of the peer it plays a bad worker (see
+//! [`misbehaviour`]) or executes the real one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod console;
+mod consoles;
+mod endings;
+mod lab;
+mod misbehaviour;
+mod peer;
+mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
+
+/// Tests that run at once. Most of their time they wait.
+const AT_ONCE: usize = 8;
+
+/// A test and its name.
+type Test = (String, Box<dyn Fn() + Send>);
+
+fn main() -> ExitCode {
+    if worker::was_started_as_worker() {
+        worker::run();
+    }
+    assert!(nix::unistd::geteuid().is_root(), "these tests need root: they make network namespaces");
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    lab::build_worker();
+
+    let mut tests: Vec<Test> = Vec::new();
+    tests.extend(misbehaviour::tests());
+    tests.extend(consoles::tests());
+    tests.extend(endings::tests());
+    tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
+    run(tests)
+}
+
+fn run(tests: Vec<Test>) -> ExitCode {
+    let waiting = Mutex::new(tests.into_iter());
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, test)) = waiting.lock().unwrap().next() else { return };
+                    let ok = catch_unwind(AssertUnwindSafe(test)).is_ok();
+                    println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+                    if !ok {
+                        failed.lock().unwrap().push(name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    println!("\ntest result: {} failed {failed:?}\n", failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

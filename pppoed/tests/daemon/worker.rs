@@ -1,0 +1,205 @@
+//! The program that `pppoed` starts: a bad worker, or the real one.
+
+use std::env;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, exit};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::socket::{MsgFlags, recv};
+use ppp_ipc::codec;
+use ppp_ipc::frame::{FrameDecoder, HEADER_LEN};
+use ppp_ipc::worker::{
+    AuthMethod, CONTROL_FD, COUNTERS_FD, FromWorker, LcpReport, NETNS_FD, Network, NetworkReport, PACKET_FD,
+    Proof, Start, TUN_FD, ToWorker, VERSION, Verdict,
+};
+use ppp_linux::sandbox::Protections;
+use ppp_linux::spawn::take_inherited;
+use ppp_proto::auth::chap::md5_response;
+use ppp_wire::MacAddr;
+
+use super::lab::SECRET;
+use super::misbehaviour::CASES;
+
+/// Name of this program as a worker.
+pub(crate) const NAME: &str = "bad-worker";
+/// Name of the real worker, beside it.
+pub(crate) const REAL_NAME: &str = "ppp-worker";
+
+/// Status with which a bad worker exits of its own will.
+pub(crate) const EXIT_STATUS: i32 = 7;
+
+/// The peer whose worker misbehaves in the way of this number.
+pub(crate) fn bad_mac(number: usize) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0xba, u8::try_from(number).unwrap()])
+}
+
+/// A peer whose worker is the real one.
+pub(crate) fn good_mac(number: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0x60, number])
+}
+
+pub(crate) fn was_started_as_worker() -> bool {
+    env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some(NAME.as_ref()))
+}
+
+/// Plays the worker that the peer's address asks for.
+pub(crate) fn run() -> ! {
+    // Whatever it does, it is gone when the test is.
+    prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
+    let start = peek();
+    if let [2, 0, 0, 0, 0xba, number] = start.peer_mac {
+        let [control, others @ ..] =
+            take_inherited([CONTROL_FD, PACKET_FD, TUN_FD, COUNTERS_FD, NETNS_FD]).unwrap();
+        (CASES[usize::from(number)].behave)(Pipe::new(control.into()));
+        drop(others);
+        exit(EXIT_STATUS);
+    }
+    let own = env::args_os().next().unwrap();
+    let error = Command::new(Path::new(&own).with_file_name(REAL_NAME)).exec();
+    panic!("{REAL_NAME}: {error}");
+}
+
+/// The first message, which stays in the socket.
+fn peek() -> Start {
+    let mut buffer = [0; 4096];
+    loop {
+        let count = recv(CONTROL_FD, &mut buffer, MsgFlags::MSG_PEEK).unwrap();
+        assert!(count > 0, "the server hung up");
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&buffer[..count]);
+        if let Some(body) = decoder.next_frame().unwrap() {
+            let ToWorker::Start(start) = codec::decode(body).unwrap() else { panic!("no Start") };
+            return *start;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A bad worker's end of its socket.
+pub(crate) struct Pipe {
+    stream: UnixStream,
+    decoder: FrameDecoder,
+}
+
+impl Pipe {
+    fn new(stream: UnixStream) -> Self {
+        Self { stream, decoder: FrameDecoder::new() }
+    }
+
+    /// Sends a message; nobody may be there to take it.
+    pub(crate) fn send(&mut self, message: &FromWorker) {
+        self.send_bytes(&codec::encode(message).unwrap());
+    }
+
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// A frame with this body.
+    pub(crate) fn send_body(&mut self, body: &[u8]) {
+        let mut frame = u32::try_from(body.len()).unwrap().to_le_bytes().to_vec();
+        frame.extend_from_slice(body);
+        self.send_bytes(&frame);
+    }
+
+    /// The next message. Ends the process when the server hung up.
+    pub(crate) fn receive(&mut self) -> ToWorker {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(body) = self.decoder.next_frame().unwrap() {
+                return codec::decode(body).unwrap();
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) | Err(_) => exit(EXIT_STATUS),
+                Ok(count) => self.decoder.push(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Takes the Start, says Ready as if in a sandbox, and waits until the peer has its PADS.
+    pub(crate) fn ready(&mut self) {
+        assert!(matches!(self.receive(), ToWorker::Start(_)));
+        self.send(&ready());
+        assert!(matches!(self.receive(), ToWorker::Open));
+    }
+
+    /// As [`Pipe::ready`], and says that LCP opened.
+    pub(crate) fn establish(&mut self) {
+        self.ready();
+        self.send(&lcp_opened(Some(AuthMethod::ChapMd5)));
+    }
+
+    /// As [`Pipe::establish`], and asks for a challenge.
+    pub(crate) fn challenge(&mut self) -> (u8, Vec<u8>) {
+        self.establish();
+        self.send(&FromWorker::ChallengeNeeded);
+        match self.receive() {
+            ToWorker::Challenge { identifier, value } => (identifier, value),
+            other => panic!("no challenge: {other:?}"),
+        }
+    }
+
+    /// As [`Pipe::challenge`], and gives a good proof.
+    pub(crate) fn authenticate(&mut self) -> Network {
+        let (identifier, value) = self.challenge();
+        self.send(&proof(identifier, &value));
+        match self.receive() {
+            ToWorker::Verdict(Verdict::Accept { network, .. }) => network,
+            other => panic!("no good verdict: {other:?}"),
+        }
+    }
+
+    /// As [`Pipe::authenticate`], and says that IPCP opened; waits for the leave to relay.
+    pub(crate) fn open(&mut self) {
+        let Network { local, remote, .. } = self.authenticate();
+        self.send(&FromWorker::NetworkUp(NetworkReport { local, remote }));
+        assert!(matches!(self.receive(), ToWorker::Relay(_)));
+    }
+
+    /// Closes the socket.
+    pub(crate) fn close(self) {}
+
+    /// Stays, reads nothing and says nothing.
+    pub(crate) fn stay(self) -> ! {
+        let _open = self.stream;
+        sleep_for_ever()
+    }
+
+    /// Stays until the server hangs up, whatever it says.
+    pub(crate) fn wait_for_hang_up(&mut self) -> ! {
+        loop {
+            self.receive();
+        }
+    }
+}
+
+pub(crate) fn sleep_for_ever() -> ! {
+    loop {
+        thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+pub(crate) fn ready() -> FromWorker {
+    FromWorker::Ready { version: VERSION, protections: Protections::all().bits() }
+}
+
+pub(crate) fn lcp_opened(auth: Option<AuthMethod>) -> FromWorker {
+    FromWorker::LcpOpened(LcpReport { mru: 1492, peer_mru: 1492, auth })
+}
+
+/// A right proof, of the user `mallory`.
+pub(crate) fn proof(identifier: u8, challenge: &[u8]) -> FromWorker {
+    let response = md5_response(identifier, SECRET.as_bytes(), challenge).to_vec();
+    FromWorker::Authenticate(Proof::Chap { identifier, response, name: b"mallory".to_vec() })
+}
+
+/// The body of a message, without its header.
+pub(crate) fn body(message: &FromWorker) -> Vec<u8> {
+    codec::encode(message).unwrap()[HEADER_LEN..].to_vec()
+}
