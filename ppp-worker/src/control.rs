@@ -128,3 +128,93 @@ impl AsFd for Control {
 fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use ppp_ipc::reason::EndReason;
+
+    use super::*;
+
+    fn pair() -> (Control, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Control::new(ours.into()).unwrap(), theirs)
+    }
+
+    fn terminate() -> Vec<u8> {
+        codec::encode(&ToWorker::Terminate(EndReason::Admin)).unwrap()
+    }
+
+    #[test]
+    fn messages_come_whole_however_they_are_cut() {
+        let (mut control, mut server) = pair();
+        let bytes = [terminate(), codec::encode(&ToWorker::Open).unwrap()].concat();
+        server.write_all(&terminate()).unwrap();
+        assert!(matches!(control.wait_for_message().unwrap(), ToWorker::Terminate(EndReason::Admin)));
+        let mut seen = Vec::new();
+        for byte in bytes {
+            server.write_all(&[byte]).unwrap();
+            control.receive().unwrap();
+            seen.extend(control.next_message().unwrap());
+        }
+        assert!(matches!(seen[..], [ToWorker::Terminate(EndReason::Admin), ToWorker::Open]), "{seen:?}");
+        // Nothing waits, and that is no error.
+        control.receive().unwrap();
+        assert!(control.next_message().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_server_is_not_believed_either() {
+        let garbage = [&4_u32.to_le_bytes()[..], &[0xee; 4]].concat();
+        let mut trailing = terminate();
+        trailing[0] += 1;
+        trailing.push(0);
+        for bytes in [garbage, trailing] {
+            let (mut control, mut server) = pair();
+            server.write_all(&bytes).unwrap();
+            assert!(matches!(control.wait_for_message(), Err(ControlError::Decode(_))), "{bytes:x?}");
+        }
+        let (mut control, mut server) = pair();
+        server.write_all(&u32::MAX.to_le_bytes()).unwrap();
+        assert!(matches!(control.wait_for_message(), Err(ControlError::Frame(_))));
+        let (mut control, server) = pair();
+        drop(server);
+        assert!(matches!(control.wait_for_message(), Err(ControlError::Closed)));
+    }
+
+    #[test]
+    fn a_server_that_does_not_read_is_noticed() {
+        let (mut control, mut server) = pair();
+        server.write_all(&terminate()).unwrap();
+        control.wait_for_message().unwrap();
+        let message = FromWorker::SandboxFailed { why: "x".repeat(1000) };
+        let mut sent = 0;
+        while !control.has_unsent() {
+            control.send(&message).unwrap();
+            sent += 1;
+        }
+        let error = loop {
+            match control.send(&message) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, ControlError::NotRead), "{error:?}");
+        assert!(control.unsent.len() <= MAX_UNSENT);
+
+        // What was taken in is not lost once it reads again.
+        server.set_nonblocking(true).unwrap();
+        let mut decoder = FrameDecoder::new();
+        let mut received = 0;
+        while received < sent {
+            let mut buffer = [0; 4096];
+            control.flush().unwrap();
+            let count = server.read(&mut buffer).unwrap();
+            decoder.push(&buffer[..count]);
+            while let Some(body) = decoder.next_frame().unwrap() {
+                codec::decode::<FromWorker>(body).unwrap();
+                received += 1;
+            }
+        }
+        assert!(!control.has_unsent());
+    }
+}

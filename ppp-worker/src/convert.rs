@@ -118,3 +118,130 @@ pub(crate) fn end_reason(reason: &CloseReason) -> (ipc::EndReason, Vec<u8>) {
     };
     (word, reason.to_string().into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const NETWORK: ipc::Network = ipc::Network {
+        local: Ipv4Addr::new(10, 0, 0, 1),
+        remote: Ipv4Addr::new(10, 0, 0, 2),
+        dns: [Some(Ipv4Addr::new(192, 0, 2, 1)), None],
+        nbns: [None, Some(Ipv4Addr::new(192, 0, 2, 2))],
+    };
+
+    fn restart(first: u32) -> ipc::RestartParameters {
+        ipc::RestartParameters {
+            restart_ms: first,
+            max_configure: first + 1,
+            max_terminate: first + 2,
+            max_failure: first + 3,
+        }
+    }
+
+    fn is_restart(config: RestartConfig, first: u32) -> bool {
+        let expected = RestartConfig {
+            restart: Duration::from_millis(first.into()),
+            max_configure: first + 1,
+            max_terminate: first + 2,
+            max_failure: first + 3,
+        };
+        config == expected
+    }
+
+    /// Every number differs, so that none can take another one's place.
+    #[test]
+    fn each_parameter_goes_where_it_belongs() {
+        let link = ipc::LinkParameters {
+            name: b"ac".to_vec(),
+            mru: 1400,
+            max_peer_mru: 1492,
+            auth_methods: vec![ipc::AuthMethod::ChapMd5, ipc::AuthMethod::Pap],
+            lcp: restart(100),
+            ipcp: restart(200),
+            ipv6cp: restart(300),
+            ipv6: Some(ipc::Ipv6Parameters { local: [1; 8], remote: Some([2; 8]) }),
+            network: Some(NETWORK),
+            auth_restart_ms: 1,
+            auth_max_transmits: 2,
+            auth_max_tries: 3,
+            chap_interval_ms: 4,
+            auth_deadline_ms: 5,
+            setup_deadline_ms: 6,
+            echo_interval_ms: 7,
+            echo_failure: 8,
+            dead_peer_ms: 9,
+            idle_ms: 10,
+            max_mss: 11,
+        };
+        let config = link_config(&link);
+        assert_eq!((config.lcp.mru, config.lcp.max_peer_mru), (1400, 1492));
+        assert!(is_restart(config.lcp_restart, 100));
+        assert!(is_restart(config.ipcp_restart, 200));
+        assert!(is_restart(config.ipv6cp_restart, 300));
+        assert_eq!(config.require_auth, [AuthMethod::ChapMd5, AuthMethod::Pap]);
+        let auth = AuthConfig {
+            restart: Duration::from_millis(1),
+            max_transmits: 2,
+            max_tries: 3,
+            rechallenge: Some(Duration::from_millis(4)),
+            deadline: Some(Duration::from_millis(5)),
+        };
+        assert_eq!(config.auth, auth);
+        assert_eq!(config.setup_deadline, Duration::from_millis(6));
+        let echo = config.echo.unwrap();
+        assert_eq!((echo.interval, echo.max_failures), (Duration::from_millis(7), 8));
+        let name_servers = NameServers { dns: NETWORK.dns, nbns: NETWORK.nbns };
+        let ipcp = IpcpConfig::Assign { local: NETWORK.local, remote: NETWORK.remote, name_servers };
+        assert_eq!(config.ipcp, Some(ipcp));
+        let ipv6cp = config.ipv6cp.unwrap();
+        assert_eq!((ipv6cp.local, ipv6cp.remote), (Some([1; 8]), Some([2; 8])));
+        // We prove nothing to a peer.
+        assert!(config.credentials.is_none());
+
+        let message = b"welcome".to_vec();
+        let accept = ipc::Verdict::Accept { message: message.clone(), network: NETWORK, idle_ms: 0 };
+        assert_eq!(verdict(accept), Verdict::Accept { message, ipcp: Some(ipcp) });
+    }
+
+    #[test]
+    fn zero_means_never() {
+        assert_eq!(limit(0), None);
+        assert_eq!(limit(1500), Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn a_proof_arrives_as_it_came() {
+        let name = b"alice".to_vec();
+        match proof(Proof::Pap { name: name.clone(), password: b"secret".to_vec().into() }) {
+            ipc::Proof::Pap { name: ref sent, ref password } => {
+                assert_eq!((sent, password.as_slice()), (&name, &b"secret"[..]));
+            }
+            other => panic!("{other:?}"),
+        }
+        match proof(Proof::Chap { identifier: 7, response: [9; 16], name: name.clone() }) {
+            ipc::Proof::Chap { identifier: 7, ref response, name: ref sent } => {
+                assert_eq!((sent, response.as_slice()), (&name, &[9; 16][..]));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_end_has_its_reason() {
+        use ipc::EndReason;
+        for (reason, word) in [
+            (CloseReason::PeerTerminated, EndReason::PeerTerminated),
+            (CloseReason::LcpFailed(NegotiationFailure::Loopback), EndReason::Loopback),
+            (CloseReason::AuthFailed, EndReason::AuthFailed),
+            (CloseReason::AuthTimeout, EndReason::AuthTimeout),
+            (CloseReason::SetupTimeout, EndReason::SetupTimeout),
+            (CloseReason::EchoLost, EndReason::EchoLost),
+        ] {
+            let (found, detail) = end_reason(&reason);
+            assert_eq!((found, detail), (word, reason.to_string().into_bytes()));
+        }
+    }
+}

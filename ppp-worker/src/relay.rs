@@ -355,3 +355,6 @@ fn is_transient(error: &io::Error) -> bool {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NetworkDown
     )
 }
+
+#[cfg(test)]
+mod tests;

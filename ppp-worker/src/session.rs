@@ -379,3 +379,28 @@ fn echo_code(packet: &[u8]) -> Option<lcp::Code> {
     let code = lcp::Code::from(*rest.first()?);
     matches!(code, lcp::Code::EchoRequest | lcp::Code::EchoReply).then_some(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_echoes_of_lcp_are_echoes() {
+        assert_eq!(echo_code(&[0xc0, 0x21, 9]), Some(lcp::Code::EchoRequest));
+        assert_eq!(echo_code(&[0xc0, 0x21, 10, 1, 0, 8]), Some(lcp::Code::EchoReply));
+        for packet in [&[0xc0, 0x21, 1][..], &[0x80, 0x21, 9], &[0xc0, 0x21], &[0xc0], &[]] {
+            assert_eq!(echo_code(packet), None, "{packet:x?}");
+        }
+    }
+
+    #[test]
+    fn a_sleep_ends_after_its_deadline_and_not_before() {
+        assert_eq!(poll_timeout(Instant::now()), PollTimeout::ZERO);
+        let soon = poll_timeout(Instant::now() + Duration::from_micros(500)).as_millis();
+        assert!(matches!(soon, Some(0 | 1)), "{soon:?}");
+        let later = poll_timeout(Instant::now() + Duration::from_secs(10)).as_millis().unwrap();
+        assert!((9_000..=10_000).contains(&later), "{later}");
+        let never = Instant::now() + Duration::from_secs(400 * 24 * 3600);
+        assert_eq!(poll_timeout(never), PollTimeout::MAX);
+    }
+}
