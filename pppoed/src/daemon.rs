@@ -8,6 +8,7 @@ use std::env;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -16,6 +17,7 @@ use anyhow::{Context, bail};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ppp_linux::spawn::take_inherited;
 
 /// Names the descriptor of the pipe in the child's environment.
@@ -100,6 +102,26 @@ pub fn leave_terminal() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Descriptors that one session takes here: its worker's socket, standard error and process, and its counters.
+const DESCRIPTORS_PER_SESSION: u64 = 4;
+/// Descriptors for all else: sockets, consoles, files, the sessions that are being started.
+const OTHER_DESCRIPTORS: u64 = 512;
+
+/// Raises the limit of open descriptors, which is 1024 on most systems, to what so many sessions need.
+///
+/// # Errors
+/// When the system refuses; then it will refuse sessions as well.
+pub fn raise_descriptor_limit(sessions: usize) -> anyhow::Result<()> {
+    let sessions = u64::try_from(sessions).unwrap_or(u64::MAX);
+    let needed = sessions.saturating_mul(DESCRIPTORS_PER_SESSION).saturating_add(OTHER_DESCRIPTORS);
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of open files")?;
+    if soft >= needed {
+        return Ok(());
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed))
+        .with_context(|| format!("raising the limit of open files to {needed}"))
+}
+
 /// A file with our process id, locked for as long as we run.
 #[derive(Debug)]
 pub struct PidFile {
@@ -119,6 +141,7 @@ impl PidFile {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o644)
             .open(path)
             .with_context(|| format!("{shown}: cannot open the pid file (-X)"))?;
         let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

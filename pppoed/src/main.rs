@@ -92,6 +92,9 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
             false => warn!("{notice}"),
         }
     }
+    if let Err(error) = daemon::raise_descriptor_limit(config.pool.len()) {
+        warn!("{error:#}: not all sessions may be possible");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;
     LocalSet::new().block_on(&runtime, serve(config, readiness))?;
     info!("stopped");

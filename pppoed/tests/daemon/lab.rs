@@ -176,7 +176,9 @@ pub(crate) fn directory() -> TempDir {
 
 fn spawn(directory: &TempDir, flags: &[&str]) -> Child {
     let path = |name: &str| directory.path().join(name);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pppoed"));
+    // With so few descriptors that it has to see to more, as under a system's default limits with more sessions.
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -S -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_pppoed")]);
     command.args(["-F", "-I", ACCESS, "-L", "10.0.0.1", "-R", "10.0.0.2", "-N", "2"]);
     command.args(["--worker-user", "nobody", "--setup-deadline", "5"]);
     for (flag, file) in [
