@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -265,18 +265,31 @@ fn worker_path(config: &Config) -> PathBuf {
 fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
     let empty = run_dir.join(EMPTY_DIRECTORY);
     for directory in [run_dir, &empty] {
-        let failed = |error: io::Error| SetupError::Directory {
-            path: directory.to_owned(),
-            problem: format!("cannot make the directory: {error}"),
-        };
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+        let failed = |problem: String| SetupError::Directory { path: directory.to_owned(), problem };
+        make_directory(directory).map_err(|error| failed(format!("cannot make the directory: {error}")))?;
+        let metadata = fs::metadata(directory).map_err(|error| failed(error.to_string()))?;
+        if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+            return Err(failed(format!(
+                "the directory belongs to user {} and has mode {:o}; only root may be able to write to it",
+                metadata.uid(),
+                metadata.mode() & 0o7777
+            )));
+        }
     }
     let is_empty = fs::read_dir(&empty).is_ok_and(|mut entries| entries.next().is_none());
     match is_empty {
         true => Ok(empty),
         false => Err(SetupError::Directory { path: empty, problem: "the directory is not empty".to_owned() }),
     }
+}
+
+/// Makes a directory, whatever the umask, that all may pass. One that exists is left as it is.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 fn sandbox_parameters(user: &str, chroot: &Path) -> Result<SandboxParameters, SetupError> {
@@ -315,5 +328,43 @@ impl Supervisor {
                 Err(error) => warn!(%error, "the cookie key stays"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn directories_are_made_once_and_kept_as_they_are() {
+        assert!(nix::unistd::geteuid().is_root(), "this test needs root: the directories have to be root's");
+        let parent = tempfile::tempdir().unwrap();
+        let run = parent.path().join("new/run");
+        for _ in 0..2 {
+            assert_eq!(prepare_directories(&run).unwrap(), run.join("empty"));
+            assert_eq!((mode(&run), mode(&run.join("empty"))), (0o755, 0o755));
+        }
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o750)).unwrap();
+        prepare_directories(&run).unwrap();
+        assert_eq!(mode(&run), 0o750);
+
+        fs::write(run.join("empty/file"), "").unwrap();
+        let error = prepare_directories(&run).unwrap_err().to_string();
+        assert!(error.ends_with("/run/empty: the directory is not empty"), "{error}");
+    }
+
+    /// Others could put a socket of their own in the place of ours. And nobody wants `--run-dir /tmp` to change /tmp.
+    #[test]
+    fn a_directory_of_all_is_refused_and_left_alone() {
+        let run = tempfile::tempdir().unwrap();
+        fs::set_permissions(run.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let error = prepare_directories(run.path()).unwrap_err().to_string();
+        assert!(error.contains("mode 1777; only root may be able to write to it"), "{error}");
+        assert_eq!(mode(run.path()), 0o1777);
+        assert!(!run.path().join("empty").exists());
     }
 }
