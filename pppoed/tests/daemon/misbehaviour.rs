@@ -8,7 +8,7 @@ use ppp_ipc::control::{Phase, Selector};
 use ppp_ipc::frame::MAX_BODY_LEN;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{
-    AuthMethod, Ended, FromWorker, Network, NetworkReport, Proof, ToWorker, VERSION, Verdict,
+    AuthMethod, Ended, FromWorker, Ipv6Report, Network, NetworkReport, Proof, ToWorker, VERSION, Verdict,
 };
 use ppp_linux::sandbox::Protections;
 use ppp_wire::MacAddr;
@@ -189,6 +189,13 @@ pub(crate) const CASES: &[Case] = &[
     ),
     case("guesses on", guesses_on, CutOff, EndReason::AuthFailed, "gave a wrong password"),
     case(
+        "opens IPV6CP though IPv6 is off",
+        opens_ipv6cp,
+        CutOff,
+        WorkerCrash,
+        "its IPV6CP opened though IPv6 is off",
+    ),
+    case(
         "takes another address",
         other_address,
         CutOff,
@@ -264,6 +271,7 @@ pub(crate) const CASES: &[Case] = &[
     case("exits when open", Pipe::open_and_exit, CutOff, WorkerCrash, "the worker exited with status 7"),
     // Strange, but not against the rules: a peer that begins anew can make a good worker do this.
     case("uses a challenge of before", challenge_of_before, Served, Padt, ""),
+    case("closes IPCP and opens it again", reopens_ipcp, Served, Padt, ""),
     case("hears late of a new beginning", overtaken_proof, Served, Padt, ""),
     // Lying.
     case(
@@ -504,6 +512,31 @@ fn other_address(mut pipe: Pipe) {
     let wanted = Ipv4Addr::from_bits(remote.to_bits() + 1);
     pipe.send(&FromWorker::NetworkUp(NetworkReport { local, remote: wanted }));
     pipe.stay()
+}
+
+fn opens_ipv6cp(mut pipe: Pipe) {
+    pipe.authenticate();
+    pipe.send(&FromWorker::Ipv6Up(Ipv6Report { local: [1; 8], remote: [2; 8] }));
+    pipe.stay()
+}
+
+/// At first while the interface is still being configured.
+fn reopens_ipcp(mut pipe: Pipe) {
+    let Network { local, remote, .. } = pipe.authenticate();
+    let up = || FromWorker::NetworkUp(NetworkReport { local, remote });
+    for message in [up(), FromWorker::NetworkDown, up()] {
+        pipe.send(&message);
+    }
+    for _ in 0..3 {
+        loop {
+            if matches!(pipe.receive(), ToWorker::Relay(relay) if relay.ipv4) {
+                break;
+            }
+        }
+        pipe.send(&FromWorker::NetworkDown);
+        pipe.send(&up());
+    }
+    pipe.wait_for_hang_up()
 }
 
 fn challenge_of_before(mut pipe: Pipe) {
