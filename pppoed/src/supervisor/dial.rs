@@ -135,9 +135,7 @@ impl Supervisor {
         session.note("PADS", now);
         let (access, id) = (session.access, session.id);
         session.log("session started");
-        // The worker keeps the set-up deadline itself; this one is for a worker that does not.
-        let deadline = self.config.setup_deadline.saturating_add(Duration::from_secs(10));
-        self.deadlines.set(token, Some(now + deadline));
+        self.arm_setup_deadline(token, now);
         let accepted = self
             .accesses
             .get_mut(access)

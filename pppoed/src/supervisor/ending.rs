@@ -9,6 +9,7 @@ use ppp_proto::discovery::server::Refusal;
 use ppp_wire::escape::Escaped;
 
 use super::Supervisor;
+use super::network::session_end;
 use super::session::Token;
 use super::worker::Gone;
 
@@ -55,27 +56,34 @@ impl Supervisor {
         self.deadlines.set(token, Some(now + EXIT_DEADLINE));
     }
 
-    /// From now, a session that is not open has as long as the whole set-up may take.
+    /// From now, a session that is not open has as long as the whole set-up may take, but not beyond the end of its
+    /// time. The worker keeps that deadline itself, and then says so to the peer; this one is for a worker that does
+    /// not.
     pub(super) fn arm_setup_deadline(&mut self, token: Token, now: Instant) {
-        let deadline = self.config.setup_deadline.saturating_add(TERMINATE_MARGIN);
-        self.deadlines.set(token, Some(now + deadline));
+        let Some(session) = self.table.get_mut(token) else { return };
+        let farewell = self.config.terminate_time().saturating_add(TERMINATE_MARGIN);
+        let deadline = now + self.config.setup_deadline.saturating_add(farewell);
+        let end = session_end(session, &self.config.session_options);
+        self.deadlines.set(token, Some(end.map_or(deadline, |end| deadline.min(end))));
     }
 
     /// A deadline passed: what should have happened by itself is now made to happen.
     pub(super) fn handle_deadlines(&mut self, now: Instant) {
         while let Some(token) = self.deadlines.pop_expired(now) {
             let Some(session) = self.table.get_mut(token) else { continue };
+            let is_over = session_end(session, &self.config.session_options).is_some_and(|end| end <= now);
             match session.phase {
-                Phase::Open => {
-                    self.terminate(token, EndReason::SessionTimeout, "the session's time is up", now);
-                }
                 Phase::Terminate => {
                     self.kill(token, EndReason::WorkerCrash, "the worker did not exit in time")
                 }
                 Phase::Starting => {
                     self.kill(token, EndReason::SystemError, "the worker was not ready in time")
                 }
-                Phase::Establish | Phase::Authenticate | Phase::Network => {
+                _ if is_over => {
+                    self.terminate(token, EndReason::SessionTimeout, "the session's time is up", now);
+                }
+                // An open session has no other deadline than the end of its time.
+                Phase::Establish | Phase::Authenticate | Phase::Network | Phase::Open => {
                     self.kill(token, EndReason::SetupTimeout, "the session was not open in time");
                 }
             }

@@ -114,6 +114,7 @@ impl Supervisor {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
         session.note(format!("LCP opened, MRU {} and {}", report.mru, report.peer_mru), now);
         // LCP may be negotiated anew at any time (RFC 1661 §4.4); then everything above it begins again.
+        let was_open = session.phase == Phase::Open;
         session.phase = Phase::Authenticate;
         session.ip_open = false;
         session.ipv6_open = None;
@@ -123,7 +124,10 @@ impl Supervisor {
         }
         let needs_proof = report.auth.is_some();
         session.lcp = Some(report);
-        self.arm_setup_deadline(token, now);
+        // Beginning anew again and again gains no time.
+        if was_open {
+            self.arm_setup_deadline(token, now);
+        }
         if !needs_proof {
             self.admit_without_proof(token, now);
         }

@@ -138,8 +138,7 @@ impl Supervisor {
         session.phase = Phase::Open;
         session.note("open", now);
         session.log("session up");
-        let end = max_connect(options(session, &self.config.session_options))
-            .and_then(|time| session.started.checked_add(time));
+        let end = session_end(session, &self.config.session_options);
         self.deadlines.set(token, end);
     }
 
@@ -156,6 +155,11 @@ impl Supervisor {
 /// The options that hold for a session.
 fn options<'a>(session: &'a Session, general: &'a SessionOptions) -> &'a SessionOptions {
     session.user.as_ref().map_or(general, |user| &user.options)
+}
+
+/// When a session's time is up (`maxconnect`).
+pub(super) fn session_end(session: &Session, general: &SessionOptions) -> Option<Instant> {
+    max_connect(options(session, general)).and_then(|time| session.started.checked_add(time))
 }
 
 /// Runs where it may block.

@@ -33,6 +33,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const ACCESS: &str = "access0";
 pub(crate) const HOSTS: &str = "hosts0";
 
+/// A user whose sessions last four seconds.
+pub(crate) const SHORT_USER: &str = "short";
+
 /// Every user's password.
 pub(crate) const SECRET: &str = "correct horse";
 
@@ -163,7 +166,7 @@ impl Drop for Lab {
 pub(crate) fn directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
-    let secrets = format!("* * \"{SECRET}\" *\n");
+    let secrets = format!("* * \"{SECRET}\" *\n{SHORT_USER} * \"{SECRET}\" * -- maxconnect 4\n");
     let options = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\n";
     for (name, content) in [("secrets", secrets.as_str()), ("options", options), ("empty", "")] {
         fs::write(path(name), content).unwrap();

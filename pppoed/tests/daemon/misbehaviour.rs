@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
 use ppp_ipc::control::{Phase, Selector};
@@ -13,7 +15,7 @@ use ppp_ipc::worker::{
 use ppp_linux::sandbox::Protections;
 use ppp_wire::MacAddr;
 
-use super::lab::{Lab, until, with_wire};
+use super::lab::{Lab, SHORT_USER, until, with_wire};
 use super::peer::{Host, Subscriber};
 use super::worker::{self, EXIT_STATUS, Pipe, bad_mac, good_mac, lcp_opened, proof};
 
@@ -223,6 +225,14 @@ pub(crate) const CASES: &[Case] = &[
         CutOff,
         SetupTimeout,
         "the session was not open in time",
+    ),
+    case("begins anew for ever", begins_anew, CutOff, SetupTimeout, "the session was not open in time"),
+    case(
+        "carries on after its time",
+        carries_on,
+        CutOff,
+        EndReason::SessionTimeout,
+        "the session's time is up",
     ),
     case(
         "stops itself",
@@ -557,6 +567,26 @@ fn overtaken_proof(mut pipe: Pipe) {
         }
     };
     pipe.finish(challenge.0, &challenge.1)
+}
+
+fn begins_anew(mut pipe: Pipe) {
+    pipe.ready();
+    begins_anew_forever(pipe)
+}
+
+fn begins_anew_forever(mut pipe: Pipe) -> ! {
+    loop {
+        pipe.send(&lcp_opened(Some(AuthMethod::ChapMd5)));
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Authenticated, it says again and again that LCP begins anew.
+fn carries_on(mut pipe: Pipe) {
+    let (identifier, value) = pipe.challenge();
+    pipe.send(&worker::proof_of(SHORT_USER.as_bytes(), identifier, &value));
+    assert!(matches!(pipe.receive(), ToWorker::Verdict(Verdict::Accept { .. })));
+    begins_anew_forever(pipe)
 }
 
 fn ends_and_stays(mut pipe: Pipe) {

@@ -195,8 +195,13 @@ pub(crate) fn lcp_opened(auth: Option<AuthMethod>) -> FromWorker {
 
 /// A right proof, of the user `mallory`.
 pub(crate) fn proof(identifier: u8, challenge: &[u8]) -> FromWorker {
+    proof_of(b"mallory", identifier, challenge)
+}
+
+/// A right proof.
+pub(crate) fn proof_of(name: &[u8], identifier: u8, challenge: &[u8]) -> FromWorker {
     let response = md5_response(identifier, SECRET.as_bytes(), challenge).to_vec();
-    FromWorker::Authenticate(Proof::Chap { identifier, response, name: b"mallory".to_vec() })
+    FromWorker::Authenticate(Proof::Chap { identifier, response, name: name.to_vec() })
 }
 
 /// The body of a message, without its header.
