@@ -418,3 +418,38 @@ pub(super) fn printable(bytes: &[u8]) -> String {
         _ => Escaped(bytes).to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_allowed_once_and_then_a_steady_rate() {
+        let mut budget = Budget::new();
+        assert!((0..MESSAGE_BURST).all(|_| budget.take()));
+        assert!(!budget.take());
+        // Two messages each second, as of a challenge each second, are within it.
+        for _ in 0..1000 {
+            budget.refilled -= Duration::from_secs(1);
+            assert!(budget.take() && budget.take());
+        }
+        budget.refilled -= Duration::from_secs(3600);
+        assert_eq!((0..1000).filter(|_| budget.take()).count(), usize::try_from(MESSAGE_BURST).unwrap());
+    }
+
+    #[test]
+    fn what_a_worker_says_is_shown_safely_and_in_part() {
+        assert_eq!(printable(b"\x1b[2J"), r"\u{1b}[2J");
+        let exact = "x".repeat(MAX_SHOWN);
+        assert_eq!(printable(exact.as_bytes()), exact);
+        assert_eq!(printable(&[b'x'; MAX_SHOWN + 7]), format!("{exact} (and 7 bytes more)"));
+    }
+
+    #[test]
+    fn how_a_worker_went() {
+        let gone = |status: i32| Gone(Some(ExitStatus::from_raw(status))).to_string();
+        assert_eq!(gone(7 << 8), "the worker exited with status 7");
+        assert_eq!(gone(31), "the worker was killed by signal 31 (SIGSYS)");
+        assert_eq!(Gone(None).to_string(), "the worker was never started");
+    }
+}
