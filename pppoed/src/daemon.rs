@@ -8,7 +8,7 @@ use std::env;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -149,6 +149,11 @@ impl PidFile {
             Err((_, Errno::EWOULDBLOCK)) => bail!("{shown}: another pppoed has locked the pid file (-X)"),
             Err((_, errno)) => bail!("{shown}: cannot lock the pid file (-X): {errno}"),
         };
+        let (ours, named) = (lock.metadata(), path.metadata());
+        if !matches!((&ours, &named), (Ok(ours), Ok(named)) if ours.ino() == named.ino()) {
+            // Its owner removed it between our opening and locking it.
+            bail!("{shown}: another pppoed has just stopped; start again (-X)");
+        }
         lock.set_len(0)
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .with_context(|| format!("{shown}: cannot write the pid file (-X)"))?;

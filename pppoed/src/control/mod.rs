@@ -74,7 +74,7 @@ pub enum OpenError {
     },
 }
 
-/// The listening control socket. Its name is removed when it is dropped.
+/// The listening control socket. Its name stays until `main` removes it: when this is dropped, a successor may listen.
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: Listener,
@@ -104,7 +104,7 @@ impl ControlSocket {
         let name = path.to_fs_name::<GenericFilePath>().map_err(system)?;
         // The umask keeps the socket closed to others until its owner and mode are set.
         let umask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
-        let listener = ListenerOptions::new().name(name).create_tokio();
+        let listener = ListenerOptions::new().name(name).reclaim_name(false).create_tokio();
         nix::sys::stat::umask(umask);
         let listener = listener.map_err(system)?;
         if let Some(group) = group {
