@@ -168,8 +168,11 @@ impl Session {
             Event::Closed(reason) => {
                 self.transmit_control();
                 self.relay.count_socket_drops();
-                let (word, detail) = convert::end_reason(&reason);
-                let reason = self.reason.unwrap_or(word);
+                let (reason, detail) = match self.reason {
+                    // The link only knows that it was told to close.
+                    Some(reason) => (reason, Vec::new()),
+                    None => convert::end_reason(&reason),
+                };
                 self.control.send(&FromWorker::Ended(Ended { reason, detail }))?;
                 return Ok(true);
             }

@@ -24,7 +24,7 @@ const CONNECT_RETRY: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nobody listens there.
-    #[error("pppoed is not running ({why} {}): systemctl start pppoed, or give --socket", path.display())]
+    #[error("pppoed is not running ({why} {}): start it, or give --socket", path.display())]
     NotRunning { path: PathBuf, why: &'static str },
     /// The system denied the connection.
     #[error(

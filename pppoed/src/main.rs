@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Err(errors) => return refuse(&errors, &notices),
     };
     if flags.check_pool {
+        show(&notices);
         println!("{}", config.pool.len());
         return ExitCode::SUCCESS;
     }
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         for remark in supervisor::check_secrets(&config) {
             eprintln!("pppoed: {remark}");
         }
-        println!("the configuration is good: {} sessions", config.pool.len());
+        println!("no errors in the configuration: {} sessions", config.pool.len());
         return ExitCode::SUCCESS;
     }
     match start(&config, &notices, readiness) {
@@ -131,6 +132,9 @@ fn watch_signals(signals: &mpsc::Sender<Signal>) -> anyhow::Result<()> {
         (SignalKind::terminate(), Signal::Stop),
         (SignalKind::interrupt(), Signal::Stop),
         (SignalKind::hangup(), Signal::Reload),
+        // pppd's admins send these to change its debugging; here they must not end the server.
+        (SignalKind::user_defined1(), Signal::Unused),
+        (SignalKind::user_defined2(), Signal::Unused),
     ];
     for (kind, meaning) in kinds {
         let mut stream = signal(kind).context("watching signals")?;

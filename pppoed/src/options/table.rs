@@ -438,7 +438,11 @@ static TABLE: &[Row] = &[
     row("file", PATH, Include),
     row("call", WORD, Refused("it names a set-up for dialling out; write file and a path")),
     row("logfile", PATH, Global(|o, w, at| set(&mut o.logfile, path(w)?, at))),
-    row("logfd", NUMBER, NoEffect("the server logs to the journal, or to standard error")),
+    row(
+        "logfd",
+        NUMBER,
+        NoEffect("the server logs to the journal, to standard error with -F, or to a file (see logfile)"),
+    ),
     row("nolog", None, NoEffect(OWN_DEBUG)),
     row("nologfd", None, NoEffect(OWN_DEBUG)),
     row("debug", None, Global(more_debug)),

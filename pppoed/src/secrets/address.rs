@@ -21,6 +21,8 @@ pub struct AddressList {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
+    /// Which word of the list it was, from 1.
+    number: usize,
     /// The word as written.
     word: String,
     permit: bool,
@@ -70,13 +72,12 @@ impl AddressList {
     ) -> Self {
         let mut list = Self { place: place.clone(), rules: Vec::new(), dash: false };
         let mut ended = false;
-        for bytes in words {
+        for (number, bytes) in (1..).zip(words) {
             let word = String::from_utf8_lossy(bytes).into_owned();
-            let mut report = |word: &str, problem| {
-                notices.push(Notice::Address { place: place.clone(), word: word.to_owned(), problem });
-            };
+            let mut report =
+                |problem| notices.push(Notice::Address { place: place.clone(), number, problem });
             if ended {
-                report(&word, AddressProblem::AfterEnd);
+                report(AddressProblem::AfterEnd);
                 break;
             }
             match word.as_str() {
@@ -84,6 +85,7 @@ impl AddressList {
                 "*" => {
                     ended = true;
                     list.rules.push(Rule {
+                        number,
                         word,
                         permit: true,
                         target: Target::Any,
@@ -91,16 +93,16 @@ impl AddressList {
                         by_unit: false,
                     });
                 }
-                _ => match Rule::parse(&word) {
+                _ => match Rule::parse(number, &word) {
                     Ok(rule) => {
                         if let Target::Address(address) = rule.target
                             && !rule.word.contains(&address.to_string())
                         {
-                            report(&word, AddressProblem::UnusualForm(address));
+                            report(AddressProblem::UnusualForm(address));
                         }
                         list.rules.push(rule);
                     }
-                    Err(problem) => report(&word, problem),
+                    Err(problem) => report(problem),
                 },
             }
         }
@@ -117,11 +119,9 @@ impl AddressList {
                 Ok((base, mask)) => {
                     rules.push(Resolved { word: rule.word.clone(), permit: rule.permit, base, mask });
                 }
-                Err(problem) => notices.push(Notice::Address {
-                    place: self.place.clone(),
-                    word: rule.word.clone(),
-                    problem,
-                }),
+                Err(problem) => {
+                    notices.push(Notice::Address { place: self.place.clone(), number: rule.number, problem })
+                }
             }
         }
         let empty = self.rules.is_empty();
@@ -139,7 +139,7 @@ impl AddressList {
 }
 
 impl Rule {
-    fn parse(word: &str) -> Result<Self, AddressProblem> {
+    fn parse(number: usize, word: &str) -> Result<Self, AddressProblem> {
         let (permit, name) = match word.strip_prefix('!') {
             Some(name) => (false, name),
             None => (true, word),
@@ -165,7 +165,7 @@ impl Rule {
             None if inet::is_name(name) => Target::Name(name.to_owned()),
             None => return Err(AddressProblem::Unknown),
         };
-        Ok(Self { word: word.to_owned(), permit, target, prefix, by_unit })
+        Ok(Self { number, word: word.to_owned(), permit, target, prefix, by_unit })
     }
 
     /// Base and mask, as bits.

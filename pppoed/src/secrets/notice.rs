@@ -12,12 +12,12 @@ use crate::words::Flaw;
 #[derive(Debug, thiserror::Error)]
 pub enum Notice {
     /// An address word was left out, or may be misread.
-    #[error("{place}: address {word:?}: {problem}")]
+    #[error("{place}: word {number} of the addresses: {problem}")]
     Address {
         /// The line.
         place: Place,
-        /// The word.
-        word: String,
+        /// Which word of the addresses, from 1. Not the word itself: where a quote is missing, it may be a secret.
+        number: usize,
         /// What is wrong with it.
         problem: AddressProblem,
     },

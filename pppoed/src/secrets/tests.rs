@@ -162,13 +162,13 @@ fn notices_name_file_line_and_reason() {
          remove it (the option is left out, the line stays)",
             "/etc/ppp/chap-secrets:7: \"idel\" is not an option (did you mean \"idle\"?); correct or remove it (the option is \
          left out, the line stays)",
-            "/etc/ppp/chap-secrets:8: address \"10.0.0.1-9\": ranges are not possible here; write a network such as \
+            "/etc/ppp/chap-secrets:8: word 1 of the addresses: ranges are not possible here; write a network such as \
          10.0.0.0/28, or each address",
-            "/etc/ppp/chap-secrets:8: address \"256.1.1.1\": not an IPv4 address, and no host or network of that name is known",
-            "/etc/ppp/chap-secrets:8: address \"1.2.3.4/33\": the number of network bits must be from 1 to 32, and only \"+\" \
+            "/etc/ppp/chap-secrets:8: word 2 of the addresses: not an IPv4 address, and no host or network of that name is known",
+            "/etc/ppp/chap-secrets:8: word 3 of the addresses: the number of network bits must be from 1 to 32, and only \"+\" \
          may follow",
-            "/etc/ppp/chap-secrets:8: address \"1.2\": it is read as 1.0.0.2",
-            "/etc/ppp/chap-secrets:8: address \"5.6.7.8\": words after \"-\" or \"*\" have no effect",
+            "/etc/ppp/chap-secrets:8: word 4 of the addresses: it is read as 1.0.0.2",
+            "/etc/ppp/chap-secrets:8: word 6 of the addresses: words after \"-\" or \"*\" have no effect",
             "/etc/ppp/chap-secrets:9: the word holds a NUL byte and ends there (write \\\\ for a backslash)",
             "/etc/ppp/chap-secrets:10: the quotes that open in this word are never closed: it runs to the end of the file",
             "/etc/ppp/chap-secrets:3: the line never matches, because line 2 is for the same client and server",
@@ -321,8 +321,8 @@ fn address_refusals_name_the_word_that_decided() {
     assert_eq!(
         refusal("unknown.example 10.0.0.0/29+", "10.0.0.7").1,
         [
-            "/etc/ppp/chap-secrets:2: address \"unknown.example\": not an IPv4 address, and no host or network of that name is known",
-            "/etc/ppp/chap-secrets:2: address \"10.0.0.0/29+\": session unit 7 is too large for this network",
+            "/etc/ppp/chap-secrets:2: word 1 of the addresses: not an IPv4 address, and no host or network of that name is known",
+            "/etc/ppp/chap-secrets:2: word 2 of the addresses: session unit 7 is too large for this network",
         ]
     );
 }

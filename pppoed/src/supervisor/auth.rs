@@ -16,7 +16,7 @@ use super::worker::printable;
 use super::{Supervisor, Work};
 use crate::inet::SystemNames;
 use crate::options::SessionOptions;
-use crate::pool::{Claim, Lease};
+use crate::pool::{AssignError, Claim, Lease};
 use crate::secrets::{Addresses, FixedAddresses, Secrets};
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
@@ -117,6 +117,7 @@ impl Supervisor {
                 warn!(
                     session = session.id,
                     ifname = session.ifname,
+                    interface = session.access_name,
                     peer_mac = %session.peer_mac,
                     username = name,
                     reason = why,
@@ -141,12 +142,35 @@ impl Supervisor {
         if session.lease.is_none() {
             let claim =
                 Claim { user: Some(&name), addresses: Some(&accepted.addresses), fixed: &accepted.fixed };
-            let lease = self.pool.assign(session.slot, &claim).map_err(|error| error.to_string())?;
-            session.lease = Some(lease);
+            match self.pool.assign(session.slot, &claim) {
+                Ok(lease) => session.lease = Some(lease),
+                Err(error) => return Err(self.explain(&error, &accepted.origin)),
+            }
         }
         let options = accepted.options.over(&self.config.session_options);
         session.user = Some(User { name, origin: accepted.origin, options });
         grant(session).ok_or_else(|| "the session has no address".to_owned())
+    }
+
+    /// Why a user gets no address, with the line of the secret and, where somebody has the address, who.
+    fn explain(&self, error: &AssignError, origin: &str) -> String {
+        let holder = match error {
+            AssignError::InUse { slot, .. } => {
+                self.slots.session_id(*slot).and_then(|id| self.table.by_id(id))
+            }
+            _ => None,
+        };
+        match (error, holder) {
+            (AssignError::InUse { address, .. }, Some(holder)) => {
+                format!(
+                    "{origin}: address {address} is in use by session {} of {}",
+                    holder.id, holder.peer_mac
+                )
+            }
+            // It names the line itself.
+            (AssignError::Refused(_), _) => error.to_string(),
+            _ => format!("{origin}: {error}"),
+        }
     }
 
     /// Gives an address to a peer that need not prove who it is.

@@ -75,6 +75,8 @@ pub enum Signal {
     Stop,
     /// SIGHUP.
     Reload,
+    /// SIGUSR1 or SIGUSR2.
+    Unused,
 }
 
 /// The queues into the event loop.
@@ -155,6 +157,7 @@ impl Supervisor {
                     self.terminate(token, EndReason::Shutdown, "pppoed is stopping", Instant::now());
                 }
             }
+            Signal::Unused => info!("SIGUSR1 and SIGUSR2 have no effect"),
             Signal::Reload => {
                 info!(
                     "SIGHUP: secrets files are read again whenever they change; nothing else can be reloaded yet"

@@ -137,7 +137,9 @@ impl Supervisor {
         }
         session.phase = Phase::Open;
         session.note("open", now);
-        session.log("session up");
+        if !std::mem::replace(&mut session.was_open, true) {
+            session.log("session up");
+        }
         let end = session_end(session, &self.config.session_options);
         self.deadlines.set(token, end);
     }

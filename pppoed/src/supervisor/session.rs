@@ -15,7 +15,7 @@ use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::RequestId;
 use ppp_wire::{MacAddr, escape::Escaped};
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use super::ipv6;
 use super::network::Given;
@@ -111,6 +111,8 @@ pub(super) struct Session {
     pub(super) mtu: Option<u16>,
     /// What the interface has; none while it is being configured.
     pub(super) given: Option<Given>,
+    /// Whether packets have flowed: a link that is negotiated anew is no news.
+    pub(super) was_open: bool,
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
     history: VecDeque<HistoryEntry>,
@@ -178,6 +180,7 @@ impl Session {
             ipv6_open: None,
             mtu: None,
             given: Some(Given::default()),
+            was_open: false,
             end: None,
             history: VecDeque::new(),
         }
@@ -193,6 +196,7 @@ impl Session {
         if let Some((end, _)) = event.char_indices().nth(EVENT_LEN) {
             event.truncate(end);
         }
+        debug!(session = self.id, ifname = self.ifname, peer_mac = %self.peer_mac, "{event}");
         self.history.push_back(HistoryEntry { at_ms, event });
     }
 
@@ -298,25 +302,34 @@ impl Session {
         );
     }
 
-    /// Logs the end: the last truth about the session.
+    /// Logs the end: the last truth about the session. What is our own failure, and not the will of the peer or the
+    /// administrator, is a warning.
     pub(super) fn log_end(&self, reason: EndReason, detail: &str, now: Instant) {
         let traffic = self.traffic();
-        info!(
-            session = self.id,
-            ifname = self.ifname,
-            interface = self.access_name,
-            peer_mac = %self.peer_mac,
-            username = self.username(),
-            peer_ip = self.peer_ip().map(tracing::field::display),
-            reason = reason.as_str(),
-            detail,
-            duration_s = self.age(now).as_secs(),
-            rx_bytes = traffic.rx_bytes,
-            tx_bytes = traffic.tx_bytes,
-            rx_packets = traffic.rx_packets,
-            tx_packets = traffic.tx_packets,
-            "session ended"
-        );
+        macro_rules! log {
+            ($level:ident) => {
+                $level!(
+                    session = self.id,
+                    ifname = self.ifname,
+                    interface = self.access_name,
+                    peer_mac = %self.peer_mac,
+                    username = self.username(),
+                    peer_ip = self.peer_ip().map(tracing::field::display),
+                    reason = reason.as_str(),
+                    detail,
+                    duration_s = self.age(now).as_secs(),
+                    rx_bytes = traffic.rx_bytes,
+                    tx_bytes = traffic.tx_bytes,
+                    rx_packets = traffic.rx_packets,
+                    tx_packets = traffic.tx_packets,
+                    "session ended"
+                )
+            };
+        }
+        match reason {
+            EndReason::WorkerCrash | EndReason::SystemError => log!(warn),
+            _ => log!(info),
+        }
     }
 }
 
