@@ -100,6 +100,16 @@ impl Netlink {
         self.set_link(message, || format!("set the MTU of {interface} to {mtu}"))
     }
 
+    /// Gives an interface another hardware address.
+    ///
+    /// # Errors
+    /// When the kernel refuses: some devices must be down for that, and some have no such address.
+    pub fn set_mac(&mut self, interface: &InterfaceId, mac: MacAddr) -> Result<(), NetlinkError> {
+        let mut message = link_message(interface);
+        message.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
+        self.set_link(message, || format!("set the hardware address of {interface} to {mac}"))
+    }
+
     /// Sets the description that `ip link` shows as `alias`; at most 255 bytes, empty removes it.
     ///
     /// # Errors

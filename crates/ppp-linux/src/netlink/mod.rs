@@ -10,6 +10,8 @@ mod neighbour;
 mod route;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod watch;
 
 use std::io;
 
@@ -25,6 +27,8 @@ pub use self::address::{Ipv4Ends, Ipv6Ends, PtpConfig};
 pub use self::error::NetlinkError;
 use self::error::{extended_message, refusal};
 pub use self::route::Route;
+pub use self::traffic::LinkTraffic;
+pub use self::watch::{LinkHint, LinkWatch};
 
 /// The kernel never sends datagrams that are longer than this.
 const RECEIVE_BUFFER: usize = 64 * 1024;

@@ -18,6 +18,7 @@ use thiserror::Error;
 pub use self::batch::{Frame, FrameBatch, MAX_BATCH};
 pub use self::discovery::{DiscoverySocket, Received};
 pub use self::session::{SessionKey, SessionSocket};
+pub(crate) use self::socket::attach_filter;
 use crate::interface::IfName;
 
 /// Whom a frame was for, as the kernel saw it (`sll_pkttype`, packet(7)).

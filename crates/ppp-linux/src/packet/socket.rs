@@ -118,7 +118,7 @@ pub(super) fn socket_option(fd: BorrowedFd<'_>, option: c_int) -> io::Result<c_i
 }
 
 /// Attaches a classic BPF program, which replaces the one that is there.
-pub(super) fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
+pub(crate) fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?;
     // The kernel only reads the program, whatever the type of the pointer says.
     let program = sock_fprog { len, filter: filter.as_ptr().cast_mut() };
