@@ -111,6 +111,12 @@ impl Dials {
         Some(dial)
     }
 
+    pub(super) fn forget_all(&mut self) {
+        self.by_id.clear();
+        self.by_key.clear();
+        self.by_session.clear();
+    }
+
     pub(super) fn forget_session(&mut self, session_id: u16) {
         if let Some(&id) = self.by_session.get(&session_id) {
             self.forget(id);

@@ -159,6 +159,21 @@ impl Server {
         self.cookies.rotate_key(key, now);
     }
 
+    /// What the interface is from now on: its address, its number and its MTU in bytes.
+    ///
+    /// With another address or number, cookies that were given out are void and requests that wait are forgotten:
+    /// their peers know an interface that is no more. Frames that are to go out under the old address must be taken
+    /// from [`Server::poll_transmit`] before.
+    pub fn set_interface(&mut self, mac: MacAddr, interface: u32, mtu: u16) {
+        let config = &mut self.config;
+        if (config.mac, config.interface) != (mac, interface) {
+            self.dials.forget_all();
+        }
+        config.mac = mac;
+        config.interface = interface;
+        config.mtu = mtu;
+    }
+
     /// Frames that got no answer, by cause.
     pub fn drops(&self) -> &DropCounters {
         &self.drops

@@ -4,6 +4,7 @@
 
 mod client;
 mod hostile;
+mod interface;
 mod pair;
 mod server;
 mod support;

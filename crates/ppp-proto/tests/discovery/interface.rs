@@ -1,0 +1,65 @@
+//! The access interface changes under a server that goes on.
+
+use ppp_proto::discovery::DropCause;
+use ppp_proto::discovery::server::{AnswerError, Refusal};
+use ppp_wire::MacAddr;
+use ppp_wire::pppoe::{Code, TagType};
+
+use crate::support::{AC, Bench, HOST, frame, padi};
+
+const ANY: (TagType, &[u8]) = (TagType::ServiceName, b"");
+const NEW: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xad]);
+
+#[test]
+fn a_server_with_a_new_address_knows_nothing_of_the_old_one() {
+    let mut bench = Bench::new(|_| {});
+    let (old_padr, waiting) = bench.request(&[ANY]);
+    bench.server.set_interface(NEW, 7, 1500);
+
+    assert_eq!(bench.server.accept(waiting.id, 5), Err(AnswerError::NotWaiting(waiting.id)));
+    bench.assert_dropped(&old_padr, DropCause::Destination);
+    // The old cookie is void, even sent to the new address.
+    let mut moved = old_padr.clone();
+    moved[..6].copy_from_slice(&NEW.0);
+    bench.assert_dropped(&moved, DropCause::CookieWrong);
+
+    let sent = bench.feed(&padi(&[ANY]));
+    assert_eq!((sent[0].code, sent[0].source), (Code::Pado, NEW));
+    let cookie = sent[0].tag(TagType::AcCookie).unwrap();
+    let padr = frame(HOST, NEW, Code::Padr, 0, &[ANY, (TagType::AcCookie, cookie)]);
+    assert_eq!(bench.feed(&padr), []);
+    let events = bench.events();
+    let [ppp_proto::discovery::server::Event::SessionRequest(request)] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    // Another request than the one that was forgotten, which must not be answered in its place.
+    assert_ne!(request.id, waiting.id);
+    assert!(bench.server.refuse(waiting.id, &Refusal::NoSlots).is_err());
+    bench.server.accept(request.id, 5).unwrap();
+    let pads = bench.sent();
+    assert_eq!((pads[0].code, pads[0].source, pads[0].session_id), (Code::Pads, NEW, 5));
+}
+
+#[test]
+fn an_interface_of_the_same_address_and_another_number_is_another_one() {
+    let mut bench = Bench::new(|_| {});
+    let (padr, _) = bench.request(&[ANY]);
+    bench.server.set_interface(AC, 8, 1500);
+    bench.assert_dropped(&padr, DropCause::CookieWrong);
+}
+
+#[test]
+fn another_mtu_holds_for_what_is_agreed_on_from_now_on() {
+    let mut bench = Bench::new(|_| {});
+    let wish: (TagType, &[u8]) = (TagType::PppMaxPayload, &1500_u16.to_be_bytes());
+    let (_, request) = bench.request(&[ANY, wish]);
+    assert_eq!(request.max_payload, None);
+    bench.server.set_interface(AC, 7, 1508);
+    // What waits is still answered.
+    bench.server.accept(request.id, 5).unwrap();
+    assert_eq!(bench.sent()[0].session_id, 5);
+
+    bench.sleep(60);
+    let (_, request) = bench.request(&[ANY, wish]);
+    assert_eq!(request.max_payload, Some(1500));
+}
