@@ -157,6 +157,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub cookie_lifetime: u32,
 
+    /// Start although an interface is not there (yet), and serve it when it comes
+    #[arg(long)]
+    pub wait_for_interfaces: bool,
+
     /// Directory for our sockets
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
     pub run_dir: PathBuf,
@@ -325,6 +329,7 @@ mod tests {
             auth_deadline: None,
             setup_deadline: 60,
             cookie_lifetime: 5,
+            wait_for_interfaces: false,
             run_dir: "/run/pppoed".into(),
             worker: None,
             worker_user: "pppoed".into(),

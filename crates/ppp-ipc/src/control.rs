@@ -57,6 +57,50 @@ pub enum Request {
     ShowStats,
     /// End sessions with a Terminate-Request and a PADT. Answered by how many were told.
     Terminate(Selector),
+    /// Take no new sessions, or (`on` false) take them again; this also calls a soft shutdown off. Answered by
+    /// [`Response::Service`].
+    Drain {
+        /// No new sessions.
+        on: bool,
+    },
+    /// End the server. Answered by [`Response::Service`].
+    Shutdown(Shutdown),
+}
+
+/// How the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shutdown {
+    /// No new sessions, and the end when the last one has ended.
+    Soft,
+    /// All sessions are ended now, as SIGTERM does.
+    Hard,
+}
+
+/// What the server does for clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceState {
+    /// It takes new sessions.
+    #[default]
+    Serving,
+    /// It takes no new sessions (`drain on`).
+    Draining,
+    /// It takes no new sessions and exits after the last one (`shutdown soft`).
+    ShutdownSoft,
+    /// It ends all sessions, and then exits.
+    Stopping,
+}
+
+impl ServiceState {
+    /// The stable word for tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::ShutdownSoft => "shutdown-soft",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// Which sessions a command is for.
@@ -89,6 +133,13 @@ pub enum Response {
     Terminated {
         /// How many.
         count: u32,
+    },
+    /// What the server does from now on.
+    Service {
+        /// What.
+        state: ServiceState,
+        /// Sessions now, in any phase.
+        sessions: u32,
     },
     /// The request could not be carried out. Last of its answer.
     Failed(Failure),
@@ -236,6 +287,8 @@ pub struct HistoryEntry {
 pub struct ServerStats {
     /// Seconds since the start.
     pub uptime_s: u64,
+    /// What it does for clients.
+    pub state: ServiceState,
     /// Sessions now, in any phase.
     pub sessions: u32,
     /// Sessions with packets flowing.
@@ -255,10 +308,43 @@ pub struct ServerStats {
 pub struct InterfaceStats {
     /// Name.
     pub interface: String,
+    /// Whether it is there, and working.
+    pub state: InterfaceState,
+    /// Its Ethernet address, `aa:bb:cc:dd:ee:ff`, while it is there.
+    pub mac: Option<String>,
+    /// Its MTU in bytes, while it is there.
+    pub mtu: Option<u32>,
     /// Discovery packets by code, received and sent.
     pub packets: Vec<NamedCount>,
     /// Discovery packets dropped, by cause.
     pub dropped: Vec<NamedCount>,
+}
+
+/// What has become of an access interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceState {
+    /// It can carry frames.
+    Up,
+    /// It is up and has no carrier: a cable is out, or the other end is down.
+    NoCarrier,
+    /// An administrator set it down.
+    Down,
+    /// There is no such interface: discovery goes on when it comes.
+    #[default]
+    Absent,
+}
+
+impl InterfaceState {
+    /// The stable word for tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::NoCarrier => "no-carrier",
+            Self::Down => "down",
+            Self::Absent => "absent",
+        }
+    }
 }
 
 /// A counter with its name.

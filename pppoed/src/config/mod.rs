@@ -56,6 +56,8 @@ pub struct Ipv6Config {
 pub struct Config {
     /// Interfaces to serve, each once.
     pub interfaces: Vec<String>,
+    /// An interface may be absent at the start.
+    pub wait_for_interfaces: bool,
     /// EtherType of discovery frames.
     pub discovery_ether_type: EtherType,
     /// EtherType of session frames.
@@ -183,6 +185,7 @@ impl Config {
             motm: flags.motm.clone().map(String::into_bytes),
             hurl: flags.hurl.clone().map(String::into_bytes),
             ignore_when_full: flags.ignore_when_full,
+            wait_for_interfaces: flags.wait_for_interfaces,
             cookie_lifetime: seconds(flags.cookie_lifetime),
             pool: sessions.entries,
             session_offset: sessions.offset,

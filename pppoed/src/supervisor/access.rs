@@ -1,27 +1,19 @@
 //! One access interface: its discovery socket and its discovery server.
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::rc::Rc;
 use std::time::Instant;
 
-use ppp_ipc::control::{InterfaceStats, NamedCount};
-use ppp_linux::interface::Interface;
-use ppp_linux::packet::{DiscoverySocket, PacketType};
+use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
+use ppp_linux::interface::{IfName, Interface, InterfaceId};
+use ppp_linux::packet::PacketType;
 use ppp_proto::discovery::server::{Admission, Event, Server, Sessions};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EthernetFrame;
 use ppp_wire::pppoe::{Code, PppoePacket};
-use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
-use tracing::warn;
 
+use super::line::Line;
 use super::session::AccessIndex;
 use super::table::Table;
 use crate::config::PerMac;
-
-/// Longest discovery frame that is read whole; a longer one is counted as over-long. The MTU of Ethernet is 1500.
-const FRAME_BUFFER: usize = 1600;
 
 /// A discovery frame that was received.
 #[derive(Debug)]
@@ -49,72 +41,66 @@ const CODES: [(Code, &str); 6] = [
     (Code::Padm, "padm"),
 ];
 
-/// The socket in the form that the runtime wants.
-struct Watched(DiscoverySocket);
-
-impl AsRawFd for Watched {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
-/// One access interface.
+/// One access interface, there or not.
 pub(super) struct Access {
-    pub(super) interface: Interface,
-    pub(super) mac: MacAddr,
+    name: IfName,
     server: Server,
-    socket: Rc<AsyncFd<Watched>>,
+    line: Option<Line>,
     counters: FrameCounters,
 }
 
 impl Access {
-    /// Takes over an open socket. Must be called in a runtime.
-    ///
-    /// # Errors
-    /// When the runtime cannot watch the socket.
-    pub(super) fn new(
-        interface: Interface,
-        mac: MacAddr,
-        server: Server,
-        socket: DiscoverySocket,
-    ) -> io::Result<Self> {
-        #[expect(
-            deprecated,
-            reason = "its successor is unsafe for types that may not own their descriptor; this one does"
-        )]
-        let socket = Rc::new(AsyncFd::new(Watched(socket))?);
-        Ok(Self { interface, mac, server, socket, counters: FrameCounters::default() })
+    /// An access interface that is not there yet: nobody hears it until it has a line.
+    pub(super) fn new(name: IfName, server: Server) -> Self {
+        Self { name, server, line: None, counters: FrameCounters::default() }
     }
 
     pub(super) fn name(&self) -> &str {
-        self.interface.id.name.as_str()
+        self.name.as_str()
     }
 
-    /// Reads frames for ever. Waits while `frames` is full, so that a flood is dropped by the kernel.
-    pub(super) fn spawn_reader(&self, access: AccessIndex, frames: mpsc::Sender<Frame>) {
-        let socket = Rc::clone(&self.socket);
-        let name = self.name().to_owned();
-        tokio::task::spawn_local(async move {
-            let mut buffer = vec![0; FRAME_BUFFER];
-            while let Ok(mut guard) = socket.readable().await {
-                match guard.try_io(|socket| socket.get_ref().0.recv(&mut buffer)) {
-                    Ok(Ok(received)) => {
-                        let bytes = buffer.get(..received.len).unwrap_or_default().to_vec();
-                        let frame = Frame { access, bytes, packet_type: received.packet_type };
-                        if frames.send(frame).await.is_err() {
-                            return;
-                        }
-                    }
-                    Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Ok(Err(error)) => warn!(interface = name, %error, "discovery socket"),
-                    Err(_would_block) => {}
-                }
-            }
-        });
+    /// What the interface is, and which address it has, while it is there.
+    pub(super) fn line(&self) -> Option<(&InterfaceId, MacAddr)> {
+        self.line.as_ref().map(|line| (&line.interface.id, line.mac))
+    }
+
+    /// All that is known of the interface, while it is there.
+    pub(super) fn interface(&self) -> Option<&Interface> {
+        self.line.as_ref().map(|line| &line.interface)
+    }
+
+    /// The interface is there, perhaps as another one than before: discovery goes on with it.
+    pub(super) fn open(&mut self, line: Line) {
+        self.line = Some(line);
+        self.tell_server();
+    }
+
+    /// The interface changed. Everything that is still to be said under its old address must have been said.
+    pub(super) fn update(&mut self, interface: Interface, mac: MacAddr) {
+        if let Some(line) = &mut self.line {
+            line.interface = interface;
+            line.mac = mac;
+        }
+        self.tell_server();
+    }
+
+    /// The interface is gone.
+    pub(super) fn close(&mut self) {
+        self.line = None;
+    }
+
+    fn tell_server(&mut self) {
+        if let Some(Line { interface, mac, .. }) = &self.line {
+            self.server.set_interface(*mac, interface.id.index.get(), super::setup::mtu(interface));
+        }
     }
 
     /// Takes a frame; the events that it causes are in [`Access::poll_event`].
     pub(super) fn handle_frame(&mut self, frame: &Frame, sessions: &impl Sessions, now: Instant) {
+        if self.line.is_none() {
+            // It was read just before the interface went.
+            return;
+        }
         match frame.packet_type {
             // Of a VLAN that is not this interface's, or for somebody else (see packet(7)).
             PacketType::OtherHost | PacketType::Outgoing => {
@@ -142,9 +128,9 @@ impl Access {
     fn flush(&mut self) {
         while let Some(frame) = self.server.poll_transmit() {
             // The peer repeats what was lost, so a full queue of the interface is only counted.
-            match self.socket.get_ref().0.send(&frame) {
-                Ok(()) => count(&mut self.counters.sent, &frame),
-                Err(_) => self.counters.send_failed += 1,
+            match self.line.as_ref().map(|line| line.send(&frame)) {
+                Some(Ok(())) => count(&mut self.counters.sent, &frame),
+                Some(Err(_)) | None => self.counters.send_failed += 1,
             }
         }
     }
@@ -168,7 +154,24 @@ impl Access {
             .collect();
         dropped.push(named("other_host".to_owned(), self.counters.other_host));
         dropped.push(named("send_failed".to_owned(), self.counters.send_failed));
-        InterfaceStats { interface: self.name().to_owned(), packets, dropped }
+        let interface = self.interface();
+        InterfaceStats {
+            interface: self.name().to_owned(),
+            state: state(interface),
+            mac: self.line().map(|(_, mac)| mac.to_string()),
+            mtu: interface.map(|interface| interface.mtu),
+            packets,
+            dropped,
+        }
+    }
+}
+
+fn state(interface: Option<&Interface>) -> InterfaceState {
+    match interface {
+        None => InterfaceState::Absent,
+        Some(Interface { up: false, .. }) => InterfaceState::Down,
+        Some(Interface { running: false, .. }) => InterfaceState::NoCarrier,
+        Some(_) => InterfaceState::Up,
     }
 }
 
@@ -187,7 +190,7 @@ pub(super) struct AccessView<'a> {
     pub(super) table: &'a Table,
     pub(super) free_slots: usize,
     pub(super) per_mac: PerMac,
-    /// No new sessions: the server is stopping.
+    /// No new sessions: the server is draining or stopping.
     pub(super) closed: bool,
 }
 

@@ -28,6 +28,8 @@ impl Supervisor {
                 None => Response::Failed(Failure::NoSuchSession),
             }],
             Request::ShowStats => vec![Response::Stats(Box::new(self.server_stats(now)))],
+            Request::Drain { on } => vec![self.set_drain(on, call.caller)],
+            Request::Shutdown(how) => vec![self.shut_down(how, call.caller)],
             Request::Terminate(selector) => vec![self.terminate_selected(&selector, call.caller, now)],
         };
         // Fails only when the client has hung up.
@@ -51,6 +53,7 @@ impl Supervisor {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         ServerStats {
             uptime_s: self.stats.uptime_s(now),
+            state: self.service,
             sessions: count(self.table.len()),
             open: count(self.table.iter().filter(|session| session.phase == Phase::Open).count()),
             max_sessions: count(self.slots.count()),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::Phase;
+use ppp_ipc::control::{Phase, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::ToWorker;
 use ppp_linux::interface::IfName;
@@ -24,7 +24,7 @@ const START_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     pub(super) fn begin_session(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
-        if self.stopping {
+        if self.service == ServiceState::Stopping {
             return self.refuse(access, &request, "the server is stopping");
         }
         let replaces = match self.config.per_mac {
@@ -64,9 +64,9 @@ impl Supervisor {
         request: &SessionRequest,
         now: Instant,
     ) -> Result<(), String> {
-        let interface = self.accesses.get(access).ok_or("the access interface is gone")?;
-        let (own_mac, access_id) = (interface.mac, interface.interface.id.clone());
-        let access_name = interface.name().to_owned();
+        let interface = self.accesses.get(access).ok_or("there is no such access interface")?;
+        let (access_id, own_mac) = interface.line().ok_or("the access interface is gone")?;
+        let (access_id, access_name) = (access_id.clone(), interface.name().to_owned());
         let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
         let seed = super::setup::random::<8>().map(u64::from_le_bytes).map_err(|error| error.to_string())?;
 

@@ -110,6 +110,7 @@ impl Supervisor {
                     access.with_server(|server| match reason {
                         // The peer said so itself.
                         EndReason::Padt => server.session_ended(id),
+                        _ if session.peer_knows => server.session_ended(id),
                         _ => server.terminate(id, peer_mac, reason.as_str()),
                     });
                 }

@@ -10,10 +10,14 @@ mod auth;
 mod deadlines;
 mod dial;
 mod ending;
+mod interfaces;
 mod ipv6;
+mod line;
+mod links;
 mod messages;
 mod network;
 mod proxy_arp;
+mod service;
 mod session;
 mod settings;
 mod setup;
@@ -28,6 +32,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ppp_ipc::control::ServiceState;
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::{Event, SessionRequest};
 use tokio::sync::mpsc;
@@ -37,6 +42,7 @@ use tracing::info;
 use self::access::{Access, AccessView, Frame};
 use self::auth::Outcome;
 use self::deadlines::Deadlines;
+use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::session::{AccessIndex, Token};
 use self::settings::Settings;
@@ -66,6 +72,8 @@ enum Work {
     Verified(Token, Box<Outcome>),
     /// A TUN was configured, or not.
     Configured(Token, Configured),
+    /// An access interface came, went or changed.
+    Link(AccessIndex, LinkNews),
 }
 
 /// A signal to the process.
@@ -101,25 +109,27 @@ pub struct Supervisor {
     /// Requests whose slot is free as soon as the session that they replace is gone.
     waiting: VecDeque<(AccessIndex, SessionRequest)>,
     next_token: u64,
-    stopping: bool,
+    service: ServiceState,
     reports: mpsc::Sender<(Token, Report)>,
     work: mpsc::Sender<Work>,
     frames: mpsc::Sender<Frame>,
     queues: Option<Queues>,
+    links: Option<Links>,
 }
 
 impl Supervisor {
-    /// Runs until a [`Signal::Stop`] has ended all sessions.
+    /// Runs until a [`Signal::Stop`], or a console, has ended all sessions, or the last one has ended after a soft
+    /// shutdown.
     ///
     /// Must be called in a `LocalSet` of a current-thread runtime.
     pub async fn run(mut self, mut calls: mpsc::Receiver<Call>, mut signals: mpsc::Receiver<Signal>) {
         let Some(mut queues) = self.queues.take() else { return };
-        for (index, access) in self.accesses.iter().enumerate() {
-            access.spawn_reader(index, self.frames.clone());
+        if let Some(links) = self.links.take() {
+            tokio::task::spawn_local(links.run(self.work.clone()));
         }
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
-        while !(self.stopping && self.table.is_empty()) {
+        while !self.is_done() {
             let deadline = self.deadlines.next();
             let deadline_passes = async {
                 match deadline {
@@ -130,7 +140,7 @@ impl Supervisor {
             // In order of importance: a flood of discovery frames delays nothing but discovery.
             tokio::select! {
                 biased;
-                Some(signal) = signals.recv() => self.handle_signal(signal),
+                Some(signal) = signals.recv() => self.handle_signal(signal, Instant::now()),
                 () = deadline_passes => self.handle_deadlines(Instant::now()),
                 Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
@@ -141,9 +151,9 @@ impl Supervisor {
         }
     }
 
-    fn handle_signal(&mut self, signal: Signal) {
+    fn handle_signal(&mut self, signal: Signal, now: Instant) {
         match signal {
-            Signal::Stop if self.stopping => {
+            Signal::Stop if self.service == ServiceState::Stopping => {
                 info!("stopping at once");
                 for token in self.table.tokens() {
                     self.kill(token, EndReason::Shutdown, "told twice to stop");
@@ -151,10 +161,10 @@ impl Supervisor {
             }
             Signal::Stop => {
                 info!(sessions = self.table.len(), "stopping");
-                self.stopping = true;
+                self.service = ServiceState::Stopping;
                 self.waiting.clear();
                 for token in self.table.tokens() {
-                    self.terminate(token, EndReason::Shutdown, "pppoed is stopping", Instant::now());
+                    self.terminate(token, EndReason::Shutdown, "pppoed is stopping", now);
                 }
             }
             Signal::Unused => info!("SIGUSR1 and SIGUSR2 have no effect"),
@@ -170,6 +180,7 @@ impl Supervisor {
         match work {
             Work::Verified(token, outcome) => self.handle_verified(token, *outcome, now),
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
+            Work::Link(access, news) => self.handle_link(access, news, now),
         }
     }
 
@@ -179,7 +190,7 @@ impl Supervisor {
             table: &self.table,
             free_slots: self.slots.free(),
             per_mac: self.config.per_mac,
-            closed: self.stopping,
+            closed: self.service != ServiceState::Serving,
         };
         let Some(access) = self.accesses.get_mut(frame.access) else { return };
         access.handle_frame(frame, &view, now);

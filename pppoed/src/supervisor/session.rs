@@ -113,6 +113,8 @@ pub(super) struct Session {
     pub(super) given: Option<Given>,
     /// Whether packets have flowed: a link that is negotiated anew is no news.
     pub(super) was_open: bool,
+    /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
+    pub(super) peer_knows: bool,
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
     history: VecDeque<HistoryEntry>,
@@ -181,6 +183,7 @@ impl Session {
             mtu: None,
             given: Some(Given::default()),
             was_open: false,
+            peer_knows: false,
             end: None,
             history: VecDeque::new(),
         }

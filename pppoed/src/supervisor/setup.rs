@@ -9,20 +9,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use nix::unistd::User;
+use ppp_ipc::control::ServiceState;
 use ppp_ipc::worker::SandboxParameters;
 use ppp_linux::interface::{IfName, IfNameError, Interface};
 use ppp_linux::netlink::{Netlink, NetlinkError};
 use ppp_linux::netns::{self, NetnsError};
-use ppp_linux::packet::{DiscoverySocket, PacketError};
+use ppp_linux::packet::PacketError;
 use ppp_linux::spawn::{Program, ProgramError};
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::discovery::cookie::CookieKey;
 use ppp_proto::discovery::server::{self, Server};
+use ppp_wire::MacAddr;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::access::Access;
 use super::deadlines::Deadlines;
+use super::line::{Line, Listening};
+use super::links::Links;
 use super::settings::Settings;
 use super::stats::Stats;
 use super::table::Table;
@@ -48,7 +52,7 @@ pub enum SetupError {
     #[error("{0} (-I)")]
     BadName(#[from] IfNameError),
     /// There is no such access interface.
-    #[error("there is no interface {name} (-I); there are: {present}")]
+    #[error("there is no interface {name} (-I); there are: {present}. --wait-for-interfaces waits for it")]
     NoSuchInterface {
         /// What was asked for.
         name: IfName,
@@ -134,19 +138,25 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
     let factory = Rc::new(WorkerFactory::new(program, netns::create()?));
 
     let now = Instant::now();
+    let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
+    let mut links = Links::new(config.discovery_ether_type)?;
     let mut netlink = Netlink::open()?;
-    let accesses = config
-        .interfaces
-        .iter()
-        .map(|name| open_access(&mut netlink, &name.parse()?, config, now))
-        .collect::<Result<Vec<_>, SetupError>>()?;
+    let mut accesses = Vec::with_capacity(config.interfaces.len());
+    for (index, name) in config.interfaces.iter().enumerate() {
+        let name: IfName = name.parse()?;
+        let mut access = Access::new(name.clone(), discovery_server(&name, config, now)?);
+        if let Some(listening) = listen(&mut netlink, &name, config)? {
+            access.open(Line::new(listening, index, frames.clone()).map_err(SetupError::Watch)?);
+        }
+        links.add(name, access.interface().cloned());
+        accesses.push(access);
+    }
 
     for remark in check_secrets(config) {
         warn!("{remark}");
     }
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
-    let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
     Ok(Supervisor {
         config: Settings::new(config, sandbox),
         factory,
@@ -160,11 +170,12 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         stats: Stats::new(now),
         waiting: std::collections::VecDeque::new(),
         next_token: 0,
-        stopping: false,
+        service: ServiceState::default(),
         reports,
         work,
         frames,
         queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
+        links: Some(links),
     })
 }
 
@@ -184,14 +195,14 @@ pub fn check_secrets(config: &Config) -> Vec<String> {
     remarks
 }
 
-fn open_access(
-    netlink: &mut Netlink,
-    name: &IfName,
-    config: &Config,
-    now: Instant,
-) -> Result<Access, SetupError> {
+/// Opens an access interface; `None` when it is not there, and may come later.
+fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Option<Listening>, SetupError> {
     let interface = match netlink.interface(name) {
         Ok(interface) => interface,
+        Err(NetlinkError::NoSuchInterface { .. }) if config.wait_for_interfaces => {
+            warn!(interface = %name, "there is no such interface; waiting for it");
+            return Ok(None);
+        }
         Err(NetlinkError::NoSuchInterface { .. }) => {
             let present = netlink.interfaces()?;
             let present: Vec<&str> = present.iter().map(|interface| interface.id.name.as_str()).collect();
@@ -203,6 +214,15 @@ fn open_access(
     if !interface.up {
         warn!(interface = %name, "the interface is down: ip link set {name} up");
     }
+    let mtu = interface.mtu;
+    let listening = Listening::open(interface, mac, config.discovery_ether_type)?;
+    info!(interface = %name, %mac, mtu, "listening for PPPoE discovery");
+    Ok(Some(listening))
+}
+
+/// The discovery server of an access interface, which is told later what the interface is.
+fn discovery_server(name: &IfName, config: &Config, now: Instant) -> Result<Server, SetupError> {
+    const NO_MAC: MacAddr = MacAddr([0; 6]);
     let discovery = server::Config {
         ether_type: config.discovery_ether_type,
         services: config.services.clone(),
@@ -211,18 +231,10 @@ fn open_access(
         motm: config.motm.clone(),
         cookie_slot: config.cookie_lifetime,
         max_payload: config.max_payload(),
-        ..server::Config::new(mac, interface.id.index.get(), mtu(&interface), config.ac_name.value.clone())
+        ..server::Config::new(NO_MAC, 0, 0, config.ac_name.value.clone())
     };
     let key = CookieKey::new(&random::<32>()?);
-    let server = Server::new(discovery, key, now)
-        .map_err(|source| SetupError::Discovery { name: name.clone(), source })?;
-    let socket = DiscoverySocket::open(
-        &interface.id,
-        config.discovery_ether_type,
-        DiscoverySocket::DEFAULT_RECEIVE_BUFFER,
-    )?;
-    info!(interface = %name, %mac, mtu = interface.mtu, "listening for PPPoE discovery");
-    Access::new(interface, mac, server, socket).map_err(SetupError::Watch)
+    Server::new(discovery, key, now).map_err(|source| SetupError::Discovery { name: name.clone(), source })
 }
 
 fn slots(config: &Config) -> Result<Slots, SetupError> {
@@ -242,7 +254,8 @@ fn slots(config: &Config) -> Result<Slots, SetupError> {
     Ok(slots)
 }
 
-fn mtu(interface: &Interface) -> u16 {
+/// The MTU of an interface in bytes, as far as PPPoE can make use of it.
+pub(super) fn mtu(interface: &Interface) -> u16 {
     u16::try_from(interface.mtu).unwrap_or(u16::MAX)
 }
 

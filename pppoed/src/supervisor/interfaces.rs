@@ -1,0 +1,127 @@
+//! What the supervisor does when an access interface goes, comes or changes.
+
+use std::time::Instant;
+
+use ppp_ipc::reason::EndReason;
+use ppp_linux::interface::Interface;
+use tracing::{error, info, warn};
+
+use super::Supervisor;
+use super::line::{Line, Listening};
+use super::links::LinkNews;
+use super::session::{AccessIndex, Token};
+
+/// Whether the peers of an interface can still be told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    Padt,
+    Impossible,
+}
+
+impl Supervisor {
+    pub(super) fn handle_link(&mut self, index: AccessIndex, news: LinkNews, now: Instant) {
+        match news {
+            LinkNews::Appeared(listening) => self.interface_appeared(index, *listening),
+            LinkNews::Changed(interface) => self.interface_changed(index, interface, now),
+            LinkNews::Gone => self.interface_gone(index, now),
+        }
+    }
+
+    fn interface_appeared(&mut self, index: AccessIndex, listening: Listening) {
+        let Some(access) = self.accesses.get_mut(index) else { return };
+        let (name, mac, mtu) = (access.name().to_owned(), listening.mac, listening.interface.mtu);
+        let up = listening.interface.up;
+        match Line::new(listening, index, self.frames.clone()) {
+            Ok(line) => {
+                access.open(line);
+                info!(interface = name, %mac, mtu, up, "the access interface is there: discovery goes on");
+            }
+            Err(error) => error!(interface = name, %error, "the access interface cannot be listened on"),
+        }
+    }
+
+    fn interface_gone(&mut self, index: AccessIndex, now: Instant) {
+        let Some(access) = self.accesses.get_mut(index) else { return };
+        access.close();
+        let name = access.name().to_owned();
+        let sessions = self.end_sessions_on(index, &format!("{name} is gone"), Farewell::Impossible, now);
+        warn!(
+            interface = name,
+            sessions, "the access interface is gone: its sessions end, discovery waits until it returns"
+        );
+    }
+
+    fn interface_changed(&mut self, index: AccessIndex, new: Interface, now: Instant) {
+        let Some(access) = self.accesses.get(index) else { return };
+        let name = access.name().to_owned();
+        let Some((old, old_mac)) = access.interface().cloned().zip(access.line().map(|(_, mac)| mac)) else {
+            return;
+        };
+        let mac = new.mac.unwrap_or(old_mac);
+        if mac != old_mac {
+            let detail = format!("the MAC address of {name} changed from {old_mac} to {mac}");
+            let sessions = self.end_sessions_on(index, &detail, Farewell::Padt, now);
+            warn!(
+                interface = name, %old_mac, %mac, sessions,
+                "the access interface has another MAC address: its sessions end, discovery goes on with the new one"
+            );
+        }
+        if new.mtu != old.mtu {
+            info!(
+                interface = name,
+                old_mtu = old.mtu,
+                mtu = new.mtu,
+                "the access interface has another MTU, for sessions from now on"
+            );
+        }
+        match (old.up, new.up) {
+            (true, false) => {
+                warn!(interface = name, "the access interface is down: its sessions wait for it")
+            }
+            (false, true) => info!(interface = name, "the access interface is up"),
+            _ => {}
+        }
+        if new.id.name != old.id.name {
+            warn!(interface = name, new_name = %new.id.name, "the access interface was renamed; it stays in use");
+        }
+        if let Some(access) = self.accesses.get_mut(index) {
+            access.update(new, mac);
+        }
+    }
+
+    /// Ends all sessions on an access interface at once: no Terminate-Request of theirs would be answered.
+    /// Returns how many there were.
+    fn end_sessions_on(
+        &mut self,
+        index: AccessIndex,
+        detail: &str,
+        farewell: Farewell,
+        now: Instant,
+    ) -> usize {
+        const REASON: EndReason = EndReason::InterfaceGone;
+        // Who waits for the slot of a session here has waited for nothing.
+        self.waiting.retain(|(access, _)| *access != index);
+        let tokens: Vec<Token> = self
+            .table
+            .iter()
+            .filter(|session| session.access == index)
+            .map(|session| session.token)
+            .collect();
+        for token in &tokens {
+            let Some(session) = self.table.get_mut(*token) else { continue };
+            let (id, peer_mac) = (session.id, session.peer_mac);
+            // The discovery server will know nothing of a PADR that came to another address.
+            let had_pads = session.pending.take().is_none();
+            session.peer_knows = true;
+            session.note(detail, now);
+            if farewell == Farewell::Padt
+                && had_pads
+                && let Some(access) = self.accesses.get_mut(index)
+            {
+                access.with_server(|server| server.terminate(id, peer_mac, REASON.as_str()));
+            }
+            self.kill(*token, REASON, detail);
+        }
+        tokens.len()
+    }
+}

@@ -1,0 +1,217 @@
+//! Watches the access interfaces: a task looks after each hint of the kernel what an interface is now, and tells the
+//! supervisor what that means.
+//!
+//! Looking beats believing the messages: it makes no difference whether one was lost, came late or was about
+//! something that is over.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use ppp_linux::interface::{IfName, Interface};
+use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
+use ppp_linux::packet::PacketError;
+use ppp_wire::ethernet::EtherType;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tracing::{error, warn};
+
+use super::Work;
+use super::line::Listening;
+use super::session::AccessIndex;
+use super::worker::chain;
+
+/// Time until an interface is looked at again that could not be looked at, or not be listened on.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What became of an access interface.
+#[derive(Debug)]
+pub(super) enum LinkNews {
+    /// It is there, where there was none of the name, or another one that is gone.
+    Appeared(Box<Listening>),
+    /// It is the one that it was, but not as it was.
+    Changed(Interface),
+    /// There is none of the name any more.
+    Gone,
+}
+
+/// The watch, before it runs.
+pub(super) struct Links {
+    watch: LinkWatch,
+    ether_type: EtherType,
+    targets: Vec<Target>,
+}
+
+/// One access interface.
+#[derive(Clone, Debug)]
+struct Target {
+    name: IfName,
+    /// What the supervisor was told.
+    known: Option<Interface>,
+    /// Something may have happened since.
+    stale: bool,
+}
+
+impl Target {
+    fn heed(&mut self, hint: &LinkHint) {
+        self.stale |= match hint {
+            LinkHint::Missed => true,
+            LinkHint::Changed(id) => {
+                id.name == self.name || self.known.as_ref().is_some_and(|known| known.id.index == id.index)
+            }
+        };
+    }
+}
+
+/// Why an interface cannot be looked at, or listened on.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error("cannot look at it: {}", chain(.0))]
+    Netlink(#[from] NetlinkError),
+    #[error("cannot listen on it: {}", chain(.0))]
+    Packet(#[from] PacketError),
+    #[error("looking at it was cut off: {0}")]
+    CutOff(#[from] tokio::task::JoinError),
+}
+
+/// The watch in the form that the runtime wants.
+struct Watched(LinkWatch);
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Links {
+    /// Begins to collect hints, so it comes before the first look at the interfaces.
+    pub(super) fn new(ether_type: EtherType) -> Result<Self, NetlinkError> {
+        Ok(Self { watch: LinkWatch::open()?, ether_type, targets: Vec::new() })
+    }
+
+    /// Adds the next access interface, as the supervisor has it now.
+    pub(super) fn add(&mut self, name: IfName, known: Option<Interface>) {
+        // One that is absent may be there by the time that the task runs.
+        self.targets.push(Target { name, known, stale: true });
+    }
+
+    /// Runs for ever, in a task.
+    pub(super) async fn run(self, work: mpsc::Sender<Work>) {
+        let Self { watch, ether_type, mut targets } = self;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe for types that may not own their descriptor; this one does"
+        )]
+        let mut watch = match AsyncFd::new(Watched(watch)) {
+            Ok(watch) => watch,
+            Err(error) => return error!(%error, "changes of the access interfaces go unseen"),
+        };
+        loop {
+            let mut again = None;
+            for (access, target) in targets.iter_mut().enumerate().filter(|(_, target)| target.stale) {
+                target.stale = false;
+                match look(target, ether_type).await {
+                    Ok(news) => {
+                        if tell(&work, access, news).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        warn!(interface = %target.name, %error, "access interface; trying again");
+                        target.stale = true;
+                        again = Some(RETRY);
+                    }
+                }
+            }
+            match collect(&mut watch, &mut targets, again).await {
+                Ok(()) => {}
+                Err(error) => {
+                    // There is no better way to know: looking costs little.
+                    warn!(%error, "the kernel tells no changes of interfaces; looking every second");
+                    sleep(RETRY).await;
+                    targets.iter_mut().for_each(|target| target.stale = true);
+                }
+            }
+        }
+    }
+}
+
+/// Waits for hints, at most as long as it is told, and marks the interfaces that they are about.
+async fn collect(
+    watch: &mut AsyncFd<Watched>,
+    targets: &mut [Target],
+    at_most: Option<Duration>,
+) -> std::io::Result<()> {
+    let waiting = watch.readable_mut();
+    let mut guard = match at_most {
+        None => waiting.await?,
+        Some(limit) => match timeout(limit, waiting).await {
+            Ok(ready) => ready?,
+            Err(_elapsed) => return Ok(()),
+        },
+    };
+    while let Ok(received) = guard.try_io(|watch| watch.get_mut().0.recv()) {
+        let hint = received?;
+        targets.iter_mut().for_each(|target| target.heed(&hint));
+    }
+    Ok(())
+}
+
+async fn tell(work: &mpsc::Sender<Work>, access: AccessIndex, news: Vec<LinkNews>) -> Result<(), ()> {
+    for news in news {
+        work.send(Work::Link(access, news)).await.map_err(|_| ())?;
+    }
+    Ok(())
+}
+
+/// What is new about an interface. The target knows it afterwards.
+async fn look(target: &mut Target, ether_type: EtherType) -> Result<Vec<LinkNews>, LookError> {
+    let (name, known) = (target.name.clone(), target.known.clone());
+    // Others may keep the kernel's lock for long, when they make many interfaces.
+    let looking = tokio::task::spawn_blocking(move || -> Result<_, LookError> {
+        let found = find(&name, known.as_ref())?;
+        let is_new = found.as_ref().is_some_and(|found| !is_same(known.as_ref(), found));
+        let mac = found.as_ref().and_then(|found| found.mac);
+        let listening = match (&found, mac) {
+            (Some(found), Some(mac)) if is_new => match Listening::open(found.clone(), mac, ether_type) {
+                Ok(listening) => Some(listening),
+                // It went meanwhile; or else this is tried again.
+                Err(_) if find(&name, None)?.is_none() => return Ok((None, None)),
+                Err(error) => return Err(error.into()),
+            },
+            _ => None,
+        };
+        Ok((found, listening))
+    });
+    let (found, listening) = looking.await??;
+    let was_there = target.known.is_some();
+    let before = std::mem::replace(&mut target.known, found);
+    Ok(match (&target.known, listening) {
+        (_, Some(listening)) => {
+            let gone = was_there.then_some(LinkNews::Gone);
+            gone.into_iter().chain([LinkNews::Appeared(Box::new(listening))]).collect()
+        }
+        (Some(found), None) if before.as_ref() != Some(found) => vec![LinkNews::Changed(found.clone())],
+        (None, None) if was_there => vec![LinkNews::Gone],
+        _ => Vec::new(),
+    })
+}
+
+/// The interface that is known, or else the one with the name, which must be Ethernet.
+fn find(name: &IfName, known: Option<&Interface>) -> Result<Option<Interface>, NetlinkError> {
+    let mut netlink = Netlink::open()?;
+    let known = known.map(|known| netlink.interface_by_index(known.id.index));
+    let found = match known {
+        Some(Err(NetlinkError::NoSuchInterface { .. })) | None => netlink.interface(name),
+        Some(found) => found,
+    };
+    match found {
+        Ok(found) => Ok(Some(found).filter(|found| found.mac.is_some())),
+        Err(NetlinkError::NoSuchInterface { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_same(known: Option<&Interface>, found: &Interface) -> bool {
+    known.is_some_and(|known| known.id.index == found.id.index)
+}
