@@ -1,6 +1,8 @@
 //! An answer, put together from its pieces.
 
-use ppp_ipc::control::{Failure, Request, Response, Selector, ServerStats, SessionDetail, SessionSummary};
+use ppp_ipc::control::{
+    Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail, SessionSummary,
+};
 
 /// More sessions than session ids (RFC 2516 §4) are no list of sessions.
 const MAX_SESSIONS: usize = 0xfffe;
@@ -16,6 +18,13 @@ pub(crate) enum Answer {
     Stats(Box<ServerStats>),
     /// To `terminate`: number of sessions that were told to end.
     Terminated(u32),
+    /// To `drain` and `shutdown`.
+    Service {
+        /// What the server does from now on.
+        state: ServiceState,
+        /// Sessions that it has.
+        sessions: u32,
+    },
 }
 
 /// The server refused, or its answer makes no sense.
@@ -70,6 +79,11 @@ impl Collector {
             (Request::Terminate(_), Response::Terminated { count }, answer @ None) => {
                 *answer = Some(Answer::Terminated(count));
             }
+            (
+                Request::Drain { .. } | Request::Shutdown(_),
+                Response::Service { state, sessions },
+                answer @ None,
+            ) => *answer = Some(Answer::Service { state, sessions }),
             (request, Response::Failed(failure), _) => {
                 return Err(match failure {
                     Failure::NoSuchSession => Error::NoSuchSession { request: request.clone() },
@@ -92,6 +106,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::ShowSession { .. } => "one session",
         Request::ShowStats => "counters",
         Request::Terminate(_) => "the number of ended sessions",
+        Request::Drain { .. } | Request::Shutdown(_) => "the state of the service",
     }
 }
 
@@ -101,6 +116,7 @@ fn got(response: &Response) -> &'static str {
         Response::Session(_) => "one session",
         Response::Stats(_) => "counters",
         Response::Terminated { .. } => "a number of ended sessions",
+        Response::Service { .. } => "the state of the service",
         Response::Failed(_) => "a failure",
         Response::Done => "nothing",
     }
@@ -116,9 +132,11 @@ fn subject(request: &Request) -> String {
         }
         Request::Terminate(Selector::Ip(ip)) => format!("has the address {ip}"),
         Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),
-        Request::ShowSessions | Request::ShowStats | Request::Terminate(Selector::All) => {
-            "is there".to_owned()
-        }
+        Request::ShowSessions
+        | Request::ShowStats
+        | Request::Terminate(Selector::All)
+        | Request::Drain { .. }
+        | Request::Shutdown(_) => "is there".to_owned(),
     }
 }
 

@@ -15,6 +15,8 @@ Examples:
   pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
   pppctl terminate user alice        hang up on alice
   pppctl terminate all --yes         hang up on everybody, without the question
+  pppctl drain on                    no new sessions; pppctl drain off takes them again
+  pppctl shutdown soft               end pppoed when its last session has ended
 
 A table that is wider than the terminal leaves out its least important columns; JSON never does.
 
@@ -26,7 +28,7 @@ Exit status:
   4  not allowed
   5  no answer in time, or one that is not understood (another version?)";
 
-/// Console of pppoed: shows and ends PPPoE sessions.
+/// Console of pppoed: shows and ends PPPoE sessions, drains and ends the server.
 #[derive(Debug, Parser)]
 #[command(name = "pppctl", version, infer_subcommands = true, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -71,11 +73,42 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show sessions and counters
-    #[command(subcommand)]
+    // `sh` would be the beginning of `shutdown` as well, and is what everybody types.
+    #[command(subcommand, alias = "sh")]
     Show(Show),
     /// End sessions with a Terminate-Request and a PADT
     #[command(subcommand)]
     Terminate(Terminate),
+    /// Take no new sessions, and keep those that there are; or take new ones again
+    Drain {
+        #[arg(value_enum)]
+        switch: Switch,
+    },
+    /// End pppoed
+    #[command(subcommand)]
+    Shutdown(Shutdown),
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// New clients get no answer
+    On,
+    /// New clients are welcome again; calls a soft shutdown off, too
+    Off,
+}
+
+/// How to end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Shutdown {
+    /// Take no new sessions, and end when the last one has ended; `drain off` calls it off
+    Soft,
+    /// End all sessions now, as SIGTERM does; asks first
+    Hard {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 /// What to show.

@@ -13,11 +13,11 @@ pub(crate) enum Error {
     /// The server refused, or its answer makes no sense.
     #[error(transparent)]
     Answer(#[from] answer::Error),
-    /// `terminate all` has nobody to ask.
+    /// `terminate all` or `shutdown hard` has nobody to ask.
     #[error("this ends every session and there is no terminal to ask on: add --yes")]
     NeedsYes,
     /// The answer to the question was not yes.
-    #[error("nothing was terminated")]
+    #[error("nothing was done")]
     Declined,
     /// The question could not be asked.
     #[error("cannot ask on the terminal")]

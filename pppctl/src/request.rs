@@ -1,8 +1,8 @@
 //! From a parsed command to the message that asks `pppoed` for it.
 
-use ppp_ipc::control::{Request, Selector};
+use ppp_ipc::control::{self, Request, Selector};
 
-use crate::command::{Command, Show, Terminate};
+use crate::command::{Command, Show, Shutdown, Switch, Terminate};
 
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
@@ -11,6 +11,9 @@ impl From<&Command> for Request {
             Command::Show(Show::Sessions { id: Some(id) }) => Self::ShowSession { id: *id },
             Command::Show(Show::Stats) => Self::ShowStats,
             Command::Terminate(which) => Self::Terminate(which.into()),
+            Command::Drain { switch } => Self::Drain { on: *switch == Switch::On },
+            Command::Shutdown(Shutdown::Soft) => Self::Shutdown(control::Shutdown::Soft),
+            Command::Shutdown(Shutdown::Hard { yes: _ }) => Self::Shutdown(control::Shutdown::Hard),
         }
     }
 }
@@ -59,6 +62,11 @@ mod tests {
             ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),
             ("terminate all", Request::Terminate(Selector::All)),
             ("terminate all --yes", Request::Terminate(Selector::All)),
+            ("drain on", Request::Drain { on: true }),
+            ("d off", Request::Drain { on: false }),
+            ("shutdown soft", Request::Shutdown(control::Shutdown::Soft)),
+            ("shut ha", Request::Shutdown(control::Shutdown::Hard)),
+            ("shutdown hard --yes", Request::Shutdown(control::Shutdown::Hard)),
         ];
         for (line, expected) in cases {
             let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -83,6 +91,11 @@ mod tests {
             "terminate ip 10.0.0",
             "terminate mac 02:00",
             "terminate user alice --yes",
+            "drain",
+            "drain maybe",
+            "shutdown",
+            "sh h",
+            "shutdown soft --yes",
             "show sessions -o xml",
             "show sessions --json -o table",
             "show sessions --timeout 0",

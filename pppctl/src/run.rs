@@ -6,7 +6,7 @@ use ppp_ipc::control::Request;
 
 use crate::{
     answer::{Answer, Collector},
-    command::{Cli, Command, Terminate},
+    command::{Cli, Command, Shutdown, Terminate},
     error::Error,
     output,
     transport::Client,
@@ -14,13 +14,13 @@ use crate::{
 
 /// Carries out one command and writes its answer to standard output.
 pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
-    let ask = matches!(cli.command, Command::Terminate(Terminate::All { yes: false }));
-    if ask && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let question = question(&cli.command);
+    if question.is_some() && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Error::NeedsYes);
     }
     let mut client = Client::connect(&cli.options.socket, cli.options.timeout)?;
-    if ask {
-        confirm_terminate_all(&mut client)?;
+    if let Some(question) = question {
+        confirm(&mut client, question)?;
     }
     let answer = call(&mut client, (&cli.command).into())?;
 
@@ -40,13 +40,22 @@ fn call(client: &mut Client, request: Request) -> Result<Answer, Error> {
     }
 }
 
-fn confirm_terminate_all(client: &mut Client) -> Result<(), Error> {
+/// What to ask before a command that everybody feels.
+fn question(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Terminate(Terminate::All { yes: false }) => Some("Terminate all sessions"),
+        Command::Shutdown(Shutdown::Hard { yes: false }) => Some("End pppoed and all sessions"),
+        _ => None,
+    }
+}
+
+fn confirm(client: &mut Client, question: &str) -> Result<(), Error> {
     let Answer::Stats(stats) = call(client, Request::ShowStats)? else {
         return Err(Error::Declined);
     };
     let host = output::printable(&client.server().host);
     let mut stderr = io::stderr().lock();
-    write!(stderr, "Terminate all sessions on {host} ({} now)? [y/N] ", stats.sessions)
+    write!(stderr, "{question} on {host} ({} now)? [y/N] ", stats.sessions)
         .and_then(|()| stderr.flush())
         .map_err(Error::Ask)?;
     let mut line = String::new();

@@ -21,7 +21,8 @@ use std::{
 
 use fake::{Fake, pppctl};
 use ppp_ipc::control::{
-    Failure, Phase, Request, Response, Selector, ServerHello, ServerStats, SessionSummary, Traffic, VERSION,
+    Failure, Phase, Request, Response, Selector, ServerHello, ServerStats, ServiceState, SessionSummary,
+    Shutdown, Traffic, VERSION,
 };
 
 fn summary(id: u16) -> SessionSummary {
@@ -314,6 +315,22 @@ fn a_server_that_hangs_up() {
     assert_fails_soon(fake, 5, "in the middle of an answer");
 }
 
+#[test]
+fn drain_is_switched() {
+    for (word, on, state, shown) in [
+        ("on", true, ServiceState::Draining, "draining: no new sessions, 2 sessions left\n"),
+        ("off", false, ServiceState::Serving, "takes new sessions\n"),
+    ] {
+        let fake = Fake::answering(move |request| {
+            assert_eq!(request, Request::Drain { on });
+            vec![Response::Service { state, sessions: 2 }, Response::Done]
+        });
+        assert_eq!(result(&fake.run(&["drain", word])), (0, shown, ""));
+    }
+    let fake = Fake::answering(|_| vec![Response::Terminated { count: 1 }, Response::Done]);
+    assert_fails_soon(fake, 5, "a number of ended sessions to a request for");
+}
+
 // ---- On a terminal.
 
 /// A terminal of this many columns: our side and the program's.
@@ -350,9 +367,14 @@ fn a_table_fits_the_terminal() {
 
 /// Runs `terminate all` with a terminal for its input and messages, and types `typed`.
 fn on_a_terminal(fake: Fake, typed: &[u8]) -> (i32, String, String) {
+    on_a_terminal_with(fake, &["terminate", "all"], typed)
+}
+
+/// As [`on_a_terminal`], with any command.
+fn on_a_terminal_with(fake: Fake, command: &[&str], typed: &[u8]) -> (i32, String, String) {
     let (mut master, slave) = terminal(80);
     master.write_all(typed).unwrap();
-    let child = pppctl(&fake.socket, &["terminate", "all"])
+    let child = pppctl(&fake.socket, command)
         .stdin(slave.try_clone().unwrap())
         .stderr(slave)
         .stdout(std::process::Stdio::piped())
@@ -382,6 +404,36 @@ fn terminate_all_asks() {
 }
 
 #[test]
+fn shutdown_hard_asks_and_soft_does_not() {
+    let fake = || {
+        Fake::answering(|request| match request {
+            Request::ShowStats => {
+                let stats = ServerStats { sessions: 5, ..ServerStats::default() };
+                vec![Response::Stats(Box::new(stats)), Response::Done]
+            }
+            Request::Shutdown(how) => {
+                let state = match how {
+                    Shutdown::Soft => ServiceState::ShutdownSoft,
+                    Shutdown::Hard => ServiceState::Stopping,
+                };
+                vec![Response::Service { state, sessions: 5 }, Response::Done]
+            }
+            other => panic!("{other:?}"),
+        })
+    };
+    let output = pppctl(Path::new("/nonexistent"), &["shutdown", "hard"]).output().unwrap();
+    assert_fails(&output, 2, "add --yes");
+    let output = fake().run(&["shutdown", "hard", "--yes"]);
+    assert_eq!(result(&output), (0, "stopping, 5 sessions left\n", ""));
+    let output = fake().run(&["shutdown", "soft"]);
+    assert_eq!(result(&output), (0, "shutting down after the last session, 5 sessions left\n", ""));
+
+    let (code, stdout, shown) = on_a_terminal_with(fake(), &["shutdown", "hard"], b"y\n");
+    assert_eq!((code, stdout.as_str()), (0, "stopping, 5 sessions left\n"));
+    assert!(shown.contains("End pppoed and all sessions on bras1 (5 now)? [y/N] "), "{shown:?}");
+}
+
+#[test]
 fn anything_but_yes_is_no() {
     for typed in [&b"n\n"[..], b"\n", b"maybe\n", b"\x04"] {
         let fake = Fake::start(|connection| {
@@ -393,6 +445,6 @@ fn anything_but_yes_is_no() {
         });
         let (code, stdout, shown) = on_a_terminal(fake, typed);
         assert_eq!((code, stdout.as_str()), (1, ""), "{typed:?}");
-        assert!(shown.contains("nothing was terminated"), "{shown:?}");
+        assert!(shown.contains("nothing was done"), "{shown:?}");
     }
 }

@@ -108,6 +108,7 @@ async fn serve(config: &Config, mut readiness: Readiness) -> anyhow::Result<()> 
     let supervisor = supervisor::prepare(config)?;
     let group = Group::from_name(CONTROL_GROUP).ok().flatten().map(|group| group.gid);
     let control = ControlSocket::open(&config.control_socket, group)?;
+    let answers = control.answers();
     let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
     tokio::task::spawn_local(control.serve(calls));
     let (signals, signal_queue) = mpsc::channel(4);
@@ -116,6 +117,7 @@ async fn serve(config: &Config, mut readiness: Readiness) -> anyhow::Result<()> 
     info!(sessions = config.pool.len(), version = env!("CARGO_PKG_VERSION"), "ready");
     readiness.announce()?;
     supervisor.run(call_queue, signal_queue).await;
+    answers.finish().await;
     remove_socket(&config.control_socket);
     drop(pid_file);
     Ok(())

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use ppp_ipc::{
     codec::{decode, encode},
-    control::{Phase, Request, Response, Selector, SessionSummary, Traffic},
+    control::{Phase, Request, Response, Selector, SessionSummary, Shutdown, Traffic},
     frame::{FrameDecoder, HEADER_LEN, MAX_BODY_LEN},
     worker::{FromWorker, Network, Proof, ToWorker, Verdict},
 };
@@ -65,6 +65,8 @@ fn requests_survive_the_way_there() {
         Request::Terminate(Selector::User("bob".into())),
         Request::Terminate(Selector::Mac([1, 2, 3, 4, 5, 6])),
         Request::Terminate(Selector::Ip(Ipv4Addr::LOCALHOST)),
+        Request::Drain { on: true },
+        Request::Shutdown(Shutdown::Soft),
     ] {
         let bytes = encode(&request).unwrap();
         assert_eq!(decode::<Request>(body(&bytes)).unwrap(), request);

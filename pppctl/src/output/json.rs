@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, HistoryEntry, InterfaceStats, NamedCount, ServerStats, SessionDetail, SessionSummary,
+    AuthMethod, HistoryEntry, InterfaceState, InterfaceStats, NamedCount, ServerStats, ServiceState,
+    SessionDetail, SessionSummary,
 };
 use serde::{
     Serialize, Serializer,
@@ -27,6 +28,9 @@ impl Output for Json {
             Answer::Session(detail) => Body::Session(Session::from(&**detail)),
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
             Answer::Terminated(count) => Body::Terminated(*count),
+            Answer::Service { state, sessions } => {
+                Body::Service(Service { state: *state, sessions: *sessions })
+            }
         };
         serde_json::to_writer(&mut *out, &Document { schema: SCHEMA, body })?;
         writeln!(out)
@@ -47,6 +51,13 @@ enum Body<'a> {
     Session(Session<'a>),
     Stats(Stats<'a>),
     Terminated(u32),
+    Service(Service),
+}
+
+#[derive(Serialize)]
+struct Service {
+    state: ServiceState,
+    sessions: u32,
 }
 
 #[derive(Serialize)]
@@ -111,6 +122,7 @@ impl<'a> From<&'a SessionDetail> for Session<'a> {
 #[derive(Serialize)]
 struct Stats<'a> {
     uptime_s: u64,
+    state: ServiceState,
     sessions: u32,
     open: u32,
     max_sessions: u32,
@@ -123,6 +135,7 @@ impl<'a> From<&'a ServerStats> for Stats<'a> {
     fn from(stats: &'a ServerStats) -> Self {
         Self {
             uptime_s: stats.uptime_s,
+            state: stats.state,
             sessions: stats.sessions,
             open: stats.open,
             max_sessions: stats.max_sessions,
@@ -140,13 +153,19 @@ impl Serialize for Interfaces<'_> {
         #[derive(Serialize)]
         struct Interface<'a> {
             interface: &'a str,
+            state: InterfaceState,
+            mac: Option<&'a str>,
+            mtu: Option<u32>,
             packets: Counts<'a>,
             dropped: Counts<'a>,
         }
         let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for InterfaceStats { interface, packets, dropped } in self.0 {
+        for InterfaceStats { interface, state, mac, mtu, packets, dropped } in self.0 {
             list.serialize_element(&Interface {
                 interface,
+                state: *state,
+                mac: mac.as_deref(),
+                mtu: *mtu,
                 packets: Counts(packets),
                 dropped: Counts(dropped),
             })?;
@@ -204,8 +223,9 @@ mod tests {
         assert_eq!(
             render(&Answer::Stats(Box::new(samples::stats()))),
             concat!(
-                r#"{"schema":1,"stats":{"uptime_s":200000,"sessions":2,"open":1,"max_sessions":64,"started":12,"#,
+                r#"{"schema":1,"stats":{"uptime_s":200000,"state":"draining","sessions":2,"open":1,"max_sessions":64,"started":12,"#,
                 r#""ended":{"peer-terminated":9,"echo-lost":1,"idle":0},"interfaces":[{"interface":"eth1","#,
+                r#""state":"up","mac":"02:50:50:00:00:01","mtu":1500,"#,
                 r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1}}]}}"#,
                 "\n"
             )
@@ -217,6 +237,15 @@ mod tests {
         assert_eq!(render(&Answer::Terminated(3)), "{\"schema\":1,\"terminated\":3}\n");
     }
 
+    #[test]
+    fn service() {
+        let answer = Answer::Service { state: ServiceState::ShutdownSoft, sessions: 3 };
+        assert_eq!(
+            render(&answer),
+            "{\"schema\":1,\"service\":{\"state\":\"shutdown-soft\",\"sessions\":3}}\n"
+        );
+    }
+
     /// The words of the document that users read.
     #[test]
     fn every_field_is_documented() {
@@ -226,6 +255,7 @@ mod tests {
             Answer::Session(Box::new(samples::detail())),
             Answer::Stats(Box::new(samples::stats())),
             Answer::Terminated(1),
+            Answer::Service { state: ServiceState::Serving, sessions: 0 },
         ] {
             let value: serde_json::Value = serde_json::from_str(&render(&answer)).unwrap();
             for field in fields(&value) {

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, HistoryEntry, InterfaceStats, NamedCount, Phase, ServerStats, SessionDetail, SessionSummary,
-    Traffic,
+    AuthMethod, HistoryEntry, InterfaceState, InterfaceStats, NamedCount, Phase, ServerStats, ServiceState,
+    SessionDetail, SessionSummary, Traffic,
 };
 
 pub(crate) fn summary(id: u16) -> SessionSummary {
@@ -66,6 +66,7 @@ pub(crate) fn stats() -> ServerStats {
     let named = |name: &str, count| NamedCount { name: name.into(), count };
     ServerStats {
         uptime_s: 200_000,
+        state: ServiceState::Draining,
         sessions: 2,
         open: 1,
         max_sessions: 64,
@@ -73,6 +74,9 @@ pub(crate) fn stats() -> ServerStats {
         ended: vec![named("peer-terminated", 9), named("echo-lost", 1), named("idle", 0)],
         interfaces: vec![InterfaceStats {
             interface: "eth1".into(),
+            state: InterfaceState::Up,
+            mac: Some("02:50:50:00:00:01".into()),
+            mtu: Some(1500),
             packets: vec![named("padi-rx", 1200), named("pado-tx", 12)],
             dropped: vec![named("truncated", 1)],
         }],

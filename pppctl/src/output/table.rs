@@ -5,7 +5,9 @@ use std::{
     io::{self, Write},
 };
 
-use ppp_ipc::control::{AuthMethod, NamedCount, ServerStats, SessionDetail, SessionSummary};
+use ppp_ipc::control::{
+    AuthMethod, InterfaceStats, NamedCount, ServerStats, ServiceState, SessionDetail, SessionSummary,
+};
 
 use super::{
     Output,
@@ -43,6 +45,7 @@ impl Output for Table {
             Answer::Stats(stats) => self.write_stats(stats, out),
             Answer::Terminated(1) => writeln!(out, "1 session told to end"),
             Answer::Terminated(count) => writeln!(out, "{count} sessions told to end"),
+            Answer::Service { state, sessions } => writeln!(out, "{}", service(*state, *sessions)),
         }
     }
 }
@@ -131,6 +134,7 @@ impl Table {
     fn write_stats(&self, stats: &ServerStats, out: &mut dyn Write) -> io::Result<()> {
         let lines = [
             ("uptime", units::duration(stats.uptime_s)),
+            ("service", service(stats.state, stats.sessions)),
             ("sessions", format!("{} of {}, {} open", stats.sessions, stats.max_sessions, stats.open)),
             ("started", stats.started.to_string()),
         ];
@@ -142,7 +146,7 @@ impl Table {
             self.write_counts("ENDED BY", &stats.ended, out)?;
         }
         for interface in &stats.interfaces {
-            writeln!(out, "\ninterface {}", text(&interface.interface))?;
+            writeln!(out, "\n{}", heading(interface))?;
             self.write_counts("PACKETS", &interface.packets, out)?;
             self.write_counts("DROPPED", &interface.dropped, out)?;
         }
@@ -163,6 +167,29 @@ impl Table {
             return Ok(());
         }
         grid::write(&columns, &rows, self.width, out)
+    }
+}
+
+/// What the server does for clients, in words.
+fn service(state: ServiceState, sessions: u32) -> String {
+    let sessions = match sessions {
+        1 => "1 session".to_owned(),
+        count => format!("{count} sessions"),
+    };
+    match state {
+        ServiceState::Serving => "takes new sessions".to_owned(),
+        ServiceState::Draining => format!("draining: no new sessions, {sessions} left"),
+        ServiceState::ShutdownSoft => format!("shutting down after the last session, {sessions} left"),
+        ServiceState::Stopping => format!("stopping, {sessions} left"),
+    }
+}
+
+fn heading(interface: &InterfaceStats) -> String {
+    let name = text(&interface.interface);
+    let state = interface.state.as_str();
+    match (&interface.mac, interface.mtu) {
+        (Some(mac), Some(mtu)) => format!("interface {name}, {state}, {}, mtu {mtu}", text(mac)),
+        _ => format!("interface {name}, {state}"),
     }
 }
 
@@ -206,6 +233,8 @@ fn list<T: Display>(values: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ppp_ipc::control::InterfaceState;
+
     use crate::output::samples;
 
     fn render(answer: &Answer, width: Option<usize>) -> String {
@@ -273,6 +302,7 @@ history
             render(&Answer::Stats(Box::new(samples::stats())), None),
             "\
 uptime      2d07h
+service     draining: no new sessions, 2 sessions left
 sessions    2 of 64, 1 open
 started     12
 
@@ -280,7 +310,7 @@ ENDED BY         COUNT
 peer-terminated      9
 echo-lost            1
 
-interface eth1
+interface eth1, up, 02:50:50:00:00:01, mtu 1500
 PACKETS  COUNT
 padi-rx   1200
 pado-tx     12
@@ -294,6 +324,28 @@ truncated      1
     fn terminated() {
         assert_eq!(render(&Answer::Terminated(1), None), "1 session told to end\n");
         assert_eq!(render(&Answer::Terminated(0), None), "0 sessions told to end\n");
+    }
+
+    #[test]
+    fn an_absent_interface_has_no_facts() {
+        let mut stats = samples::stats();
+        for interface in &mut stats.interfaces {
+            (interface.state, interface.mac, interface.mtu) = (InterfaceState::Absent, None, None);
+        }
+        let shown = render(&Answer::Stats(Box::new(stats)), None);
+        assert!(shown.lines().any(|line| line == "interface eth1, absent"), "{shown}");
+    }
+
+    #[test]
+    fn the_service() {
+        for (state, sessions, expected) in [
+            (ServiceState::Serving, 5, "takes new sessions\n"),
+            (ServiceState::Draining, 0, "draining: no new sessions, 0 sessions left\n"),
+            (ServiceState::ShutdownSoft, 1, "shutting down after the last session, 1 session left\n"),
+            (ServiceState::Stopping, 2, "stopping, 2 sessions left\n"),
+        ] {
+            assert_eq!(render(&Answer::Service { state, sessions }, None), expected);
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use super::{CLIENT_TIMEOUT, Call, Caller, IDLE_TIMEOUT};
+use super::{Answers, CLIENT_TIMEOUT, Call, Caller, IDLE_TIMEOUT};
 
 /// Why a client was hung up on.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,11 @@ pub(super) enum ClientError {
 }
 
 /// Serves one client until it hangs up.
-pub(super) async fn serve(stream: Stream, calls: mpsc::Sender<Call>) -> Result<(), ClientError> {
+pub(super) async fn serve(
+    stream: Stream,
+    calls: mpsc::Sender<Call>,
+    answers: Answers,
+) -> Result<(), ClientError> {
     let credentials = stream.peer_creds()?;
     let caller = match (credentials.euid(), credentials.pid()) {
         (Some(uid), Some(pid)) => Caller { uid, pid },
@@ -59,6 +63,8 @@ pub(super) async fn serve(stream: Stream, calls: mpsc::Sender<Call>) -> Result<(
         return Err(ClientError::Version { theirs: hello.version });
     }
     while let Some(request) = timeout(IDLE_TIMEOUT, connection.receive::<Request>()).await?? {
+        // Held until the answer is written.
+        let _answering = answers.0.acquire().await;
         let (answer, answered) = oneshot::channel();
         let call = Call { caller, request, answer };
         let responses = match calls.try_send(call) {

@@ -27,6 +27,29 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that a client may stay without asking anything. It can connect again; its place is for others meanwhile.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Time that clients have to take their last answers when the server ends.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The answers that are on their way to clients.
+#[derive(Clone, Debug)]
+pub struct Answers(Arc<Semaphore>);
+
+impl Answers {
+    /// Each client asks one thing at a time.
+    fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_CLIENTS)))
+    }
+
+    /// Waits, not long, until every client that has asked something has its answer. No more answers are begun then.
+    pub async fn finish(&self) {
+        let all = u32::try_from(MAX_CLIENTS).unwrap_or(u32::MAX);
+        match tokio::time::timeout(FAREWELL_TIMEOUT, self.0.acquire_many(all)).await {
+            Ok(Ok(permits)) => permits.forget(),
+            Ok(Err(_)) | Err(_) => warn!("a console did not take its answer before the end"),
+        }
+    }
+}
+
 /// Who sent a request, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -79,6 +102,7 @@ pub enum OpenError {
 pub struct ControlSocket {
     listener: Listener,
     path: PathBuf,
+    answers: Answers,
 }
 
 impl ControlSocket {
@@ -111,7 +135,12 @@ impl ControlSocket {
             nix::unistd::chown(path, None, Some(group)).map_err(|errno| system(errno.into()))?;
             fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(system)?;
         }
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), answers: Answers::new() })
+    }
+
+    /// The answers that this socket's clients wait for.
+    pub fn answers(&self) -> Answers {
+        self.answers.clone()
     }
 
     /// Serves clients for ever. Requests go to `calls`.
@@ -122,9 +151,9 @@ impl ControlSocket {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok(stream) => {
-                    let calls = calls.clone();
+                    let (calls, answers) = (calls.clone(), self.answers());
                     tokio::task::spawn_local(async move {
-                        if let Err(error) = client::serve(stream, calls).await {
+                        if let Err(error) = client::serve(stream, calls, answers).await {
                             warn!(%error, "control client dropped");
                         }
                         drop(slot);
