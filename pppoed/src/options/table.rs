@@ -175,7 +175,6 @@ const NO_MSCHAP: &str = "this version has no MS-CHAP; use require-chap, which Wi
 const NO_MULTILINK: &str = "this server has no multilink: each client has one session of its own; remove it";
 const NO_PEER_DNS: &str = "this server does not ask its clients for name servers";
 const NO_ROUTE: &str = "this server never sets a default route towards a client";
-const NO_QUOTA: &str = "bytes are counted and shown, but no session ends because of them in this version";
 const NO_SCRIPTS: &str = "scripts are not run by this version";
 const NO_SERIAL: &str = "it is about serial lines, and PPPoE has none";
 const NO_TLS: &str = "it is about EAP-TLS, and this version has no EAP; remove it";
@@ -406,20 +405,10 @@ static TABLE: &[Row] = &[
     // limits and scripts
     row("idle", SECONDS, Session(|o, w, at| set(&mut o.idle, number(w, 0, MAX)?, at))),
     row("maxconnect", SECONDS, Session(|o, w, at| set(&mut o.maxconnect, number(w, 0, MAX)?, at))),
-    remarked(
-        "maxoctets",
-        NUMBER,
-        Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at)),
-        NO_QUOTA,
-    ),
-    remarked("mo", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at)), NO_QUOTA),
-    remarked("mo-direction", WORD, Session(|o, w, at| set(&mut o.mo_direction, direction(w), at)), NO_QUOTA),
-    remarked(
-        "mo-timeout",
-        SECONDS,
-        Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at)),
-        NO_QUOTA,
-    ),
+    row("maxoctets", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at))),
+    row("mo", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at))),
+    row("mo-direction", WORD, Session(|o, w, at| set(&mut o.mo_direction, direction(w), at))),
+    row("mo-timeout", SECONDS, Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at))),
     row("active-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
     row("pass-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
     remarked("set", Some("NAME=value"), Session(set_variable), NO_SCRIPTS),

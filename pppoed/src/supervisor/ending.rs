@@ -94,6 +94,7 @@ impl Supervisor {
     pub(super) fn finish(&mut self, token: Token, gone: Gone, now: Instant) {
         let Some(mut session) = self.table.remove(token) else { return };
         self.deadlines.set(token, None);
+        self.quota_looks.set(token, None);
         session.end_with(EndReason::WorkerCrash, gone.to_string());
         let (reason, detail) = session.end.clone().unwrap_or((EndReason::WorkerCrash, String::new()));
 

@@ -17,6 +17,7 @@ mod links;
 mod messages;
 mod network;
 mod proxy_arp;
+mod quota;
 mod service;
 mod session;
 mod settings;
@@ -44,6 +45,7 @@ use self::auth::Outcome;
 use self::deadlines::Deadlines;
 use self::links::{LinkNews, Links};
 use self::network::Configured;
+use self::quota::Measured;
 use self::session::{AccessIndex, Token};
 use self::settings::Settings;
 use self::stats::Stats;
@@ -72,6 +74,8 @@ enum Work {
     Verified(Token, Box<Outcome>),
     /// A TUN was configured, or not.
     Configured(Token, Configured),
+    /// What the kernel counted for sessions with a quota.
+    Measured(Measured),
     /// An access interface came, went or changed.
     Link(AccessIndex, LinkNews),
 }
@@ -102,6 +106,8 @@ pub struct Supervisor {
     accesses: Vec<Access>,
     table: Table,
     deadlines: Deadlines,
+    /// When the traffic of which session is to be looked at.
+    quota_looks: Deadlines,
     slots: Slots,
     pool: AddressPool,
     units: Units,
@@ -130,7 +136,7 @@ impl Supervisor {
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
         while !self.is_done() {
-            let deadline = self.deadlines.next();
+            let deadline = self.deadlines.next().into_iter().chain(self.quota_looks.next()).min();
             let deadline_passes = async {
                 match deadline {
                     Some(at) => sleep_until(at.into()).await,
@@ -141,7 +147,10 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 Some(signal) = signals.recv() => self.handle_signal(signal, Instant::now()),
-                () = deadline_passes => self.handle_deadlines(Instant::now()),
+                () = deadline_passes => {
+                    self.handle_deadlines(Instant::now());
+                    self.handle_quota_looks(Instant::now());
+                }
                 Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
                 Some(call) = calls.recv() => self.handle_call(call, Instant::now()),
@@ -180,6 +189,7 @@ impl Supervisor {
         match work {
             Work::Verified(token, outcome) => self.handle_verified(token, *outcome, now),
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
+            Work::Measured(measured) => self.handle_measured(measured, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
         }
     }

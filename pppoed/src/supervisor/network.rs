@@ -84,7 +84,7 @@ impl Supervisor {
         // While it is being configured, what comes of that leads here again.
         let Some(given) = session.given.take() else { return };
         let mtu = self.config.mtu(session);
-        let wanted = Wanted::new(session, options(session, &self.config.session_options), mtu);
+        let wanted = Wanted::new(session, session.options(&self.config.session_options), mtu);
         if given.is_enough(&wanted) {
             session.given = Some(given);
             return self.open(token, now);
@@ -137,11 +137,14 @@ impl Supervisor {
         }
         session.phase = Phase::Open;
         session.note("open", now);
-        if !std::mem::replace(&mut session.was_open, true) {
+        // A link that is negotiated anew is no news.
+        if session.opened.is_none() {
+            session.opened = Some(now);
             session.log("session up");
         }
         let end = session_end(session, &self.config.session_options);
         self.deadlines.set(token, end);
+        self.watch_quota(token, now);
     }
 
     /// A session is open as long as any network protocol is.
@@ -154,14 +157,9 @@ impl Supervisor {
     }
 }
 
-/// The options that hold for a session.
-fn options<'a>(session: &'a Session, general: &'a SessionOptions) -> &'a SessionOptions {
-    session.user.as_ref().map_or(general, |user| &user.options)
-}
-
-/// When a session's time is up (`maxconnect`).
+/// When a session's time is up (`maxconnect`). As in pppd, the set-up does not count.
 pub(super) fn session_end(session: &Session, general: &SessionOptions) -> Option<Instant> {
-    max_connect(options(session, general)).and_then(|time| session.started.checked_add(time))
+    max_connect(session.options(general)).and_then(|time| session.opened?.checked_add(time))
 }
 
 /// Runs where it may block.

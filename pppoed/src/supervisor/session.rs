@@ -86,6 +86,8 @@ pub(super) struct Session {
     pub(super) max_payload: u16,
     pub(super) phase: Phase,
     pub(super) started: Instant,
+    /// When packets flowed first.
+    pub(super) opened: Option<Instant>,
     pub(super) worker: WorkerHandle,
     pub(super) worker_pid: u32,
     /// The session's interface, once it was made.
@@ -111,8 +113,8 @@ pub(super) struct Session {
     pub(super) mtu: Option<u16>,
     /// What the interface has; none while it is being configured.
     pub(super) given: Option<Given>,
-    /// Whether packets have flowed: a link that is negotiated anew is no news.
-    pub(super) was_open: bool,
+    /// Its worker was caught claiming less traffic than there was.
+    pub(super) is_doubtful: bool,
     /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
     pub(super) peer_knows: bool,
     /// Why it ends, once that is known.
@@ -165,6 +167,7 @@ impl Session {
             max_payload: origin.max_payload,
             phase: Phase::Starting,
             started: now,
+            opened: None,
             worker,
             worker_pid: 0,
             tun: None,
@@ -182,7 +185,7 @@ impl Session {
             ipv6_open: None,
             mtu: None,
             given: Some(Given::default()),
-            was_open: false,
+            is_doubtful: false,
             peer_knows: false,
             end: None,
             history: VecDeque::new(),
@@ -216,6 +219,11 @@ impl Session {
     /// User name, safe to print.
     pub(super) fn username(&self) -> Option<String> {
         self.user.as_ref().map(|user| Escaped(&user.name).to_string())
+    }
+
+    /// The options that hold for the session: its user's, or the general ones.
+    pub(super) fn options<'a>(&'a self, general: &'a SessionOptions) -> &'a SessionOptions {
+        self.user.as_ref().map_or(general, |user| &user.options)
     }
 
     pub(super) fn peer_ip(&self) -> Option<Ipv4Addr> {

@@ -111,7 +111,7 @@ impl Settings {
 
     /// MTU of a session's interface: what the peer takes, unless the options say less.
     pub(super) fn mtu(&self, session: &Session) -> u16 {
-        let options = session.user.as_ref().map_or(&self.session_options, |user| &user.options);
+        let options = session.options(&self.session_options);
         let agreed = session.lcp.as_ref().map_or(DEFAULT_MAX_PAYLOAD, |lcp| lcp.peer_mru);
         let wanted = options.mtu.as_ref().map_or(agreed, |mtu| mtu.value.min(agreed));
         // The worker's report of what the peer takes is its own claim.
@@ -151,7 +151,7 @@ pub(super) fn idle_ms(options: &SessionOptions) -> u32 {
     options.idle.as_ref().map_or(0, |idle| idle.value.saturating_mul(1000))
 }
 
-/// Longest time that a session with these options may last.
+/// Longest time from the first open network protocol that a session with these options may last.
 pub(super) fn max_connect(options: &SessionOptions) -> Option<Duration> {
     let seconds = options.maxconnect.as_ref()?.value;
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))

@@ -164,6 +164,7 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         accesses,
         table: Table::default(),
         deadlines: Deadlines::default(),
+        quota_looks: Deadlines::default(),
         slots: slots(config)?,
         pool: AddressPool::new(config.pool.clone()),
         units: Units::default(),
