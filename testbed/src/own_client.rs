@@ -18,6 +18,14 @@ pub(crate) const LINE: &str = "line0";
 /// When the link cannot be made.
 pub(crate) fn dial_config(world: &World, user: &str, password: &str) -> Result<DialConfig> {
     world.add_station(LINE, "br1", [0x02, 0, 0, 0, 0, 0x01])?;
+    redial_config(world, user, password)
+}
+
+/// As [`dial_config`], once [`LINE`] is there.
+///
+/// # Errors
+/// When the system is out of descriptors.
+pub(crate) fn redial_config(world: &World, user: &str, password: &str) -> Result<DialConfig> {
     Ok(DialConfig {
         netns: Some(world.cli.fd().try_clone_to_owned()?),
         interface: LINE.parse::<IfName>()?,

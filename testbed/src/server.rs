@@ -7,7 +7,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -233,10 +233,24 @@ impl Server {
     pub(crate) fn stop(mut self, world: &World) -> Result<()> {
         let workers = proctree::descendants(self.pid())?;
         let status = self.process.stop(Signal::SIGTERM, STOP_LIMIT)?;
-        ensure!(status.success(), "pppoed ended with {status} after SIGTERM");
+        self.check_end(world, status, &workers)
+    }
+
+    /// Waits until the server ends by itself, and checks the same.
+    ///
+    /// # Errors
+    /// As [`Server::stop`].
+    pub(crate) fn wait_end(mut self, world: &World) -> Result<()> {
+        let workers = proctree::descendants(self.pid())?;
+        let status = self.process.wait(STOP_LIMIT)?;
+        self.check_end(world, status, &workers)
+    }
+
+    fn check_end(&self, world: &World, status: ExitStatus, workers: &[Pid]) -> Result<()> {
+        ensure!(status.success(), "pppoed ended with {status}");
         for worker in workers {
-            if let Some(name) = proctree::name_of(worker) {
-                bail!("{name} ({worker}) outlived pppoed's SIGTERM");
+            if let Some(name) = proctree::name_of(*worker) {
+                bail!("{name} ({worker}) outlived pppoed");
             }
         }
         let interfaces = world.srv.interfaces()?;

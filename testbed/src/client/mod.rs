@@ -18,6 +18,7 @@ mod session;
 mod tests;
 
 pub(crate) use arguments::{DialArguments, LoadArguments};
-pub(crate) use dial::{DialConfig, Ended, dial};
+pub(crate) use dial::{DialConfig, Dialled, Ended, dial};
 pub(crate) use load::{LoadConfig, run};
 pub(crate) use ping::PingConfig;
+pub(crate) use session::End;

@@ -5,12 +5,16 @@ mod centos_two_nics;
 mod check;
 mod discovery;
 mod docker_lab;
+mod drain;
 mod endings;
 mod forged;
 mod hostile;
+mod interface_gone;
 mod ipv6;
+mod mac_change;
 mod protocol_details;
 mod proxyarp;
+mod quota_and_idle;
 mod reference;
 mod relay_speed;
 mod rp_pppoe_from_source;
@@ -29,6 +33,9 @@ const PPPD: &str = "pppd 2.4.9 with rp-pppoe.so on Linux kernel PPPoE (User-Mode
 /// The same pppd, and one behind rp-pppoe's user mode client.
 const PPPD_AND_PPPOE: &str =
     "pppd 2.4.9 on Linux kernel PPPoE, and on rp-pppoe 3.15's pppoe (User-Mode Linux guest)";
+
+/// The test bed's own client.
+const OWN_CLIENT: &str = "the test bed's own client (CHAP, ping through its TUN)";
 
 /// A named test against real peers.
 #[derive(Debug)]
@@ -60,6 +67,10 @@ pub(crate) static ALL: &[Scenario] = &[
     worker_killed::SCENARIO,
     ipv6::SCENARIO,
     proxyarp::SCENARIO,
+    interface_gone::SCENARIO,
+    mac_change::SCENARIO,
+    quota_and_idle::SCENARIO,
+    drain::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
 ];

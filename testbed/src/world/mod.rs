@@ -9,6 +9,7 @@
 //!
 //! The guides do not agree on which of the server's interfaces is which, so [`Wiring`] tells.
 
+mod access;
 mod netlink;
 mod netns;
 mod stale;

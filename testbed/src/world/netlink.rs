@@ -100,6 +100,25 @@ pub(super) fn set_mac(namespace: &Netns, name: &str, mac: [u8; 6]) -> Result<()>
     change_link(namespace, name, |message| message.attributes.push(LinkAttribute::Address(mac.to_vec())))
 }
 
+/// Sets the longest payload of a link's frames, in bytes.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(super) fn set_mtu(namespace: &Netns, name: &str, mtu: u32) -> Result<()> {
+    change_link(namespace, name, |message| message.attributes.push(LinkAttribute::Mtu(mtu)))
+}
+
+/// Deletes a link; a veth goes with its other end.
+///
+/// # Errors
+/// When there is no such link.
+pub(super) fn delete(namespace: &Netns, name: &str) -> Result<()> {
+    let mut message = LinkMessage::default();
+    message.header.index = index(namespace, name)?;
+    request(namespace, RouteNetlinkMessage::DelLink(message), 0)
+        .with_context(|| format!("delete link {name} in {}", namespace.name()))
+}
+
 fn change_link(namespace: &Netns, name: &str, edit: impl FnOnce(&mut LinkMessage)) -> Result<()> {
     let mut message = LinkMessage::default();
     message.header.index = index(namespace, name)?;
