@@ -43,7 +43,7 @@ pub enum EndReason {
     WorkerCrash,
     /// The peer broke the protocol in a way that ends the link (for example a catastrophic Code-Reject).
     ProtocolError,
-    /// The access interface is gone.
+    /// The access interface is gone, or has another MAC address than the peer knows.
     InterfaceGone,
     /// The system refused something that the session needs (TUN, address, route).
     SystemError,

@@ -14,9 +14,9 @@ use crate::origin::Sourced;
 pub struct SessionOptions {
     /// `idle`: seconds without traffic after which the session ends; 0 is never.
     pub idle: Option<Sourced<u32>>,
-    /// `maxconnect`: seconds after which the session ends; 0 is never.
+    /// `maxconnect`: seconds that packets may flow before the session ends; 0 is never.
     pub maxconnect: Option<Sourced<u32>>,
-    /// `maxoctets`: bytes after which the session ends; 0 is never.
+    /// `maxoctets`: bytes that the session may use, and ends with the next one; 0 is any number.
     pub maxoctets: Option<Sourced<u32>>,
     /// `mo-direction`: which bytes count for `maxoctets`.
     pub mo_direction: Option<Sourced<OctetDirection>>,

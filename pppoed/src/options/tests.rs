@@ -54,7 +54,7 @@ fn every_implemented_option_sets_its_value() {
          auth-up-script /s/6 auth-down-script /s/7 net-init-script /s/8 net-pre-up-script /s/9 net-down-script /s/10\n",
     );
     let all = all.unwrap();
-    assert_eq!(notices.len(), 17, "{notices:?}");
+    assert_eq!(notices.len(), 14, "{notices:?}");
     let fsm = |fsm: &FsmOptions| {
         [&fsm.restart, &fsm.max_configure, &fsm.max_terminate, &fsm.max_failure].map(value)
     };

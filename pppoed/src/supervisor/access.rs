@@ -75,7 +75,7 @@ impl Access {
         self.tell_server();
     }
 
-    /// The interface changed. Everything that is still to be said under its old address must have been said.
+    /// The interface changed.
     pub(super) fn update(&mut self, interface: Interface, mac: MacAddr) {
         if let Some(line) = &mut self.line {
             line.interface = interface;

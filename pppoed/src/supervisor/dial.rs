@@ -92,6 +92,7 @@ impl Supervisor {
         let origin = Origin {
             access,
             access_name,
+            own_mac,
             peer_mac: request.peer_mac,
             service: request.service_name.clone(),
             host_uniq: request.host_uniq.clone(),

@@ -106,13 +106,13 @@ impl Supervisor {
                 self.answer(session.access, |server| server.refuse(request, &refusal).err());
             }
             None => {
-                let (id, peer_mac) = (session.id, session.peer_mac);
+                let (id, own_mac, peer_mac) = (session.id, session.own_mac, session.peer_mac);
                 if let Some(access) = self.accesses.get_mut(session.access) {
                     access.with_server(|server| match reason {
                         // The peer said so itself.
                         EndReason::Padt => server.session_ended(id),
                         _ if session.peer_knows => server.session_ended(id),
-                        _ => server.terminate(id, peer_mac, reason.as_str()),
+                        _ => server.terminate_from(own_mac, id, peer_mac, reason.as_str()),
                     });
                 }
             }

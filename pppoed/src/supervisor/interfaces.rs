@@ -11,7 +11,7 @@ use super::line::{Line, Listening};
 use super::links::LinkNews;
 use super::session::{AccessIndex, Token};
 
-/// Whether the peers of an interface can still be told something.
+/// Whether the peers on an interface can still be told something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Farewell {
     Padt,
@@ -89,8 +89,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends all sessions on an access interface at once: no Terminate-Request of theirs would be answered.
-    /// Returns how many there were.
+    /// Ends all sessions on an access interface at once: no Terminate-Request of theirs would be answered. If there is
+    /// to be a PADT, it is from the address that the peer knows. Returns how many there were.
     fn end_sessions_on(
         &mut self,
         index: AccessIndex,
@@ -98,7 +98,6 @@ impl Supervisor {
         farewell: Farewell,
         now: Instant,
     ) -> usize {
-        const REASON: EndReason = EndReason::InterfaceGone;
         // Who waits for the slot of a session here has waited for nothing.
         self.waiting.retain(|(access, _)| *access != index);
         let tokens: Vec<Token> = self
@@ -109,18 +108,11 @@ impl Supervisor {
             .collect();
         for token in &tokens {
             let Some(session) = self.table.get_mut(*token) else { continue };
-            let (id, peer_mac) = (session.id, session.peer_mac);
-            // The discovery server will know nothing of a PADR that came to another address.
+            // Of a PADR that came to another interface or address the discovery server will know nothing.
             let had_pads = session.pending.take().is_none();
-            session.peer_knows = true;
+            session.peer_knows = farewell == Farewell::Impossible || !had_pads;
             session.note(detail, now);
-            if farewell == Farewell::Padt
-                && had_pads
-                && let Some(access) = self.accesses.get_mut(index)
-            {
-                access.with_server(|server| server.terminate(id, peer_mac, REASON.as_str()));
-            }
-            self.kill(*token, REASON, detail);
+            self.kill(*token, EndReason::InterfaceGone, detail);
         }
         tokens.len()
     }

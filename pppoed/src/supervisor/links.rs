@@ -215,3 +215,52 @@ fn find(name: &IfName, known: Option<&Interface>) -> Result<Option<Interface>, N
 fn is_same(known: Option<&Interface>, found: &Interface) -> bool {
     known.is_some_and(|known| known.id.index == found.id.index)
 }
+
+#[cfg(test)]
+mod tests {
+    use ppp_linux::interface::{IfIndex, InterfaceId};
+
+    use super::*;
+
+    fn id(index: u32, name: &str) -> InterfaceId {
+        InterfaceId { index: IfIndex::new(index).unwrap(), name: name.parse().unwrap() }
+    }
+
+    fn interface(index: u32, name: &str) -> Interface {
+        Interface { id: id(index, name), mac: None, mtu: 1500, up: true, running: true, arp: true }
+    }
+
+    fn heeds(known: Option<Interface>, hint: &LinkHint) -> bool {
+        let mut target = Target { name: "eth1".parse().unwrap(), known, stale: false };
+        target.heed(hint);
+        target.stale
+    }
+
+    #[test]
+    fn hints_count_by_name_and_by_number() {
+        let known = || Some(interface(7, "eth1"));
+        assert!(heeds(known(), &LinkHint::Changed(id(7, "eth1"))));
+        assert!(heeds(known(), &LinkHint::Changed(id(7, "renamed"))), "it was renamed");
+        assert!(heeds(known(), &LinkHint::Changed(id(8, "eth1"))), "another one has its name");
+        assert!(heeds(None, &LinkHint::Changed(id(8, "eth1"))), "it came");
+        assert!(heeds(known(), &LinkHint::Missed));
+        assert!(!heeds(known(), &LinkHint::Changed(id(8, "eth2"))));
+        assert!(!heeds(None, &LinkHint::Changed(id(7, "eth2"))));
+    }
+
+    /// Every namespace has this one, and it is not Ethernet's to be served.
+    #[test]
+    fn what_is_not_there_is_gone_once_and_what_is_not_ethernet_is_not_there() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for name in ["no-such-link", "lo"] {
+            let known = Some(interface(0x7fff_0000, name));
+            let mut target = Target { name: name.parse().unwrap(), known, stale: true };
+            let mut looked = || {
+                let news = runtime.block_on(look(&mut target, EtherType::PppoeDiscovery)).unwrap();
+                news.iter().map(|news| matches!(news, LinkNews::Gone)).collect::<Vec<_>>()
+            };
+            assert_eq!(looked(), [true], "{name}");
+            assert_eq!(looked(), [], "{name}");
+        }
+    }
+}

@@ -75,6 +75,8 @@ pub(super) struct Session {
     pub(super) slot: u32,
     pub(super) access: AccessIndex,
     pub(super) access_name: String,
+    /// The access interface's address when the session began, which the peer goes by.
+    pub(super) own_mac: MacAddr,
     pub(super) peer_mac: MacAddr,
     pub(super) service: Vec<u8>,
     pub(super) host_uniq: Option<Vec<u8>>,
@@ -136,6 +138,7 @@ pub(super) struct Place {
 pub(super) struct Origin {
     pub(super) access: AccessIndex,
     pub(super) access_name: String,
+    pub(super) own_mac: MacAddr,
     pub(super) peer_mac: MacAddr,
     pub(super) service: Vec<u8>,
     pub(super) host_uniq: Option<Vec<u8>>,
@@ -158,6 +161,7 @@ impl Session {
             slot,
             access: origin.access,
             access_name: origin.access_name,
+            own_mac: origin.own_mac,
             peer_mac: origin.peer_mac,
             service: origin.service,
             host_uniq: origin.host_uniq,

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use ppp_proto::link::CloseReason;
 
 use super::check;
 use super::{OWN_CLIENT, Scenario};
@@ -42,11 +43,13 @@ fn run(lab: &Lab) -> Result<()> {
 
     world.set_access_mac(NEW_MAC)?;
     let changed = Instant::now();
-    // The client takes a PADT from the address only that it knows.
+    // The client listens to the address only that it knows. A worker that sees its supervisor's end of the socket close
+    // may still get a Terminate-Request out before it dies.
     wait::until_true("the client's end", Duration::from_secs(5), || Ok(session.is_over()))?;
     println!("    the client knew after {} ms", changed.elapsed().as_millis());
     let ended = session.hang_up()?;
-    ensure!(ended.end == End::Padt, "the client was told {:?}", ended.end);
+    let told = matches!(ended.end, End::Padt | End::Link { reason: CloseReason::PeerTerminated });
+    ensure!(told, "the client was told {:?}", ended.end);
     server.wait_for_sessions(&world, 0, check::GONE)?;
     server.wait_for_log(&["session ended", "interface-gone", "the MAC address of eth1 changed"])?;
 
@@ -58,11 +61,11 @@ fn run(lab: &Lab) -> Result<()> {
     server.stop(&world)?;
 
     let frames = lab.check_sent_frames(capture)?;
-    let padt = |source: [u8; 6]| {
-        let source = mac(source);
-        frames.iter().filter(|frame| frame.source == source && frame.info.contains("(PADT)")).count()
-    };
-    // One for each session, and none from the new address for the old session.
-    ensure!((padt(ACCESS_MAC), padt(NEW_MAC)) == (1, 1), "{} and {} PADT", padt(ACCESS_MAC), padt(NEW_MAC));
+    let (old, new) = (mac(ACCESS_MAC), mac(NEW_MAC));
+    let padts = frames.iter().filter(|frame| frame.source == old && frame.info.contains("(PADT)")).count();
+    ensure!(padts == 1, "{padts} PADT from the old address");
+    // From an address that the old session's client does not know, it would be of no use.
+    let first = frames.iter().find(|frame| frame.source == new).context("a frame from the new address")?;
+    ensure!(first.info.contains("(PADO)"), "the new address began with {first}");
     Ok(())
 }

@@ -81,8 +81,16 @@ impl Config {
         })
     }
 
-    pub(super) fn padt(&self, session_id: u16, peer_mac: MacAddr, message: &str) -> Vec<u8> {
-        padt(&self.header(peer_mac), session_id, self.mtu, message)
+    /// `own_mac`: the address that the peer knows the session with.
+    pub(super) fn padt(
+        &self,
+        own_mac: MacAddr,
+        session_id: u16,
+        peer_mac: MacAddr,
+        message: &str,
+    ) -> Vec<u8> {
+        let header = EthernetHeader { source: own_mac, ..self.header(peer_mac) };
+        padt(&header, session_id, self.mtu, message)
     }
 
     fn emit_max_payload(&self, builder: &mut DiscoveryBuilder, agreed: Option<u16>) -> Result<(), Error> {

@@ -162,8 +162,8 @@ impl Server {
     /// What the interface is from now on: its address, its number and its MTU in bytes.
     ///
     /// With another address or number, cookies that were given out are void and requests that wait are forgotten:
-    /// their peers know an interface that is no more. Frames that are to go out under the old address must be taken
-    /// from [`Server::poll_transmit`] before.
+    /// their peers know an interface that is no more. Sessions under the old address are ended by
+    /// [`Server::terminate_from`].
     pub fn set_interface(&mut self, mac: MacAddr, interface: u32, mtu: u16) {
         let config = &mut self.config;
         if (config.mac, config.interface) != (mac, interface) {
@@ -235,8 +235,14 @@ impl Server {
     /// Forgets a session, and tells its peer by PADT. `message` goes into a Generic-Error tag unless it is empty; it
     /// is left out if it does not fit.
     pub fn terminate(&mut self, session_id: u16, peer_mac: MacAddr, message: &str) {
+        self.terminate_from(self.config.mac, session_id, peer_mac, message);
+    }
+
+    /// As [`Server::terminate`], for a session that was made with the interface's address of then, which the peer goes
+    /// by.
+    pub fn terminate_from(&mut self, own_mac: MacAddr, session_id: u16, peer_mac: MacAddr, message: &str) {
         self.session_ended(session_id);
-        self.transmits.push_back(self.config.padt(session_id, peer_mac, message));
+        self.transmits.push_back(self.config.padt(own_mac, session_id, peer_mac, message));
     }
 
     /// The next frame to send, from its Ethernet header on.

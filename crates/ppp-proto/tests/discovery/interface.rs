@@ -41,6 +41,21 @@ fn a_server_with_a_new_address_knows_nothing_of_the_old_one() {
 }
 
 #[test]
+fn sessions_of_the_old_address_end_by_it() {
+    let mut bench = Bench::new(|_| {});
+    let (_, request) = bench.request(&[ANY]);
+    bench.server.accept(request.id, 5).unwrap();
+    bench.sent();
+    bench.server.set_interface(NEW, 7, 1500);
+    bench.server.terminate_from(AC, 5, HOST, "interface-gone");
+    let [padt] = bench.sent().try_into().unwrap();
+    assert_eq!((padt.source, padt.destination), (AC, HOST));
+    assert_eq!((padt.code, padt.session_id), (Code::Padt, 5));
+    bench.server.terminate(6, HOST, "");
+    assert_eq!(bench.sent()[0].source, NEW);
+}
+
+#[test]
 fn an_interface_of_the_same_address_and_another_number_is_another_one() {
     let mut bench = Bench::new(|_| {});
     let (padr, _) = bench.request(&[ANY]);
