@@ -82,8 +82,12 @@ impl Supervisor {
                 _ if is_over => {
                     self.terminate(token, EndReason::SessionTimeout, "the session's time is up", now);
                 }
-                // An open session has no other deadline than the end of its time.
-                Phase::Establish | Phase::Authenticate | Phase::Network | Phase::Open => {
+                // Its user has been given more time since; no other deadline has an open session.
+                Phase::Open => {
+                    let end = session_end(session, &self.config.session_options);
+                    self.deadlines.set(token, end);
+                }
+                Phase::Establish | Phase::Authenticate | Phase::Network => {
                     self.kill(token, EndReason::SetupTimeout, "the session was not open in time");
                 }
             }

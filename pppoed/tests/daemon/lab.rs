@@ -36,6 +36,9 @@ pub(crate) const HOSTS: &str = "hosts0";
 /// A user whose sessions last four seconds.
 pub(crate) const SHORT_USER: &str = "short";
 
+/// A user who may use ten thousand bytes.
+pub(crate) const FRUGAL_USER: &str = "frugal";
+
 /// Every user's password.
 pub(crate) const SECRET: &str = "correct horse";
 
@@ -166,7 +169,10 @@ impl Drop for Lab {
 pub(crate) fn directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
-    let secrets = format!("* * \"{SECRET}\" *\n{SHORT_USER} * \"{SECRET}\" * -- maxconnect 4\n");
+    let secrets = format!(
+        "* * \"{SECRET}\" *\n{SHORT_USER} * \"{SECRET}\" * -- maxconnect 4\n\
+         {FRUGAL_USER} * \"{SECRET}\" * -- maxoctets 10000\n"
+    );
     let options = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\n";
     for (name, content) in [("secrets", secrets.as_str()), ("options", options), ("empty", "")] {
         fs::write(path(name), content).unwrap();

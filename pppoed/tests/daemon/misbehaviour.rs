@@ -15,7 +15,7 @@ use ppp_ipc::worker::{
 use ppp_linux::sandbox::Protections;
 use ppp_wire::MacAddr;
 
-use super::lab::{Lab, SHORT_USER, until, with_wire};
+use super::lab::{FRUGAL_USER, Lab, SHORT_USER, until, with_wire};
 use super::peer::{Host, Subscriber};
 use super::worker::{self, EXIT_STATUS, Pipe, bad_mac, good_mac, lcp_opened, proof};
 
@@ -234,6 +234,7 @@ pub(crate) const CASES: &[Case] = &[
         EndReason::SessionTimeout,
         "the session's time is up",
     ),
+    case("claims no traffic", claims_no_traffic, CutOff, EndReason::Quota, "11000 bytes used of 10000"),
     case(
         "stops itself",
         |mut pipe| {
@@ -581,12 +582,21 @@ fn begins_anew_forever(mut pipe: Pipe) -> ! {
     }
 }
 
-/// Authenticated, it says again and again that LCP begins anew.
+/// Once open, it says again and again that LCP begins anew.
 fn carries_on(mut pipe: Pipe) {
-    let (identifier, value) = pipe.challenge();
-    pipe.send(&worker::proof_of(SHORT_USER.as_bytes(), identifier, &value));
-    assert!(matches!(pipe.receive(), ToWorker::Verdict(Verdict::Accept { .. })));
+    pipe.open_as(SHORT_USER);
     begins_anew_forever(pipe)
+}
+
+/// Its counters stay zero.
+fn claims_no_traffic(mut pipe: Pipe) {
+    pipe.open_as(FRUGAL_USER);
+    let mut packet = [0; 1000];
+    packet[0] = 0x45;
+    for _ in 0..11 {
+        pipe.relay(&packet);
+    }
+    pipe.wait_for_hang_up()
 }
 
 fn ends_and_stays(mut pipe: Pipe) {

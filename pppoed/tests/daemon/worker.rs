@@ -20,6 +20,7 @@ use ppp_ipc::worker::{
 };
 use ppp_linux::sandbox::Protections;
 use ppp_linux::spawn::take_inherited;
+use ppp_linux::tun::Tun;
 use ppp_proto::auth::chap::md5_response;
 use ppp_wire::MacAddr;
 
@@ -54,9 +55,9 @@ pub(crate) fn run() -> ! {
     prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
     let start = peek();
     if let [2, 0, 0, 0, 0xba, number] = start.peer_mac {
-        let [control, others @ ..] =
-            take_inherited([CONTROL_FD, PACKET_FD, TUN_FD, COUNTERS_FD, NETNS_FD]).unwrap();
-        (CASES[usize::from(number)].behave)(Pipe::new(control.into()));
+        let [control, tun, others @ ..] =
+            take_inherited([CONTROL_FD, TUN_FD, PACKET_FD, COUNTERS_FD, NETNS_FD]).unwrap();
+        (CASES[usize::from(number)].behave)(Pipe::new(control.into(), Tun::from_fd(tun).unwrap()));
         drop(others);
         exit(EXIT_STATUS);
     }
@@ -85,11 +86,12 @@ fn peek() -> Start {
 pub(crate) struct Pipe {
     stream: UnixStream,
     decoder: FrameDecoder,
+    tun: Tun,
 }
 
 impl Pipe {
-    fn new(stream: UnixStream) -> Self {
-        Self { stream, decoder: FrameDecoder::new() }
+    fn new(stream: UnixStream, tun: Tun) -> Self {
+        Self { stream, decoder: FrameDecoder::new(), tun }
     }
 
     /// Sends a message; nobody may be there to take it.
@@ -147,8 +149,12 @@ impl Pipe {
 
     /// As [`Pipe::challenge`], and gives a good proof.
     pub(crate) fn authenticate(&mut self) -> Network {
+        self.authenticate_as("mallory")
+    }
+
+    fn authenticate_as(&mut self, user: &str) -> Network {
         let (identifier, value) = self.challenge();
-        self.send(&proof(identifier, &value));
+        self.send(&proof_of(user.as_bytes(), identifier, &value));
         match self.receive() {
             ToWorker::Verdict(Verdict::Accept { network, .. }) => network,
             other => panic!("no good verdict: {other:?}"),
@@ -157,9 +163,19 @@ impl Pipe {
 
     /// As [`Pipe::authenticate`], and says that IPCP opened; waits for the leave to relay.
     pub(crate) fn open(&mut self) {
-        let Network { local, remote, .. } = self.authenticate();
+        self.open_as("mallory");
+    }
+
+    /// As [`Pipe::open`], for this user.
+    pub(crate) fn open_as(&mut self, user: &str) {
+        let Network { local, remote, .. } = self.authenticate_as(user);
         self.send(&FromWorker::NetworkUp(NetworkReport { local, remote }));
         assert!(matches!(self.receive(), ToWorker::Relay(_)));
+    }
+
+    /// Hands the kernel a packet as if from the peer.
+    pub(crate) fn relay(&mut self, packet: &[u8]) {
+        self.tun.send(packet).unwrap();
     }
 
     /// Closes the socket.
