@@ -21,5 +21,6 @@ mod outbox;
 #[cfg(test)]
 mod testing;
 mod timer;
+pub mod token_bucket;
 
 pub use negotiation::{NegotiationFailure, RestartConfig};
