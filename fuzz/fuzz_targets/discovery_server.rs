@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use ppp_proto::discovery::cookie::CookieKey;
-use ppp_proto::discovery::server::{Admission, Config, Event, Refusal, Server, Sessions};
+use ppp_proto::discovery::server::{
+    Admission, Config, Event, PadoDelay, PadoTiming, Refusal, Server, Sessions,
+};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
 use ppp_wire::pppoe::{Code, DiscoveryBuilder, PppoePacket, TagType, Tags};
@@ -21,11 +23,16 @@ struct Supervisor(u8);
 
 impl Sessions for Supervisor {
     fn admission(&self, _: MacAddr) -> Admission {
-        match self.0 >> 6 {
-            0 => Admission::NoSlots,
-            1 => Admission::Silence,
+        match self.0 >> 5 {
+            0 | 1 => Admission::NoSlots,
+            2 => Admission::Silence,
+            3 => Admission::Busy,
             _ => Admission::Welcome,
         }
+    }
+
+    fn count(&self) -> usize {
+        usize::from(self.0 >> 6)
     }
 
     fn owner(&self, session_id: u16) -> Option<MacAddr> {
@@ -39,6 +46,8 @@ fuzz_target!(|bytes: &[u8]| {
     config.services = vec![b"gold".to_vec(), b"iron".to_vec()];
     config.motm = Some(b"hello".to_vec());
     config.max_young = 3;
+    let wait = PadoTiming::After(Duration::from_millis(700));
+    config.pado_delay = PadoDelay::new(PadoTiming::After(Duration::ZERO), &[(3, wait)]).expect("they ascend");
     let mut server = Server::new(config, CookieKey::new(&[5; 32]), now).expect("the configuration is good");
     let mut cookie = Vec::new();
     let mut session_id = 0u16;

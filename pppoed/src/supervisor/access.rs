@@ -207,6 +207,10 @@ impl Sessions for AccessView<'_> {
         }
     }
 
+    fn count(&self) -> usize {
+        self.table.len()
+    }
+
     fn owner(&self, session_id: u16) -> Option<MacAddr> {
         let session = self.table.by_id(session_id)?;
         (session.access == self.access).then_some(session.peer_mac)

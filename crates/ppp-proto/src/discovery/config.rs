@@ -1,9 +1,12 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EtherType;
 
+use super::delay::PadoDelay;
 use super::{DEFAULT_MAX_PAYLOAD, LARGEST_MAX_PAYLOAD, SESSION_OVERHEAD};
+use crate::token_bucket::Rate;
 
 /// The longest AC-Name, service name, HURL or MOTM in bytes.
 pub const MAX_NAME_LEN: usize = 256;
@@ -38,6 +41,39 @@ pub struct Config {
     pub young: Duration,
     /// Young sessions and sessions being made, at most; one more is refused as if no slot were free.
     pub max_young: usize,
+    /// How much is answered.
+    pub limits: Limits,
+    /// How long a PADO waits by load, at most half of [`Self::cookie_slot`].
+    pub pado_delay: PadoDelay,
+}
+
+/// How many frames are answered at most; `None` is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// PADI on this interface. The last quarter of the burst is for peers that were turned away lately.
+    pub padi: Option<Rate>,
+    /// PADR with a good cookie on this interface.
+    pub padr: Option<Rate>,
+    /// PADI of one peer, and PADR with a good cookie of one peer.
+    pub per_mac: Option<Rate>,
+}
+
+impl Limits {
+    /// 2000 PADI and 500 PADR per second, 10 per second of one peer, each with a burst of one second's worth.
+    pub const DEFAULT: Self = Self { padi: per_second(2000), padr: per_second(500), per_mac: per_second(10) };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+const fn per_second(count: u32) -> Option<Rate> {
+    match NonZeroU32::new(count) {
+        Some(count) => Some(Rate::per_second(count)),
+        None => None,
+    }
 }
 
 impl Config {
@@ -57,6 +93,8 @@ impl Config {
             cookie_slot: Duration::from_secs(5),
             young: Duration::from_secs(30),
             max_young: usize::from(u16::MAX),
+            limits: Limits::DEFAULT,
+            pado_delay: PadoDelay::default(),
         }
     }
 
@@ -75,6 +113,10 @@ impl Config {
         name("MOTM", self.motm.as_deref().unwrap_or_default())?;
         if self.cookie_slot.is_zero() {
             return Err(ConfigError::NoCookieLifetime);
+        }
+        let (delay, longest) = (self.pado_delay.longest(), self.cookie_slot / 2);
+        if delay > longest {
+            return Err(ConfigError::PadoTooLate { delay, longest });
         }
         Ok(())
     }
@@ -112,4 +154,12 @@ pub enum ConfigError {
     /// Cookies would never be valid.
     #[error("the cookie lifetime is zero")]
     NoCookieLifetime,
+    /// The cookie of a PADO that waits so long would be of no use.
+    #[error("a PADO must not wait {delay:?}: with this lifetime of cookies, {longest:?} is the longest")]
+    PadoTooLate {
+        /// The longest delay that is wanted.
+        delay: Duration,
+        /// The longest that is possible.
+        longest: Duration,
+    },
 }

@@ -33,6 +33,13 @@ impl CookieKey {
         head.copy_from_slice(bytes);
         Self { block }
     }
+
+    /// Another key, from which this one cannot be told.
+    pub(super) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        let mut code = Hmac::<Sha256>::new((&*self.block).into());
+        code.update(purpose);
+        code.finalize().into_bytes().into()
+    }
 }
 
 /// Whom a cookie is for. A PADR must come with the same values as its PADI.

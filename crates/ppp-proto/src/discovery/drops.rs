@@ -1,6 +1,6 @@
 macro_rules! drop_causes {
     ($( $(#[$meta:meta])* $variant:ident => $name:literal, )+) => {
-        /// Why the server did not answer a frame.
+        /// Why the server did not do what a frame asks for.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum DropCause {
             $( $(#[$meta])* $variant, )+
@@ -45,10 +45,24 @@ drop_causes! {
     ServiceNameRepeated => "service_name_repeated",
     /// A PADI that asks for a service that is not offered.
     ServiceUnknown => "service_unknown",
-    /// A PADI while no slot is free, and the server was told to be silent then.
+    /// A PADR that was refused because no slot is free, or a PADI then if the server was told to be silent.
     NoFreeSlot => "no_free_slot",
     /// A PADI or PADR of a peer that may not have (more) sessions.
     NotAdmitted => "not_admitted",
+    /// A PADI or PADR of a peer that a list of addresses excludes.
+    MacNotAllowed => "mac_not_allowed",
+    /// A PADI or PADR while as many sessions are being set up as may be at once.
+    TooManyStarting => "too_many_starting",
+    /// A PADI while there are so many sessions that none is answered.
+    Overload => "overload",
+    /// A PADI beyond the interface's rate.
+    PadiRate => "padi_rate",
+    /// A PADR, with a good cookie, beyond the interface's rate.
+    PadrRate => "padr_rate",
+    /// A PADI, or a PADR with a good cookie, beyond the rate of a single peer.
+    MacRate => "mac_rate",
+    /// A PADI while too many PADOs wait for their time.
+    PadoQueueFull => "pado_queue_full",
     /// A PADR without AC-Cookie.
     CookieMissing => "cookie_missing",
     /// A PADR whose AC-Cookie was not made here, or not for this peer.

@@ -8,9 +8,13 @@ mod answer;
 pub mod client;
 mod config;
 pub mod cookie;
+mod delay;
 mod dials;
 mod drops;
+mod mac_hash;
 mod message;
+mod meter;
+mod recent;
 pub mod server;
 
 pub use drops::{DropCause, DropCounters};

@@ -15,6 +15,7 @@
 //! * An empty Service-Name means any service, and is confirmed as the first one offered.
 //! * Without services configured, only the empty Service-Name is served, as `pppoe-server` without `-S` does.
 //! * Nothing is ever sent to a peer without a good cookie, except the PADO that carries one.
+//! * Rates are limited last, so that only what would be answered counts: see [`Limits`].
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -22,12 +23,15 @@ use std::time::Instant;
 use ppp_wire::pppoe::{Code, TagType};
 use ppp_wire::{Error, MacAddr};
 
-pub use super::config::{Config, ConfigError, MAX_NAME_LEN};
+pub use super::config::{Config, ConfigError, Limits, MAX_NAME_LEN};
+pub use super::delay::{PadoDelay, PadoTiming, StepsNotAscending};
 
 use super::answer::Echo;
 use super::cookie::{CookieError, CookieKey, Cookies, Subject};
+use super::delay::DelayedPados;
 use super::dials::{Dial, DialKey, Dials, Progress};
 use super::message::{Message, Received};
+use super::meter::Meter;
 use super::{DropCause, DropCounters};
 
 /// Names one [`SessionRequest`] of one server.
@@ -79,6 +83,9 @@ pub trait Sessions {
     /// Whether `peer` may have one session more.
     fn admission(&self, peer: MacAddr) -> Admission;
 
+    /// The load that [`PadoDelay`] goes by: the number of sessions.
+    fn count(&self) -> usize;
+
     /// The address of the peer that owns a session on this interface.
     fn owner(&self, session_id: u16) -> Option<MacAddr>;
 }
@@ -92,6 +99,10 @@ pub enum Admission {
     NoSlots,
     /// The peer gets no answer at all, as with `pppoe-server -x`.
     Silence,
+    /// The peer's address is not one that is served; it gets no answer.
+    Forbidden,
+    /// Too many sessions are being set up. No answer: the peer will ask again.
+    Busy,
 }
 
 /// Why a request gets no session. The peer reads it in an AC-System-Error tag.
@@ -130,6 +141,8 @@ pub enum AnswerError {
 pub struct Server {
     config: Config,
     cookies: Cookies,
+    meter: Meter,
+    delayed: DelayedPados,
     dials: Dials,
     drops: DropCounters,
     transmits: VecDeque<Vec<u8>>,
@@ -143,10 +156,13 @@ impl Server {
     /// [`ConfigError`] if the configuration cannot work.
     pub fn new(config: Config, key: CookieKey, epoch: Instant) -> Result<Self, ConfigError> {
         config.check()?;
+        let meter = Meter::new(&config.limits, &key, epoch);
         let cookies = Cookies::new(key, epoch, config.cookie_slot);
         Ok(Self {
             config,
             cookies,
+            meter,
+            delayed: DelayedPados::default(),
             dials: Dials::default(),
             drops: DropCounters::default(),
             transmits: VecDeque::new(),
@@ -161,20 +177,21 @@ impl Server {
 
     /// What the interface is from now on: its address, its number and its MTU in bytes.
     ///
-    /// With another address or number, cookies that were given out are void and requests that wait are forgotten:
-    /// their peers know an interface that is no more. Sessions under the old address are ended by
+    /// With another address or number, cookies that were given out are void, and offers and requests that wait are
+    /// forgotten: their peers know an interface that is no more. Sessions under the old address are ended by
     /// [`Server::terminate_from`].
     pub fn set_interface(&mut self, mac: MacAddr, interface: u32, mtu: u16) {
         let config = &mut self.config;
         if (config.mac, config.interface) != (mac, interface) {
             self.dials.forget_all();
+            self.delayed.clear();
         }
         config.mac = mac;
         config.interface = interface;
         config.mtu = mtu;
     }
 
-    /// Frames that got no answer, by cause.
+    /// Frames that did not get what they ask for, by cause.
     pub fn drops(&self) -> &DropCounters {
         &self.drops
     }
@@ -260,12 +277,15 @@ impl Server {
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.dials.next_expiry(self.config.young)
+        self.dials.next_expiry(self.config.young).into_iter().chain(self.delayed.next_due()).min()
     }
 
-    /// Forgets what is no longer young. Does nothing if called early.
+    /// Sends the PADOs that are due, and forgets what is no longer young. Does nothing if called early.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.dials.expire(self.config.young, now);
+        while let Some(pado) = self.delayed.pop_due(now) {
+            self.transmits.push_back(pado);
+        }
     }
 
     fn receive(&mut self, frame: &[u8], sessions: &impl Sessions, now: Instant) -> Result<(), DropCause> {
@@ -299,12 +319,25 @@ impl Server {
         match sessions.admission(received.source) {
             Admission::NoSlots if self.config.ignore_when_full => return Err(DropCause::NoFreeSlot),
             Admission::Silence => return Err(DropCause::NotAdmitted),
+            Admission::Forbidden => return Err(DropCause::MacNotAllowed),
+            Admission::Busy => return Err(DropCause::TooManyStarting),
             Admission::Welcome | Admission::NoSlots => {}
         }
+        let PadoTiming::After(delay) = self.config.pado_delay.at(sessions.count()) else {
+            return Err(DropCause::Overload);
+        };
+        if !delay.is_zero() && self.delayed.is_full() {
+            return Err(DropCause::PadoQueueFull);
+        }
+        self.meter.admit_padi(received.source, now)?;
         let cookie = self.cookies.make(&self.subject(received.source, &message), now);
         let pado =
             self.config.pado(&message.echo(received.source), service_name, &cookie, message.max_payload);
-        self.transmits.push_back(pado.map_err(|_| DropCause::AnswerTooLong)?);
+        let pado = pado.map_err(|_| DropCause::AnswerTooLong)?;
+        match delay.is_zero() {
+            true => self.transmits.push_back(pado),
+            false => self.delayed.push(now + delay, pado),
+        }
         Ok(())
     }
 
@@ -328,17 +361,16 @@ impl Server {
             cookie: sent.try_into().map_err(|_| DropCause::CookieWrong)?,
         };
         // A repeated PADR may come later than its cookie lives.
-        if let Some(dial) = self.dials.find(&key) {
-            return match &dial.progress {
-                Progress::Starting => Err(DropCause::StillStarting),
-                Progress::Confirmed { frames, .. } => {
-                    self.transmits.extend(frames.iter().cloned());
-                    Ok(())
-                }
-            };
+        match self.dials.find(&key).map(|dial| &dial.progress) {
+            Some(Progress::Starting) => return Err(DropCause::StillStarting),
+            None if expired => return Err(DropCause::CookieExpired),
+            Some(Progress::Confirmed { .. }) | None => {}
         }
-        if expired {
-            return Err(DropCause::CookieExpired);
+        // Only now: what a forger sends must not use up what honest peers need.
+        self.meter.admit_padr(peer_mac, now)?;
+        if let Some(Progress::Confirmed { frames, .. }) = self.dials.find(&key).map(|dial| &dial.progress) {
+            self.transmits.extend(frames.iter().cloned());
+            return Ok(());
         }
 
         let echo = message.echo(peer_mac);
@@ -355,9 +387,12 @@ impl Server {
         match sessions.admission(peer_mac) {
             Admission::Welcome if self.dials.len() < self.config.max_young => {}
             Admission::Welcome | Admission::NoSlots => {
-                return self.transmit_refusal(&echo, TagType::AcSystemError, Refusal::NoSlots.text());
+                self.transmit_refusal(&echo, TagType::AcSystemError, Refusal::NoSlots.text())?;
+                return Err(DropCause::NoFreeSlot);
             }
             Admission::Silence => return Err(DropCause::NotAdmitted),
+            Admission::Forbidden => return Err(DropCause::MacNotAllowed),
+            Admission::Busy => return Err(DropCause::TooManyStarting),
         }
 
         let dial = Dial::new(

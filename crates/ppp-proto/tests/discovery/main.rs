@@ -5,6 +5,7 @@
 mod client;
 mod hostile;
 mod interface;
+mod limits;
 mod pair;
 mod server;
 mod support;

@@ -73,7 +73,7 @@ impl World {
             arrivals: BTreeMap::new(),
             next_arrival: 0,
             server: Server::new(config, CookieKey::new(&[3; 32]), now).unwrap(),
-            table: Table { admission: Cell::new(Admission::Welcome), owners: BTreeMap::new() },
+            table: Table { admission: Cell::new(Admission::Welcome), owners: BTreeMap::new(), count: 0 },
             clients: Vec::new(),
             connected: BTreeMap::new(),
             failed: 0,

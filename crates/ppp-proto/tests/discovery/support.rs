@@ -73,11 +73,16 @@ pub(crate) fn padr(tags: &[(TagType, &[u8])]) -> Vec<u8> {
 pub(crate) struct Table {
     pub(crate) admission: Cell<Admission>,
     pub(crate) owners: BTreeMap<u16, MacAddr>,
+    pub(crate) count: usize,
 }
 
 impl Sessions for Table {
     fn admission(&self, _: MacAddr) -> Admission {
         self.admission.get()
+    }
+
+    fn count(&self) -> usize {
+        self.count
     }
 
     fn owner(&self, session_id: u16) -> Option<MacAddr> {
@@ -98,7 +103,7 @@ impl Bench {
         change(&mut config);
         let now = Instant::now();
         let server = Server::new(config, CookieKey::new(&[1; 32]), now).unwrap();
-        let table = Table { admission: Cell::new(Admission::Welcome), owners: BTreeMap::new() };
+        let table = Table { admission: Cell::new(Admission::Welcome), owners: BTreeMap::new(), count: 0 };
         Self { server, table, now }
     }
 

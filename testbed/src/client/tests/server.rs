@@ -73,6 +73,10 @@ impl Sessions for Peers {
         Admission::Welcome
     }
 
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
     fn owner(&self, session_id: u16) -> Option<MacAddr> {
         self.0.get(&session_id).map(|peer| peer.mac)
     }
