@@ -37,6 +37,33 @@ pub fn read_all(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroi
     Ok(contents)
 }
 
+/// What tells whether a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The state of the file at `path` now. May block.
+    ///
+    /// # Errors
+    /// When there is no such file, or it may not be looked at.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let metadata = path.metadata()?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
 /// A way in which somebody other than root (or ourselves) could read or change a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exposure {

@@ -1,9 +1,13 @@
 //! The command line: every flag of pppoe-server, with its letter and its meaning, and a few of our own.
 
+mod limits;
+
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+
+pub use limits::{LimitFlags, UserLimitPolicy};
 
 /// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
 ///
@@ -180,6 +184,10 @@ pub struct Flags {
     /// Read all files, tell what is wrong in them, and exit
     #[arg(long)]
     pub check: bool,
+
+    /// Limits.
+    #[command(flatten)]
+    pub limits: LimitFlags,
 }
 
 /// The least important message that is logged.
@@ -335,6 +343,7 @@ mod tests {
             worker_user: "pppoed".into(),
             log_level: None,
             check: false,
+            limits: LimitFlags::default(),
         };
         assert_eq!(flags, expected);
     }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod flags;
 pub mod inet;
 pub mod logging;
+pub mod mac_list;
 pub mod options;
 pub mod origin;
 pub mod pool;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use crate::mac_list::MacListError;
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::{Origin, Sourced};
 use crate::pool::{PoolFileError, PoolNotice, RangeError, SlotError};
@@ -23,6 +24,9 @@ pub enum ConfigError {
         "cannot find out the host name, which is needed as AC-Name and server name: {0}; use -C and the option name"
     )]
     Hostname(io::Error),
+    /// A list of MAC addresses (`--mac-allow`, `--mac-deny`).
+    #[error("{0}")]
+    MacList(MacListError),
     /// Our end of the links has no address.
     #[error("our own address is not set: -L is 0.0.0.0, and no options file has a word LOCAL:REMOTE")]
     NoLocalAddress,

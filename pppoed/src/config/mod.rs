@@ -5,6 +5,7 @@
 
 mod addresses;
 mod error;
+mod limits;
 mod ppp;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use ppp_proto::link::EchoConfig;
 use ppp_wire::ethernet::EtherType;
 
 pub use error::{ConfigError, Notice};
+pub use limits::{Limits, PadoDelayError, PadoDelayText, UserLimit};
 
 use crate::flags::{Flags, LogLevel};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
@@ -85,6 +87,8 @@ pub struct Config {
     pub unit_from_slot: bool,
     /// How many sessions one host may have.
     pub per_mac: Sourced<PerMac>,
+    /// All other limits.
+    pub limits: Limits,
 
     /// The largest packet that we take from a client, in bytes; less where the wire carries less: 1492, or what
     /// client and server agree on by PPP-Max-Payload.
@@ -192,6 +196,7 @@ impl Config {
             random_order: flags.random_order,
             unit_from_slot: flags.unit_from_slot,
             per_mac: per_mac(flags),
+            limits: Limits::new(&flags.limits)?,
             mru: ppp::mru(&options, notices),
             lcp: ppp::restart(&options.lcp),
             ipcp: ppp::restart(&options.ipcp),
@@ -230,7 +235,8 @@ impl Config {
             &mut self.run_dir,
             &mut self.control_socket,
         ];
-        let optional = [&mut self.pid_file, &mut self.worker];
+        let lists = &mut self.limits.mac_files;
+        let optional = [&mut self.pid_file, &mut self.worker, &mut lists.allow, &mut lists.deny];
         let logfile = self.logfile.as_mut().map(|file| &mut file.value);
         for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(logfile) {
             // Fails for the empty path, and without a working directory; then the open will say so.

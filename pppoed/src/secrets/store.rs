@@ -1,13 +1,12 @@
 //! The secrets files as the server uses them: read again when they change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{AddressList, Match, Notice, Pattern, Protocol, Refusal, SecretsFile};
+use crate::files::Stamp;
 use crate::inet::Resolve;
 use crate::options::SessionOptions;
 use crate::origin::Place;
@@ -151,29 +150,6 @@ struct Store {
     loaded: Option<(Stamp, SecretsFile)>,
     /// What is still to be told about the file.
     notices: Vec<Notice>,
-}
-
-/// What tells whether a file has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = path.metadata()?;
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
 }
 
 impl Store {

@@ -1,19 +1,22 @@
 //! One access interface: its discovery socket and its discovery server.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
 use ppp_linux::interface::{IfName, Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
+use ppp_proto::discovery::DropCounters;
 use ppp_proto::discovery::server::{Admission, Event, Server, Sessions};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EthernetFrame;
 use ppp_wire::pppoe::{Code, PppoePacket};
 
+use super::admission::{Present, SessionLimits};
 use super::line::Line;
 use super::session::AccessIndex;
 use super::table::Table;
-use crate::config::PerMac;
+use crate::mac_list::MacRules;
 
 /// A discovery frame that was received.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ struct FrameCounters {
     sent: [u64; CODES.len()],
     other_host: u64,
     send_failed: u64,
+    /// Frames that came faster than they were read. The kernel's own count begins anew whenever it is asked.
+    queue_full: Cell<u64>,
 }
 
 const CODES: [(Code, &str); 6] = [
@@ -114,6 +119,20 @@ impl Access {
         self.flush();
     }
 
+    pub(super) fn drops(&self) -> &DropCounters {
+        self.server.drops()
+    }
+
+    /// When [`Access::handle_timeout`] has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.server.poll_timeout()
+    }
+
+    /// Sends what waited for its time. Does nothing if called early.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.with_server(|server| server.handle_timeout(now));
+    }
+
     pub(super) fn poll_event(&mut self) -> Option<Event> {
         self.server.poll_event()
     }
@@ -154,6 +173,11 @@ impl Access {
             .collect();
         dropped.push(named("other_host".to_owned(), self.counters.other_host));
         dropped.push(named("send_failed".to_owned(), self.counters.send_failed));
+        if let Some(line) = &self.line {
+            let before = self.counters.queue_full.get();
+            self.counters.queue_full.set(before.saturating_add(line.take_dropped()));
+        }
+        dropped.push(named("queue_full".to_owned(), self.counters.queue_full.get()));
         let interface = self.interface();
         InterfaceStats {
             interface: self.name().to_owned(),
@@ -189,22 +213,26 @@ pub(super) struct AccessView<'a> {
     pub(super) access: AccessIndex,
     pub(super) table: &'a Table,
     pub(super) free_slots: usize,
-    pub(super) per_mac: PerMac,
+    pub(super) limits: SessionLimits,
+    pub(super) mac_rules: &'a MacRules,
     /// No new sessions: the server is draining or stopping.
     pub(super) closed: bool,
 }
 
 impl Sessions for AccessView<'_> {
     fn admission(&self, peer: MacAddr) -> Admission {
-        let of_peer = self.table.count_of_peer(self.access, peer);
-        match self.per_mac {
-            _ if self.closed => Admission::Silence,
-            PerMac::AtMost(limit) if of_peer >= limit => Admission::Silence,
-            // The old session's slot will be free.
-            PerMac::Replace if of_peer > 0 => Admission::Welcome,
-            _ if self.free_slots == 0 => Admission::NoSlots,
-            _ => Admission::Welcome,
+        if self.closed {
+            return Admission::Silence;
         }
+        if !self.mac_rules.permit(peer) {
+            return Admission::Forbidden;
+        }
+        self.limits.admit(&Present {
+            of_peer: self.table.count_of_peer(self.access, peer),
+            on_interface: self.table.count_on(self.access),
+            starting: self.table.starting(),
+            free_slots: self.free_slots,
+        })
     }
 
     fn count(&self) -> usize {

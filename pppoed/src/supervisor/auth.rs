@@ -53,13 +53,13 @@ impl Attempt {
 pub(super) struct Outcome {
     /// Which proof of the session it was.
     number: u32,
-    name: Vec<u8>,
-    result: Result<Accepted, String>,
+    pub(super) name: Vec<u8>,
+    pub(super) result: Result<Accepted, String>,
 }
 
 /// A user whose proof was right.
 #[derive(Debug)]
-struct Accepted {
+pub(super) struct Accepted {
     origin: String,
     addresses: Addresses,
     fixed: FixedAddresses,
@@ -96,6 +96,8 @@ impl Supervisor {
             // LCP began anew meanwhile. The link waits for this verdict all the same, and will not heed it.
             return self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
         }
+        let Some(outcome) = self.make_room_for_user(token, outcome) else { return };
+        let Some(session) = self.table.get_mut(token) else { return };
         session.authentication = Authentication::Idle;
         let name = printable(&outcome.name);
         let admitted = outcome.result.and_then(|accepted| self.admit(token, outcome.name, accepted));

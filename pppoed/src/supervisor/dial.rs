@@ -27,7 +27,7 @@ impl Supervisor {
         if self.service == ServiceState::Stopping {
             return self.refuse(access, &request, "the server is stopping");
         }
-        let replaces = match self.config.per_mac {
+        let replaces = match self.config.limits.per_mac {
             PerMac::Replace => {
                 // Of several dials of a host, the last is the one that it still wants. (It gets no answer to the
                 // others, which it might take for one to the last.)

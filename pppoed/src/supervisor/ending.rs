@@ -127,5 +127,6 @@ impl Supervisor {
         self.stats.ended(reason);
         session.log_end(reason, &detail, now);
         self.retry_waiting(now);
+        self.continue_hand_overs(token, now);
     }
 }

@@ -78,6 +78,11 @@ impl Line {
         Ok(Self { interface, mac, socket, reader: reading.abort_handle() })
     }
 
+    /// How many frames the kernel has dropped since this was last called, because they came faster than they were read.
+    pub(super) fn take_dropped(&self) -> u64 {
+        self.socket.get_ref().0.take_statistics().map_or(0, |statistics| statistics.dropped.into())
+    }
+
     /// Sends a frame, from its Ethernet header on.
     pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.socket.get_ref().0.send(frame)

@@ -5,15 +5,18 @@
 //! file for the life of a session.
 
 mod access;
+mod admission;
 mod answers;
 mod auth;
 mod deadlines;
 mod dial;
+mod drop_log;
 mod ending;
 mod interfaces;
 mod ipv6;
 mod line;
 mod links;
+mod mac_watch;
 mod messages;
 mod network;
 mod proxy_arp;
@@ -25,6 +28,7 @@ mod setup;
 mod stats;
 mod table;
 mod units;
+mod user_limit;
 mod worker;
 
 use std::collections::VecDeque;
@@ -43,6 +47,7 @@ use tracing::info;
 use self::access::{Access, AccessView, Frame};
 use self::auth::Outcome;
 use self::deadlines::Deadlines;
+use self::drop_log::DropLog;
 use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::quota::Measured;
@@ -51,8 +56,10 @@ use self::settings::Settings;
 use self::stats::Stats;
 use self::table::Table;
 use self::units::Units;
+use self::user_limit::HandOvers;
 use self::worker::{Report, WorkerFactory};
 use crate::control::Call;
+use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
 use crate::secrets::Secrets;
 
@@ -78,6 +85,8 @@ enum Work {
     Measured(Measured),
     /// An access interface came, went or changed.
     Link(AccessIndex, LinkNews),
+    /// The lists of MAC addresses were read again.
+    MacRules(MacRules),
 }
 
 /// A signal to the process.
@@ -112,6 +121,9 @@ pub struct Supervisor {
     pool: AddressPool,
     units: Units,
     stats: Stats,
+    mac_rules: MacRules,
+    hand_overs: HandOvers,
+    drop_log: DropLog,
     /// Requests whose slot is free as soon as the session that they replace is gone.
     waiting: VecDeque<(AccessIndex, SessionRequest)>,
     next_token: u64,
@@ -135,8 +147,9 @@ impl Supervisor {
         }
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
+        let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
         while !self.is_done() {
-            let deadline = self.deadlines.next().into_iter().chain(self.quota_looks.next()).min();
+            let deadline = self.next_timeout();
             let deadline_passes = async {
                 match deadline {
                     Some(at) => sleep_until(at.into()).await,
@@ -147,16 +160,27 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 Some(signal) = signals.recv() => self.handle_signal(signal, Instant::now()),
-                () = deadline_passes => {
-                    self.handle_deadlines(Instant::now());
-                    self.handle_quota_looks(Instant::now());
-                }
+                () = deadline_passes => self.handle_timeouts(Instant::now()),
                 Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
                 Some(call) = calls.recv() => self.handle_call(call, Instant::now()),
                 _ = rotation.tick() => self.rotate_keys(Instant::now()),
+                _ = drop_log.tick() => self.log_drops(Instant::now()),
                 Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
             }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let discovery = self.accesses.iter().filter_map(Access::next_timeout);
+        discovery.chain(self.deadlines.next()).chain(self.quota_looks.next()).min()
+    }
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        self.handle_deadlines(now);
+        self.handle_quota_looks(now);
+        for access in &mut self.accesses {
+            access.handle_timeout(now);
         }
     }
 
@@ -191,6 +215,7 @@ impl Supervisor {
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
             Work::Measured(measured) => self.handle_measured(measured, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
+            Work::MacRules(rules) => self.handle_mac_rules(rules),
         }
     }
 
@@ -199,7 +224,8 @@ impl Supervisor {
             access: frame.access,
             table: &self.table,
             free_slots: self.slots.free(),
-            per_mac: self.config.per_mac,
+            limits: self.config.limits,
+            mac_rules: &self.mac_rules,
             closed: self.service != ServiceState::Serving,
         };
         let Some(access) = self.accesses.get_mut(frame.access) else { return };

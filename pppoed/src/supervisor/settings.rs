@@ -11,16 +11,18 @@ use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::lcp::MIN_MRU;
 use ppp_wire::ethernet::EtherType;
 
+use super::admission::SessionLimits;
 use super::ipv6::interface_identifier;
 use super::session::Session;
-use crate::config::{Config, Ipv6Config, PerMac};
+use crate::config::{Config, Ipv6Config, UserLimit};
 use crate::options::SessionOptions;
 
 /// What sessions are made with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) session_ether_type: EtherType,
-    pub(super) per_mac: PerMac,
+    pub(super) limits: SessionLimits,
+    pub(super) per_user: Option<UserLimit>,
     /// `-u`: the interface has the number of the slot.
     pub(super) unit_from_slot: bool,
     /// Time from the PADR until packets flow.
@@ -64,7 +66,12 @@ impl Settings {
         };
         Self {
             session_ether_type: config.session_ether_type,
-            per_mac: config.per_mac.value,
+            limits: SessionLimits {
+                per_mac: config.per_mac.value,
+                per_interface: config.limits.per_interface,
+                max_starting: config.limits.max_starting,
+            },
+            per_user: config.limits.per_user,
             unit_from_slot: config.unit_from_slot,
             setup_deadline: config.setup_deadline,
             session_options: config.session.clone(),

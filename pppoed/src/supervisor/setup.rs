@@ -25,14 +25,16 @@ use tracing::{info, warn};
 
 use super::access::Access;
 use super::deadlines::Deadlines;
+use super::drop_log::DropLog;
 use super::line::{Line, Listening};
 use super::links::Links;
 use super::settings::Settings;
 use super::stats::Stats;
 use super::table::Table;
 use super::units::Units;
+use super::user_limit::HandOvers;
 use super::worker::WorkerFactory;
-use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor};
+use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch};
 use crate::config::Config;
 use crate::pool::{AddressPool, SlotError, Slots};
 use crate::secrets::{Protocol, Secrets};
@@ -157,6 +159,9 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
     }
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
+    if !config.limits.mac_files.is_empty() {
+        tokio::task::spawn_local(mac_watch::watch(config.limits.mac_files.clone(), work.clone()));
+    }
     Ok(Supervisor {
         config: Settings::new(config, sandbox),
         factory,
@@ -169,6 +174,9 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         pool: AddressPool::new(config.pool.clone()),
         units: Units::default(),
         stats: Stats::new(now),
+        mac_rules: config.limits.mac_rules.clone(),
+        hand_overs: HandOvers::default(),
+        drop_log: DropLog::default(),
         waiting: std::collections::VecDeque::new(),
         next_token: 0,
         service: ServiceState::default(),
@@ -232,6 +240,8 @@ fn discovery_server(name: &IfName, config: &Config, now: Instant) -> Result<Serv
         motm: config.motm.clone(),
         cookie_slot: config.cookie_lifetime,
         max_payload: config.max_payload(),
+        limits: config.limits.discovery,
+        pado_delay: config.limits.pado_delay.clone(),
         ..server::Config::new(NO_MAC, 0, 0, config.ac_name.value.clone())
     };
     let key = CookieKey::new(&random::<32>()?);

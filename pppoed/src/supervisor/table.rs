@@ -14,12 +14,18 @@ pub(super) struct Table {
     sessions: BTreeMap<Token, Session>,
     by_id: BTreeMap<u16, Token>,
     by_peer: HashMap<(AccessIndex, MacAddr), BTreeSet<Token>>,
+    /// Sessions on each access interface.
+    on_access: HashMap<AccessIndex, usize>,
+    /// Sessions that have not been open yet.
+    starting: BTreeSet<Token>,
 }
 
 impl Table {
     pub(super) fn insert(&mut self, session: Session) {
         let token = session.token;
         self.by_id.insert(session.id, token);
+        *self.on_access.entry(session.access).or_default() += 1;
+        self.starting.insert(token);
         self.by_peer.entry((session.access, session.peer_mac)).or_default().insert(token);
         self.sessions.insert(token, session);
     }
@@ -27,6 +33,10 @@ impl Table {
     pub(super) fn remove(&mut self, token: Token) -> Option<Session> {
         let session = self.sessions.remove(&token)?;
         self.by_id.remove(&session.id);
+        if let Some(count) = self.on_access.get_mut(&session.access) {
+            *count = count.saturating_sub(1);
+        }
+        self.starting.remove(&token);
         let peer = (session.access, session.peer_mac);
         if let Some(tokens) = self.by_peer.get_mut(&peer) {
             tokens.remove(&token);
@@ -48,6 +58,21 @@ impl Table {
     /// Sessions in order of session id.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.by_id.values().filter_map(|token| self.sessions.get(token))
+    }
+
+    /// Notes that a session is open, and so no longer being set up.
+    pub(super) fn opened(&mut self, token: Token) {
+        self.starting.remove(&token);
+    }
+
+    /// Sessions that are being set up: that have not been open yet.
+    pub(super) fn starting(&self) -> usize {
+        self.starting.len()
+    }
+
+    /// Sessions on an access interface.
+    pub(super) fn count_on(&self, access: AccessIndex) -> usize {
+        self.on_access.get(&access).copied().unwrap_or(0)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,0 +1,182 @@
+//! Limits, in the terms of those who keep them.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::str::FromStr;
+use std::time::Duration;
+
+use ppp_proto::discovery::server::{self, PadoDelay, PadoTiming, StepsNotAscending};
+use ppp_proto::token_bucket::Rate;
+
+use super::ConfigError;
+use crate::flags::{LimitFlags, UserLimitPolicy};
+use crate::mac_list::{MacFiles, MacRules};
+
+/// Sessions in the making, by default: about two seconds' worth of what a small machine can set up, so that the last
+/// one in the queue is served before its client begins to repeat itself.
+const MAX_STARTING: u32 = 1000;
+
+/// Every limit but the number of slots and `-x`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Rates of discovery on each interface.
+    pub discovery: server::Limits,
+    /// How offers wait by the number of all sessions.
+    pub pado_delay: PadoDelay,
+    /// Sessions that are not open yet, at once.
+    pub max_starting: Option<NonZeroUsize>,
+    /// Sessions on each interface.
+    pub per_interface: Option<NonZeroUsize>,
+    /// Sessions of one user.
+    pub per_user: Option<UserLimit>,
+    /// Where `mac_rules` come from.
+    pub mac_files: MacFiles,
+    /// Who is served.
+    pub mac_rules: MacRules,
+}
+
+/// How many sessions one user may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserLimit {
+    /// So many.
+    pub sessions: NonZeroUsize,
+    /// What happens to one more.
+    pub policy: UserLimitPolicy,
+}
+
+impl Limits {
+    pub(super) fn new(flags: &LimitFlags) -> Result<Self, ConfigError> {
+        let default = server::Limits::DEFAULT;
+        let mac_files = MacFiles { allow: flags.mac_allow.clone(), deny: flags.mac_deny.clone() };
+        let per_user = count(flags.sessions_per_user.unwrap_or(0));
+        Ok(Self {
+            discovery: server::Limits {
+                padi: rate(flags.padi_rate, default.padi),
+                padr: rate(flags.padr_rate, default.padr),
+                per_mac: rate(flags.mac_rate, default.per_mac),
+            },
+            pado_delay: flags.pado_delay.clone().unwrap_or_default().0,
+            max_starting: count(flags.max_starting.unwrap_or(MAX_STARTING)),
+            per_interface: count(flags.sessions_per_interface.unwrap_or(0)),
+            per_user: per_user
+                .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
+            mac_rules: mac_files.load().map_err(ConfigError::MacList)?,
+            mac_files,
+        })
+    }
+}
+
+/// 0 is no limit.
+fn rate(flag: Option<u32>, default: Option<Rate>) -> Option<Rate> {
+    flag.map_or(default, |count| NonZeroU32::new(count).map(Rate::per_second))
+}
+
+/// 0 is no limit.
+fn count(number: u32) -> Option<NonZeroUsize> {
+    NonZeroUsize::new(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+/// A delay of offers as it stands on the command line: `DELAY[,DELAY:SESSIONS]...`, delays in milliseconds, -1 for
+/// no offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PadoDelayText(pub PadoDelay);
+
+/// What is wrong with a delay of offers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PadoDelayError {
+    /// A delay is neither -1 nor a number of milliseconds.
+    #[error("{0:?} is no delay: a number of milliseconds up to 60000, or -1 for no offer")]
+    Delay(String),
+    /// A part but the first has no number of sessions.
+    #[error("{0:?} does not say from how many sessions on: DELAY:SESSIONS")]
+    Sessions(String),
+    /// The numbers of sessions do not grow.
+    #[error("{0}")]
+    Steps(#[from] StepsNotAscending),
+}
+
+impl FromStr for PadoDelayText {
+    type Err = PadoDelayError;
+
+    fn from_str(text: &str) -> Result<Self, PadoDelayError> {
+        let mut parts = text.split(',');
+        let base = timing(parts.next().unwrap_or_default())?;
+        let steps: Vec<_> = parts.map(step).collect::<Result<_, _>>()?;
+        Ok(Self(PadoDelay::new(base, &steps)?))
+    }
+}
+
+impl fmt::Display for PadoDelayText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+fn step(part: &str) -> Result<(usize, PadoTiming), PadoDelayError> {
+    let (delay, sessions) = part.split_once(':').ok_or_else(|| PadoDelayError::Sessions(part.to_owned()))?;
+    let sessions = sessions.parse().map_err(|_| PadoDelayError::Sessions(part.to_owned()))?;
+    Ok((sessions, timing(delay)?))
+}
+
+fn timing(text: &str) -> Result<PadoTiming, PadoDelayError> {
+    if text == "-1" {
+        return Ok(PadoTiming::Never);
+    }
+    let millis = text.parse().ok().filter(|millis| *millis <= 60_000);
+    let millis = millis.ok_or_else(|| PadoDelayError::Delay(text.to_owned()))?;
+    Ok(PadoTiming::After(Duration::from_millis(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delay(text: &str) -> Result<PadoDelay, String> {
+        text.parse().map(|PadoDelayText(delay)| delay).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn delays_of_offers() {
+        let after = |millis| PadoTiming::After(Duration::from_millis(millis));
+        assert_eq!(delay("0").unwrap(), PadoDelay::default());
+        assert_eq!(delay("-1").unwrap().at(0), PadoTiming::Never);
+        let expected = PadoDelay::new(after(0), &[(50, after(100)), (500, PadoTiming::Never)]).unwrap();
+        assert_eq!(delay("0,100:50,-1:500").unwrap(), expected);
+        for (text, message) in [
+            ("", "\"\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
+            ("-2", "\"-2\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
+            ("60001", "\"60001\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
+            ("0,100", "\"100\" does not say from how many sessions on: DELAY:SESSIONS"),
+            ("0,100:", "\"100:\" does not say from how many sessions on: DELAY:SESSIONS"),
+            ("0,x:5", "\"x\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
+            ("0,1:5,2:5", "the step at 5 sessions does not need more sessions than the one before it"),
+        ] {
+            assert_eq!(delay(text), Err(message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn zero_is_no_limit_and_nothing_the_default() {
+        let defaults = Limits::new(&LimitFlags::default()).unwrap();
+        assert_eq!(defaults.discovery, server::Limits::DEFAULT);
+        assert_eq!(defaults.max_starting, NonZeroUsize::new(1000));
+        assert_eq!((defaults.per_interface, defaults.per_user), (None, None));
+        let zero = Some(0);
+        let none = LimitFlags {
+            padi_rate: zero,
+            padr_rate: zero,
+            mac_rate: zero,
+            max_starting: zero,
+            sessions_per_user: zero,
+            ..LimitFlags::default()
+        };
+        let none = Limits::new(&none).unwrap();
+        assert_eq!(none.discovery, server::Limits { padi: None, padr: None, per_mac: None });
+        assert_eq!((none.max_starting, none.per_user), (None, None));
+        let some = LimitFlags { padi_rate: Some(7), sessions_per_user: Some(2), ..LimitFlags::default() };
+        let some = Limits::new(&some).unwrap();
+        assert_eq!(some.discovery.padi.unwrap().burst(), 7);
+        let sessions = NonZeroUsize::new(2).unwrap();
+        assert_eq!(some.per_user, Some(UserLimit { sessions, policy: UserLimitPolicy::Replace }));
+    }
+}

@@ -1,0 +1,64 @@
+//! The flags that keep a flood, or a single client, from taking more than its share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::config::PadoDelayText;
+
+/// Limits; see `docs/limits.md`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitFlags {
+    /// PADI answered per second and interface, and so many at once; 0 for no limit [default: 2000]
+    #[arg(long, value_name = "COUNT")]
+    pub padi_rate: Option<u32>,
+
+    /// PADR with a good cookie answered per second and interface, and so many at once; 0 for no limit [default: 500]
+    #[arg(long, value_name = "COUNT")]
+    pub padr_rate: Option<u32>,
+
+    /// PADI, and PADR, answered per second and MAC address, and so many at once; 0 for no limit [default: 10]
+    #[arg(long, value_name = "COUNT")]
+    pub mac_rate: Option<u32>,
+
+    /// Milliseconds that an offer (PADO) waits, and from how many sessions on it waits longer: 0,100:50,-1:500 is at
+    /// once, 100 ms from 50 sessions on, no offer from 500 on [default: 0]
+    #[arg(long, value_name = "DELAY[,DELAY:SESSIONS]...", allow_hyphen_values = true)]
+    pub pado_delay: Option<PadoDelayText>,
+
+    /// Sessions that may be in the making at once; PADI and PADR beyond that are ignored; 0 for no limit
+    /// [default: 1000]
+    #[arg(long, value_name = "COUNT")]
+    pub max_starting: Option<u32>,
+
+    /// Sessions on each interface; more are refused, or ignored with -i; 0 for no limit [default: 0]
+    #[arg(long, value_name = "COUNT")]
+    pub sessions_per_interface: Option<u32>,
+
+    /// Sessions of one user name; 0 for no limit [default: 0]
+    #[arg(long, value_name = "COUNT")]
+    pub sessions_per_user: Option<u32>,
+
+    /// What happens when a user logs in once more than that [default: replace]
+    #[arg(long, value_name = "WHAT", requires = "sessions_per_user")]
+    pub user_limit: Option<UserLimitPolicy>,
+
+    /// File with the only MAC addresses that are served, one to a line; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub mac_allow: Option<PathBuf>,
+
+    /// File with MAC addresses that are not served, one to a line; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub mac_deny: Option<PathBuf>,
+}
+
+/// Which session gives way when a user has too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum UserLimitPolicy {
+    /// The oldest session ends.
+    #[default]
+    Replace,
+    /// The new one is refused.
+    Deny,
+}

@@ -1,0 +1,190 @@
+//! Lists of MAC addresses: who is served, and who is not.
+//!
+//! One address to a line, `aa:bb:cc:dd:ee:ff`; `#` begins a comment; empty lines are nothing.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ppp_wire::MacAddr;
+use ppp_wire::escape::Escaped;
+
+use crate::files::{self, Stamp};
+use crate::origin::Place;
+
+/// Most bytes read of a list: some 200,000 addresses.
+const MAX_FILE: u64 = 4 << 20;
+
+/// The files that [`MacRules`] are read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MacFiles {
+    /// The only ones that are served.
+    pub allow: Option<PathBuf>,
+    /// Those that are not served.
+    pub deny: Option<PathBuf>,
+}
+
+/// Which of both files are in which state. `None` for one that there is not.
+pub type Stamps = [Option<Stamp>; 2];
+
+/// Who is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MacRules {
+    allow: Option<BTreeSet<MacAddr>>,
+    deny: BTreeSet<MacAddr>,
+}
+
+/// A list that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MacListError {
+    /// A line is not an address.
+    #[error("{place}: {text:?} is not a MAC address such as 02:00:5e:10:00:01")]
+    BadAddress {
+        /// The line.
+        place: Place,
+        /// What is there.
+        text: String,
+    },
+    /// A line has an address that stands for many stations.
+    #[error("{place}: {mac} is no single station's address")]
+    Group {
+        /// The line.
+        place: Place,
+        /// The address.
+        mac: MacAddr,
+    },
+    /// It cannot be read.
+    #[error("cannot read the list of MAC addresses {path:?}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl MacFiles {
+    /// Whether there is any list.
+    pub fn is_empty(&self) -> bool {
+        self.allow.is_none() && self.deny.is_none()
+    }
+
+    /// Reads both lists. May block.
+    ///
+    /// # Errors
+    /// [`MacListError`]: one that cannot be read is never taken for an empty one.
+    pub fn load(&self) -> Result<MacRules, MacListError> {
+        Ok(MacRules {
+            allow: self.allow.as_deref().map(read).transpose()?,
+            deny: self.deny.as_deref().map(read).transpose()?.unwrap_or_default(),
+        })
+    }
+
+    /// The state of both files, to tell whether they have changed. May block.
+    pub fn stamps(&self) -> Stamps {
+        [&self.allow, &self.deny].map(|path| path.as_deref().and_then(|path| Stamp::of(path).ok()))
+    }
+}
+
+impl MacRules {
+    /// Is this station served? One on both lists is not.
+    pub fn permit(&self, mac: MacAddr) -> bool {
+        !self.deny.contains(&mac) && self.allow.as_ref().is_none_or(|allowed| allowed.contains(&mac))
+    }
+
+    /// How many addresses are on the lists: allowed (`None` is all), denied.
+    pub fn sizes(&self) -> (Option<usize>, usize) {
+        (self.allow.as_ref().map(BTreeSet::len), self.deny.len())
+    }
+}
+
+fn read(path: &Path) -> Result<BTreeSet<MacAddr>, MacListError> {
+    let unreadable = |source| MacListError::Unreadable { path: path.to_owned(), source };
+    let (file, metadata) = files::open_regular(path).map_err(unreadable)?;
+    let contents = files::read_all(file, &metadata, MAX_FILE).map_err(unreadable)?;
+    parse(&contents, &Arc::from(path))
+}
+
+fn parse(contents: &[u8], file: &Arc<Path>) -> Result<BTreeSet<MacAddr>, MacListError> {
+    let mut addresses = BTreeSet::new();
+    for (line, text) in (1..).zip(contents.split(|byte| *byte == b'\n')) {
+        let text = text.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        let place = || Place { file: Arc::clone(file), line };
+        let parsed = std::str::from_utf8(text).ok().and_then(|text| text.parse::<MacAddr>().ok());
+        let Some(mac) = parsed else {
+            let text = Escaped(text.get(..40).unwrap_or(text)).to_string();
+            return Err(MacListError::BadAddress { place: place(), text });
+        };
+        if !mac.is_unicast() {
+            return Err(MacListError::Group { place: place(), mac });
+        }
+        addresses.insert(mac);
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: MacAddr = MacAddr([2, 0, 0x5e, 0x10, 0, 1]);
+    const TWO: MacAddr = MacAddr([2, 0, 0x5e, 0x10, 0, 2]);
+    const THREE: MacAddr = MacAddr([2, 0, 0x5e, 0x10, 0, 3]);
+
+    fn parsed(text: &str) -> Result<Vec<MacAddr>, String> {
+        let file = Arc::from(Path::new("/etc/list"));
+        parse(text.as_bytes(), &file).map(|set| set.into_iter().collect()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn lines_comments_and_mistakes() {
+        assert_eq!(parsed(""), Ok(vec![]));
+        let text = "# who\n\n02:00:5e:10:00:01\n  02:00:5E:10:00:02 # bob\r\n02:00:5e:10:00:01";
+        assert_eq!(parsed(text), Ok(vec![ONE, TWO]));
+        for (text, message) in [
+            (
+                "\n02:00:5e:10:00",
+                "/etc/list:2: \"02:00:5e:10:00\" is not a MAC address such as 02:00:5e:10:00:01",
+            ),
+            (
+                "02:00:5e:10:00:01 02:00:5e:10:00:02",
+                "/etc/list:1: \"02:00:5e:10:00:01 02:00:5e:10:00:02\" is not a MAC address such as 02:00:5e:10:00:01",
+            ),
+            ("#\n#\nff:ff:ff:ff:ff:ff", "/etc/list:3: ff:ff:ff:ff:ff:ff is no single station's address"),
+        ] {
+            assert_eq!(parsed(text), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn deny_beats_allow_and_no_list_is_everybody() {
+        let permitted = |rules: &MacRules| [ONE, TWO, THREE].map(|mac| rules.permit(mac));
+        let set = |macs: &[MacAddr]| macs.iter().copied().collect::<BTreeSet<_>>();
+        assert_eq!(permitted(&MacRules::default()), [true; 3]);
+        assert_eq!(permitted(&MacRules { allow: None, deny: set(&[TWO]) }), [true, false, true]);
+        assert_eq!(permitted(&MacRules { allow: Some(set(&[])), deny: set(&[]) }), [false; 3]);
+        let both = MacRules { allow: Some(set(&[ONE, TWO])), deny: set(&[TWO]) };
+        assert_eq!(permitted(&both), [true, false, false]);
+    }
+
+    #[test]
+    fn files_are_read_and_changes_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deny");
+        let files = MacFiles { allow: None, deny: Some(path.clone()) };
+        let missing = files.load().unwrap_err().to_string();
+        assert!(missing.contains("/deny") && missing.contains("No such file"), "{missing}");
+        assert_eq!(files.stamps(), [None, None]);
+        std::fs::write(&path, "02:00:5e:10:00:02\n").unwrap();
+        let before = files.stamps();
+        let rules = files.load().unwrap();
+        assert_eq!((rules.permit(ONE), rules.permit(TWO), rules.sizes()), (true, false, (None, 1)));
+        assert_eq!(files.stamps(), before);
+        std::fs::write(&path, "02:00:5e:10:00:01\n02:00:5e:10:00:02\n").unwrap();
+        assert_ne!(files.stamps(), before);
+    }
+}

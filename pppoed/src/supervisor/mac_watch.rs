@@ -1,0 +1,53 @@
+//! Reads the lists of MAC addresses again when they change.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{Supervisor, Work};
+use crate::mac_list::{MacFiles, MacListError, MacRules, Stamps};
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Watches the files for ever, beside the event loop. A list that has become faulty changes nothing.
+pub(super) async fn watch(files: MacFiles, work: mpsc::Sender<Work>) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The rules were read before the state was, so the first look reads them once more.
+    let mut known = Stamps::default();
+    loop {
+        ticks.tick().await;
+        let own = files.clone();
+        let looking = tokio::task::spawn_blocking(move || look(&own, known));
+        let Ok(Some((stamps, loaded))) = looking.await else { continue };
+        known = stamps;
+        match loaded {
+            Ok(rules) => {
+                if work.send(Work::MacRules(rules)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => warn!("{error}; the lists stay as they are"),
+        }
+    }
+}
+
+/// The lists, if they have changed.
+fn look(files: &MacFiles, known: Stamps) -> Option<(Stamps, Result<MacRules, MacListError>)> {
+    // Before the reading, so that a change meanwhile is seen the next time.
+    let stamps = files.stamps();
+    (stamps != known).then(|| (stamps, files.load()))
+}
+
+impl Supervisor {
+    pub(super) fn handle_mac_rules(&mut self, rules: MacRules) {
+        if self.mac_rules != rules {
+            let (allowed, denied) = rules.sizes();
+            info!(allowed, denied, "the lists of MAC addresses have changed; open sessions stay");
+            self.mac_rules = rules;
+        }
+    }
+}
