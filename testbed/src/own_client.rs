@@ -17,8 +17,7 @@ pub(crate) const LINE: &str = "line0";
 /// # Errors
 /// When the link cannot be made.
 pub(crate) fn dial_config(world: &World, user: &str, password: &str) -> Result<DialConfig> {
-    world.add_station(LINE, "br1", [0x02, 0, 0, 0, 0, 0x01])?;
-    redial_config(world, user, password)
+    numbered_dial_config(world, 0, user, password)
 }
 
 /// As [`dial_config`], once [`LINE`] is there.
@@ -26,9 +25,31 @@ pub(crate) fn dial_config(world: &World, user: &str, password: &str) -> Result<D
 /// # Errors
 /// When the system is out of descriptors.
 pub(crate) fn redial_config(world: &World, user: &str, password: &str) -> Result<DialConfig> {
+    on_line(world, 0, user, password)
+}
+
+/// As [`dial_config`] from another link, `lineN`, with the TUN `dialN`. Only the first is a default route.
+///
+/// # Errors
+/// As [`dial_config`].
+pub(crate) fn numbered_dial_config(
+    world: &World,
+    number: u8,
+    user: &str,
+    password: &str,
+) -> Result<DialConfig> {
+    world.add_station(&line(number), "br1", line_mac(number))?;
+    on_line(world, number, user, password)
+}
+
+fn line(number: u8) -> String {
+    format!("line{number}")
+}
+
+fn on_line(world: &World, number: u8, user: &str, password: &str) -> Result<DialConfig> {
     Ok(DialConfig {
         netns: Some(world.cli.fd().try_clone_to_owned()?),
-        interface: LINE.parse::<IfName>()?,
+        interface: line(number).parse::<IfName>()?,
         mac: None,
         user: user.to_owned(),
         password: password.to_owned(),
@@ -36,7 +57,12 @@ pub(crate) fn redial_config(world: &World, user: &str, password: &str) -> Result
         service_name: String::new(),
         max_payload: None,
         setup_deadline: Duration::from_secs(20),
-        tun: "dial0".parse::<IfName>()?,
-        default_route: true,
+        tun: format!("dial{number}").parse::<IfName>()?,
+        default_route: number == 0,
     })
+}
+
+/// The hardware address of `lineN`.
+pub(crate) fn line_mac(number: u8) -> [u8; 6] {
+    [0x02, 0, 0, 0, 0, 1 + number]
 }

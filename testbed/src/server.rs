@@ -145,17 +145,40 @@ impl Server {
     /// # Errors
     /// When the path is not below one of them, or the file cannot be read.
     pub(crate) fn read_file(&self, path: &str) -> Result<String> {
-        let own = REPLACED
+        let own = self.own_path(path)?;
+        fs::read_to_string(&own).with_context(|| format!("read {path} ({})", own.display()))
+    }
+
+    /// Replaces the content of a file that the server sees below one of the replaced directories.
+    ///
+    /// # Errors
+    /// When the path is not below one of them, or the file cannot be written.
+    pub(crate) fn write_file(&self, path: &str, content: &str) -> Result<()> {
+        let own = self.own_path(path)?;
+        fs::write(&own, content).with_context(|| format!("write {path} ({})", own.display()))
+    }
+
+    fn own_path(&self, path: &str) -> Result<PathBuf> {
+        REPLACED
             .iter()
             .find_map(|(own, seen)| {
                 Some(self.directory.join(own).join(path.strip_prefix(seen)?.trim_start_matches('/')))
             })
-            .with_context(|| format!("{path} is the machine's, not the scenario's"))?;
-        fs::read_to_string(&own).with_context(|| format!("read {path} ({})", own.display()))
+            .with_context(|| format!("{path} is the machine's, not the scenario's"))
     }
 
     fn socket(&self) -> PathBuf {
         self.directory.join("run/pppoed/control.sock")
+    }
+
+    /// `pppctl --json` with `words`, for those who want to run it themselves.
+    ///
+    /// # Errors
+    /// When pppctl has not been built.
+    pub(crate) fn pppctl_command(&self, words: &[&str]) -> Result<Command> {
+        let mut command = Command::new(programs::path("pppctl")?);
+        command.arg("--json").arg("--socket").arg(self.socket()).args(words);
+        Ok(command)
     }
 
     /// Runs `pppctl --json` with `words` and returns what it printed.
@@ -163,9 +186,7 @@ impl Server {
     /// # Errors
     /// When pppctl fails or does not print JSON.
     pub(crate) fn pppctl(&self, namespace: &Netns, words: &[&str]) -> Result<Value> {
-        let mut command = Command::new(programs::path("pppctl")?);
-        command.arg("--json").arg("--socket").arg(self.socket()).args(words);
-        let printed = process::run_ok(namespace, &mut command)?;
+        let printed = process::run_ok(namespace, &mut self.pppctl_command(words)?)?;
         serde_json::from_str(&printed).with_context(|| format!("pppctl printed {printed:?}"))
     }
 

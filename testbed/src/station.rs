@@ -160,7 +160,10 @@ impl Station {
     }
 
     /// Throws away what has come so far: the link may have had another user.
-    fn forget(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub(crate) fn forget(&self) -> Result<()> {
         while self.receive()?.is_some() {}
         Ok(())
     }

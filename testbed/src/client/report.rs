@@ -59,7 +59,7 @@ pub(crate) struct Percentiles {
 
 impl Percentiles {
     /// Of all samples (nearest rank); `None` if there are none.
-    pub(super) fn of(mut samples: Vec<Duration>) -> Option<Self> {
+    pub(crate) fn of(mut samples: Vec<Duration>) -> Option<Self> {
         samples.sort_unstable();
         let rank = |percent: usize| {
             let rank = (samples.len() * percent).div_ceil(100).max(1);

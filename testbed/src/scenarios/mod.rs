@@ -11,6 +11,7 @@ mod forged;
 mod hostile;
 mod interface_gone;
 mod ipv6;
+mod limits;
 mod mac_change;
 mod protocol_details;
 mod proxyarp;
@@ -20,6 +21,7 @@ mod relay_speed;
 mod rp_pppoe_from_source;
 mod sandbox;
 mod sigterm;
+mod storm;
 mod worker_killed;
 mod wrong_options;
 
@@ -63,7 +65,9 @@ pub(crate) static ALL: &[Scenario] = &[
     sigterm::SCENARIO,
     forged::SCENARIO,
     hostile::SCENARIO,
+    limits::SCENARIO,
     sandbox::SCENARIO,
+    storm::SCENARIO,
     worker_killed::SCENARIO,
     ipv6::SCENARIO,
     proxyarp::SCENARIO,
