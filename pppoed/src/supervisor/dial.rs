@@ -14,6 +14,7 @@ use ppp_wire::escape::Escaped;
 use tracing::{info, warn};
 
 use super::auth::network;
+use super::drop_log::Refused;
 use super::session::{AccessIndex, Origin, Place, Session, Token};
 use super::worker::{Launch, Started, WorkerHandle};
 use super::{Supervisor, units};
@@ -42,7 +43,9 @@ impl Supervisor {
         }
         let Some((slot, session_id)) = self.slots.take() else {
             if replaces.is_empty() {
-                warn!(peer_mac = %request.peer_mac, "refused: no free slot (see -N)");
+                if let Some(more) = self.refusals.count(Refused::NoSlot, now) {
+                    warn!(peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)");
+                }
                 return self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
             }
             return self.waiting.push_back((access, request));
@@ -50,7 +53,9 @@ impl Supervisor {
         if let Err(why) = self.launch(access, slot, session_id, &request, now) {
             self.pool.release(slot);
             self.slots.release(slot);
-            warn!(peer_mac = %request.peer_mac, reason = why, "refused");
+            if let Some(more) = self.refusals.count(Refused::System, now) {
+                warn!(peer_mac = %request.peer_mac, reason = why, more, "refused");
+            }
             self.refuse(access, &request, "the server cannot start a session now");
         }
     }
@@ -180,9 +185,16 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn log_refused_service(&self, access: AccessIndex, peer_mac: MacAddr, names: &[Vec<u8>]) {
+    pub(super) fn log_refused_service(
+        &mut self,
+        access: AccessIndex,
+        peer_mac: MacAddr,
+        names: &[Vec<u8>],
+        now: Instant,
+    ) {
+        let Some(more) = self.refusals.count(Refused::Service, now) else { return };
         let interface = self.accesses.get(access).map(|access| access.name());
         let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", Escaped(name))).collect();
-        info!(interface, %peer_mac, services = names.join(" "), "refused: Service-Name-Error (see -S)");
+        info!(interface, %peer_mac, services = names.join(" "), more, "refused: Service-Name-Error (see -S)");
     }
 }

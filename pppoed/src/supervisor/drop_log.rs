@@ -1,4 +1,4 @@
-//! What was dropped, told once per cause and minute, however much it was.
+//! What was dropped or refused, told once per cause and minute, however much it was.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -43,6 +43,41 @@ impl DropLog {
     }
 }
 
+/// What is told about refusals of one kind: not each of them, but the first in a minute, with how many were not told.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    kinds: BTreeMap<Refused, (Instant, u64)>,
+}
+
+/// Why a PADR with a good cookie was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Refused {
+    /// All slots are taken.
+    NoSlot,
+    /// It asked for a service that is not offered.
+    Service,
+    /// The system did not give what a session needs.
+    System,
+}
+
+impl Refusals {
+    /// Counts a refusal. `Some` if it is to be told, with the number of those of its kind that were not told since
+    /// the last one.
+    pub(super) fn count(&mut self, kind: Refused, now: Instant) -> Option<u64> {
+        match self.kinds.get_mut(&kind) {
+            Some((at, untold)) if now.saturating_duration_since(*at) < SILENCE => {
+                *untold += 1;
+                None
+            }
+            known => {
+                let untold = known.map_or(0, |(_, untold)| *untold);
+                self.kinds.insert(kind, (now, 0));
+                Some(untold)
+            }
+        }
+    }
+}
+
 impl Supervisor {
     pub(super) fn log_drops(&mut self, now: Instant) {
         for (index, access) in self.accesses.iter().enumerate() {
@@ -69,4 +104,67 @@ fn is_limit(cause: DropCause) -> bool {
             | DropCause::PadrRate
             | DropCause::TooManyStarting
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp_proto::discovery::cookie::CookieKey;
+    use ppp_proto::discovery::server::{Admission, Config, Server, Sessions};
+    use ppp_wire::MacAddr;
+
+    use super::*;
+
+    struct NoSessions;
+
+    impl Sessions for NoSessions {
+        fn admission(&self, _: MacAddr) -> Admission {
+            Admission::Welcome
+        }
+
+        fn count(&self) -> usize {
+            0
+        }
+
+        fn owner(&self, _: u16) -> Option<MacAddr> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once_a_minute_with_its_number() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let config = Config::new(MacAddr([2, 0, 0, 0, 0, 1]), 1, 1500, "ac");
+        let mut server = Server::new(config, CookieKey::new(&[1; 32]), start).unwrap();
+        let mut drop_frames = |count| {
+            for _ in 0..count {
+                server.handle_frame(&[0; 3], &NoSessions, start);
+            }
+            *server.drops()
+        };
+        let mut log = DropLog::default();
+        assert_eq!(log.due(0, &drop_frames(0), at(0)), []);
+        let drops = drop_frames(5);
+        assert_eq!(log.due(0, &drops, at(2)), [(DropCause::Truncated, 5)]);
+        assert_eq!(log.due(0, &drops, at(4)), []);
+        assert_eq!(log.due(1, &drops, at(4)), [(DropCause::Truncated, 5)], "another interface");
+        let drops = drop_frames(1000);
+        assert_eq!(log.due(0, &drops, at(61)), []);
+        assert_eq!(log.due(0, &drops, at(62)), [(DropCause::Truncated, 1000)]);
+        assert_eq!(log.due(0, &drops, at(200)), [], "nothing new");
+    }
+
+    #[test]
+    fn refusals_of_a_kind_are_told_once_a_minute() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.count(Refused::Service, at(0)), Some(0));
+        assert_eq!(refusals.count(Refused::Service, at(1)), None);
+        assert_eq!(refusals.count(Refused::NoSlot, at(1)), Some(0));
+        assert_eq!(refusals.count(Refused::Service, at(59)), None);
+        assert_eq!(refusals.count(Refused::Service, at(60)), Some(2));
+        assert_eq!(refusals.count(Refused::Service, at(119)), None);
+        assert_eq!(refusals.count(Refused::NoSlot, at(119)), Some(0));
+    }
 }

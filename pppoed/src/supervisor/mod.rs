@@ -47,7 +47,7 @@ use tracing::info;
 use self::access::{Access, AccessView, Frame};
 use self::auth::Outcome;
 use self::deadlines::Deadlines;
-use self::drop_log::DropLog;
+use self::drop_log::{DropLog, Refusals};
 use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::quota::Measured;
@@ -124,6 +124,7 @@ pub struct Supervisor {
     mac_rules: MacRules,
     hand_overs: HandOvers,
     drop_log: DropLog,
+    refusals: Refusals,
     /// Requests whose slot is free as soon as the session that they replace is gone.
     waiting: VecDeque<(AccessIndex, SessionRequest)>,
     next_token: u64,
@@ -242,7 +243,7 @@ impl Supervisor {
                 self.peer_sent_padt(session_id, message.as_deref(), now);
             }
             Event::ServiceRefused { peer_mac, service_names } => {
-                self.log_refused_service(access, peer_mac, &service_names);
+                self.log_refused_service(access, peer_mac, &service_names, now);
             }
         }
     }

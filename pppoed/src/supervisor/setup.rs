@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use super::access::Access;
 use super::deadlines::Deadlines;
-use super::drop_log::DropLog;
+use super::drop_log::{DropLog, Refusals};
 use super::line::{Line, Listening};
 use super::links::Links;
 use super::settings::Settings;
@@ -177,6 +177,7 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         mac_rules: config.limits.mac_rules.clone(),
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),
+        refusals: Refusals::default(),
         waiting: std::collections::VecDeque::new(),
         next_token: 0,
         service: ServiceState::default(),
