@@ -106,7 +106,7 @@ fn replaced_in_the_same_slot() {
 }
 
 fn hasty_dials() {
-    let lab = Lab::start(&["-N", "1"]);
+    let lab = Lab::start(&["-N", "1", "--mac-rate", "0"]);
     let mut old = Subscriber::open(good_mac(1));
     let mut hosts: Vec<Host> = (2..20).map(|number| Host::dial_again(good_mac(1), number)).collect();
     // All have their offer before the first asks for the session: the requests come together.
