@@ -12,6 +12,8 @@ pub mod netlink;
 pub mod netns;
 pub mod packet;
 pub mod peercred;
+pub mod pidfd;
+pub mod records;
 pub mod sandbox;
 pub mod spawn;
 pub mod tun;
