@@ -2,6 +2,7 @@
 //!
 //! Never installed; run it with `cargo run --release -p testbed -- COMMAND`.
 
+mod bench;
 mod capture;
 mod client;
 mod demo;
@@ -53,6 +54,11 @@ enum Command {
         /// Names as `list` shows them
         names: Vec<String>,
     },
+    /// Build the programs and measure them, in namespaces
+    Bench {
+        #[command(subcommand)]
+        benchmark: bench::Benchmark,
+    },
     Load(client::LoadArguments),
     Dial(client::DialArguments),
     /// Move bytes to or from a speed meter (what the scenarios run inside a guest)
@@ -96,6 +102,7 @@ fn run() -> Result<ExitCode> {
             programs::build()?;
             suite::scenarios(&names).map(|tally| tally.report())
         }
+        Command::Bench { benchmark } => benchmark.run(),
         Command::Load(arguments) => arguments.run(),
         Command::Dial(arguments) => arguments.run(),
         Command::Measure { server, direction, seconds } => {

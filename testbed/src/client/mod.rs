@@ -21,5 +21,5 @@ pub(crate) use arguments::{DialArguments, LoadArguments};
 pub(crate) use dial::{DialConfig, Dialled, Ended, dial};
 pub(crate) use load::{LoadConfig, run};
 pub(crate) use ping::PingConfig;
-pub(crate) use report::Percentiles;
+pub(crate) use report::{Percentiles, Report};
 pub(crate) use session::End;

@@ -1,0 +1,173 @@
+//! Many sessions at once: how fast they are set up, and what an idle one costs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use nix::unistd::Pid;
+use ppp_proto::auth::AuthMethod;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::memory::{self, Machine, Use};
+use crate::client::{self, LoadConfig, Report};
+use crate::own_client::LINE;
+use crate::server::{Server, Setup};
+use crate::world::{self, Uplink, Wiring, World, name_of};
+use crate::{interrupt, programs};
+
+/// How long the sessions are left alone before their memory is counted: what they needed to begin has been given back.
+const SETTLE: Duration = Duration::from_secs(4);
+/// Longest time that the sessions may take to open.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Time between two questions of a console during the set-up.
+const CONSOLE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Sessions per second and memory per session, of sessions with CHAP, from the PADI to an open IPCP
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Number of sessions
+    #[arg(short = 'n', long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=60000))]
+    sessions: u32,
+    /// Sessions begun per second: the set-up time says whether the server kept up
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 600.0)]
+    rate: f64,
+    /// In JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    load: Report,
+    /// Of one session, the client's own memory not counted.
+    memory: Use,
+    /// Of all sessions, in kB.
+    client_kb: i64,
+    server_kb: i64,
+    /// Processor time of the whole set-up, in seconds. What the kernel does for a frame counts for its sender.
+    client_cpu_s: f64,
+    server_cpu_s: f64,
+    /// Longest time that `pppctl show stats` took during the set-up, process and all.
+    console_ms: f64,
+}
+
+impl Arguments {
+    pub(super) fn run(&self) -> Result<()> {
+        programs::build()?;
+        world::sweep()?;
+        let directory = tempfile::Builder::new().prefix(&name_of("bench-")).tempdir_in("/run")?;
+        let world = World::build("bench", Wiring::AccessOnEth1, Uplink::Routed)?;
+        world.add_station(LINE, "br1", [0x02, 0, 0, 0, 0, 0x01])?;
+        let secrets: String = (1..=self.sessions).map(|n| format!("user{n} * password{n} *\n")).collect();
+        // The limits of discovery are not what is to be measured.
+        let flags = format!(
+            "-I eth1 -L 10.0.0.1 -R 10.1.0.2 -N {} --padi-rate 0 --padr-rate 0 --max-starting 0",
+            self.sessions
+        );
+        let setup = Setup {
+            flags: &flags,
+            options: "require-chap\nnoipv6\n",
+            chap_secrets: &secrets,
+            ..Setup::default()
+        };
+        let server = Server::start_by_flags(&world, directory.path(), &setup)?;
+        let outcome = self.measure(&world, &server)?;
+        match self.json {
+            true => println!("{}", serde_json::to_string(&outcome)?),
+            false => print!("{outcome}"),
+        }
+        server.stop(&world)
+    }
+
+    fn measure(&self, world: &World, server: &Server) -> Result<Outcome> {
+        let config = LoadConfig {
+            interface: LINE.parse()?,
+            sessions: self.sessions,
+            first: 1,
+            rate: self.rate,
+            user: "user{n}".to_owned(),
+            password: "password{n}".to_owned(),
+            methods: vec![AuthMethod::ChapMd5],
+            service_name: String::new(),
+            max_payload: None,
+            setup_deadline: Duration::from_secs(30),
+            ping: None,
+            hold: SETTLE + Duration::from_secs(4),
+        };
+        let own = Pid::this();
+        let before = Machine::now()?;
+        let own_before = memory::private_kb(own)?;
+        let client_cpu = memory::processor_time(own)?;
+        let server_cpu = memory::processor_time(server.pid())?;
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let load = scope.spawn(|| {
+                let report = world.cli.run(|| client::run(&config, Instant::now() + LIMIT + SETTLE));
+                done.store(true, Ordering::SeqCst);
+                report
+            });
+            let console = wait_until_open(world, server, self.sessions, &done)?;
+            // Children of ours (pppctl, the server) are not the client.
+            let server_cpu_s = memory::processor_time(server.pid())? - server_cpu;
+            let client_cpu_s = memory::processor_time(own)? - client_cpu - server_cpu_s;
+            thread::sleep(SETTLE);
+            let after = Machine::now()?;
+            let client_kb = memory::private_kb(own)? - own_before;
+            let server_kb = memory::private_kb(server.pid())?;
+            ensure!(!done.load(Ordering::SeqCst), "the sessions ended before their memory was counted");
+            let count = f64::from(self.sessions);
+            let mut memory = after.used_since(&before, count);
+            #[expect(clippy::cast_precision_loss, reason = "a machine has less than 2^52 kB")]
+            let client_each = client_kb as f64 / count;
+            memory.total_kb -= client_each;
+            memory.programs_kb -= client_each;
+            let load = load.join().map_err(|_| anyhow::anyhow!("the load client panicked"))??;
+            let console_ms = console.as_secs_f64() * 1e3;
+            Ok(Outcome { load, memory, client_kb, server_kb, client_cpu_s, server_cpu_s, console_ms })
+        })
+    }
+}
+
+/// Asks for the number of open sessions until it is all of them, and returns the longest time that an answer took.
+fn wait_until_open(world: &World, server: &Server, count: u32, done: &AtomicBool) -> Result<Duration> {
+    let deadline = Instant::now() + LIMIT;
+    let mut longest = Duration::ZERO;
+    loop {
+        interrupt::check()?;
+        let asked = Instant::now();
+        let answer = server.pppctl(&world.srv, &["show", "stats"])?;
+        longest = longest.max(asked.elapsed());
+        let open =
+            answer.pointer("/stats/open").and_then(Value::as_u64).context("no number of open sessions")?;
+        if open == u64::from(count) {
+            return Ok(longest);
+        }
+        ensure!(
+            !done.load(Ordering::SeqCst) && Instant::now() < deadline,
+            "{open} of {count} sessions opened"
+        );
+        thread::sleep(CONSOLE_INTERVAL);
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { load, memory, client_kb, server_kb, client_cpu_s, server_cpu_s, console_ms } = self;
+        write!(f, "{load}")?;
+        writeln!(f, "processor    {server_cpu_s:.1} s of the server, {client_cpu_s:.1} s of the client")?;
+        writeln!(f, "console      {console_ms:.0} ms the longest answer to pppctl during the set-up")?;
+        let Use { total_kb, programs_kb, slab_kb, kernel_stacks_kb, page_tables_kb } = memory;
+        writeln!(f, "memory       {total_kb:.0} kB for each session, all counted but the client")?;
+        writeln!(
+            f,
+            "  of it      {programs_kb:.0} kB programs, {slab_kb:.0} kB slab, {page_tables_kb:.0} kB page tables, \
+             {kernel_stacks_kb:.0} kB kernel stacks"
+        )?;
+        writeln!(f, "             pppoed itself has {server_kb} kB; the client has {client_kb} kB")
+    }
+}
