@@ -22,6 +22,10 @@ const PROTOCOL_LEN: usize = 2;
 const PACKET_OFFSET: usize = SESSION_HEADER_LEN + PROTOCOL_LEN;
 /// Longest PPP information field on Ethernet without jumbo frames (RFC 4638 §2).
 const MAX_INFORMATION: usize = 1500;
+/// Longest frame.
+const FRAME_SIZE: usize = PACKET_OFFSET + MAX_INFORMATION;
+/// Frames that there is room for each way while the line is quiet. There are thousands of workers, most of them idle.
+const QUIET_BATCH: usize = 2;
 /// Packets that are kept between the opening of IPCP or IPV6CP and the leave to relay, which takes a millisecond or
 /// two. Without them, every client's first packet (a DNS query, a Router Solicitation) would be lost.
 const MAX_HELD: usize = 32;
@@ -67,7 +71,6 @@ impl Relay {
         addressing: Addressing,
         mru: u16,
     ) -> Self {
-        let frame_size = PACKET_OFFSET + MAX_INFORMATION;
         Self {
             socket,
             tun,
@@ -76,8 +79,8 @@ impl Relay {
             mru: usize::from(mru),
             grant: None,
             held: Vec::new(),
-            received: FrameBatch::new(MAX_BATCH, frame_size),
-            sending: FrameBatch::new(MAX_BATCH, frame_size),
+            received: FrameBatch::new(QUIET_BATCH, FRAME_SIZE),
+            sending: FrameBatch::new(QUIET_BATCH, FRAME_SIZE),
             activity: Activity::default(),
         }
     }
@@ -160,10 +163,25 @@ impl Relay {
                 None => self.counters.rx_drops_not_open.add(1),
             }
         }
-        if count == MAX_BATCH {
+        if count == self.received.capacity() {
             self.count_socket_drops();
+            grow(&mut self.received);
         }
         Ok(count)
+    }
+
+    /// Whether [`Relay::rest`] would give something back.
+    pub(crate) fn is_busy(&self) -> bool {
+        [&self.received, &self.sending].iter().any(|batch| batch.capacity() > QUIET_BATCH)
+    }
+
+    /// The line is quiet: gives back what only a busy one needs.
+    pub(crate) fn rest(&mut self) {
+        for batch in [&mut self.received, &mut self.sending] {
+            if batch.capacity() > QUIET_BATCH {
+                *batch = FrameBatch::new(QUIET_BATCH, FRAME_SIZE);
+            }
+        }
     }
 
     /// Counts the frames that the kernel dropped because we were too slow.
@@ -199,6 +217,9 @@ impl Relay {
             self.activity.sent = true;
             self.counters.tx_last_activity_ms.set(monotonic_millis());
             self.flush();
+        }
+        if count >= self.sending.capacity() {
+            grow(&mut self.sending);
         }
         Ok(count)
     }
@@ -293,6 +314,13 @@ impl Upstream<'_> {
         counters.rx_packets.add(1);
         counters.rx_bytes.add(u64::try_from(total_len).unwrap_or(0));
         true
+    }
+}
+
+/// More comes than an empty batch has room for.
+fn grow(batch: &mut FrameBatch) {
+    if batch.capacity() < MAX_BATCH {
+        *batch = FrameBatch::new(MAX_BATCH, FRAME_SIZE);
     }
 }
 

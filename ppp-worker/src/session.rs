@@ -21,6 +21,9 @@ use crate::relay::{ControlPlane, Relay};
 /// Batches that are read from one side before the other is looked at.
 const MAX_ROUNDS: usize = 4;
 
+/// A line on which nothing happens for so long is quiet.
+const QUIET_AFTER: Duration = Duration::from_secs(1);
+
 /// Why the loop ended other than by the end of the session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
@@ -93,6 +96,9 @@ impl Session {
         while !self.drive(Instant::now())? {
             let ready = self.wait()?;
             let now = Instant::now();
+            if ready.is_nothing() {
+                self.relay.rest();
+            }
             if ready.packet {
                 self.receive(now);
             }
@@ -293,7 +299,8 @@ impl Session {
 
     /// Sleeps until a descriptor has something or the next deadline passes.
     fn wait(&self) -> Result<Ready, SessionError> {
-        let deadlines = [self.link.poll_timeout(), self.idle_deadline(), self.dead_peer_deadline()];
+        let quiet = self.relay.is_busy().then(|| Instant::now() + QUIET_AFTER);
+        let deadlines = [self.link.poll_timeout(), self.idle_deadline(), self.dead_peer_deadline(), quiet];
         let timeout = deadlines.into_iter().flatten().min().map_or(PollTimeout::NONE, poll_timeout);
         let control_events = match self.control.has_unsent() {
             true => PollFlags::POLLIN | PollFlags::POLLOUT,
@@ -364,6 +371,12 @@ struct Ready {
     control: bool,
     packet: bool,
     tun: bool,
+}
+
+impl Ready {
+    fn is_nothing(&self) -> bool {
+        !(self.control || self.packet || self.tun)
+    }
 }
 
 /// How long to sleep until `deadline`: rounded up, so that the deadline has passed afterwards.

@@ -380,9 +380,24 @@ fn a_batch_takes_what_is_there() {
     Bench::run(|mut bench| {
         bench.relay.set_grant(GRANT);
         let packets: Vec<_> = (0..100_u8).map(|number| udp(PEER_V4, OURS_V4, &[number])).collect();
+        assert!(!bench.relay.is_busy());
         bench.receive_data(&packets);
+        assert!(bench.relay.is_busy(), "there was more than a quiet line has room for");
         for number in 0..100 {
             assert_eq!(bench.host_hears(), [number]);
+        }
+        for number in 0..100_u8 {
+            bench.host.send_to(&[number], (PEER_V4, PORT)).unwrap();
+        }
+        bench.relay.rest();
+        assert!(!bench.relay.is_busy());
+        let mut sent = 0;
+        while sent < 100 {
+            sent += bench.relay.transmit().unwrap();
+        }
+        assert!(bench.relay.is_busy(), "this way too");
+        for number in 0..100 {
+            assert_eq!(bench.peer_hears()[PACKET_OFFSET + 28], number);
         }
     });
 }

@@ -52,6 +52,12 @@ impl FrameBatch {
         Self { storage, frame_size, lengths: [0; MAX_BATCH], capacity, first: 0, end: 0 }
     }
 
+    /// Number of frames that there is room for in all.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Number of frames that are there.
     #[must_use]
     pub fn len(&self) -> usize {
