@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ppp_ipc::codec::{self, DecodeError, EncodeError};
 use ppp_ipc::frame::{FrameDecoder, FrameError};
 use ppp_ipc::worker::{FromWorker, ToWorker};
@@ -41,18 +43,22 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(socket: OwnedFd) -> Result<Self, ControlError> {
-        Ok(Self { stream: UnixStream::from(socket), decoder: FrameDecoder::new(), unsent: Vec::new() })
+    /// The socket does not block: `pppoed` saw to that.
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { stream: UnixStream::from(socket), decoder: FrameDecoder::new(), unsent: Vec::new() }
     }
 
-    /// Waits for one message; makes the socket non-blocking afterwards.
+    /// Waits for one message.
     pub(crate) fn wait_for_message(&mut self) -> Result<ToWorker, ControlError> {
         loop {
             if let Some(message) = self.next_message()? {
-                self.stream.set_nonblocking(true)?;
                 return Ok(message);
             }
-            self.read()?;
+            let mut readable = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut readable, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => self.receive()?,
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
         }
     }
 
@@ -137,7 +143,8 @@ mod tests {
 
     fn pair() -> (Control, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Control::new(ours.into()).unwrap(), theirs)
+        ours.set_nonblocking(true).unwrap();
+        (Control::new(ours.into()), theirs)
     }
 
     fn terminate() -> Vec<u8> {

@@ -23,6 +23,10 @@ const EXIT_USAGE: u8 = 2;
 /// Members of this group may use the control socket.
 const CONTROL_GROUP: &str = "pppoed";
 
+/// Threads for what may block: secrets, and interfaces, of which the kernel changes one at a time. Of more threads most
+/// would wait for each other.
+const BLOCKING_THREADS: usize = 8;
+
 fn main() -> ExitCode {
     let readiness = Readiness::from_environment();
     let flags = Flags::parse();
@@ -96,7 +100,11 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
     if let Err(error) = daemon::raise_descriptor_limit(config.pool.len()) {
         warn!("{error:#}: not all sessions may be possible");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .context("starting")?;
     LocalSet::new().block_on(&runtime, serve(config, readiness))?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -36,6 +36,12 @@ pub enum DecodeError {
     /// The bytes are not such a value.
     #[error("a frame does not hold a valid message")]
     Malformed(#[source] bincode::error::DecodeError),
+    /// A record is not one whole frame.
+    #[error("a record of {len} bytes is not one frame")]
+    NotAFrame {
+        /// Length of the record in bytes.
+        len: usize,
+    },
     /// Bytes were left over behind the value.
     #[error("{count} bytes follow the message in its frame")]
     Trailing {
@@ -76,6 +82,19 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     }
 }
 
+/// Decodes one whole frame, header included, that came over a socket that keeps frames apart.
+///
+/// # Errors
+/// [`DecodeError`] when it is not exactly one `T`.
+pub fn decode_frame<T: DeserializeOwned>(frame: &[u8]) -> Result<T, DecodeError> {
+    match frame.split_first_chunk::<HEADER_LEN>() {
+        Some((header, body)) if usize::try_from(u32::from_le_bytes(*header)) == Ok(body.len()) => {
+            decode(body)
+        }
+        _ => Err(DecodeError::NotAFrame { len: frame.len() }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +108,16 @@ mod tests {
         decoder.push(&bytes);
         let body = decoder.next_frame().unwrap().unwrap();
         assert_eq!(decode::<(u32, Vec<u8>, Option<String>)>(body).unwrap(), value);
+    }
+
+    #[test]
+    fn a_record_is_one_frame() {
+        let mut frame = encode(&7_u32).unwrap();
+        assert_eq!(decode_frame::<u32>(&frame).unwrap(), 7);
+        frame.push(0);
+        assert!(matches!(decode_frame::<u32>(&frame), Err(DecodeError::NotAFrame { len: 6 })));
+        assert!(matches!(decode_frame::<u32>(&frame[..3]), Err(DecodeError::NotAFrame { len: 3 })));
+        assert!(matches!(decode_frame::<u32>(&[]), Err(DecodeError::NotAFrame { len: 0 })));
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! The messages of pppoed's two Unix sockets, their framing and their version hello.
+//! The messages of pppoed's Unix sockets, their framing and their version hello.
 //!
 //! | socket | between | messages | who is trusted |
 //! |---|---|---|---|
 //! | worker | `pppoed` and one `ppp-worker` (a socket pair) | [`worker`] | the worker is not |
+//! | template | `pppoed` and the template of the workers (a socket pair) | [`template`] | as far as its own file is |
 //! | control | `pppoed` and `pppctl` (a named socket) | [`control`] | the client is not |
 //!
-//! Both are streams of frames ([`frame`]): a length, capped before anything is allocated, then one value in
+//! They carry frames ([`frame`]): a length, capped before anything is allocated, then one value in
 //! bincode ([`codec`], the only place that knows it). The crate does no I/O; programs push the bytes
 //! that they read into a [`frame::FrameDecoder`] and write the bytes that [`codec::encode`] gave.
 //!
@@ -20,4 +21,5 @@ pub mod codec;
 pub mod control;
 pub mod frame;
 pub mod reason;
+pub mod template;
 pub mod worker;

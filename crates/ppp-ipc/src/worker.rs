@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! pppoed                                     ppp-worker
-//!   Start ───────────────────────────────────▶  enters its sandbox
-//!   ◀─────────────────────────────────── Ready
+//!   Start ───────────────────────────────────▶
+//!   ◀─────────────────────────────────── Ready  (its sandbox is closed; see [`crate::template`] for what was before)
 //!   Open ────────────────────────────────────▶  the PADS was sent: LCP begins
 //!   ◀─────────────────────────────── LcpOpened
 //!   ◀───────────────────────── ChallengeNeeded  (CHAP only; again at each re-challenge)
@@ -28,18 +28,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same.
-pub const VERSION: u16 = 1;
-
-/// Descriptor on which a worker finds the socket to `pppoed`.
-pub const CONTROL_FD: i32 = 3;
-/// Descriptor on which a worker finds its packet socket.
-pub const PACKET_FD: i32 = 4;
-/// Descriptor on which a worker finds its TUN.
-pub const TUN_FD: i32 = 5;
-/// Descriptor on which a worker finds the memory of its counters.
-pub const COUNTERS_FD: i32 = 6;
-/// Descriptor on which a worker finds the empty network namespace, closed once it is inside.
-pub const NETNS_FD: i32 = 7;
+pub const VERSION: u16 = 2;
 
 /// What `pppoed` tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,23 +100,8 @@ pub struct Start {
     pub session_ethertype: u16,
     /// Seed for Magic-Numbers, from the system's random source.
     pub seed: u64,
-    /// The sandbox to enter.
-    pub sandbox: SandboxParameters,
     /// Parameters of the PPP link.
     pub link: LinkParameters,
-}
-
-/// Who the worker becomes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SandboxParameters {
-    /// User to become; never 0.
-    pub uid: u32,
-    /// Group to become; never 0.
-    pub gid: u32,
-    /// Empty directory that becomes the root directory.
-    pub chroot: String,
-    /// Limit of the address space in bytes.
-    pub address_space_limit: u64,
 }
 
 /// Method by which the peer proves who it is.

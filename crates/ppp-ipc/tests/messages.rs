@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use ppp_ipc::{
-    codec::{decode, encode},
+    codec::{decode, decode_frame, encode},
     control::{Phase, Request, Response, Selector, SessionSummary, Shutdown, Traffic},
     frame::{FrameDecoder, HEADER_LEN, MAX_BODY_LEN},
+    template::{FromTemplate, SandboxParameters, ToTemplate},
     worker::{FromWorker, Network, Proof, ToWorker, Verdict},
 };
 use proptest::prelude::*;
@@ -57,6 +58,23 @@ fn thirty_two_of_the_longest_summaries_fit_into_a_frame() {
 }
 
 #[test]
+fn a_template_and_its_supervisor_understand_each_other() {
+    let sandbox =
+        SandboxParameters { uid: 1, gid: 2, chroot: "/run/empty".into(), address_space_limit: 1 << 26 };
+    for message in [ToTemplate::Enter { version: 2, sandbox }, ToTemplate::Fork] {
+        assert_eq!(decode_frame::<ToTemplate>(&encode(&message).unwrap()).unwrap(), message);
+    }
+    for message in [
+        FromTemplate::Ready { version: 2 },
+        FromTemplate::Failed { why: "root directory".into() },
+        FromTemplate::Forked { pid: u32::MAX },
+        FromTemplate::NotForked { why: "no memory".into() },
+    ] {
+        assert_eq!(decode_frame::<FromTemplate>(&encode(&message).unwrap()).unwrap(), message);
+    }
+}
+
+#[test]
 fn requests_survive_the_way_there() {
     for request in [
         Request::ShowSessions,
@@ -79,6 +97,7 @@ proptest! {
     fn hostile_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         let _ = decode::<FromWorker>(&bytes);
         let _ = decode::<ToWorker>(&bytes);
+        let _ = decode_frame::<FromTemplate>(&bytes);
         let _ = decode::<Request>(&bytes);
         let _ = decode::<Response>(&bytes);
         let mut decoder = FrameDecoder::new();

@@ -1,5 +1,5 @@
 //! What pppoed and its workers need of Linux: packet sockets, TUN devices, netlink, network namespaces,
-//! shared counters and the worker's sandbox.
+//! shared counters, the worker's sandbox and the template that workers are forked from.
 //!
 //! This is the only crate of the project that contains `unsafe` code. Its interfaces are safe and typed;
 //! every error names what was attempted and, where there is one, the interface. Nothing in here needs an
@@ -16,4 +16,5 @@ pub mod pidfd;
 pub mod records;
 pub mod sandbox;
 pub mod spawn;
+pub mod template;
 pub mod tun;

@@ -1,5 +1,5 @@
-//! Starting workers from the very program file that the supervisor opened when it was started, and what a
-//! worker does first.
+//! Starting the workers' template from the very program file that the supervisor opened when it was started, and
+//! what it does first.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -87,6 +87,33 @@ fn duplicate_high(file: &impl AsFd) -> nix::Result<OwnedFd> {
 pub fn set_process_name(name: &str) -> io::Result<()> {
     let name = CString::new(name)?;
     nix::sys::prctl::set_name(&name)?;
+    Ok(())
+}
+
+/// Makes the allocator of this process, and of those that are forked from it, give larger blocks back to the system as
+/// soon as they are free. To be called before there are threads.
+#[cfg(target_env = "gnu")]
+pub fn give_memory_back() {
+    const FROM: nix::libc::c_int = 16 << 10;
+    for parameter in [nix::libc::M_MMAP_THRESHOLD, nix::libc::M_TRIM_THRESHOLD] {
+        // SAFETY: both parameters only say when memory is asked for and given back. There is no other thread that
+        // could be allocating. Where it fails, memory is given back later.
+        let _ = unsafe { nix::libc::mallopt(parameter, FROM) };
+    }
+}
+
+/// The allocators of other C libraries do so by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub fn give_memory_back() {}
+
+/// Makes `fd` the standard error of the process, in the place of the one that it has.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn replace_standard_error(fd: OwnedFd) -> io::Result<()> {
+    // SAFETY: both are open, and standard error is open afterwards as before: who writes to it need not know.
+    let outcome = unsafe { nix::libc::dup3(fd.as_raw_fd(), nix::libc::STDERR_FILENO, 0) };
+    nix::errno::Errno::result(outcome)?;
     Ok(())
 }
 

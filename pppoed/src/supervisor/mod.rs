@@ -27,8 +27,10 @@ mod settings;
 mod setup;
 mod stats;
 mod table;
+mod template;
 mod units;
 mod user_limit;
+mod watch;
 mod worker;
 
 use std::collections::VecDeque;
@@ -55,9 +57,10 @@ use self::session::{AccessIndex, Token};
 use self::settings::Settings;
 use self::stats::Stats;
 use self::table::Table;
+use self::template::WorkerFactory;
 use self::units::Units;
 use self::user_limit::HandOvers;
-use self::worker::{Report, WorkerFactory};
+use self::worker::Report;
 use crate::control::Call;
 use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
@@ -170,6 +173,7 @@ impl Supervisor {
                 Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
             }
         }
+        self.factory.stop().await;
     }
 
     fn next_timeout(&self) -> Option<Instant> {

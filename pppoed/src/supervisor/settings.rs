@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ppp_ipc::worker::{
-    AuthMethod, Ipv6Parameters, LinkParameters, Network, RestartParameters, SandboxParameters, Start, VERSION,
+    AuthMethod, Ipv6Parameters, LinkParameters, Network, RestartParameters, Start, VERSION,
 };
 use ppp_linux::packet::SessionKey;
 use ppp_proto::RestartConfig;
@@ -35,12 +35,11 @@ pub(super) struct Settings {
     pub(super) ipv6: Option<Ipv6Config>,
     /// Largest packet that we take where the wire carries it, in bytes.
     pub(super) mru: u16,
-    pub(super) sandbox: SandboxParameters,
 }
 
 impl Settings {
     /// The sessions' part of the configuration.
-    pub(super) fn new(config: &Config, sandbox: SandboxParameters) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let echo = config.echo.as_ref();
         let link = LinkParameters {
             name: config.secrets.our_name.clone(),
@@ -78,7 +77,6 @@ impl Settings {
             link,
             ipv6: config.ipv6,
             mru: config.mru.value,
-            sandbox,
         }
     }
 
@@ -106,7 +104,6 @@ impl Settings {
             own_mac: key.own.0,
             session_ethertype: key.ether_type.into(),
             seed,
-            sandbox: self.sandbox.clone(),
             link,
         }
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use nix::unistd::User;
 use ppp_ipc::control::ServiceState;
-use ppp_ipc::worker::SandboxParameters;
+use ppp_ipc::template::SandboxParameters;
 use ppp_linux::interface::{IfName, IfNameError, Interface};
 use ppp_linux::netlink::{Netlink, NetlinkError};
 use ppp_linux::netns::{self, NetnsError};
@@ -31,9 +31,9 @@ use super::links::Links;
 use super::settings::Settings;
 use super::stats::Stats;
 use super::table::Table;
+use super::template::{Recipe, WorkerFactory};
 use super::units::Units;
 use super::user_limit::HandOvers;
-use super::worker::WorkerFactory;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch};
 use crate::config::Config;
 use crate::pool::{AddressPool, SlotError, Slots};
@@ -137,7 +137,8 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
     let chroot = prepare_directories(&config.run_dir)?;
     let sandbox = sandbox_parameters(&config.worker_user, &chroot)?;
     let program = Program::open(&worker_path(config))?;
-    let factory = Rc::new(WorkerFactory::new(program, netns::create()?));
+    let netns = netns::create()?;
+    let factory = Rc::new(WorkerFactory::start(Recipe { program, netns, sandbox }));
 
     let now = Instant::now();
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
@@ -163,7 +164,7 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         tokio::task::spawn_local(mac_watch::watch(config.limits.mac_files.clone(), work.clone()));
     }
     Ok(Supervisor {
-        config: Settings::new(config, sandbox),
+        config: Settings::new(config),
         factory,
         secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
         accesses,

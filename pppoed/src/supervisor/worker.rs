@@ -1,6 +1,6 @@
 //! Starting one `ppp-worker` and carrying its messages.
 //!
-//! Each worker has a task of its own. It makes the descriptors that the worker is born with, executes it, and
+//! Each worker has a task of its own. It makes the descriptors that the worker is born with, has it forked, and
 //! then passes messages both ways under time-outs. Whatever the worker does wrong (broken framing, a
 //! message that does not parse, a flood, silence at the start) ends in one [`Report`] and its death, and nothing else.
 
@@ -8,30 +8,29 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
-use command_fds::{CommandFdExt, FdMapping};
+use nix::sys::signal::Signal;
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
-use ppp_ipc::worker::{CONTROL_FD, COUNTERS_FD, FromWorker, NETNS_FD, PACKET_FD, Start, TUN_FD, ToWorker};
+use ppp_ipc::worker::{FromWorker, Start, ToWorker};
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_linux::packet::{SessionKey, SessionSocket};
-use ppp_linux::spawn::Program;
+use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::tun::Tun;
 use ppp_wire::escape::Escaped;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
-use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::warn;
 
 use super::session::Token;
+use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
+use super::watch::watch;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck.
 const QUEUE_LEN: usize = 16;
@@ -46,15 +45,7 @@ const MESSAGE_BURST: u32 = 64;
 const MESSAGE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Text of a worker that is shown at most, in bytes. Its peer may have written it.
-const MAX_SHOWN: usize = 512;
-
-/// What every worker is started with.
-#[derive(Debug)]
-pub(super) struct WorkerFactory {
-    program: Program,
-    /// The empty network namespace that all workers share.
-    netns: OwnedFd,
-}
+pub(super) const MAX_SHOWN: usize = 512;
 
 /// What one worker is started with.
 #[derive(Debug)]
@@ -90,21 +81,20 @@ pub(super) enum Report {
 
 /// How a worker went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gone(Option<ExitStatus>);
+pub(super) struct Gone(Option<Exit>);
+
+impl Gone {
+    /// Whether it was killed by a signal that nobody sends it: a mistake in it, which somebody may be making use of.
+    fn is_crash(self) -> bool {
+        matches!(self.0, Some(Exit::Signal(signal)) if signal != Signal::SIGKILL as i32)
+    }
+}
 
 impl fmt::Display for Gone {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => formatter.write_str("the worker was never started"),
-            Some(status) => match (status.signal(), status.code()) {
-                (Some(signal), _) => {
-                    let name = nix::sys::signal::Signal::try_from(signal)
-                        .map_or("unknown", |signal| signal.as_str());
-                    write!(formatter, "the worker was killed by signal {signal} ({name})")
-                }
-                (None, Some(code)) => write!(formatter, "the worker exited with status {code}"),
-                (None, None) => formatter.write_str("the worker ended"),
-            },
+            Some(exit) => write!(formatter, "the worker {exit}"),
         }
     }
 }
@@ -167,43 +157,6 @@ impl Reporter {
     }
 }
 
-impl WorkerFactory {
-    /// Workers are executed from `program`, and enter the empty network namespace `netns`.
-    pub(super) fn new(program: Program, netns: OwnedFd) -> Self {
-        Self { program, netns }
-    }
-
-    fn spawn(&self, descriptors: Descriptors) -> io::Result<(Child, UnixStream)> {
-        let (ours, theirs) = StdUnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let map = |parent_fd: OwnedFd, child_fd| FdMapping { parent_fd, child_fd };
-        let mut command = self.program.command();
-        command
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            // A worker must not write to our log or terminal by itself.
-            .stderr(std::process::Stdio::piped())
-            .fd_mappings(vec![
-                map(theirs.into(), CONTROL_FD),
-                map(descriptors.packet, PACKET_FD),
-                map(descriptors.tun, TUN_FD),
-                map(descriptors.counters, COUNTERS_FD),
-                map(self.netns.try_clone()?, NETNS_FD),
-            ])
-            .map_err(io::Error::other)?;
-        // Workers are to outlive us, so no kill on drop.
-        let child = Command::from(command).spawn()?;
-        Ok((child, UnixStream::from_std(ours)?))
-    }
-}
-
-/// The descriptors that a worker is born with, beside its control socket.
-struct Descriptors {
-    packet: OwnedFd,
-    tun: OwnedFd,
-    counters: OwnedFd,
-}
-
 /// A worker's life. Returns when its process is gone.
 async fn run(
     factory: &Rc<WorkerFactory>,
@@ -211,67 +164,88 @@ async fn run(
     mut orders: mpsc::Receiver<Order>,
     reporter: &Reporter,
 ) -> Gone {
-    let prepared = prepare(&launch).await;
-    let (descriptors, tun, counters) = match prepared {
-        Ok(prepared) => prepared,
+    let outcome = match prepare(&launch).await {
+        Ok(prepared) => prepared.start(factory).await,
+        Err(why) => Err(why),
+    };
+    let (Running { worker, mut stream, mut stderr }, started) = match outcome {
+        Ok(running) => running,
         Err(why) => {
             reporter.report(Report::NotStarted(why)).await;
             return Gone(None);
         }
     };
-    let (mut child, mut stream) = match factory.spawn(descriptors) {
-        Ok(spawned) => spawned,
-        Err(error) => {
-            reporter.report(Report::NotStarted(format!("cannot start the worker: {error}"))).await;
-            return Gone(None);
-        }
-    };
-    let pid = child.id().unwrap_or_default();
-    let stderr = child.stderr.take().map(|stderr| tokio::task::spawn_local(read_stderr(stderr)));
-    reporter.report(Report::Started(Started { pid, tun, counters })).await;
+    let pid = worker.pid;
+    reporter.report(Report::Started(started)).await;
 
     if let Err(violation) = converse(&mut stream, launch.start, &mut orders, reporter).await {
         // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any more
         // (RFC 2516 §5.5).
-        let _ = child.start_kill();
+        kill(&worker.process);
         if let Some(why) = violation {
             reporter.report(Report::Failed(why)).await;
         }
     }
     drop(stream);
-    let status = reap(child, &mut orders, reporter).await;
-    if let Some(stderr) = stderr
-        && let Ok(Ok(said)) = timeout(WORKER_TIMEOUT, stderr).await
-        && !said.is_empty()
-    {
+    let gone = Gone(Some(reap(worker, &mut orders, reporter).await));
+    let said = last_words(&mut stderr);
+    if !said.is_empty() {
         warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
     }
-    Gone(status)
+    if gone.is_crash() {
+        factory.renew().await;
+    }
+    gone
 }
 
-/// What the worker writes to its standard error: its last words, if it is ours. Nobody reads more than the first of
-/// it.
-async fn read_stderr(stderr: ChildStderr) -> Vec<u8> {
-    let mut said = Vec::new();
-    let limit = u64::try_from(MAX_SHOWN).unwrap_or(u64::MAX);
-    // What was read until it failed is good.
-    let _ = stderr.take(limit).read_to_end(&mut said).await;
-    said
+/// What a worker needs that does not run yet.
+struct Prepared {
+    packet: OwnedFd,
+    tun: OwnedFd,
+    interface: InterfaceId,
+    counters: SharedCounters,
+}
+
+/// A worker that runs.
+struct Running {
+    worker: Worker,
+    stream: UnixStream,
+    stderr: io::PipeReader,
+}
+
+impl Prepared {
+    async fn start(self, factory: &WorkerFactory) -> Result<(Running, Started), String> {
+        let sockets = || -> io::Result<_> {
+            let (ours, theirs) = StdUnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            // The worker cannot see to that itself: its list of system calls is short.
+            theirs.set_nonblocking(true)?;
+            let counters = self.counters.as_fd().try_clone_to_owned()?;
+            Ok((UnixStream::from_std(ours)?, theirs, counters, pipe()?))
+        };
+        let (stream, theirs, counters, (stderr, their_stderr)) =
+            sockets().map_err(|error| format!("cannot make a worker's sockets: {error}"))?;
+        let descriptors = [theirs.into(), self.packet, self.tun, counters, their_stderr.into()];
+        let worker = factory.birth(descriptors).await?;
+        let started = Started { pid: worker.pid, tun: self.interface, counters: self.counters };
+        Ok((Running { worker, stream, stderr }, started))
+    }
+}
+
+fn kill(process: &PidFd) {
+    if let Err(error) = process.signal(Signal::SIGKILL) {
+        warn!(%error, "cannot kill a worker");
+    }
 }
 
 /// Makes the descriptors, off the main thread: the kernel may take its time with a new interface.
-async fn prepare(launch: &Launch) -> Result<(Descriptors, InterfaceId, SharedCounters), String> {
+async fn prepare(launch: &Launch) -> Result<Prepared, String> {
     let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
     let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let packet = SessionSocket::open(&access, &key, SessionSocket::DEFAULT_RECEIVE_BUFFER)?;
         let (tun, interface) = Tun::create(&name)?;
         let counters = SharedCounters::create()?;
-        let descriptors = Descriptors {
-            packet: packet.into(),
-            tun: tun.into(),
-            counters: counters.as_fd().try_clone_to_owned()?,
-        };
-        Ok((descriptors, interface, counters))
+        Ok(Prepared { packet: packet.into(), tun: tun.into(), interface, counters })
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|error| chain(error.as_ref())),
@@ -350,35 +324,34 @@ fn is_hang_up(error: &io::Error) -> bool {
 }
 
 /// Waits for the end of the process, and forces it when it does not come by itself.
-async fn reap(
-    mut child: Child,
-    orders: &mut mpsc::Receiver<Order>,
-    reporter: &Reporter,
-) -> Option<ExitStatus> {
+async fn reap(worker: Worker, orders: &mut mpsc::Receiver<Order>, reporter: &Reporter) -> Exit {
+    // Only now is it watched: while a session is idle, its socket tells enough.
+    let Worker { process, entry: _entry, .. } = worker;
+    let process = match watch(process) {
+        Ok(process) => process,
+        Err(error) => {
+            warn!(%error, "cannot watch a worker");
+            return Exit::Unknown;
+        }
+    };
     let exits = async {
         loop {
             tokio::select! {
-                status = child.wait() => return status.ok(),
+                exit = wait(&process) => return Some(exit),
                 order = orders.recv() => if matches!(order, Some(Order::Kill) | None) { return None },
             }
         }
     };
     match timeout(WORKER_TIMEOUT, exits).await {
-        Ok(Some(status)) => return Some(status),
+        Ok(Some(exit)) => return exit,
         Ok(None) => {}
         Err(_) => {
             let why = "the worker closed its socket and did not exit".to_owned();
             reporter.report(Report::Failed(why)).await;
         }
     }
-    let _ = child.start_kill();
-    match child.wait().await {
-        Ok(status) => Some(status),
-        Err(error) => {
-            warn!(%error, "cannot wait for a worker");
-            None
-        }
-    }
+    kill(process.get_ref());
+    wait(&process).await
 }
 
 /// How many messages a worker may still send: a token bucket.
@@ -447,9 +420,17 @@ mod tests {
 
     #[test]
     fn how_a_worker_went() {
-        let gone = |status: i32| Gone(Some(ExitStatus::from_raw(status))).to_string();
-        assert_eq!(gone(7 << 8), "the worker exited with status 7");
-        assert_eq!(gone(31), "the worker was killed by signal 31 (SIGSYS)");
+        let gone = |exit| Gone(Some(exit)).to_string();
+        assert_eq!(gone(Exit::Status(7)), "the worker exited with status 7");
+        assert_eq!(gone(Exit::Signal(31)), "the worker was killed by signal 31 (SIGSYS)");
+        assert_eq!(gone(Exit::Signal(40)), "the worker was killed by signal 40 (unknown)");
         assert_eq!(Gone(None).to_string(), "the worker was never started");
+    }
+
+    #[test]
+    fn a_signal_that_nobody_sends_is_a_crash() {
+        let is_crash = |exit| Gone(Some(exit)).is_crash();
+        assert!([4, 6, 7, 11, 31].into_iter().all(|signal| is_crash(Exit::Signal(signal))));
+        assert!(!is_crash(Exit::Signal(9)) && !is_crash(Exit::Status(101)) && !Gone(None).is_crash());
     }
 }

@@ -158,7 +158,7 @@ fn background() {
             "--run-dir",
             "run",
             "--worker",
-            "ppp-worker",
+            "bad-worker",
             "-X",
             pid_file,
         ]);

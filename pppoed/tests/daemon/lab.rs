@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -179,7 +179,6 @@ pub(crate) fn directory() -> TempDir {
         fs::set_permissions(path(name), Permissions::from_mode(0o600)).unwrap();
     }
     symlink(env::current_exe().unwrap(), path(super::worker::NAME)).unwrap();
-    symlink(real_worker(), path(super::worker::REAL_NAME)).unwrap();
     directory
 }
 
@@ -202,22 +201,6 @@ fn spawn(directory: &TempDir, flags: &[&str]) -> Child {
     let log = fs::File::options().create(true).append(true).open(path("log")).unwrap();
     command.args(flags).env_remove("JOURNAL_STREAM");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
-}
-
-fn real_worker() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_pppoed")).with_file_name("ppp-worker")
-}
-
-/// Cargo does not build another package's program for a test.
-pub(crate) fn build_worker() {
-    let target = real_worker().ancestors().nth(2).unwrap().to_owned();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "-p", "ppp-worker", "-p", "pppoed", "-p", "pppctl", "--target-dir"]).arg(target);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
-    assert!(status.success(), "cargo build: {status}");
 }
 
 /// The sessions' interfaces in the namespace of the caller.

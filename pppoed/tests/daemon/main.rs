@@ -1,8 +1,8 @@
 //! The whole `pppoed` against hostile workers, hostile consoles and hasty hosts. Needs root.
 //!
-//! Each test has a network namespace, a veth and a `pppoed` of its own. The program that `pppoed` starts for each
-//! session is this one again, under another name: by the address of the peer it plays a bad worker (see
-//! [`misbehaviour`]) or executes the real one.
+//! Each test has a network namespace, a veth and a `pppoed` of its own. The program that `pppoed` starts is
+//! this one again, under another name: its workers are forked from the real template, and by the address of the peer
+//! play a bad worker (see [`misbehaviour`]) or are real.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -12,6 +12,7 @@ mod endings;
 mod lab;
 mod misbehaviour;
 mod peer;
+mod template;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,16 +28,16 @@ type Test = (String, Box<dyn Fn() + Send>);
 
 fn main() -> ExitCode {
     if worker::was_started_as_worker() {
-        worker::run();
+        return worker::run();
     }
     assert!(nix::unistd::geteuid().is_root(), "these tests need root: they make network namespaces");
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    lab::build_worker();
 
     let mut tests: Vec<Test> = Vec::new();
     tests.extend(misbehaviour::tests());
     tests.extend(consoles::tests());
     tests.extend(endings::tests());
+    tests.extend(template::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

@@ -1,36 +1,33 @@
-//! The program that `pppoed` starts: a bad worker, or the real one.
+//! The program that `pppoed` starts: the real template, of bad workers and real ones.
 
 use std::env;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, exit};
+use std::process::{ExitCode, exit};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use ppp_ipc::codec;
 use ppp_ipc::frame::{FrameDecoder, HEADER_LEN};
 use ppp_ipc::worker::{
-    AuthMethod, CONTROL_FD, COUNTERS_FD, FromWorker, LcpReport, NETNS_FD, Network, NetworkReport, PACKET_FD,
-    Proof, Start, TUN_FD, ToWorker, VERSION, Verdict,
+    AuthMethod, FromWorker, LcpReport, Network, NetworkReport, Proof, Start, ToWorker, VERSION, Verdict,
 };
 use ppp_linux::sandbox::Protections;
-use ppp_linux::spawn::take_inherited;
+use ppp_linux::spawn::replace_standard_error;
 use ppp_linux::tun::Tun;
 use ppp_proto::auth::chap::md5_response;
 use ppp_wire::MacAddr;
+use ppp_worker::Newborn;
 
 use super::lab::SECRET;
 use super::misbehaviour::CASES;
 
 /// Name of this program as a worker.
 pub(crate) const NAME: &str = "bad-worker";
-/// Name of the real worker, beside it.
-pub(crate) const REAL_NAME: &str = "ppp-worker";
 
 /// Status with which a bad worker exits of its own will.
 pub(crate) const EXIT_STATUS: i32 = 7;
@@ -49,28 +46,27 @@ pub(crate) fn was_started_as_worker() -> bool {
     env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some(NAME.as_ref()))
 }
 
-/// Plays the worker that the peer's address asks for.
-pub(crate) fn run() -> ! {
-    // Whatever it does, it is gone when the test is.
-    prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
-    let start = peek();
-    if let [2, 0, 0, 0, 0xba, number] = start.peer_mac {
-        let [control, tun, others @ ..] =
-            take_inherited([CONTROL_FD, TUN_FD, PACKET_FD, COUNTERS_FD, NETNS_FD]).unwrap();
-        (CASES[usize::from(number)].behave)(Pipe::new(control.into(), Tun::from_fd(tun).unwrap()));
-        drop(others);
-        exit(EXIT_STATUS);
-    }
-    let own = env::args_os().next().unwrap();
-    let error = Command::new(Path::new(&own).with_file_name(REAL_NAME)).exec();
-    panic!("{REAL_NAME}: {error}");
+/// Plays the template, and in each worker the one that the peer's address asks for.
+pub(crate) fn run() -> ExitCode {
+    ppp_worker::template::run(|newborn| {
+        if let [2, 0, 0, 0, 0xba, number] = peek(&newborn.control).peer_mac {
+            let Newborn { control, stderr, packet, tun, counters, .. } = newborn;
+            replace_standard_error(stderr).unwrap();
+            let others = [packet, counters];
+            (CASES[usize::from(number)].behave)(Pipe::new(control, Tun::from_fd(tun).unwrap()));
+            drop(others);
+            exit(EXIT_STATUS);
+        }
+        newborn.run()
+    })
 }
 
 /// The first message, which stays in the socket.
-fn peek() -> Start {
+fn peek(control: &OwnedFd) -> Start {
     let mut buffer = [0; 4096];
     loop {
-        let count = recv(CONTROL_FD, &mut buffer, MsgFlags::MSG_PEEK).unwrap();
+        wait_for_input(control.as_fd());
+        let count = recv(control.as_raw_fd(), &mut buffer, MsgFlags::MSG_PEEK).unwrap();
         assert!(count > 0, "the server hung up");
         let mut decoder = FrameDecoder::new();
         decoder.push(&buffer[..count]);
@@ -82,6 +78,10 @@ fn peek() -> Start {
     }
 }
 
+fn wait_for_input(fd: BorrowedFd<'_>) {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+}
+
 /// A bad worker's end of its socket.
 pub(crate) struct Pipe {
     stream: UnixStream,
@@ -90,7 +90,8 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    fn new(stream: UnixStream, tun: Tun) -> Self {
+    fn new(socket: OwnedFd, tun: Tun) -> Self {
+        let stream = UnixStream::from(socket);
         Self { stream, decoder: FrameDecoder::new(), tun }
     }
 
@@ -117,6 +118,7 @@ impl Pipe {
             if let Some(body) = self.decoder.next_frame().unwrap() {
                 return codec::decode(body).unwrap();
             }
+            wait_for_input(self.stream.as_fd());
             match self.stream.read(&mut buffer) {
                 Ok(0) | Err(_) => exit(EXIT_STATUS),
                 Ok(count) => self.decoder.push(&buffer[..count]),

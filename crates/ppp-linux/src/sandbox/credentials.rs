@@ -1,10 +1,11 @@
 //! Users, groups and capabilities.
 
 use std::ffi::{c_int, c_ulong};
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use super::{StepError, verify};
 
@@ -22,9 +23,16 @@ pub(super) fn become_user(uid: u32, gid: u32) -> Result<(), StepError> {
     setgroups(&[]).map_err(StepError::system("leave all supplementary groups"))?;
     setresgid(gid, gid, gid).map_err(StepError::system(format!("become group {gid}")))?;
     setresuid(uid, uid, uid).map_err(StepError::system(format!("become user {uid}")))?;
+    verify_user(uid.as_raw(), gid.as_raw())
+}
 
-    let groups = getgroups().map_err(StepError::system("list the supplementary groups"))?;
-    verify(groups.is_empty(), || format!("there are still supplementary groups: {groups:?}"))?;
+/// All three user and group ids are these, and there are no other groups.
+pub(super) fn verify_user(uid: u32, gid: u32) -> Result<(), StepError> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    // SAFETY: with room for none the call only counts, and writes nothing.
+    let groups = Errno::result(unsafe { libc::getgroups(0, ptr::null_mut()) })
+        .map_err(StepError::system("count the supplementary groups"))?;
+    verify(groups == 0, || format!("there are still {groups} supplementary groups"))?;
     let gids = getresgid().map_err(StepError::system("read the group ids"))?;
     verify([gids.real, gids.effective, gids.saved] == [gid; 3], || format!("the group ids are {gids:?}"))?;
     let uids = getresuid().map_err(StepError::system("read the user ids"))?;
@@ -63,13 +71,19 @@ pub(super) fn drop_capabilities() -> Result<(), StepError> {
 
     let none = [CapabilitySets::default(); 2];
     capset(&none).map_err(StepError::system("drop all capabilities"))?;
-    let sets = capget().map_err(StepError::system("read the capabilities"))?;
-    verify(sets == none, || format!("there are still capabilities: {sets:x?}"))?;
+    verify_no_capabilities()?;
 
     let root = Uid::from_raw(0);
     verify(setresuid(root, root, root) == Err(Errno::EPERM), || "the process can become root again".into())?;
     let root = Gid::from_raw(0);
     verify(setresgid(root, root, root) == Err(Errno::EPERM), || "the process can join group 0 again".into())
+}
+
+/// The permitted, effective and inheritable sets are empty.
+pub(super) fn verify_no_capabilities() -> Result<(), StepError> {
+    let sets = capget().map_err(StepError::system("read the capabilities"))?;
+    let none = [CapabilitySets::default(); 2];
+    verify(sets == none, || format!("there are still capabilities: {sets:x?}"))
 }
 
 /// `PR_CAP_AMBIENT_CLEAR_ALL` and `PR_CAP_AMBIENT_IS_SET`, as the argument that they are.

@@ -1,9 +1,13 @@
-//! What a worker does to itself before it reads the first byte from its peer.
+//! What a worker has around it before it reads the first byte from its peer.
 //!
-//! Everything is done, and then verified, in the order of [`Step`]; the first step that fails ends it, and
-//! the worker has to exit. Afterwards the process can compute, read and write the descriptors that it kept,
-//! wait for them, allocate memory and exit. It can be neither traced nor dumped by other processes of its
-//! user.
+//! The sandbox is entered in two stages. The template that workers are forked from (see [`crate::template`])
+//! does once what a process can do that still forks: [`enter`]. Each worker inherits that and does the rest:
+//! [`Entered::finish`]. In both stages everything is done, and then verified, in the order of [`Step`]; the
+//! first step that fails ends it, and the process has to exit.
+//!
+//! Afterwards the template can receive descriptors and fork, and a worker can compute, read and write the
+//! descriptors that it kept, wait for them, allocate memory and exit. Neither can be traced or dumped by other
+//! processes of its user.
 //!
 //! The parent-death signal is left alone on purpose: workers outlive the supervisor.
 
@@ -16,11 +20,14 @@ mod syscalls;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use bitflags::bitflags;
 use thiserror::Error;
+
+pub(crate) use self::process::verify_single_thread;
+use self::syscalls::Stage;
 
 /// What the sandbox is made of.
 #[derive(Debug)]
@@ -36,9 +43,11 @@ pub struct SandboxConfig<'a> {
     pub root: &'a Path,
     /// Limit of the address space in bytes: the program's code, its stacks and its memory together.
     pub address_space_limit: u64,
-    /// The descriptors to keep, besides 0, 1 and 2, which the standard library takes for granted. No
-    /// directories.
-    pub keep: &'a [BorrowedFd<'a>],
+    /// The template's socket: the only descriptor that it keeps, besides 0, 1 and 2, which the standard
+    /// library takes for granted.
+    pub socket: BorrowedFd<'a>,
+    /// How many descriptors a worker is born with, that is, come through the socket at once.
+    pub descriptors: u8,
 }
 
 /// The steps, in their order.
@@ -62,9 +71,11 @@ pub enum Step {
     NotDumpable,
     /// Executing a program could not raise privileges.
     NoNewPrivileges,
-    /// No new descriptors, processes, threads or files; a bound on memory.
+    /// No new descriptors, processes, threads or files; a bound on memory. In the template, as many processes as
+    /// there may be workers, and as many descriptors as one is born with.
     Limits,
-    /// All system calls but those of a short list kill the process.
+    /// All system calls but those of a short list kill the process. The worker's list is shorter than the template's,
+    /// and both hold for it.
     SystemCalls,
 }
 
@@ -168,39 +179,101 @@ impl Protections {
     }
 }
 
-/// Enters the sandbox. There is no way back.
+/// The steps that are done, and the first that failed.
+#[derive(Clone, Copy, Debug)]
+struct Progress(Protections);
+
+impl Progress {
+    fn done(
+        &mut self,
+        step: Step,
+        outcome: Result<(), StepError>,
+        protection: Protections,
+    ) -> Result<(), SandboxError> {
+        outcome.map_err(|source| SandboxError { step, source })?;
+        self.0 |= protection;
+        Ok(())
+    }
+}
+
+/// That the process is in the first stage, and so are those that are forked from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entered {
+    progress: Progress,
+    uid: u32,
+    gid: u32,
+    address_space_limit: u64,
+    /// No descriptor has this number or a higher one, nor will one ever.
+    descriptors_end: RawFd,
+}
+
+/// Enters the first stage, in the template. There is no way back.
 ///
 /// All descriptors that are not mentioned in `config` are closed, whoever owns them: call this before
 /// anything else is opened. The process must have been started as root and have one thread.
 ///
 /// # Errors
 /// The first step that failed. The caller has to exit then.
-pub fn enter(config: SandboxConfig<'_>) -> Result<Protections, SandboxError> {
-    let mut protections = Protections::empty();
-    let mut done = |step, outcome: Result<(), StepError>, protection| match outcome {
-        Ok(()) => {
-            protections |= protection;
-            Ok(())
-        }
-        Err(source) => Err(SandboxError { step, source }),
-    };
-    let SandboxConfig { uid, gid, netns, root, address_space_limit, keep } = config;
+pub fn enter(config: SandboxConfig<'_>) -> Result<Entered, SandboxError> {
+    let SandboxConfig { uid, gid, netns, root, address_space_limit, socket, descriptors } = config;
+    let descriptors_end = socket.as_raw_fd().max(2).saturating_add(1).saturating_add(descriptors.into());
+    let limits = limits::of_template(descriptors_end, address_space_limit);
 
-    done(Step::Configuration, credentials::check(uid, gid), Protections::empty())?;
-    done(Step::SingleThread, process::verify_single_thread(), Protections::empty())?;
-    done(Step::Descriptors, descriptors::close_others(&netns, keep), Protections::DESCRIPTORS)?;
-    done(Step::NetworkNamespace, surroundings::enter_netns(netns), Protections::NETWORK_NAMESPACE)?;
-    done(Step::Root, surroundings::change_root(root), Protections::ROOT)?;
+    let none = Protections::empty();
+    let mut progress = Progress(none);
+    progress.done(Step::Configuration, credentials::check(uid, gid), none)?;
+    progress.done(Step::SingleThread, process::verify_single_thread(), none)?;
+    progress.done(Step::Descriptors, descriptors::close_others(&netns, socket), none)?;
+    progress.done(
+        Step::NetworkNamespace,
+        surroundings::enter_netns(netns),
+        Protections::NETWORK_NAMESPACE,
+    )?;
+    progress.done(Step::Root, surroundings::change_root(root), Protections::ROOT)?;
     // Dropping the bounding set needs a capability, so this goes before the change of user.
-    done(Step::Capabilities, credentials::drop_bounding_set(), Protections::empty())?;
-    done(Step::Credentials, credentials::become_user(uid, gid), Protections::CREDENTIALS)?;
-    done(Step::Capabilities, credentials::drop_capabilities(), Protections::CAPABILITIES)?;
+    progress.done(Step::Capabilities, credentials::drop_bounding_set(), none)?;
+    progress.done(Step::Credentials, credentials::become_user(uid, gid), Protections::CREDENTIALS)?;
+    progress.done(Step::Capabilities, credentials::drop_capabilities(), Protections::CAPABILITIES)?;
     // The kernel sets this flag anew at each change of user.
-    done(Step::NotDumpable, process::set_not_dumpable(), Protections::NOT_DUMPABLE)?;
-    done(Step::NoNewPrivileges, process::set_no_new_privileges(), Protections::NO_NEW_PRIVILEGES)?;
-    done(Step::Limits, limits::set(keep, address_space_limit), Protections::LIMITS)?;
-    done(Step::SystemCalls, syscalls::install(), Protections::SYSTEM_CALLS)?;
-    Ok(protections)
+    progress.done(Step::NotDumpable, process::set_not_dumpable(), Protections::NOT_DUMPABLE)?;
+    progress.done(Step::NoNewPrivileges, process::set_no_new_privileges(), Protections::NO_NEW_PRIVILEGES)?;
+    progress.done(Step::Limits, limits::set(&limits), none)?;
+    progress.done(Step::SystemCalls, syscalls::install(Stage::Template), none)?;
+    Ok(Entered { progress, uid, gid, address_space_limit, descriptors_end })
+}
+
+impl Entered {
+    /// What is in force already.
+    #[must_use]
+    pub fn protections(&self) -> Protections {
+        self.progress.0
+    }
+
+    /// Enters the second stage, in a worker that was forked from the template. There is no way back.
+    ///
+    /// All descriptors but 0, 1, 2 and those of `keep` are closed, whoever owns them. What was inherited from
+    /// the template is verified again, as far as a process without `/proc` can: for the namespace and the root
+    /// directory there is the kernel's word that a child has its parent's.
+    ///
+    /// # Errors
+    /// The first step that failed. The caller has to exit then.
+    pub fn finish(self, keep: &[BorrowedFd<'_>]) -> Result<Protections, SandboxError> {
+        let Self { mut progress, uid, gid, address_space_limit, descriptors_end } = self;
+        let limits = limits::of_worker(keep, address_space_limit);
+        let none = Protections::empty();
+        progress.done(
+            Step::Descriptors,
+            descriptors::close_others_below(descriptors_end, keep),
+            Protections::DESCRIPTORS,
+        )?;
+        progress.done(Step::Credentials, credentials::verify_user(uid, gid), none)?;
+        progress.done(Step::Capabilities, credentials::verify_no_capabilities(), none)?;
+        progress.done(Step::NotDumpable, process::verify_not_dumpable(), none)?;
+        progress.done(Step::NoNewPrivileges, process::verify_no_new_privileges(), none)?;
+        progress.done(Step::Limits, limits::set(&limits), Protections::LIMITS)?;
+        progress.done(Step::SystemCalls, syscalls::install(Stage::Worker), Protections::SYSTEM_CALLS)?;
+        Ok(progress.0)
+    }
 }
 
 #[cfg(test)]

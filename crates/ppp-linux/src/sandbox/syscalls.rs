@@ -1,8 +1,12 @@
 //! The system calls that remain (seccomp(2)). Everything else kills the process, at once and with `SIGSYS`.
 //!
-//! The list is that of a program with one thread that is linked with glibc and waits with poll(2). What it
+//! A worker's list is that of a program with one thread that is linked with glibc and waits with poll(2). What it
 //! does *not* contain: anything that takes a path, makes a descriptor, a process or a thread, names another
 //! process, or maps memory that can be executed or belongs to a file.
+//!
+//! The template's list has that, and beside it what it forks with and what a worker does before its own list holds:
+//! look at what it was born with, and lock itself in. That list holds for workers as well; the kernel lets a
+//! call pass only if all filters of a process do.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -14,7 +18,9 @@ use seccompiler::{
     TargetArch, apply_filter,
 };
 
+use super::process::SINGLE_THREAD_FLAGS;
 use super::{StepError, verify};
+use crate::template::FORK_FLAGS;
 
 #[cfg(target_arch = "x86_64")]
 const ARCH: TargetArch = TargetArch::x86_64;
@@ -22,6 +28,15 @@ const ARCH: TargetArch = TargetArch::x86_64;
 const ARCH: TargetArch = TargetArch::aarch64;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("the list of system calls has been thought through for x86_64 and aarch64 only");
+
+/// Whose list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The template's.
+    Template,
+    /// A worker's.
+    Worker,
+}
 
 /// Calls that are allowed whatever their arguments.
 const ALLOWED: &[i64] = &[
@@ -61,6 +76,24 @@ const ALLOWED: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
+/// Calls that are allowed beside them in the template, and in a worker until it has its own list.
+const ALLOWED_BEFORE: &[i64] = &[
+    // The supervisor's requests, with descriptors.
+    libc::SYS_recvmsg,
+    // What is not a worker's is closed.
+    libc::SYS_close_range,
+    // What is there is as it should be.
+    libc::SYS_fstat,
+    libc::SYS_getgroups,
+    libc::SYS_getresuid,
+    libc::SYS_getresgid,
+    libc::SYS_capget,
+    // The worker's list; a filter can only take away.
+    libc::SYS_seccomp,
+    // abort(3), whatever the process id of the worker is; its own list knows.
+    libc::SYS_tgkill,
+];
+
 /// A comparison of an argument, counted from 0.
 struct Argument {
     index: u8,
@@ -94,6 +127,40 @@ fn bits(value: c_int) -> u64 {
     u64::from(value.cast_unsigned())
 }
 
+/// Calls that are allowed with certain arguments, as [`ALLOWED_BEFORE`]: all of one line at a time.
+fn restricted_before() -> Vec<(i64, Vec<Argument>)> {
+    vec![
+        (libc::SYS_clone, vec![equals(0, FORK_FLAGS), is_null(1)]),
+        // The verification that there is one thread, which changes nothing.
+        (libc::SYS_unshare, vec![equals(0, SINGLE_THREAD_FLAGS.bits())]),
+        // The counters.
+        (libc::SYS_mmap, vec![has_not(2, libc::PROT_EXEC), equals(3, libc::MAP_SHARED)]),
+        (libc::SYS_fcntl, vec![equals(1, libc::F_GET_SEALS)]),
+        // fstat(3); there are no files that a path could name.
+        (libc::SYS_newfstatat, vec![has(3, libc::AT_EMPTY_PATH)]),
+        // That the session's socket and TUN are what they should be.
+        (libc::SYS_getsockopt, vec![equals(1, libc::SOL_SOCKET)]),
+        (
+            libc::SYS_ioctl,
+            vec![Argument {
+                index: 1,
+                length: SeccompCmpArgLen::Dword,
+                operator: SeccompCmpOp::Eq,
+                value: libc::TUNGETIFF,
+            }],
+        ),
+        // A worker's standard error.
+        (libc::SYS_dup3, vec![equals(1, 2)]),
+        // A worker's name, and what else it inherited.
+        (libc::SYS_prctl, vec![equals(0, libc::PR_SET_NAME)]),
+        (libc::SYS_prctl, vec![equals(0, libc::PR_GET_DUMPABLE)]),
+        (libc::SYS_prctl, vec![equals(0, libc::PR_GET_NO_NEW_PRIVS)]),
+        (libc::SYS_prctl, vec![equals(0, libc::PR_SET_NO_NEW_PRIVS)]),
+        // A process's own limits. They can only be lowered.
+        (libc::SYS_prlimit64, vec![equals(0, 0)]),
+    ]
+}
+
 /// Calls that are allowed with certain arguments: all of one line at a time.
 fn restricted() -> Vec<(i64, Vec<Argument>)> {
     let own_pid = nix::unistd::getpid().as_raw();
@@ -124,11 +191,11 @@ fn restricted() -> Vec<(i64, Vec<Argument>)> {
     ]
 }
 
-/// Installs the filter.
-pub(super) fn install() -> Result<(), StepError> {
+/// Installs the filter of a stage.
+pub(super) fn install(stage: Stage) -> Result<(), StepError> {
     let failed =
         |error: seccompiler::BackendError| StepError::NotInForce(format!("cannot build it: {error}"));
-    let program = program().map_err(failed)?;
+    let program = program(stage).map_err(failed)?;
     apply_filter(&program).map_err(|error| StepError::NotInForce(format!("cannot install it: {error}")))?;
 
     // SAFETY: this operation has no further arguments.
@@ -137,9 +204,13 @@ pub(super) fn install() -> Result<(), StepError> {
     verify(mode.cast_unsigned() == libc::SECCOMP_MODE_FILTER, || format!("the mode of seccomp is {mode}"))
 }
 
-fn program() -> Result<BpfProgram, seccompiler::BackendError> {
+fn program(stage: Stage) -> Result<BpfProgram, seccompiler::BackendError> {
+    let (before, restricted_before) = match stage {
+        Stage::Template => (ALLOWED_BEFORE, restricted_before()),
+        Stage::Worker => (&[][..], Vec::new()),
+    };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for (number, arguments) in restricted() {
+    for (number, arguments) in restricted().into_iter().chain(restricted_before) {
         let conditions = arguments
             .into_iter()
             .map(|Argument { index, length, operator, value }| {
@@ -148,6 +219,6 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
             .collect::<Result<_, _>>()?;
         rules.entry(number).or_default().push(SeccompRule::new(conditions)?);
     }
-    rules.extend(ALLOWED.iter().map(|&number| (number, Vec::new())));
+    rules.extend(ALLOWED.iter().chain(before).map(|&number| (number, Vec::new())));
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, ARCH)?.try_into()
 }

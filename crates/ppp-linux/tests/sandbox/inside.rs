@@ -1,11 +1,11 @@
-//! The child: enters the sandbox and attempts one thing.
+//! The template and its worker: enter the sandbox, and attempt one thing.
 
 use std::error::Error;
 use std::ffi::{c_long, c_void};
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,11 +17,32 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Uid, setuid};
 use ppp_linux::counters::WorkerCounters;
 use ppp_linux::packet::{FrameBatch, SessionSocket};
-use ppp_linux::sandbox::{self, Protections, SandboxConfig, SandboxError};
-use ppp_linux::spawn;
+use ppp_linux::records::RecordSocket;
+use ppp_linux::sandbox::{self, Entered, Protections, SandboxConfig, SandboxError};
 use ppp_linux::tun::Tun;
+use ppp_linux::{spawn, template};
 
-use super::setup::{CONTROL_FD, COUNTERS_FD, Decoded, NETNS_FD, PACKET_FD, TUN_FD};
+use super::setup::{BORN_WITH, Decoded, NETNS_FD, SOCKET_FD};
+
+/// Prefix of what the template attempts itself.
+pub(crate) const IN_TEMPLATE: &str = "in the template: ";
+
+/// Descriptors to misuse.
+struct Targets {
+    control: RawFd,
+    packet: RawFd,
+    tun: RawFd,
+}
+
+impl Targets {
+    fn of(worker: &Worker) -> Self {
+        Self {
+            control: worker.control.as_raw_fd(),
+            packet: worker.packet.as_fd().as_raw_fd(),
+            tun: worker.tun.as_fd().as_raw_fd(),
+        }
+    }
+}
 
 struct Worker {
     control: UnixStream,
@@ -31,39 +52,40 @@ struct Worker {
 }
 
 pub(crate) fn run(parameters: &Decoded, attempt: &str) -> ExitCode {
-    let [control, packet, tun, counters, netns] =
-        spawn::take_inherited([CONTROL_FD, PACKET_FD, TUN_FD, COUNTERS_FD, NETNS_FD]).unwrap();
-    assert!(spawn::take_inherited([CONTROL_FD]).is_err(), "descriptors have one owner");
-    spawn::set_process_name("ppp-worker").unwrap();
-    let counters_file = counters;
-    let mut worker = Worker {
-        control: control.into(),
-        packet: SessionSocket::from_fd(packet).unwrap(),
-        tun: Tun::from_fd(tun).unwrap(),
-        counters: WorkerCounters::map(&counters_file).unwrap(),
+    let [socket, netns] = spawn::take_inherited([SOCKET_FD, NETNS_FD]).unwrap();
+    assert!(spawn::take_inherited([SOCKET_FD]).is_err(), "descriptors have one owner");
+    spawn::set_process_name("ppp-template").unwrap();
+    let socket = RecordSocket::from(socket);
+    let entered = match enter(parameters, &socket, netns) {
+        Ok(entered) => entered,
+        Err(error) => return refused(&error, |text| socket.write(text).unwrap()),
     };
-    drop(counters_file);
-    match enter(parameters, &worker, netns) {
-        Ok(protections) => {
-            writeln!(worker.control, "inside").unwrap();
-            self::attempt(attempt, &mut worker, protections);
-            writeln!(worker.control, "done").unwrap();
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            writeln!(worker.control, "refused: {error}: {cause}").unwrap();
-            ExitCode::from(2)
-        }
+    socket.write(b"entered").unwrap();
+    if let Some(attempt) = attempt.strip_prefix(IN_TEMPLATE) {
+        assert_eq!(socket.receive().unwrap().unwrap().bytes, b"go");
+        let fd = socket.as_raw_fd();
+        let outcome = forbidden(attempt, &Targets { control: fd, packet: fd, tun: fd });
+        socket.write(format!("survived: {outcome}").as_bytes()).unwrap();
+        return ExitCode::SUCCESS;
+    }
+    match template::serve::<BORN_WITH>(socket, |pid| pid.unwrap().to_string().into_bytes()).unwrap() {
+        Some(birth) => work_inside(parameters, attempt, entered, birth.descriptors),
+        None => ExitCode::SUCCESS,
     }
 }
 
-fn enter(parameters: &Decoded, worker: &Worker, netns: OwnedFd) -> Result<Protections, SandboxError> {
+fn refused(error: &SandboxError, say: impl FnOnce(&[u8])) -> ExitCode {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    say(format!("refused: {error}: {cause}").as_bytes());
+    ExitCode::from(2)
+}
+
+fn enter(parameters: &Decoded, socket: &RecordSocket, netns: OwnedFd) -> Result<Entered, SandboxError> {
     if parameters.leak {
         // Leaked on purpose, at a low and at a high number.
         std::mem::forget(File::open("/etc/passwd").unwrap());
         let high = nix::fcntl::FcntlArg::F_DUPFD(200);
-        nix::fcntl::fcntl(&worker.control, high).unwrap();
+        nix::fcntl::fcntl(socket.as_fd(), high).unwrap();
     }
     if parameters.second_thread {
         thread::spawn(|| thread::sleep(Duration::from_secs(60)));
@@ -71,23 +93,49 @@ fn enter(parameters: &Decoded, worker: &Worker, netns: OwnedFd) -> Result<Protec
     if parameters.drop_root {
         setuid(Uid::from_raw(parameters.uid)).unwrap();
     }
-    let directory = File::open("/").unwrap();
-    let mut keep = vec![worker.control.as_fd(), worker.packet.as_fd(), worker.tun.as_fd()];
-    if parameters.keep_directory {
-        keep.push(directory.as_fd());
-    }
-    let config = SandboxConfig {
+    sandbox::enter(SandboxConfig {
         uid: parameters.uid,
         gid: parameters.gid,
         netns,
         root: Path::new(&parameters.root),
         address_space_limit: super::ADDRESS_SPACE,
-        keep: &keep,
+        socket: socket.as_fd(),
+        descriptors: BORN_WITH.try_into().unwrap(),
+    })
+}
+
+/// The worker.
+fn work_inside(
+    parameters: &Decoded,
+    attempt: &str,
+    entered: Entered,
+    descriptors: [OwnedFd; BORN_WITH],
+) -> ExitCode {
+    let [control, packet, tun, counters_file, stderr] = descriptors;
+    spawn::set_process_name("ppp-worker").unwrap();
+    let mut worker = Worker {
+        control: control.into(),
+        packet: SessionSocket::from_fd(packet).unwrap(),
+        tun: Tun::from_fd(tun).unwrap(),
+        counters: WorkerCounters::map(counters_file).unwrap(),
     };
-    let outcome = sandbox::enter(config);
-    // It is closed already if all went well.
-    std::mem::forget(directory);
-    outcome
+    let mut keep = vec![worker.control.as_fd(), worker.packet.as_fd(), worker.tun.as_fd()];
+    let outcome = if parameters.keep_directory {
+        keep.push(stderr.as_fd());
+        entered.finish(&keep)
+    } else {
+        spawn::replace_standard_error(stderr).unwrap();
+        entered.finish(&keep)
+    };
+    match outcome {
+        Ok(protections) => {
+            writeln!(worker.control, "inside").unwrap();
+            self::attempt(attempt, &mut worker, protections);
+            writeln!(worker.control, "done").unwrap();
+            ExitCode::SUCCESS
+        }
+        Err(error) => refused(&error, |text| worker.control.write_all(text).unwrap()),
+    }
 }
 
 fn attempt(attempt: &str, worker: &mut Worker, protections: Protections) {
@@ -112,9 +160,8 @@ fn attempt(attempt: &str, worker: &mut Worker, protections: Protections) {
         // SAFETY: none; that is the point.
         "crash" => unsafe { ptr::null_mut::<u8>().write_volatile(1) },
         "allocate too much" => drop(black_box(vec![1_u8; 256 << 20])),
-        "start a thread" => drop(thread::spawn(|| ()).join()),
         other => {
-            let outcome = forbidden(other, worker);
+            let outcome = forbidden(other, &Targets::of(worker));
             let error = std::io::Error::last_os_error();
             writeln!(worker.control, "survived: {outcome}, {error}").unwrap();
         }
@@ -169,10 +216,10 @@ fn work(worker: &mut Worker) {
 }
 
 /// Attempts one thing that has to kill the process.
-fn forbidden(attempt: &str, worker: &Worker) -> c_long {
+fn forbidden(attempt: &str, on: &Targets) -> c_long {
     const NAME: *const libc::c_char = c"/dev/null".as_ptr();
     const ARGUMENTS: [*const libc::c_char; 2] = [NAME, ptr::null()];
-    let control = worker.control.as_raw_fd();
+    let Targets { control, packet, tun } = *on;
     let null: *mut c_void = ptr::null_mut();
     let init = 1;
     // SAFETY: the calls are given valid or null pointers; none is expected to return.
@@ -189,7 +236,6 @@ fn forbidden(attempt: &str, worker: &Worker) -> c_long {
                 address.sll_family = libc::AF_PACKET.try_into().unwrap();
                 address.sll_ifindex = 1;
                 let length = size_of::<libc::sockaddr_ll>().try_into().unwrap();
-                let packet = worker.packet.as_fd().as_raw_fd();
                 let frame = [0_u8; 60];
                 let (frame, size) = (frame.as_ptr().cast(), frame.len());
                 i64::from(libc::sendto(packet, frame, size, 0, (&raw const address).cast(), length) > 0)
@@ -199,8 +245,9 @@ fn forbidden(attempt: &str, worker: &Worker) -> c_long {
                 i64::from(libc::sendmsg(control, &raw const message, 0) >= 0)
             }
             "connect" => libc::connect(control, null.cast(), 0).into(),
-            "bind" => libc::bind(worker.packet.as_fd().as_raw_fd(), null.cast(), 0).into(),
+            "bind" => libc::bind(packet, null.cast(), 0).into(),
             "execute a program" => libc::execve(NAME, ARGUMENTS.as_ptr(), [ptr::null()].as_ptr()).into(),
+            "start a thread" => thread::spawn(|| 1).join().unwrap(),
             "fork" => libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0),
             "trace" => libc::ptrace(libc::PTRACE_ATTACH, init, 0, 0),
             "be traced" => libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0),
@@ -231,7 +278,7 @@ fn forbidden(attempt: &str, worker: &Worker) -> c_long {
                 i64::from(address != libc::MAP_FAILED)
             }
             "make memory executable" => libc::mprotect(null, 4096, libc::PROT_READ | libc::PROT_EXEC).into(),
-            "control a device" => libc::ioctl(worker.tun.as_fd().as_raw_fd(), libc::TUNSETPERSIST, 1).into(),
+            "control a device" => libc::ioctl(tun, libc::TUNSETPERSIST, 1).into(),
             "set a socket option" => {
                 libc::setsockopt(control, libc::SOL_SOCKET, libc::SO_PASSCRED, null, 0).into()
             }

@@ -1,7 +1,7 @@
 //! The sandbox, from within and from outside. Needs root.
 //!
-//! The program executes itself: as a child it plays the worker, enters the sandbox and tries one thing (see
-//! `inside`). The parent looks at the child, and at how it ended.
+//! The program executes itself: as a child it plays the template, and forks a worker that enters the sandbox and tries
+//! one thing (see `inside`). The parent looks at both, and at how they ended.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -9,18 +9,23 @@ mod child;
 mod inside;
 mod setup;
 
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use child::{Child, Ended};
+use child::{Child, Ended, Template};
+use inside::IN_TEMPLATE;
 use nix::libc;
+use ppp_linux::pidfd::Exit;
 use ppp_linux::sandbox::Protections;
 use setup::{ADDRESS_SPACE, GID, Parameters, UID};
 
-/// Attempts that have to kill the process.
+/// Attempts that have to kill a worker.
 const FORBIDDEN: &[&str] = &[
     "open a file",
     "read /proc",
@@ -59,6 +64,11 @@ const FORBIDDEN: &[&str] = &[
     "requeue a futex",
     "use another system call interface",
 ];
+
+/// Of these, the ones that need not kill the template: its workers are still to limit themselves, to look at what they
+/// were born with, and to be able to abort. It gains nothing by them.
+const HARMLESS_IN_TEMPLATE: &[&str] =
+    &["signal a thread of another process", "raise a limit", "map a file", "send through another interface"];
 
 /// Set-ups in which the sandbox must not be entered, and the step that has to notice.
 const REFUSED: &[(&str, Parameters, &str)] = &[
@@ -104,9 +114,15 @@ fn main() -> ExitCode {
         ("counters survive a kill".into(), Box::new(counters_survive_a_kill)),
         ("memory is limited".into(), Box::new(|| dies("allocate too much", libc::SIGABRT))),
         ("a file on standard error cannot grow".into(), Box::new(standard_error_is_a_file)),
+        ("a worker has nothing of another".into(), Box::new(nothing_of_another)),
+        ("workers outlive their template".into(), Box::new(workers_outlive_their_template)),
     ];
     for &attempt in FORBIDDEN {
         tests.push((format!("cannot {attempt}"), Box::new(move || dies(attempt, libc::SIGSYS))));
+        if !HARMLESS_IN_TEMPLATE.contains(&attempt) {
+            let name = format!("a template cannot {attempt}");
+            tests.push((name, Box::new(move || template_dies(attempt, libc::SIGSYS))));
+        }
     }
     for &(what, parameters, step) in REFUSED {
         tests.push((format!("refused: {what}"), Box::new(move || refused(parameters, step))));
@@ -128,64 +144,150 @@ fn run(tests: Vec<(String, Box<dyn Fn()>)>, filter: Option<&String>) -> ExitCode
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A child that got inside and has ended.
-fn inside(parameters: Parameters, attempt: &str) -> Ended {
-    let mut child = Child::start(parameters, attempt);
-    child.expect("inside");
-    child.finish()
+/// A template in the first stage, and its first worker.
+fn start(parameters: Parameters, attempt: &str) -> (Template, Child) {
+    let template = Template::start(parameters, attempt);
+    template.expect("entered");
+    let child = template.birth();
+    (template, child)
 }
 
-/// The attempt kills the process, by `signal`.
+/// A worker that got inside and has ended.
+fn inside(parameters: Parameters, attempt: &str) -> Ended {
+    let (template, mut child) = start(parameters, attempt);
+    child.expect("inside");
+    let ended = child.finish();
+    assert!(template.finish().success());
+    ended
+}
+
+/// The attempt kills the worker, by `signal`.
 fn dies(attempt: &str, signal: i32) {
     let ended = inside(Parameters::GOOD, attempt);
-    assert_eq!((ended.said.as_str(), ended.status.signal()), ("", Some(signal)), "{ended:?}");
+    assert_eq!((ended.said.as_str(), ended.exit), ("", Exit::Signal(signal)), "{ended:?}");
+}
+
+/// The attempt kills the template, by `signal`.
+fn template_dies(attempt: &str, signal: i32) {
+    let template = Template::start(Parameters::GOOD, &format!("{IN_TEMPLATE}{attempt}"));
+    template.expect("entered");
+    template.tell(b"go");
+    assert_eq!(template.said(), None);
+    assert_eq!(template.finish().signal(), Some(signal));
 }
 
 fn works(parameters: Parameters) {
     let ended = inside(parameters, "work");
-    assert_eq!((ended.said.as_str(), ended.status.code()), ("done\n", Some(0)), "{ended:?}");
+    assert_eq!((ended.said.as_str(), ended.exit), ("done\n", Exit::Status(0)), "{ended:?}");
     assert_eq!(ended.counters.rx_packets, 1);
     assert!(ended.stderr.ends_with("a line for the log\n"), "{ended:?}");
 }
 
 fn panics() {
     let ended = inside(Parameters::GOOD, "panic");
-    assert_eq!(ended.status.code(), Some(101), "{ended:?}");
+    assert_eq!(ended.exit, Exit::Status(101), "{ended:?}");
     assert!(ended.stderr.contains("as it has to be possible"), "{ended:?}");
 }
 
 /// The process says which step failed, and never gets inside.
 fn refused(parameters: Parameters, step: &str) {
-    let ended = Child::start(parameters, "work").finish();
-    let wanted = format!("refused: sandbox: step \"{step}\" failed: ");
-    assert!(ended.said.starts_with(&wanted), "{ended:?}");
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let template = Template::start(parameters, "work");
+    let first = template.said().unwrap();
+    let (said, status) = if first == "entered" {
+        let ended = template.birth().finish();
+        let Exit::Status(status) = ended.exit else { panic!("{ended:?}") };
+        assert!(template.finish().success());
+        (ended.said, Some(status))
+    } else {
+        (first, template.finish().code())
+    };
+    assert!(said.starts_with(&format!("refused: sandbox: step \"{step}\" failed: ")), "{said:?}");
+    assert_eq!(status, Some(2));
 }
 
 /// What the process writes is lost, but it lives on.
 fn standard_error_is_a_file() {
     let ended = inside(Parameters { stderr_is_file: true, ..Parameters::GOOD }, "log");
-    assert_eq!((ended.said.as_str(), ended.status.code()), ("done\n", Some(0)), "{ended:?}");
+    assert_eq!((ended.said.as_str(), ended.exit), ("done\n", Exit::Status(0)), "{ended:?}");
     assert_eq!(ended.stderr, "");
 }
 
 fn counters_survive_a_kill() {
-    let mut child = Child::start(Parameters::GOOD, "count and wait");
+    let (_template, mut child) = start(Parameters::GOOD, "count and wait");
     child.expect("inside");
     child.expect("counted");
-    nix::sys::signal::kill(child.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
+    child.kill();
     let ended = child.finish();
-    assert_eq!(ended.status.signal(), Some(libc::SIGKILL), "{ended:?}");
+    assert_eq!(ended.exit, Exit::Signal(libc::SIGKILL), "{ended:?}");
     assert_eq!((ended.counters.rx_packets, ended.counters.tx_bytes), (7, u64::MAX));
 }
 
-/// What the kernel tells about a child that waits inside.
-fn seen_from_outside() {
-    let mut child = Child::start(Parameters { leak: true, ..Parameters::GOOD }, "wait");
+/// What each descriptor of a process is.
+fn descriptors(pid: u32) -> BTreeMap<i32, PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(Result::unwrap);
+    let number = |entry: &DirEntry| entry.file_name().into_string().unwrap().parse().unwrap();
+    entries.map(|entry| (number(&entry), fs::read_link(entry.path()).unwrap())).collect()
+}
+
+/// Neither the template nor a worker keeps what another worker was born with.
+fn nothing_of_another() {
+    let template = Template::start(Parameters::GOOD, "wait");
+    template.expect("entered");
+    let all = Protections::all().bits();
+    let mut workers = [template.birth(), template.birth(), template.birth()];
+    for worker in &mut workers {
+        worker.expect("inside");
+        worker.expect(&format!("protections {all}"));
+    }
+    let own = |pid| -> BTreeMap<i32, PathBuf> {
+        descriptors(pid).into_iter().filter(|(number, _)| *number > 2).collect()
+    };
+    assert_eq!(own(template.pid()).keys().collect::<Vec<_>>(), [&setup::SOCKET_FD]);
+    let mut seen: BTreeSet<PathBuf> = own(template.pid()).into_values().collect();
+    for worker in &workers {
+        let own = own(worker.pid());
+        assert_eq!(own.keys().copied().collect::<Vec<_>>(), setup::KEPT_FDS);
+        for (number, what) in own {
+            // All TUNs have one name; that they are not the same is seen from their interfaces' end.
+            let is_tun = number == setup::KEPT_FDS[2];
+            assert!(is_tun || seen.insert(what.clone()), "{what:?} is there twice");
+        }
+    }
+    for worker in workers {
+        assert_eq!(worker.finish().exit, Exit::Status(0));
+    }
+}
+
+fn workers_outlive_their_template() {
+    let (mut template, mut child) = start(Parameters::GOOD, "wait");
     child.expect("inside");
     child.expect(&format!("protections {}", Protections::all().bits()));
-    let proc = format!("/proc/{}", child.pid());
-    let status = fs::read_to_string(format!("{proc}/status")).unwrap();
+    template.kill();
+    std::thread::sleep(Duration::from_millis(50));
+    let ended = child.finish();
+    assert_eq!((ended.said.as_str(), ended.exit), ("done\n", Exit::Status(0)), "{ended:?}");
+}
+
+/// What the kernel tells about a worker that waits inside, and about its template.
+fn seen_from_outside() {
+    let (template, mut child) = start(Parameters { leak: true, ..Parameters::GOOD }, "wait");
+    child.expect("inside");
+    child.expect(&format!("protections {}", Protections::all().bits()));
+    for (pid, filters) in [(template.pid(), "1"), (child.pid(), "2")] {
+        status_from_outside(pid, filters);
+        surroundings_from_outside(pid, &template);
+    }
+    assert_eq!(descriptors(template.pid()).into_keys().collect::<Vec<_>>(), [0, 1, 2, setup::SOCKET_FD]);
+    let kept: Vec<i32> = (0..3).chain(setup::KEPT_FDS).collect();
+    assert_eq!(descriptors(child.pid()).into_keys().collect::<Vec<_>>(), kept);
+    limits_from_outside(child.pid(), setup::KEPT_FDS[2] + 1);
+    assert_eq!(fs::read_to_string(format!("/proc/{}/comm", child.pid())).unwrap(), "ppp-worker\n");
+    let ended = child.finish();
+    assert_eq!(ended.exit, Exit::Status(0), "the child ends when its control socket does: {ended:?}");
+}
+
+fn status_from_outside(pid: u32, filters: &str) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_else(|| panic!("{name} in {status}")).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -200,24 +302,23 @@ fn seen_from_outside() {
         (field("NoNewPrivs"), field("Seccomp"), field("Threads")),
         ("1".into(), "2".into(), "1".into())
     );
+    assert_eq!(field("Seccomp_filters"), filters);
+}
 
+fn surroundings_from_outside(pid: u32, template: &Template) {
+    let proc = format!("/proc/{pid}");
     let netns = fs::metadata(format!("{proc}/ns/net")).unwrap();
-    let wanted = nix::sys::stat::fstat(child.netns()).unwrap();
+    let wanted = nix::sys::stat::fstat(template.netns()).unwrap();
     assert_eq!((netns.dev(), netns.ino()), (wanted.st_dev, wanted.st_ino));
-    assert_eq!(fs::read_link(format!("{proc}/root")).unwrap(), child.root());
-    assert_eq!(fs::read_link(format!("{proc}/cwd")).unwrap(), child.root());
+    assert_eq!(fs::read_link(format!("{proc}/root")).unwrap(), template.root());
+    assert_eq!(fs::read_link(format!("{proc}/cwd")).unwrap(), template.root());
     // The files of a process that is not dumpable belong to root: others of its user cannot open them.
     assert_eq!(fs::metadata(format!("{proc}/mem")).unwrap().uid(), 0);
+}
 
-    let mut open: Vec<i32> = fs::read_dir(format!("{proc}/fd"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap().parse().unwrap())
-        .collect();
-    open.sort_unstable();
-    assert_eq!(open, [0, 1, 2, setup::CONTROL_FD, setup::PACKET_FD, setup::TUN_FD]);
-
-    let limits = fs::read_to_string(format!("{proc}/limits")).unwrap();
-    let open_files = (setup::TUN_FD + 1).to_string();
+fn limits_from_outside(pid: u32, open_files: i32) {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let open_files = open_files.to_string();
     let address_space = ADDRESS_SPACE.to_string();
     for (name, value) in [
         ("Max open files", open_files.as_str()),
@@ -232,7 +333,4 @@ fn seen_from_outside() {
         let values: Vec<_> = line.split_whitespace().take(2).collect();
         assert_eq!(values, [value; 2], "{name}");
     }
-    assert_eq!(fs::read_to_string(format!("{proc}/comm")).unwrap(), "ppp-worker\n");
-    let ended = child.finish();
-    assert!(ended.status.success(), "the child ends when its control socket does: {ended:?}");
 }

@@ -3,19 +3,21 @@
 /// First argument of a child.
 pub(crate) const CHILD: &str = "--as-child";
 
-/// The child's descriptors.
-pub(crate) const CONTROL_FD: i32 = 3;
-pub(crate) const PACKET_FD: i32 = 4;
-pub(crate) const TUN_FD: i32 = 5;
-pub(crate) const COUNTERS_FD: i32 = 6;
-pub(crate) const NETNS_FD: i32 = 7;
+/// The template's descriptors.
+pub(crate) const SOCKET_FD: i32 = 3;
+pub(crate) const NETNS_FD: i32 = 4;
+
+/// How many descriptors a worker is born with: control socket, packet socket, TUN, counters, standard error.
+pub(crate) const BORN_WITH: usize = 5;
+/// Where the first three of them are, of which a worker knows nothing: the first numbers that the template has free.
+pub(crate) const KEPT_FDS: [i32; 3] = [4, 5, 6];
 
 /// Numbers that need no entry in the user database.
 pub(crate) const UID: u32 = 64_123;
 pub(crate) const GID: u32 = 64_124;
 pub(crate) const ADDRESS_SPACE: u64 = 64 << 20;
 
-/// What is good or bad about the sandbox that the child shall enter.
+/// What is good or bad about the sandbox that the template and its worker shall enter.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameters {
     pub(crate) uid: u32,
@@ -24,9 +26,10 @@ pub(crate) struct Parameters {
     pub(crate) netns: &'static str,
     /// `empty`, or what is special about the directory.
     pub(crate) root: &'static str,
+    /// The worker keeps a directory.
     pub(crate) keep_directory: bool,
     pub(crate) second_thread: bool,
-    /// Open some descriptors that are not to be kept.
+    /// The template has some descriptors that are not to be kept.
     pub(crate) leak: bool,
     /// Become an ordinary user before entering.
     pub(crate) drop_root: bool,
@@ -71,6 +74,7 @@ impl Parameters {
 pub(crate) struct Decoded {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    /// The worker keeps a directory.
     pub(crate) keep_directory: bool,
     pub(crate) second_thread: bool,
     pub(crate) leak: bool,
