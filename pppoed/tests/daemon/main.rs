@@ -45,6 +45,7 @@ fn main() -> ExitCode {
 fn run(tests: Vec<Test>) -> ExitCode {
     let waiting = Mutex::new(tests.into_iter());
     let failed = Mutex::new(Vec::new());
+    let passed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -52,14 +53,14 @@ fn run(tests: Vec<Test>) -> ExitCode {
                     let Some((name, test)) = waiting.lock().unwrap().next() else { return };
                     let ok = catch_unwind(AssertUnwindSafe(test)).is_ok();
                     println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
-                    if !ok {
-                        failed.lock().unwrap().push(name);
-                    }
+                    let outcome = if ok { &passed } else { &failed };
+                    outcome.lock().unwrap().push(name);
                 }
             });
         }
     });
-    let failed = failed.into_inner().unwrap();
-    println!("\ntest result: {} failed {failed:?}\n", failed.len());
+    let (passed, failed) = (passed.into_inner().unwrap().len(), failed.into_inner().unwrap());
+    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
+    println!("\nfailed: {failed:?}\ntest result: {verdict}. {passed} passed; {} failed\n", failed.len());
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

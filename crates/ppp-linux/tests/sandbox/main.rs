@@ -131,16 +131,18 @@ fn main() -> ExitCode {
 }
 
 fn run(tests: Vec<(String, Box<dyn Fn()>)>, filter: Option<&String>) -> ExitCode {
-    let mut failed = 0;
+    let (mut passed, mut failed) = (0, 0);
     for (name, test) in tests {
         if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
             continue;
         }
         let ok = catch_unwind(AssertUnwindSafe(test)).is_ok();
         println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+        passed += u32::from(ok);
         failed += u32::from(!ok);
     }
-    println!("\ntest result: {failed} failed\n");
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {verdict}. {passed} passed; {failed} failed\n");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
