@@ -18,6 +18,7 @@ mod proctree;
 mod programs;
 mod scenarios;
 mod server;
+mod simulate;
 mod station;
 mod suite;
 mod unit;
@@ -60,6 +61,7 @@ enum Command {
         benchmark: bench::Benchmark,
     },
     Load(client::LoadArguments),
+    SimulateConsole(simulate::Arguments),
     Dial(client::DialArguments),
     /// Move bytes to or from a speed meter (what the scenarios run inside a guest)
     #[command(hide = true)]
@@ -104,6 +106,7 @@ fn run() -> Result<ExitCode> {
         }
         Command::Bench { benchmark } => benchmark.run(),
         Command::Load(arguments) => arguments.run(),
+        Command::SimulateConsole(arguments) => arguments.run(),
         Command::Dial(arguments) => arguments.run(),
         Command::Measure { server, direction, seconds } => {
             let speed = meter::measure(server, direction, Duration::from_secs(seconds))?;
