@@ -217,6 +217,7 @@ impl Session {
                 });
             }
             ToWorker::Terminate(reason) => self.close(reason, now),
+            ToWorker::Ping { sequence } => self.control.send(&FromWorker::Pong { sequence })?,
         }
         Ok(())
     }

@@ -12,6 +12,8 @@
 //!   Verdict ─────────────────────────────────▶
 //!   ◀─────────────────────── NetworkUp, Ipv6Up  (IPCP is Opened; IPV6CP is; in either order)
 //!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
+//!   Ping ────────────────────────────────────▶  now and then, once packets flow
+//!   ◀──────────────────────────────────── Pong
 //!   Terminate ───────────────────────────────▶
 //!   ◀─────────────────────────────────── Ended  then the worker exits
 //! ```
@@ -28,7 +30,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// What `pppoed` tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,6 +52,11 @@ pub enum ToWorker {
     Relay(Relay),
     /// End the session with a Terminate-Request.
     Terminate(EndReason),
+    /// Answer with a [`FromWorker::Pong`] of the same number: a worker that does not is killed.
+    Ping {
+        /// Counted up from 1.
+        sequence: u64,
+    },
 }
 
 /// What a worker tells `pppoed`.
@@ -83,6 +90,11 @@ pub enum FromWorker {
     Ipv6Down,
     /// The session is over; the worker exits.
     Ended(Ended),
+    /// Answer to [`ToWorker::Ping`].
+    Pong {
+        /// The number of the ping.
+        sequence: u64,
+    },
 }
 
 /// Everything a worker must know to run its session.

@@ -16,6 +16,12 @@ use crate::mac_list::{MacFiles, MacRules};
 /// one in the queue is served before its client begins to repeat itself.
 const MAX_STARTING: u32 = 1000;
 
+/// Seconds between two looks at a worker, by default: longer than the default `lcp-echo-interval` of 10 seconds, so that
+/// the answers of a quiet line's peer are signs of life of its worker.
+const HEARTBEAT: u32 = 30;
+/// Seconds that a worker has to answer, by default: no machine that works is so busy.
+const HEARTBEAT_TIMEOUT: u32 = 10;
+
 /// Every limit but the number of slots and `-x`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -29,6 +35,8 @@ pub struct Limits {
     pub per_interface: Option<NonZeroUsize>,
     /// Sessions of one user.
     pub per_user: Option<UserLimit>,
+    /// How workers that hang are found out; `None` for not at all.
+    pub heartbeat: Option<Heartbeat>,
     /// Where `mac_rules` come from.
     pub mac_files: MacFiles,
     /// Who is served.
@@ -42,6 +50,15 @@ pub struct UserLimit {
     pub sessions: NonZeroUsize,
     /// What happens to one more.
     pub policy: UserLimitPolicy,
+}
+
+/// How the workers of open sessions are looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Time between two looks; more than 0.
+    pub interval: Duration,
+    /// Time that a worker has to answer.
+    pub timeout: Duration,
 }
 
 impl Limits {
@@ -60,6 +77,7 @@ impl Limits {
             per_interface: count(flags.sessions_per_interface.unwrap_or(0)),
             per_user: per_user
                 .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
+            heartbeat: heartbeat(flags),
             mac_rules: mac_files.load().map_err(ConfigError::MacList)?,
             mac_files,
         })
@@ -69,6 +87,14 @@ impl Limits {
 /// 0 is no limit.
 fn rate(flag: Option<u32>, default: Option<Rate>) -> Option<Rate> {
     flag.map_or(default, |count| NonZeroU32::new(count).map(Rate::per_second))
+}
+
+/// An interval of 0 is none.
+fn heartbeat(flags: &LimitFlags) -> Option<Heartbeat> {
+    let seconds = |flag: Option<u32>, default: u32| Duration::from_secs(flag.unwrap_or(default).into());
+    let interval = seconds(flags.heartbeat, HEARTBEAT);
+    let timeout = seconds(flags.heartbeat_timeout, HEARTBEAT_TIMEOUT);
+    (interval > Duration::ZERO).then_some(Heartbeat { interval, timeout })
 }
 
 /// 0 is no limit.
@@ -168,11 +194,15 @@ mod tests {
             mac_rate: zero,
             max_starting: zero,
             sessions_per_user: zero,
+            heartbeat: zero,
             ..LimitFlags::default()
         };
         let none = Limits::new(&none).unwrap();
         assert_eq!(none.discovery, server::Limits { padi: None, padr: None, per_mac: None });
         assert_eq!((none.max_starting, none.per_user), (None, None));
+        assert_eq!(none.heartbeat, None);
+        let heartbeat = Heartbeat { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };
+        assert_eq!(defaults.heartbeat, Some(heartbeat));
         let some = LimitFlags { padi_rate: Some(7), sessions_per_user: Some(2), ..LimitFlags::default() };
         let some = Limits::new(&some).unwrap();
         assert_eq!(some.discovery.padi.unwrap().burst(), 7);

@@ -19,7 +19,7 @@ use ppp_proto::link::EchoConfig;
 use ppp_wire::ethernet::EtherType;
 
 pub use error::{ConfigError, Notice};
-pub use limits::{Limits, PadoDelayError, PadoDelayText, UserLimit};
+pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
 
 use crate::flags::{Flags, LogLevel};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};

@@ -44,6 +44,15 @@ pub struct LimitFlags {
     #[arg(long, value_name = "WHAT", requires = "sessions_per_user")]
     pub user_limit: Option<UserLimitPolicy>,
 
+    /// Seconds between two looks at the worker of an open session, which is asked whether it lives when it has done
+    /// nothing since the last one; 0 for never [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub heartbeat: Option<u32>,
+
+    /// Seconds that a worker has to answer before it is killed and its session ended [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub heartbeat_timeout: Option<u32>,
+
     /// File with the only MAC addresses that are served, one to a line; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub mac_allow: Option<PathBuf>,

@@ -99,6 +99,7 @@ impl Supervisor {
         let Some(mut session) = self.table.remove(token) else { return };
         self.deadlines.set(token, None);
         self.quota_looks.set(token, None);
+        self.heartbeats.end(token);
         session.end_with(EndReason::WorkerCrash, gone.to_string());
         let (reason, detail) = session.end.clone().unwrap_or((EndReason::WorkerCrash, String::new()));
 

@@ -89,6 +89,7 @@ impl Supervisor {
                 self.handle_network_down(token, now);
                 Ok(())
             }
+            (FromWorker::Pong { sequence }, _) => self.handle_pong(token, sequence, now),
             (FromWorker::Ipv6Up(report), _) => self.handle_ipv6_up(token, report, now),
             (FromWorker::Ipv6Down, _) => {
                 self.handle_ipv6_down(token, now);

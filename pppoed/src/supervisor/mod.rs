@@ -12,6 +12,7 @@ mod deadlines;
 mod dial;
 mod drop_log;
 mod ending;
+mod heartbeat;
 mod interfaces;
 mod ipv6;
 mod line;
@@ -50,6 +51,7 @@ use self::access::{Access, AccessView, Frame};
 use self::auth::Outcome;
 use self::deadlines::Deadlines;
 use self::drop_log::{DropLog, Refusals};
+use self::heartbeat::Heartbeats;
 use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::quota::Measured;
@@ -120,6 +122,7 @@ pub struct Supervisor {
     deadlines: Deadlines,
     /// When the traffic of which session is to be looked at.
     quota_looks: Deadlines,
+    heartbeats: Heartbeats,
     slots: Slots,
     pool: AddressPool,
     units: Units,
@@ -178,12 +181,14 @@ impl Supervisor {
 
     fn next_timeout(&self) -> Option<Instant> {
         let discovery = self.accesses.iter().filter_map(Access::next_timeout);
-        discovery.chain(self.deadlines.next()).chain(self.quota_looks.next()).min()
+        let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
+        discovery.chain(self.deadlines.next()).chain(looks).min()
     }
 
     fn handle_timeouts(&mut self, now: Instant) {
         self.handle_deadlines(now);
         self.handle_quota_looks(now);
+        self.handle_heartbeats(now);
         for access in &mut self.accesses {
             access.handle_timeout(now);
         }

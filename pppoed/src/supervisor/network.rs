@@ -145,6 +145,7 @@ impl Supervisor {
         let end = session_end(session, &self.config.session_options);
         self.deadlines.set(token, end);
         self.watch_quota(token, now);
+        self.heartbeats.begin(token, now);
         self.table.opened(token);
     }
 

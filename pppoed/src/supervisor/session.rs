@@ -243,6 +243,12 @@ impl Session {
         self.counters.as_ref().map(SharedCounters::snapshot).unwrap_or_default()
     }
 
+    /// Changes whenever the worker takes or sends a frame; what it claims.
+    pub(super) fn activity_stamp(&self) -> u64 {
+        let counters = self.snapshot();
+        counters.rx_last_activity_ms.max(counters.tx_last_activity_ms)
+    }
+
     pub(super) fn traffic(&self) -> Traffic {
         let counters = self.snapshot();
         Traffic {

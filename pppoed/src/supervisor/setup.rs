@@ -26,6 +26,7 @@ use tracing::{info, warn};
 use super::access::Access;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
+use super::heartbeat::Heartbeats;
 use super::line::{Line, Listening};
 use super::links::Links;
 use super::settings::Settings;
@@ -171,6 +172,7 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         table: Table::default(),
         deadlines: Deadlines::default(),
         quota_looks: Deadlines::default(),
+        heartbeats: Heartbeats::new(config.limits.heartbeat),
         slots: slots(config)?,
         pool: AddressPool::new(config.pool.clone()),
         units: Units::default(),

@@ -9,6 +9,7 @@
 mod console;
 mod consoles;
 mod endings;
+mod heartbeat;
 mod lab;
 mod misbehaviour;
 mod peer;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     tests.extend(consoles::tests());
     tests.extend(endings::tests());
     tests.extend(template::tests());
+    tests.extend(heartbeat::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

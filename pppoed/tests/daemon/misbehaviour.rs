@@ -21,7 +21,7 @@ use super::worker::{self, EXIT_STATUS, Pipe, bad_mac, good_mac, lcp_opened, proo
 
 /// A way to misbehave, and what has to come of it.
 pub(crate) struct Case {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) behave: fn(Pipe),
     peer: Peer,
     reason: EndReason,
@@ -31,7 +31,7 @@ pub(crate) struct Case {
 
 /// What the peer gets to see.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Peer {
+pub(crate) enum Peer {
     /// A PADS that refuses.
     Refused,
     /// A PADS, and later a PADT.
@@ -311,7 +311,7 @@ pub(crate) const CASES: &[Case] = &[
     case("writes to the log", writes_to_the_log, CutOff, WorkerCrash, "the worker exited with status 7"),
 ];
 
-const fn case(
+pub(crate) const fn case(
     name: &'static str,
     behave: fn(Pipe),
     peer: Peer,
@@ -323,7 +323,10 @@ const fn case(
 
 pub(crate) fn tests() -> Vec<super::Test> {
     let test = |(number, case): (usize, &'static Case)| -> super::Test {
-        (format!("a worker that {}", case.name), Box::new(move || with_wire(|| check(number, case))))
+        (
+            format!("a worker that {}", case.name),
+            Box::new(move || with_wire(|| check(bad_mac(number), case, &[]))),
+        )
     };
     CASES.iter().enumerate().map(test).collect()
 }
@@ -333,13 +336,14 @@ pub(crate) fn mac_of(name: &str) -> MacAddr {
     bad_mac(CASES.iter().position(|case| case.name == name).unwrap())
 }
 
-fn check(number: usize, case: &Case) {
-    let lab = Lab::start(&[]);
+/// Serves the bad worker of `mac` beside a good one, with these flags.
+pub(crate) fn check(mac: MacAddr, case: &Case, flags: &[&str]) {
+    let lab = Lab::start(flags);
     let mut bystander = Subscriber::open(good_mac(1));
     let before = lab.console().sessions();
     assert_eq!((before.len(), before[0].ip), (1, Some(Ipv4Addr::new(10, 0, 0, 2))), "{before:?}");
 
-    let mut victim = Host::dial(bad_mac(number));
+    let mut victim = Host::dial(mac);
     match case.peer {
         Refused => victim.refused(),
         CutOff => {
@@ -358,7 +362,7 @@ fn check(number: usize, case: &Case) {
             victim.hang_up();
         }
     }
-    let line = lab.logged(&["session ended", &format!("peer_mac={}", bad_mac(number))]);
+    let line = lab.logged(&["session ended", &format!("peer_mac={mac}")]);
     assert!(line.contains(&format!("reason=\"{}\"", case.reason)), "{line}");
     assert!(line.contains(case.detail), "{line}");
     assert!(line.len() < 5000, "{} bytes: {line}", line.len());

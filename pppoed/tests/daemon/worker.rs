@@ -23,6 +23,7 @@ use ppp_proto::auth::chap::md5_response;
 use ppp_wire::MacAddr;
 use ppp_worker::Newborn;
 
+use super::heartbeat;
 use super::lab::SECRET;
 use super::misbehaviour::CASES;
 
@@ -37,6 +38,11 @@ pub(crate) fn bad_mac(number: usize) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0xba, u8::try_from(number).unwrap()])
 }
 
+/// The peer whose worker deals with heart-beats in the way of this number.
+pub(crate) fn beat_mac(number: usize) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0xbe, u8::try_from(number).unwrap()])
+}
+
 /// A peer whose worker is the real one.
 pub(crate) fn good_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0x60, number])
@@ -49,11 +55,16 @@ pub(crate) fn was_started_as_worker() -> bool {
 /// Plays the template, and in each worker the one that the peer's address asks for.
 pub(crate) fn run() -> ExitCode {
     ppp_worker::template::run(|newborn| {
-        if let [2, 0, 0, 0, 0xba, number] = peek(&newborn.control).peer_mac {
+        let case = match peek(&newborn.control).peer_mac {
+            [2, 0, 0, 0, 0xba, number] => CASES.get(usize::from(number)),
+            [2, 0, 0, 0, 0xbe, number] => heartbeat::CASES.get(usize::from(number)),
+            _ => None,
+        };
+        if let Some(case) = case {
             let Newborn { control, stderr, packet, tun, counters, .. } = newborn;
             replace_standard_error(stderr).unwrap();
             let others = [packet, counters];
-            (CASES[usize::from(number)].behave)(Pipe::new(control, Tun::from_fd(tun).unwrap()));
+            (case.behave)(Pipe::new(control, Tun::from_fd(tun).unwrap()));
             drop(others);
             exit(EXIT_STATUS);
         }
