@@ -22,6 +22,7 @@ mod rp_pppoe_from_source;
 mod sandbox;
 mod sigterm;
 mod storm;
+mod worker_hung;
 mod worker_killed;
 mod wrong_options;
 
@@ -69,6 +70,7 @@ pub(crate) static ALL: &[Scenario] = &[
     sandbox::SCENARIO,
     storm::SCENARIO,
     worker_killed::SCENARIO,
+    worker_hung::SCENARIO,
     ipv6::SCENARIO,
     proxyarp::SCENARIO,
     interface_gone::SCENARIO,
