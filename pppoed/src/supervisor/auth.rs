@@ -114,7 +114,7 @@ impl Supervisor {
             }
             Err(why) => {
                 session.refusals += 1;
-                let is_last = session.refusals >= self.config.link.auth_max_tries;
+                let is_last = session.refusals >= session.settings.link.auth_max_tries;
                 session.note(format!("refused as {name}"), now);
                 warn!(
                     session = session.id,
@@ -149,7 +149,7 @@ impl Supervisor {
                 Err(error) => return Err(self.explain(&error, &accepted.origin)),
             }
         }
-        let options = accepted.options.over(&self.config.session_options);
+        let options = accepted.options.over(&session.settings.session_options);
         session.user = Some(User { name, origin: accepted.origin, options });
         grant(session).ok_or_else(|| "the session has no address".to_owned())
     }

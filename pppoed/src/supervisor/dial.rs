@@ -105,7 +105,7 @@ impl Supervisor {
             max_payload,
         };
         let place = Place { id: session_id, slot, unit };
-        let mut session = Session::new(token, place, origin, worker, now);
+        let mut session = Session::new(token, place, origin, self.config.clone(), worker, now);
         session.lease = lease;
         session.network = network;
         session.ipv6 = ipv6;

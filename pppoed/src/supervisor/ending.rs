@@ -31,7 +31,7 @@ impl Supervisor {
         session.end_with(reason, detail);
         session.note(format!("ending: {reason}"), now);
         session.worker.send(ToWorker::Terminate(reason));
-        let deadline = self.config.terminate_time().saturating_add(TERMINATE_MARGIN);
+        let deadline = session.settings.terminate_time().saturating_add(TERMINATE_MARGIN);
         self.deadlines.set(token, Some(now + deadline));
     }
 
@@ -61,9 +61,9 @@ impl Supervisor {
     /// not.
     pub(super) fn arm_setup_deadline(&mut self, token: Token, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        let farewell = self.config.terminate_time().saturating_add(TERMINATE_MARGIN);
-        let deadline = now + self.config.setup_deadline.saturating_add(farewell);
-        let end = session_end(session, &self.config.session_options);
+        let farewell = session.settings.terminate_time().saturating_add(TERMINATE_MARGIN);
+        let deadline = now + session.settings.setup_deadline.saturating_add(farewell);
+        let end = session_end(session);
         self.deadlines.set(token, Some(end.map_or(deadline, |end| deadline.min(end))));
     }
 
@@ -71,7 +71,7 @@ impl Supervisor {
     pub(super) fn handle_deadlines(&mut self, now: Instant) {
         while let Some(token) = self.deadlines.pop_expired(now) {
             let Some(session) = self.table.get_mut(token) else { continue };
-            let is_over = session_end(session, &self.config.session_options).is_some_and(|end| end <= now);
+            let is_over = session_end(session).is_some_and(|end| end <= now);
             match session.phase {
                 Phase::Terminate => {
                     self.kill(token, EndReason::WorkerCrash, "the worker did not exit in time")
@@ -84,7 +84,7 @@ impl Supervisor {
                 }
                 // Its user has been given more time since; no other deadline has an open session.
                 Phase::Open => {
-                    let end = session_end(session, &self.config.session_options);
+                    let end = session_end(session);
                     self.deadlines.set(token, end);
                 }
                 Phase::Establish | Phase::Authenticate | Phase::Network => {

@@ -104,7 +104,8 @@ impl Supervisor {
         report: LcpReport,
         now: Instant,
     ) -> Result<(), &'static str> {
-        let methods = self.config.auth_methods();
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        let methods = session.settings.auth_methods();
         let allowed = match report.auth {
             Some(method) => methods.contains(&method),
             None => methods.is_empty(),
@@ -112,7 +113,6 @@ impl Supervisor {
         if !allowed {
             return Err("its LCP opened without the authentication that is required");
         }
-        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
         session.note(format!("LCP opened, MRU {} and {}", report.mru, report.peer_mru), now);
         // LCP may be negotiated anew at any time (RFC 1661 §4.4); then everything above it begins again.
         let was_open = session.phase == Phase::Open;

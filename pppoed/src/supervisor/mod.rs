@@ -114,7 +114,8 @@ struct Queues {
 
 /// The state of the server. All methods that handle an event leave it consistent.
 pub struct Supervisor {
-    config: Settings,
+    /// What new sessions begin with; each keeps its own.
+    config: Rc<Settings>,
     factory: Rc<WorkerFactory>,
     secrets: Arc<Mutex<Secrets>>,
     accesses: Vec<Access>,

@@ -11,10 +11,9 @@ use tracing::warn;
 
 use super::proxy_arp::ProxyArp;
 use super::session::{Session, Token};
-use super::settings::max_connect;
+use super::settings::{max_connect, mtu};
 use super::worker::chain;
 use super::{Supervisor, Work, ipv6};
-use crate::options::SessionOptions;
 
 /// Least MTU that IPv6 works with, in bytes (RFC 8200 §5).
 const IPV6_MIN_MTU: u16 = 1280;
@@ -48,13 +47,13 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(session: &Session, options: &SessionOptions, mtu: u16) -> Self {
+    fn new(session: &Session) -> Self {
         let network = session.network.filter(|_| session.ip_open);
         Self {
-            mtu,
+            mtu: mtu(session),
             ipv4: network.map(|network| Ipv4Ends { local: network.local, peer: network.remote }),
             ipv6: session.ipv6_open.map(ipv6::ends),
-            proxy_arp: options.proxyarp.as_ref().is_some_and(|proxyarp| proxyarp.value),
+            proxy_arp: session.options().proxyarp.as_ref().is_some_and(|proxyarp| proxyarp.value),
         }
     }
 }
@@ -83,8 +82,7 @@ impl Supervisor {
         }
         // While it is being configured, what comes of that leads here again.
         let Some(given) = session.given.take() else { return };
-        let mtu = self.config.mtu(session);
-        let wanted = Wanted::new(session, session.options(&self.config.session_options), mtu);
+        let wanted = Wanted::new(session);
         if given.is_enough(&wanted) {
             session.given = Some(given);
             return self.open(token, now);
@@ -142,7 +140,7 @@ impl Supervisor {
             session.opened = Some(now);
             session.log("session up");
         }
-        let end = session_end(session, &self.config.session_options);
+        let end = session_end(session);
         self.deadlines.set(token, end);
         self.watch_quota(token, now);
         self.heartbeats.begin(token, now);
@@ -160,8 +158,8 @@ impl Supervisor {
 }
 
 /// When a session's time is up (`maxconnect`). As in pppd, the set-up does not count.
-pub(super) fn session_end(session: &Session, general: &SessionOptions) -> Option<Instant> {
-    max_connect(session.options(general)).and_then(|time| session.opened?.checked_add(time))
+pub(super) fn session_end(session: &Session) -> Option<Instant> {
+    max_connect(session.options()).and_then(|time| session.opened?.checked_add(time))
 }
 
 /// Runs where it may block.

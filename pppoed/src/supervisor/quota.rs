@@ -91,7 +91,7 @@ impl Supervisor {
 
     fn quota(&mut self, token: Token) -> Option<Quota> {
         let session = self.table.get_mut(token)?;
-        Quota::new(session.options(&self.config.session_options))
+        Quota::new(session.options())
     }
 
     /// Asks the kernel about the sessions that are to be looked at.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     net::Ipv4Addr,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ use tracing::{debug, info, warn};
 
 use super::ipv6;
 use super::network::Given;
+use super::settings::Settings;
 use super::worker::WorkerHandle;
 use crate::options::SessionOptions;
 use crate::pool::Lease;
@@ -78,6 +80,8 @@ pub(super) struct Session {
     /// The access interface's address when the session began, which the peer goes by.
     pub(super) own_mac: MacAddr,
     pub(super) peer_mac: MacAddr,
+    /// What the configuration said when it began, and what holds for it until its end.
+    pub(super) settings: Rc<Settings>,
     pub(super) service: Vec<u8>,
     pub(super) host_uniq: Option<Vec<u8>>,
     /// The PADR that waits for its PADS.
@@ -151,6 +155,7 @@ impl Session {
         token: Token,
         place: Place,
         origin: Origin,
+        settings: Rc<Settings>,
         worker: WorkerHandle,
         now: Instant,
     ) -> Self {
@@ -163,6 +168,7 @@ impl Session {
             access_name: origin.access_name,
             own_mac: origin.own_mac,
             peer_mac: origin.peer_mac,
+            settings,
             service: origin.service,
             host_uniq: origin.host_uniq,
             pending: Some(origin.pending),
@@ -226,8 +232,8 @@ impl Session {
     }
 
     /// The options that hold for the session: its user's, or the general ones.
-    pub(super) fn options<'a>(&'a self, general: &'a SessionOptions) -> &'a SessionOptions {
-        self.user.as_ref().map_or(general, |user| &user.options)
+    pub(super) fn options(&self) -> &SessionOptions {
+        self.user.as_ref().map_or(&self.settings.session_options, |user| &user.options)
     }
 
     pub(super) fn peer_ip(&self) -> Option<Ipv4Addr> {

@@ -113,15 +113,6 @@ impl Settings {
         &self.link.auth_methods
     }
 
-    /// MTU of a session's interface: what the peer takes, unless the options say less.
-    pub(super) fn mtu(&self, session: &Session) -> u16 {
-        let options = session.options(&self.session_options);
-        let agreed = session.lcp.as_ref().map_or(DEFAULT_MAX_PAYLOAD, |lcp| lcp.peer_mru);
-        let wanted = options.mtu.as_ref().map_or(agreed, |mtu| mtu.value.min(agreed));
-        // The worker's report of what the peer takes is its own claim.
-        wanted.clamp(MIN_MRU, session.max_payload.max(MIN_MRU))
-    }
-
     /// Time that a peer has to answer our Terminate-Requests (RFC 1661 §4.6).
     pub(super) fn terminate_time(&self) -> Duration {
         let lcp = self.link.lcp;
@@ -143,6 +134,14 @@ fn restart_parameters(restart: &RestartConfig) -> RestartParameters {
         max_terminate: restart.max_terminate,
         max_failure: restart.max_failure,
     }
+}
+
+/// MTU of a session's interface: what the peer takes, unless the options say less.
+pub(super) fn mtu(session: &Session) -> u16 {
+    let agreed = session.lcp.as_ref().map_or(DEFAULT_MAX_PAYLOAD, |lcp| lcp.peer_mru);
+    let wanted = session.options().mtu.as_ref().map_or(agreed, |mtu| mtu.value.min(agreed));
+    // The worker's report of what the peer takes is its own claim.
+    wanted.clamp(MIN_MRU, session.max_payload.max(MIN_MRU))
 }
 
 /// As whole milliseconds; what is longer than 49 days is 49 days.

@@ -165,7 +165,7 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         tokio::task::spawn_local(mac_watch::watch(config.limits.mac_files.clone(), work.clone()));
     }
     Ok(Supervisor {
-        config: Settings::new(config),
+        config: Rc::new(Settings::new(config)),
         factory,
         secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
         accesses,
