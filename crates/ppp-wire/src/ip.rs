@@ -7,6 +7,9 @@ use crate::Error;
 /// Protocol number of TCP.
 pub const PROTOCOL_TCP: u8 = 6;
 
+/// Protocol number of UDP.
+pub const PROTOCOL_UDP: u8 = 17;
+
 const IPV4_MIN_HEADER_LEN: usize = 20;
 const IPV6_HEADER_LEN: usize = 40;
 

@@ -23,6 +23,7 @@ pub mod ipcp;
 pub mod ipv6cp;
 pub mod lcp;
 pub mod mss;
+pub mod offload;
 pub mod pap;
 pub mod ppp;
 pub mod pppoe;
