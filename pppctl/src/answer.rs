@@ -1,7 +1,7 @@
 //! An answer, put together from its pieces.
 
 use ppp_ipc::control::{
-    Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail, SessionSummary,
+    Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail, SessionSummary,
 };
 
 /// More sessions than session ids (RFC 2516 §4) are no list of sessions.
@@ -27,6 +27,15 @@ pub(crate) enum Answer {
     },
 }
 
+/// A piece of an answer without end.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// To `monitor`: something happened.
+    Event(Box<Event>),
+    /// So many pieces came faster than we took them.
+    Lost(u64),
+}
+
 /// The server refused, or its answer makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -45,6 +54,22 @@ pub(crate) enum Error {
     /// An endless list.
     #[error("pppoed listed more than {MAX_SESSIONS} sessions")]
     TooManySessions,
+}
+
+impl Error {
+    /// What a failure of this request means.
+    pub(crate) fn new(failure: Failure, request: &Request) -> Self {
+        match failure {
+            Failure::NoSuchSession => Self::NoSuchSession { request: request.clone() },
+            Failure::NotAllowed => Self::NotAllowed,
+            Failure::Busy(why) => Self::Busy(why),
+        }
+    }
+
+    /// A piece that is none of the answer to this request.
+    pub(crate) fn unexpected(request: &Request, response: &Response) -> Self {
+        Self::Unexpected { wanted: wanted(request), got: got(response) }
+    }
 }
 
 /// Takes the pieces of the answer to one request.
@@ -85,15 +110,11 @@ impl Collector {
                 answer @ None,
             ) => *answer = Some(Answer::Service { state, sessions }),
             (request, Response::Failed(failure), _) => {
-                return Err(match failure {
-                    Failure::NoSuchSession => Error::NoSuchSession { request: request.clone() },
-                    Failure::NotAllowed => Error::NotAllowed,
-                    Failure::Busy(why) => Error::Busy(why),
-                });
+                return Err(Error::new(failure, request));
             }
             (_, Response::Done, answer) if answer.is_some() => return Ok(answer.take()),
             (request, response, _) => {
-                return Err(Error::Unexpected { wanted: wanted(request), got: got(&response) });
+                return Err(Error::unexpected(request, &response));
             }
         }
         Ok(None)
@@ -107,6 +128,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::ShowStats => "counters",
         Request::Terminate(_) => "the number of ended sessions",
         Request::Drain { .. } | Request::Shutdown(_) => "the state of the service",
+        Request::Monitor(_) => "events",
     }
 }
 
@@ -119,6 +141,7 @@ fn got(response: &Response) -> &'static str {
         Response::Service { .. } => "the state of the service",
         Response::Failed(_) => "a failure",
         Response::Done => "nothing",
+        Response::Event(_) | Response::Lost { .. } => "events",
     }
 }
 
@@ -134,6 +157,7 @@ fn subject(request: &Request) -> String {
         Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),
         Request::ShowSessions
         | Request::ShowStats
+        | Request::Monitor(_)
         | Request::Terminate(Selector::All)
         | Request::Drain { .. }
         | Request::Shutdown(_) => "is there".to_owned(),

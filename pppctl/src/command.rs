@@ -4,8 +4,11 @@
 
 use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
-use ppp_ipc::control::DEFAULT_PATH;
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
+};
+use ppp_ipc::control::{DEFAULT_PATH, EventName, Selector};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +18,7 @@ Examples:
   pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
   pppctl terminate user alice        hang up on alice
   pppctl terminate all --yes         hang up on everybody, without the question
+  pppctl monitor --user alice        what happens to alice, as it happens
   pppctl drain on                    no new sessions; pppctl drain off takes them again
   pppctl shutdown soft               end pppoed when its last session has ended
 
@@ -84,9 +88,63 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         switch: Switch,
     },
+    /// Show what happens as it happens, until Ctrl-C
+    Monitor(Monitor),
     /// End pppoed
     #[command(subcommand)]
     Shutdown(Shutdown),
+}
+
+/// Which events to show.
+#[derive(Args, Debug)]
+pub(crate) struct Monitor {
+    /// Only these kinds of events
+    #[arg(value_name = "EVENT", value_parser = event_names())]
+    pub(crate) events: Vec<EventName>,
+    #[command(flatten)]
+    sessions: MonitoredSessions,
+}
+
+/// Only events of these sessions.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+struct MonitoredSessions {
+    /// Only events of the session with this id
+    #[arg(long, value_name = "ID", value_parser = session_id())]
+    session: Option<u16>,
+    /// Only events of this user
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Only events of this Ethernet address
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_mac)]
+    mac: Option<[u8; 6]>,
+    /// Only events of this peer address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<Ipv4Addr>,
+    /// Only events of this interface (ppp0 or eth1)
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+}
+
+impl Monitor {
+    /// The sessions that were asked for; none for all, and for what is no session's.
+    pub(crate) fn sessions(&self) -> Option<Selector> {
+        let MonitoredSessions { session, user, mac, ip, interface } = &self.sessions;
+        let user = || user.clone().map(Selector::User);
+        let interface = || interface.clone().map(Selector::Interface);
+        session
+            .map(Selector::Id)
+            .or_else(user)
+            .or_else(|| mac.map(Selector::Mac))
+            .or_else(|| ip.map(Selector::Ip))
+            .or_else(interface)
+    }
+}
+
+fn event_names() -> impl TypedValueParser<Value = EventName> {
+    PossibleValuesParser::new(EventName::ALL.map(EventName::as_str)).try_map(|word| {
+        EventName::ALL.into_iter().find(|name| name.as_str() == word).ok_or("there is no such event")
+    })
 }
 
 /// On or off.

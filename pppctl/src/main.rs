@@ -10,6 +10,7 @@ mod error;
 mod output;
 mod request;
 mod run;
+mod stream;
 mod transport;
 
 use std::{io::Write, process::ExitCode};

@@ -1,6 +1,6 @@
 //! From a parsed command to the message that asks `pppoed` for it.
 
-use ppp_ipc::control::{self, Request, Selector};
+use ppp_ipc::control::{self, EventFilter, Request, Selector};
 
 use crate::command::{Command, Show, Shutdown, Switch, Terminate};
 
@@ -12,6 +12,9 @@ impl From<&Command> for Request {
             Command::Show(Show::Stats) => Self::ShowStats,
             Command::Terminate(which) => Self::Terminate(which.into()),
             Command::Drain { switch } => Self::Drain { on: *switch == Switch::On },
+            Command::Monitor(monitor) => {
+                Self::Monitor(EventFilter { names: monitor.events.clone(), sessions: monitor.sessions() })
+            }
             Command::Shutdown(Shutdown::Soft) => Self::Shutdown(control::Shutdown::Soft),
             Command::Shutdown(Shutdown::Hard { yes: _ }) => Self::Shutdown(control::Shutdown::Hard),
         }
@@ -36,6 +39,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use clap::Parser;
+    use ppp_ipc::control::EventName;
 
     use super::*;
     use crate::command::{Cli, Format};
@@ -62,6 +66,14 @@ mod tests {
             ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),
             ("terminate all", Request::Terminate(Selector::All)),
             ("terminate all --yes", Request::Terminate(Selector::All)),
+            ("monitor", Request::Monitor(EventFilter::default())),
+            (
+                "mon session-open refused --user alice",
+                Request::Monitor(EventFilter {
+                    names: vec![EventName::SessionOpen, EventName::Refused],
+                    sessions: Some(Selector::User("alice".into())),
+                }),
+            ),
             ("drain on", Request::Drain { on: true }),
             ("d off", Request::Drain { on: false }),
             ("shutdown soft", Request::Shutdown(control::Shutdown::Soft)),
@@ -91,6 +103,8 @@ mod tests {
             "terminate ip 10.0.0",
             "terminate mac 02:00",
             "terminate user alice --yes",
+            "monitor session-opened",
+            "monitor --user alice --ip 10.0.0.2",
             "drain",
             "drain maybe",
             "shutdown",

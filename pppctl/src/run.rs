@@ -8,7 +8,7 @@ use crate::{
     answer::{Answer, Collector},
     command::{Cli, Command, Shutdown, Terminate},
     error::Error,
-    output,
+    output, stream,
     transport::Client,
 };
 
@@ -22,10 +22,13 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
     if let Some(question) = question {
         confirm(&mut client, question)?;
     }
+    let output = output::new(cli.options.format(), output::terminal_width());
+    if let Command::Monitor(_) = cli.command {
+        return stream::run(&mut client, (&cli.command).into(), &*output);
+    }
     let answer = call(&mut client, (&cli.command).into())?;
 
     let mut out = BufWriter::new(io::stdout().lock());
-    let output = output::new(cli.options.format(), output::terminal_width());
     output.write(&answer, &mut out).and_then(|()| out.flush()).map_err(Error::Output)
 }
 

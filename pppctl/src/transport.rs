@@ -89,11 +89,24 @@ impl Client {
         self.connection.send(&codec::encode(request).map_err(Error::Encode)?)
     }
 
+    /// Waits, as long as it takes, for the next piece of an answer without end.
+    pub(crate) fn receive_next(&mut self) -> Result<Response, Error> {
+        loop {
+            match self.connection.receive_within("event", FOREVER) {
+                Err(Error::Timeout { .. }) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Waits for the next piece of the answer.
     pub(crate) fn receive(&mut self) -> Result<Response, Error> {
         self.connection.receive("answer")
     }
 }
+
+/// Time that passes before a wait is begun again.
+const FOREVER: Duration = Duration::from_secs(3600);
 
 struct Connection {
     stream: Stream,
@@ -137,8 +150,16 @@ impl Connection {
 
     /// Waits for one whole message, however slowly it trickles in, for at most the time-out.
     fn receive<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T, Error> {
-        let deadline = Instant::now() + self.timeout;
-        let silent = Error::Timeout { what, after: self.timeout };
+        self.receive_within(what, self.timeout)
+    }
+
+    fn receive_within<T: DeserializeOwned>(
+        &mut self,
+        what: &'static str,
+        timeout: Duration,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + timeout;
+        let silent = Error::Timeout { what, after: timeout };
         let mut buffer = [0; 16 * 1024];
         loop {
             if let Some(body) = self.decoder.next_frame().map_err(Error::Frame)? {

@@ -3,7 +3,8 @@
 //! The client sends [`ClientHello`], the server answers [`ServerHello`]; then the client sends
 //! [`Request`]s one after the other and reads [`Response`]s until [`Response::Done`] or
 //! [`Response::Failed`]. A long list comes in several responses, so that no frame grows with the
-//! number of sessions.
+//! number of sessions. The answer to [`Request::Monitor`] has no end: it lasts until the client hangs up,
+//! the server stops, or the client sends its next request, which is answered after [`Response::Done`].
 //!
 //! The types also give `pppctl` its JSON, so a field's name is stable once released. (No
 //! `#[serde(flatten)]`: bincode cannot carry it. `pppctl` does the flattening.)
@@ -11,14 +12,21 @@
 //! Text that a peer chose (names, services) has been escaped by `pppoed`: it holds no control
 //! characters and may be printed.
 
+mod event;
+
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::{reason::EndReason, worker::AuthMethod};
+pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 
 /// Version of these messages. The server refuses other ones, and says which it has.
-pub const VERSION: u16 = 1;
+///
+/// A release whose messages differ in anything from the last one's has a higher number: bincode tells neither the
+/// fields of a type nor the number of its variants.
+pub const VERSION: u16 = 2;
 
 /// Path of the control socket unless configured.
 pub const DEFAULT_PATH: &str = "/run/pppoed/control.sock";
@@ -65,6 +73,35 @@ pub enum Request {
     },
     /// End the server. Answered by [`Response::Service`].
     Shutdown(Shutdown),
+    /// Every event from now on, as [`Response::Event`] and [`Response::Lost`].
+    Monitor(EventFilter),
+}
+
+impl Request {
+    /// Whether this only looks, and at nothing that is private to a subscriber: what the clients of the read-only
+    /// socket may ask.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::ShowSessions | Self::ShowSession { .. } | Self::ShowStats | Self::Monitor(_) => true,
+            Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) => false,
+        }
+    }
+}
+
+/// The words of the command, for the log. Text of the client is not escaped.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShowSessions => f.write_str("show sessions"),
+            Self::ShowSession { id } => write!(f, "show session {id}"),
+            Self::ShowStats => f.write_str("show stats"),
+            Self::Terminate(selector) => write!(f, "terminate {selector}"),
+            Self::Drain { on } => write!(f, "drain {}", if *on { "on" } else { "off" }),
+            Self::Shutdown(Shutdown::Soft) => f.write_str("shutdown soft"),
+            Self::Shutdown(Shutdown::Hard) => f.write_str("shutdown hard"),
+            Self::Monitor(_) => f.write_str("monitor"),
+        }
+    }
 }
 
 /// How the server ends.
@@ -120,6 +157,20 @@ pub enum Selector {
     All,
 }
 
+/// The words of the command line.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "session {id}"),
+            Self::User(name) => write!(f, "user {name}"),
+            Self::Mac(mac) => write!(f, "mac {}", mac.map(|byte| format!("{byte:02x}")).join(":")),
+            Self::Ip(ip) => write!(f, "ip {ip}"),
+            Self::Interface(name) => write!(f, "interface {name}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
 /// One piece of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Response {
@@ -145,6 +196,13 @@ pub enum Response {
     Failed(Failure),
     /// Last of an answer that succeeded.
     Done,
+    /// Something happened.
+    Event(Box<Event>),
+    /// Events, of any kind, that came faster than the client took them, and are lost to it.
+    Lost {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// Why a request failed.

@@ -15,7 +15,7 @@
 //! - Bytes that a peer chose stay bytes (`Vec<u8>`) on the worker socket; on the control socket they are
 //!   text that `pppoed` has escaped already, so that a console may print it.
 //! - Durations are integers that name their unit; addresses are `std::net` types or `[u8; 6]`.
-//! - Any change of a message raises [`worker::VERSION`] or [`control::VERSION`].
+//! - A release that changes a message raises [`worker::VERSION`] or [`control::VERSION`].
 
 pub mod codec;
 pub mod control;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, HistoryEntry, InterfaceState, InterfaceStats, NamedCount, ServerStats, ServiceState,
+    AuthMethod, Event, HistoryEntry, InterfaceState, InterfaceStats, NamedCount, ServerStats, ServiceState,
     SessionDetail, SessionSummary,
 };
 use serde::{
@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::Output;
-use crate::answer::Answer;
+use crate::answer::{Answer, Piece};
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
 const SCHEMA: u32 = 1;
@@ -32,9 +32,23 @@ impl Output for Json {
                 Body::Service(Service { state: *state, sessions: *sessions })
             }
         };
-        serde_json::to_writer(&mut *out, &Document { schema: SCHEMA, body })?;
-        writeln!(out)
+        write_document(body, out)
     }
+
+    fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
+        write_document(
+            match piece {
+                Piece::Event(event) => Body::Event(event),
+                Piece::Lost(count) => Body::Lost(*count),
+            },
+            out,
+        )
+    }
+}
+
+fn write_document(body: Body<'_>, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Document { schema: SCHEMA, body })?;
+    writeln!(out)
 }
 
 #[derive(Serialize)]
@@ -52,6 +66,8 @@ enum Body<'a> {
     Stats(Stats<'a>),
     Terminated(u32),
     Service(Service),
+    Event(&'a Event),
+    Lost(u64),
 }
 
 #[derive(Serialize)]
@@ -189,6 +205,8 @@ impl Serialize for Counts<'_> {
 
 #[cfg(test)]
 mod tests {
+    use ppp_ipc::control::EventName;
+
     use super::*;
     use crate::output::samples;
 
@@ -244,6 +262,36 @@ mod tests {
             render(&answer),
             "{\"schema\":1,\"service\":{\"state\":\"shutdown-soft\",\"sessions\":3}}\n"
         );
+    }
+
+    #[test]
+    fn events() {
+        let render = |piece: &Piece| {
+            let mut out = Vec::new();
+            Json.write_piece(piece, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            render(&Piece::Event(Box::new(samples::ended()))),
+            concat!(
+                r#"{"schema":1,"event":{"seq":12,"time_ms":1795257062123,"event":"session-ended","session":"#,
+                r#"{"id":7,"ifname":"ppp0","username":"alice","ip":"10.0.0.2","mac":"02:00:5e:10:00:01","#,
+                r#""interface":"eth1"},"interface":null,"reason":"admin","detail":"by uid 0 with pppctl","#,
+                r#""duration_s":3725,"traffic":{"rx_packets":12,"rx_bytes":1536,"tx_packets":9,"tx_bytes":5000000},"#,
+                r#""caller":null}}"#,
+                "\n"
+            )
+        );
+        assert_eq!(render(&Piece::Lost(3)), "{\"schema\":1,\"lost\":3}\n");
+        let documentation = include_str!("../../../docs/json-schema.md");
+        let value: serde_json::Value =
+            serde_json::from_str(&render(&Piece::Event(Box::new(samples::ended())))).unwrap();
+        for field in fields(&value) {
+            assert!(documentation.contains(&format!("`{field}`")), "{field} is not in docs/json-schema.md");
+        }
+        for name in EventName::ALL {
+            assert!(documentation.contains(&format!("`{}`", name.as_str())), "{name:?}");
+        }
     }
 
     /// The words of the document that users read.

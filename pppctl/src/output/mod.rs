@@ -1,5 +1,6 @@
 //! Answers as text: one implementation of [`Output`] per format.
 
+mod event;
 mod grid;
 mod json;
 #[cfg(test)]
@@ -13,12 +14,18 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::{answer::Answer, command::Format};
+use crate::{
+    answer::{Answer, Piece},
+    command::Format,
+};
 
 /// A way to show answers.
 pub(crate) trait Output {
     /// Writes one whole answer, final newline included.
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Writes one piece of an answer without end, on a line of its own.
+    fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()>;
 }
 
 /// The implementation of a format. `width` is that of the terminal in columns; `None` fits everything.

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, HistoryEntry, InterfaceState, InterfaceStats, NamedCount, Phase, ServerStats, ServiceState,
-    SessionDetail, SessionSummary, Traffic,
+    AuthMethod, Event, EventName, EventSession, HistoryEntry, InterfaceState, InterfaceStats, NamedCount,
+    Phase, ServerStats, ServiceState, SessionDetail, SessionSummary, Traffic,
 };
 
 pub(crate) fn summary(id: u16) -> SessionSummary {
@@ -59,6 +59,28 @@ pub(crate) fn detail() -> SessionDetail {
             HistoryEntry { at_ms: 0, event: "PADR".into() },
             HistoryEntry { at_ms: 1042, event: "IPCP opened".into() },
         ],
+    }
+}
+
+pub(crate) fn ended() -> Event {
+    Event {
+        seq: 12,
+        time_ms: 1_795_257_062_123,
+        event: EventName::SessionEnded,
+        session: Some(EventSession {
+            id: 7,
+            ifname: "ppp0".into(),
+            username: Some("alice".into()),
+            ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            mac: "02:00:5e:10:00:01".into(),
+            interface: "eth1".into(),
+        }),
+        interface: None,
+        reason: Some("admin".into()),
+        detail: Some("by uid 0 with pppctl".into()),
+        duration_s: Some(3725),
+        traffic: Some(summary(1).traffic),
+        caller: None,
     }
 }
 

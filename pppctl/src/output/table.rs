@@ -10,11 +10,11 @@ use ppp_ipc::control::{
 };
 
 use super::{
-    Output,
+    Output, event,
     grid::{self, Align, Column},
     printable, units,
 };
-use crate::answer::Answer;
+use crate::answer::{Answer, Piece};
 
 /// Shown where there is nothing.
 const NONE: &str = "-";
@@ -46,6 +46,14 @@ impl Output for Table {
             Answer::Terminated(1) => writeln!(out, "1 session told to end"),
             Answer::Terminated(count) => writeln!(out, "{count} sessions told to end"),
             Answer::Service { state, sessions } => writeln!(out, "{}", service(*state, *sessions)),
+        }
+    }
+
+    fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
+        match piece {
+            Piece::Event(event) => writeln!(out, "{}", event::line(event)),
+            Piece::Lost(1) => writeln!(out, "-- 1 event came too fast and is lost"),
+            Piece::Lost(count) => writeln!(out, "-- {count} events came too fast and are lost"),
         }
     }
 }

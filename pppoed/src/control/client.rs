@@ -2,7 +2,7 @@
 
 use std::io;
 
-use interprocess::local_socket::tokio::{Stream, prelude::*};
+use interprocess::local_socket::tokio::{Stream as LocalStream, prelude::*};
 use ppp_ipc::{
     codec::{self, DecodeError, EncodeError},
     control::{ClientHello, Failure, Request, Response, ServerHello, VERSION},
@@ -15,7 +15,10 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use super::{Answers, CLIENT_TIMEOUT, Call, Caller, IDLE_TIMEOUT};
+use super::places::Place;
+use super::{
+    ANSWER_TIMEOUT, Answer, Answers, CLIENT_TIMEOUT, Call, Caller, IDLE_TIMEOUT, MAX_STREAMS, Rights, Stream,
+};
 
 /// Why a client was hung up on.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +39,15 @@ pub(super) enum ClientError {
     Version { theirs: u16 },
     #[error("the client hung up in the middle of a message")]
     CutOff,
+    #[error("the client asked nothing, and others need its place")]
+    GaveWay,
 }
 
 /// Serves one client until it hangs up.
 pub(super) async fn serve(
-    stream: Stream,
+    stream: LocalStream,
+    rights: Rights,
+    place: &Place,
     calls: mpsc::Sender<Call>,
     answers: Answers,
 ) -> Result<(), ClientError> {
@@ -50,9 +57,11 @@ pub(super) async fn serve(
         _ => return Err(ClientError::Anonymous),
     };
     let mut connection = Connection { stream, decoder: FrameDecoder::new() };
-    let Some(hello) = timeout(CLIENT_TIMEOUT, connection.receive::<ClientHello>()).await?? else {
-        return Ok(());
+    let hello = tokio::select! {
+        hello = timeout(CLIENT_TIMEOUT, connection.receive::<ClientHello>()) => hello??,
+        () = place.is_needed() => return Err(ClientError::GaveWay),
     };
+    let Some(hello) = hello else { return Ok(()) };
     let ours = ServerHello {
         version: VERSION,
         software: env!("CARGO_PKG_VERSION").to_owned(),
@@ -62,35 +71,126 @@ pub(super) async fn serve(
     if hello.version != VERSION {
         return Err(ClientError::Version { theirs: hello.version });
     }
-    while let Some(request) = timeout(IDLE_TIMEOUT, connection.receive::<Request>()).await?? {
-        // Held until the answer is written.
-        let _answering = answers.0.acquire().await;
-        let (answer, answered) = oneshot::channel();
-        let call = Call { caller, request, answer };
-        let responses = match calls.try_send(call) {
-            Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                vec![Response::Failed(Failure::Busy("too many requests at once; try again".into()))]
+    let mut client = Client { connection, caller, rights, calls, answers };
+    let mut next = None;
+    loop {
+        let request = match next.take() {
+            Some(request) => Some(request),
+            None => {
+                place.set_idle();
+                tokio::select! {
+                    request = timeout(IDLE_TIMEOUT, client.connection.receive::<Request>()) => request??,
+                    () = place.is_needed() => return Err(ClientError::GaveWay),
+                }
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => stopping(),
         };
-        let failed = matches!(responses.last(), Some(Response::Failed(_)));
-        for response in &responses {
-            connection.send(response).await?;
-        }
-        if !failed {
-            connection.send(&Response::Done).await?;
-        }
+        let Some(request) = request else { return Ok(()) };
+        place.set_busy();
+        next = match timeout(ANSWER_TIMEOUT, client.answer(request)).await?? {
+            Some(stream) => client.stream(stream).await?,
+            None => None,
+        };
     }
-    Ok(())
 }
 
-fn stopping() -> Vec<Response> {
-    vec![Response::Failed(Failure::Busy("pppoed is stopping".into()))]
+/// One client that is known.
+struct Client {
+    connection: Connection,
+    caller: Caller,
+    rights: Rights,
+    calls: mpsc::Sender<Call>,
+    answers: Answers,
+}
+
+impl Client {
+    /// Answers a request, or returns the answer without end that it has.
+    async fn answer(&mut self, request: Request) -> Result<Option<Stream>, ClientError> {
+        if self.rights == Rights::ReadOnly && !request.is_read_only() {
+            self.send_all(&[Response::Failed(Failure::NotAllowed)]).await?;
+            return Ok(None);
+        }
+        // Held until the answer is written.
+        let questions = self.answers.questions.clone();
+        let _answering = questions.acquire().await;
+        let mut after = None;
+        loop {
+            match self.call(request.clone(), after).await {
+                Answer::Whole(mut responses) => {
+                    if !matches!(responses.last(), Some(Response::Failed(_))) {
+                        responses.push(Response::Done);
+                    }
+                    self.send_all(&responses).await?;
+                    return Ok(None);
+                }
+                Answer::Page { responses, after: last } => {
+                    self.send_all(&responses).await?;
+                    after = Some(last);
+                }
+                Answer::Stream(stream) => return Ok(Some(stream)),
+            }
+        }
+    }
+
+    async fn call(&self, request: Request, after: Option<u16>) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        match self.calls.try_send(Call { caller: self.caller, request, after, answer }) {
+            Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
+            Err(mpsc::error::TrySendError::Full(_)) => busy("too many requests at once"),
+            Err(mpsc::error::TrySendError::Closed(_)) => stopping(),
+        }
+    }
+
+    /// Passes on what comes, until there is no more or the client says something, which is returned.
+    async fn stream(&mut self, mut stream: Stream) -> Result<Option<Request>, ClientError> {
+        let streams = self.answers.streams.clone();
+        let Ok(_streaming) = streams.try_acquire() else {
+            let failed = Response::Failed(Failure::Busy(format!(
+                "{MAX_STREAMS} consoles have an answer without end, such as monitor's, and no more may"
+            )));
+            self.send_all(&[failed]).await?;
+            return Ok(None);
+        };
+        loop {
+            let response = tokio::select! {
+                response = stream.next() => response,
+                request = self.connection.receive::<Request>() => {
+                    let request = request?;
+                    if request.is_some() {
+                        self.send_all(&[Response::Done]).await?;
+                    }
+                    return Ok(request);
+                }
+            };
+            let is_over = response.is_none();
+            self.send_all(&[response.unwrap_or(Response::Done)]).await?;
+            if is_over {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Sends responses in the time that a client has for them.
+    async fn send_all(&mut self, responses: &[Response]) -> Result<(), ClientError> {
+        let send = async {
+            for response in responses {
+                self.connection.send(response).await?;
+            }
+            Ok(())
+        };
+        timeout(CLIENT_TIMEOUT, send).await?
+    }
+}
+
+fn busy(why: &str) -> Answer {
+    Response::Failed(Failure::Busy(why.to_owned())).into()
+}
+
+fn stopping() -> Answer {
+    busy("pppoed is stopping")
 }
 
 struct Connection {
-    stream: Stream,
+    stream: LocalStream,
     decoder: FrameDecoder,
 }
 

@@ -1,10 +1,14 @@
-//! The control socket: `pppctl`'s end of the supervisor.
+//! The control sockets: `pppctl`'s end of the supervisor.
 //!
 //! Each client has a task of its own that does all of its I/O, under time-outs; the supervisor sees only
-//! whole, checked [`Request`]s and hands back whole answers. So a slow, stuck or hostile client costs the
-//! sessions nothing. The number of clients is bounded.
+//! whole, checked [`Request`]s and hands back whole answers, long ones in pages. So a slow, stuck or hostile client
+//! costs the sessions nothing. The number of clients is bounded, and who asks nothing makes room for others.
+//!
+//! There are two sockets: one for everything, and one whose clients may only look.
 
 mod client;
+mod places;
+mod stream;
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -16,13 +20,24 @@ use interprocess::local_socket::tokio::{Listener, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use ppp_ipc::control::{Request, Response};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-/// Clients that are served at once; more wait in the socket's backlog.
-const MAX_CLIENTS: usize = 100;
+use self::client::ClientError;
+use self::places::Places;
+pub use self::stream::{Stream, Subscription};
 
-/// Time that a client has to take an answer, or to send its hello.
+/// Clients of each socket that are served at once; more wait in the socket's backlog, or take the place of one that
+/// asks nothing.
+pub const MAX_CLIENTS: usize = 100;
+
+/// Clients of both sockets that may have an answer without end at once. The others are for questions.
+const MAX_STREAMS: usize = 50;
+
+/// Time that a client has to send its hello, and to take an answer, or a page of it, or an event.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time that a client has to take all pages of an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time that a client may stay without asking anything. It can connect again; its place is for others meanwhile.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -32,20 +47,32 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The answers that are on their way to clients.
 #[derive(Clone, Debug)]
-pub struct Answers(Arc<Semaphore>);
+pub struct Answers {
+    questions: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
 
 impl Answers {
-    /// Each client asks one thing at a time.
-    fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_CLIENTS)))
+    /// For the clients of all sockets. Each of them asks one thing at a time.
+    #[expect(clippy::new_without_default, reason = "there is one, and it is no value")]
+    pub fn new() -> Self {
+        let questions = Arc::new(Semaphore::new(2 * MAX_CLIENTS));
+        Self { questions, streams: Arc::new(Semaphore::new(MAX_STREAMS)) }
     }
 
-    /// Waits, not long, until every client that has asked something has its answer. No more answers are begun then.
+    /// Waits, not long, until every client that has asked something has its answer, and every stream has ended. No
+    /// more answers are begun then.
     pub async fn finish(&self) {
-        let all = u32::try_from(MAX_CLIENTS).unwrap_or(u32::MAX);
-        match tokio::time::timeout(FAREWELL_TIMEOUT, self.0.acquire_many(all)).await {
-            Ok(Ok(permits)) => permits.forget(),
-            Ok(Err(_)) | Err(_) => warn!("a console did not take its answer before the end"),
+        let all = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let finish = async {
+            let streams = self.streams.acquire_many(all(MAX_STREAMS)).await;
+            let questions = self.questions.acquire_many(all(2 * MAX_CLIENTS)).await;
+            for permits in [streams, questions].into_iter().flatten() {
+                permits.forget();
+            }
+        };
+        if tokio::time::timeout(FAREWELL_TIMEOUT, finish).await.is_err() {
+            warn!("a console did not take its answer before the end");
         }
     }
 }
@@ -59,6 +86,15 @@ pub struct Caller {
     pub pid: i32,
 }
 
+/// What the clients of a socket may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Everything.
+    Full,
+    /// [`Request::is_read_only`].
+    ReadOnly,
+}
+
 /// A request of a client, and where its answer goes.
 #[derive(Debug)]
 pub struct Call {
@@ -66,8 +102,32 @@ pub struct Call {
     pub caller: Caller,
     /// What is asked.
     pub request: Request,
-    /// Where the answer goes, without the closing [`Response::Done`].
-    pub answer: oneshot::Sender<Vec<Response>>,
+    /// Which page of the answer: none for the first, else what [`Answer::Page`] said.
+    pub after: Option<u16>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// What the supervisor answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// Everything but the closing [`Response::Done`].
+    Whole(Vec<Response>),
+    /// A part; the rest is for those who call again, when this one has been taken.
+    Page {
+        /// The part.
+        responses: Vec<Response>,
+        /// [`Call::after`] of the next page.
+        after: u16,
+    },
+    /// An answer without end.
+    Stream(Stream),
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Whole(vec![response])
+    }
 }
 
 /// The control socket could not be opened.
@@ -102,17 +162,23 @@ pub enum OpenError {
 pub struct ControlSocket {
     listener: Listener,
     path: PathBuf,
+    rights: Rights,
     answers: Answers,
 }
 
 impl ControlSocket {
-    /// Listens on `path`, in place of a socket that a dead `pppoed` left there.
+    /// Listens on `path`, in place of a socket that a dead `pppoed` left there, for clients with these `rights`.
     ///
-    /// Only root may connect, and the members of `group` if there is such a group.
+    /// Only root may connect, and the members of `group` if there is such a group. All sockets share `answers`.
     ///
     /// # Errors
     /// [`OpenError`], also when another `pppoed` is alive.
-    pub fn open(path: &Path, group: Option<nix::unistd::Gid>) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        group: Option<nix::unistd::Gid>,
+        rights: Rights,
+        answers: Answers,
+    ) -> Result<Self, OpenError> {
         let system = |source| OpenError::System { path: path.to_owned(), source };
         match fs::symlink_metadata(path) {
             Ok(metadata) if !metadata.file_type().is_socket() => {
@@ -135,28 +201,26 @@ impl ControlSocket {
             nix::unistd::chown(path, None, Some(group)).map_err(|errno| system(errno.into()))?;
             fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(system)?;
         }
-        Ok(Self { listener, path: path.to_owned(), answers: Answers::new() })
-    }
-
-    /// The answers that this socket's clients wait for.
-    pub fn answers(&self) -> Answers {
-        self.answers.clone()
+        Ok(Self { listener, path: path.to_owned(), rights, answers })
     }
 
     /// Serves clients for ever. Requests go to `calls`.
     pub async fn serve(self, calls: mpsc::Sender<Call>) {
-        let slots = Arc::new(Semaphore::new(MAX_CLIENTS));
-        info!(path = %self.path.display(), "control socket open");
+        let places = Places::new(MAX_CLIENTS);
+        info!(path = %self.path.display(), rights = ?self.rights, "control socket open");
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok(stream) => {
-                    let (calls, answers) = (calls.clone(), self.answers());
+                    let place = places.take().await;
+                    let (calls, answers) = (calls.clone(), self.answers.clone());
+                    let rights = self.rights;
                     tokio::task::spawn_local(async move {
-                        if let Err(error) = client::serve(stream, calls, answers).await {
-                            warn!(%error, "control client dropped");
+                        match client::serve(stream, rights, &place, calls, answers).await {
+                            Ok(()) => {}
+                            // It only waited, and can come again.
+                            Err(error @ ClientError::GaveWay) => debug!(%error, "control client dropped"),
+                            Err(error) => warn!(%error, "control client dropped"),
                         }
-                        drop(slot);
                     });
                 }
                 Err(error) => {

@@ -2,43 +2,64 @@
 
 use std::time::Instant;
 
-use ppp_ipc::control::{Failure, Phase, Request, Response, Selector, ServerStats, SessionSummary};
+use ppp_ipc::control::{EventName, Failure, Phase, Request, Response, Selector, ServerStats, SessionSummary};
 use ppp_ipc::reason::EndReason;
+use ppp_wire::escape::Escaped;
 use tracing::info;
 
 use super::Supervisor;
-use crate::control::{Call, Caller};
+use crate::control::{Answer, Call, Caller};
 
 /// Sessions in one response, so that it fits into a frame whatever the names.
 const SESSIONS_PER_RESPONSE: usize = 32;
+/// Sessions in one page of an answer: as many as the event loop may spend a millisecond on.
+const SESSIONS_PER_PAGE: usize = 256;
 
 impl Supervisor {
+    /// Answers one request, or one page of a long answer.
     pub(super) fn handle_call(&mut self, call: Call, now: Instant) {
-        let responses = match call.request {
-            Request::ShowSessions => {
-                let summaries: Vec<SessionSummary> =
-                    self.table.iter().map(|session| session.summary(now)).collect();
-                summaries
-                    .chunks(SESSIONS_PER_RESPONSE)
-                    .map(|chunk| Response::Sessions(chunk.to_vec()))
-                    .collect()
-            }
-            Request::ShowSession { id } => vec![match self.table.by_id(id) {
-                Some(session) => Response::Session(Box::new(session.detail(now))),
-                None => Response::Failed(Failure::NoSuchSession),
-            }],
-            Request::ShowStats => vec![Response::Stats(Box::new(self.server_stats(now)))],
-            Request::Drain { on } => vec![self.set_drain(on, call.caller)],
-            Request::Shutdown(how) => vec![self.shut_down(how, call.caller)],
-            Request::Terminate(selector) => vec![self.terminate_selected(&selector, call.caller, now)],
+        let Call { caller, request, after, answer } = call;
+        if !request.is_read_only() {
+            let command = Escaped(request.to_string().as_bytes()).to_string();
+            info!(uid = caller.uid, pid = caller.pid, command, "console");
+            self.events.by_console(EventName::Command, caller, &command);
+        }
+        let reply: Answer = match request {
+            Request::ShowSessions => self.page_of_sessions(after.unwrap_or(0), now),
+            Request::ShowSession { id } => self.table.by_id(id).map_or_else(no_such_session, |session| {
+                Response::Session(Box::new(session.detail(now))).into()
+            }),
+            Request::ShowStats => Response::Stats(Box::new(self.server_stats(now))).into(),
+            Request::Drain { on } => self.set_drain(on, caller).into(),
+            Request::Shutdown(how) => self.shut_down(how, caller).into(),
+            Request::Terminate(selector) => self.terminate_selected(&selector, caller, now).into(),
+            Request::Monitor(filter) => Answer::Stream(self.events.subscribe(filter)),
         };
         // Fails only when the client has hung up.
-        let _ = call.answer.send(responses);
+        let _ = answer.send(reply);
+        self.console_share.spend(now, Instant::now());
+    }
+
+    /// The sessions from the one after this id on, as many as take little time.
+    fn page_of_sessions(&self, after: u16, now: Instant) -> Answer {
+        let page: Vec<SessionSummary> = self
+            .table
+            .iter_after(after)
+            .take(SESSIONS_PER_PAGE)
+            .map(|session| session.summary(now))
+            .collect();
+        let last = page.last().map(|session| session.id);
+        let is_full = page.len() == SESSIONS_PER_PAGE;
+        let responses =
+            page.chunks(SESSIONS_PER_RESPONSE).map(|chunk| Response::Sessions(chunk.to_vec())).collect();
+        match last.filter(|_| is_full) {
+            Some(after) => Answer::Page { responses, after },
+            None => Answer::Whole(responses),
+        }
     }
 
     fn terminate_selected(&mut self, selector: &Selector, caller: Caller, now: Instant) -> Response {
         let tokens = self.table.select(selector);
-        info!(uid = caller.uid, pid = caller.pid, ?selector, sessions = tokens.len(), "console: terminate");
         if tokens.is_empty() && !matches!(selector, Selector::All) {
             return Response::Failed(Failure::NoSuchSession);
         }
@@ -62,4 +83,8 @@ impl Supervisor {
             interfaces: self.accesses.iter().map(super::access::Access::stats).collect(),
         }
     }
+}
+
+fn no_such_session() -> Answer {
+    Response::Failed(Failure::NoSuchSession).into()
 }

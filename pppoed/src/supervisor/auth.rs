@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use ppp_ipc::control::Phase;
+use ppp_ipc::control::{EventName, Phase};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
@@ -109,6 +109,7 @@ impl Supervisor {
                     session.phase = Phase::Network;
                     session.note(format!("authenticated as {name}"), now);
                     session.log("authenticated");
+                    self.events.session(EventName::AuthAccepted, session);
                 }
                 self.send_verdict(token, verdict);
             }
@@ -116,6 +117,7 @@ impl Supervisor {
                 session.refusals += 1;
                 let is_last = session.refusals >= session.settings.link.auth_max_tries;
                 session.note(format!("refused as {name}"), now);
+                self.events.auth_refused(session, &name, &why);
                 warn!(
                     session = session.id,
                     ifname = session.ifname,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::{Phase, ServiceState};
+use ppp_ipc::control::{EventName, Phase, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::ToWorker;
 use ppp_linux::interface::IfName;
@@ -43,6 +43,7 @@ impl Supervisor {
         }
         let Some((slot, session_id)) = self.slots.take() else {
             if replaces.is_empty() {
+                self.tell_refused(access, request.peer_mac, "no free slot");
                 if let Some(more) = self.refusals.count(Refused::NoSlot, now) {
                     warn!(peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)");
                 }
@@ -53,6 +54,7 @@ impl Supervisor {
         if let Err(why) = self.launch(access, slot, session_id, &request, now) {
             self.pool.release(slot);
             self.slots.release(slot);
+            self.tell_refused(access, request.peer_mac, &why);
             if let Some(more) = self.refusals.count(Refused::System, now) {
                 warn!(peer_mac = %request.peer_mac, reason = why, more, "refused");
             }
@@ -141,6 +143,7 @@ impl Supervisor {
         session.note("PADS", now);
         let (access, id) = (session.access, session.id);
         session.log("session started");
+        self.events.session(EventName::SessionStarted, session);
         self.arm_setup_deadline(token, now);
         let accepted = self
             .accesses
@@ -166,6 +169,11 @@ impl Supervisor {
         {
             self.begin_session(access, request, now);
         }
+    }
+
+    fn tell_refused(&mut self, access: AccessIndex, mac: MacAddr, why: &str) {
+        let interface = self.accesses.get(access).map_or("", |access| access.name());
+        self.events.refused(interface, mac, why);
     }
 
     pub(super) fn refuse(&mut self, access: AccessIndex, request: &SessionRequest, why: &str) {

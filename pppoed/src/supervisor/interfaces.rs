@@ -35,6 +35,7 @@ impl Supervisor {
             Ok(line) => {
                 access.open(line);
                 info!(interface = name, %mac, mtu, up, "the access interface is there: discovery goes on");
+                self.events.interface(&name, &format!("is there, with the MAC address {mac}"));
             }
             Err(error) => error!(interface = name, %error, "the access interface cannot be listened on"),
         }
@@ -49,6 +50,7 @@ impl Supervisor {
             interface = name,
             sessions, "the access interface is gone: its sessions end, discovery waits until it returns"
         );
+        self.events.interface(&name, "is gone");
     }
 
     fn interface_changed(&mut self, index: AccessIndex, new: Interface, now: Instant) {
@@ -65,6 +67,7 @@ impl Supervisor {
                 interface = name, %old_mac, %mac, sessions,
                 "the access interface has another MAC address: its sessions end, discovery goes on with the new one"
             );
+            self.events.interface(&name, &format!("has the MAC address {mac} and no longer {old_mac}"));
         }
         if new.mtu != old.mtu {
             info!(
@@ -73,15 +76,26 @@ impl Supervisor {
                 mtu = new.mtu,
                 "the access interface has another MTU, for sessions from now on"
             );
+            self.events
+                .interface(&name, &format!("has an MTU of {} bytes and no longer {}", new.mtu, old.mtu));
         }
         match (old.up, new.up) {
             (true, false) => {
-                warn!(interface = name, "the access interface is down: its sessions wait for it")
+                warn!(interface = name, "the access interface is down: its sessions wait for it");
+                self.events.interface(&name, "is down");
             }
-            (false, true) => info!(interface = name, "the access interface is up"),
+            (false, true) => {
+                info!(interface = name, "the access interface is up");
+                self.events.interface(&name, "is up");
+            }
             _ => {}
         }
+        if new.running != old.running {
+            let what = if new.running { "has a carrier" } else { "has no carrier" };
+            self.events.interface(&name, what);
+        }
         if new.id.name != old.id.name {
+            self.events.interface(&name, &format!("is called {} now", new.id.name));
             warn!(interface = name, new_name = %new.id.name, "the access interface was renamed; it stays in use");
         }
         if let Some(access) = self.accesses.get_mut(index) {

@@ -8,10 +8,12 @@ mod access;
 mod admission;
 mod answers;
 mod auth;
+mod console_share;
 mod deadlines;
 mod dial;
 mod drop_log;
 mod ending;
+mod events;
 mod heartbeat;
 mod interfaces;
 mod ipv6;
@@ -40,7 +42,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::ServiceState;
+use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::{Event, SessionRequest};
 use tokio::sync::mpsc;
@@ -49,8 +51,10 @@ use tracing::info;
 
 use self::access::{Access, AccessView, Frame};
 use self::auth::Outcome;
+use self::console_share::ConsoleShare;
 use self::deadlines::Deadlines;
 use self::drop_log::{DropLog, Refusals};
+use self::events::Events;
 use self::heartbeat::Heartbeats;
 use self::links::{LinkNews, Links};
 use self::network::Configured;
@@ -63,7 +67,7 @@ use self::template::WorkerFactory;
 use self::units::Units;
 use self::user_limit::HandOvers;
 use self::worker::Report;
-use crate::control::Call;
+use crate::control::{Call, MAX_CLIENTS};
 use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
 use crate::secrets::Secrets;
@@ -74,8 +78,8 @@ pub use self::setup::{SetupError, check_secrets, prepare};
 const REPORT_QUEUE: usize = 1024;
 /// Frames of discovery that may wait here; the kernel holds, and then drops, more.
 const FRAME_QUEUE: usize = 256;
-/// Requests of consoles that may wait.
-pub const CALL_QUEUE: usize = 64;
+/// Requests of consoles that may wait: each client of both sockets asks one thing at a time.
+pub const CALL_QUEUE: usize = 2 * MAX_CLIENTS;
 /// Time between changes of the key that cookies are made with.
 const KEY_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -128,6 +132,8 @@ pub struct Supervisor {
     pool: AddressPool,
     units: Units,
     stats: Stats,
+    events: Events,
+    console_share: ConsoleShare,
     mac_rules: MacRules,
     hand_overs: HandOvers,
     drop_log: DropLog,
@@ -164,6 +170,13 @@ impl Supervisor {
                     None => pending().await,
                 }
             };
+            let heard_from = self.console_share.next();
+            let next_call = async {
+                if heard_from > Instant::now() {
+                    sleep_until(heard_from.into()).await;
+                }
+                calls.recv().await
+            };
             // In order of importance: a flood of discovery frames delays nothing but discovery.
             tokio::select! {
                 biased;
@@ -171,7 +184,7 @@ impl Supervisor {
                 () = deadline_passes => self.handle_timeouts(Instant::now()),
                 Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
-                Some(call) = calls.recv() => self.handle_call(call, Instant::now()),
+                Some(call) = next_call => self.handle_call(call, Instant::now()),
                 _ = rotation.tick() => self.rotate_keys(Instant::now()),
                 _ = drop_log.tick() => self.log_drops(Instant::now()),
                 Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
@@ -206,6 +219,7 @@ impl Supervisor {
             Signal::Stop => {
                 info!(sessions = self.table.len(), "stopping");
                 self.service = ServiceState::Stopping;
+                self.events.server(EventName::Service, ServiceState::Stopping.as_str());
                 self.waiting.clear();
                 for token in self.table.tokens() {
                     self.terminate(token, EndReason::Shutdown, "pppoed is stopping", now);

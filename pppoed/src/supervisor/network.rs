@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ppp_ipc::control::Phase;
+use ppp_ipc::control::{EventName, Phase};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
@@ -139,6 +139,7 @@ impl Supervisor {
         if session.opened.is_none() {
             session.opened = Some(now);
             session.log("session up");
+            self.events.session(EventName::SessionOpen, session);
         }
         let end = session_end(session);
         self.deadlines.set(token, end);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ppp_ipc::control::{Response, ServiceState, Shutdown};
+use ppp_ipc::control::{EventName, Response, ServiceState, Shutdown};
 use tracing::info;
 
 use super::{Signal, Supervisor};
@@ -31,7 +31,6 @@ impl Supervisor {
             (ServiceState::Stopping, _) => {}
             (_, Shutdown::Soft) => self.close_service(ServiceState::ShutdownSoft, caller),
             (_, Shutdown::Hard) => {
-                info!(uid = caller.uid, pid = caller.pid, "console: shutdown hard");
                 self.handle_signal(Signal::Stop, Instant::now());
             }
         }
@@ -57,6 +56,7 @@ impl Supervisor {
                 state = state.as_str(),
                 "console: the service has changed"
             );
+            self.events.by_console(EventName::Service, caller, state.as_str());
         }
     }
 

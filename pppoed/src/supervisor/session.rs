@@ -8,7 +8,7 @@ use std::{
 };
 
 use ppp_ipc::{
-    control::{HistoryEntry, Phase, SessionDetail, SessionSummary, Traffic},
+    control::{EventSession, HistoryEntry, Phase, SessionDetail, SessionSummary, Traffic},
     reason::EndReason,
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network},
 };
@@ -313,6 +313,18 @@ impl Session {
             idle_s: (counters.rx_last_activity_ms > 0).then_some(idle),
             sandbox: self.protections.clone(),
             history: self.history.iter().cloned().collect(),
+        }
+    }
+
+    /// The session as events name it.
+    pub(super) fn event_session(&self) -> EventSession {
+        EventSession {
+            id: self.id,
+            ifname: self.ifname.clone(),
+            username: self.username(),
+            ip: self.peer_ip(),
+            mac: self.peer_mac.to_string(),
+            interface: self.access_name.clone(),
         }
     }
 

@@ -24,8 +24,10 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::access::Access;
+use super::console_share::ConsoleShare;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
+use super::events::Events;
 use super::heartbeat::Heartbeats;
 use super::line::{Line, Listening};
 use super::links::Links;
@@ -177,6 +179,8 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         pool: AddressPool::new(config.pool.clone()),
         units: Units::default(),
         stats: Stats::new(now),
+        events: Events::new(),
+        console_share: ConsoleShare::new(now),
         mac_rules: config.limits.mac_rules.clone(),
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),

@@ -1,6 +1,7 @@
 //! All sessions, found by token, by session id and by the peer's address.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use ppp_ipc::control::Selector;
 use ppp_wire::MacAddr;
@@ -58,6 +59,12 @@ impl Table {
     /// Sessions in order of session id.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.by_id.values().filter_map(|token| self.sessions.get(token))
+    }
+
+    /// The sessions whose ids are greater than `after`, in order of session id.
+    pub(super) fn iter_after(&self, after: u16) -> impl Iterator<Item = &Session> {
+        let ids = self.by_id.range((Bound::Excluded(after), Bound::Unbounded));
+        ids.filter_map(|(_, token)| self.sessions.get(token))
     }
 
     /// Notes that a session is open, and so no longer being set up.

@@ -231,7 +231,8 @@ pub(crate) fn until_some<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
-fn add_veth(name: &str, peer: &str) {
+/// Makes a pair of interfaces.
+pub(crate) fn add_veth(name: &str, peer: &str) {
     let mut far = LinkMessage::default();
     far.attributes.push(LinkAttribute::IfName(peer.to_owned()));
     let mut near = LinkMessage::default();

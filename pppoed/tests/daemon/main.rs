@@ -12,6 +12,7 @@ mod endings;
 mod heartbeat;
 mod lab;
 mod misbehaviour;
+mod monitoring;
 mod peer;
 mod template;
 mod worker;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let mut tests: Vec<Test> = Vec::new();
     tests.extend(misbehaviour::tests());
     tests.extend(consoles::tests());
+    tests.extend(monitoring::tests());
     tests.extend(endings::tests());
     tests.extend(template::tests());
     tests.extend(heartbeat::tests());
