@@ -197,6 +197,19 @@ impl SharedCounters {
         Ok(Self { file, mapping })
     }
 
+    /// Takes over counters that [`SharedCounters::create`] made in another process.
+    ///
+    /// # Errors
+    /// When `file` is anything else, or of another layout.
+    pub fn from_fd(file: OwnedFd) -> Result<Self, CountersError> {
+        check(file.as_fd())?;
+        let mapping = Mapping::new(file.as_fd(), ProtFlags::PROT_READ)?;
+        match mapping.layout_version.get() {
+            LAYOUT_VERSION => Ok(Self { file, mapping }),
+            found => Err(CountersError::WrongVersion { found }),
+        }
+    }
+
     /// The numbers as they are now, whether or not the worker still lives. Untrusted.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -215,7 +228,7 @@ impl AsFd for SharedCounters {
 pub struct WorkerCounters(Mapping);
 
 impl WorkerCounters {
-    /// Maps the counters that the supervisor made. The descriptor is not needed any longer afterwards.
+    /// Maps the counters that the supervisor made. The mapping does not need the descriptor any longer.
     ///
     /// # Errors
     /// When the file is not what [`SharedCounters::create`] makes.
@@ -324,9 +337,12 @@ mod tests {
         assert_eq!((snapshot.rx_packets, snapshot.rx_bytes), (3, 1));
         assert!(snapshot.tx_last_activity_ms > 0);
 
-        // What the worker counted stays when it is gone.
+        // What the worker counted stays when it is gone, and can be handed on.
         drop(worker);
         assert_eq!(shared.snapshot(), snapshot);
+        let next = SharedCounters::from_fd(shared.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        drop(shared);
+        assert_eq!(next.snapshot(), snapshot);
     }
 
     #[test]
@@ -356,6 +372,12 @@ mod tests {
 
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(matches!(WorkerCounters::map(&file), Err(CountersError::Setup { .. })));
+
+        for (file, what) in
+            [(unsealed, "unsealed"), (short, "short"), (blank, "blank"), (file.into(), "no memory")]
+        {
+            assert!(SharedCounters::from_fd(file).is_err(), "{what}");
+        }
     }
 
     #[test]

@@ -90,6 +90,28 @@ impl PidFd {
         }
     }
 
+    /// Whether the process has ended, whoever its parent is.
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        has_ended(self.as_fd())
+    }
+
+    /// A duplicate of the process's descriptor `number`, closed on exec. Whatever the process says that it is has to be
+    /// made sure of.
+    ///
+    /// # Errors
+    /// When the process has no such descriptor, has ended, or may not be traced by the caller.
+    pub fn duplicate_descriptor(&self, number: RawFd) -> io::Result<OwnedFd> {
+        const FLAGS: u32 = 0;
+        // SAFETY: the call has no pointers.
+        let outcome = unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.0.as_raw_fd(), number, FLAGS) };
+        let fd = RawFd::try_from(Errno::result(outcome)?).map_err(|_| Errno::EBADF)?;
+        // SAFETY: the kernel made this descriptor just now, and nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
     fn wait(&self, flags: i32) -> io::Result<Waited> {
         let id = libc::id_t::try_from(self.0.as_raw_fd()).map_err(|_| Errno::EBADF)?;
         match wait_id(libc::P_PIDFD, id, flags) {
@@ -99,6 +121,23 @@ impl PidFd {
             Err(errno) => Err(errno.into()),
         }
     }
+}
+
+/// When the process that has this number now was started, in clock ticks since boot (proc_pid_stat(5)). Together with its
+/// number this is the name of a process for as long as the machine runs.
+///
+/// # Errors
+/// When there is none, or `/proc` is not there.
+pub fn start_time(pid: u32) -> io::Result<u64> {
+    // Its name, in parentheses, may contain anything; the time is the 20th field behind it.
+    const FIELD: usize = 19;
+    let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
+    let behind_name = stat.rsplitn(2, |byte| *byte == b')').next().unwrap_or_default();
+    let field =
+        std::str::from_utf8(behind_name).ok().and_then(|text| text.split_ascii_whitespace().nth(FIELD));
+    field.and_then(|field| field.parse().ok()).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has no start time"))
+    })
 }
 
 /// The process id of a child of the caller that has ended, belongs to the process group `group`, and was not waited
@@ -235,6 +274,39 @@ mod tests {
 
     #[test]
     fn what_is_not_there_cannot_be_opened() {
-        assert!(PidFd::open(u32::try_from(i32::MAX).unwrap()).is_err());
+        let nobody = u32::try_from(i32::MAX).unwrap();
+        assert!(PidFd::open(nobody).is_err());
+        assert!(start_time(nobody).is_err());
+    }
+
+    #[test]
+    #[allow(clippy::zombie_processes)] // It is waited for by its descriptor.
+    fn a_process_began_after_the_one_that_started_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("a ) 1 2 (name");
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let child = Command::new(&program).arg("60").spawn().unwrap();
+        let process = PidFd::open(child.id()).unwrap();
+        let (ours, its) = (start_time(std::process::id()).unwrap(), start_time(child.id()).unwrap());
+        assert!(0 < ours && ours <= its, "{ours} {its}");
+        assert!(!process.has_ended().unwrap());
+        process.signal(Signal::SIGKILL).unwrap();
+        assert_eq!(wait(&process), Exit::Signal(9));
+    }
+
+    #[test]
+    fn a_descriptor_of_another_process_can_be_duplicated() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let process = PidFd::open(child.id()).unwrap();
+        let theirs = process.duplicate_descriptor(1).unwrap();
+        nix::unistd::write(&theirs, b"from here").unwrap();
+        drop(theirs);
+        assert!(process.duplicate_descriptor(99).is_err());
+        drop(child.stdin.take());
+        let mut said = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "from here");
+        child.wait().unwrap();
+        assert!(process.has_ended().unwrap());
     }
 }

@@ -1,8 +1,10 @@
 //! The system calls that remain (seccomp(2)). Everything else kills the process, at once and with `SIGSYS`.
 //!
 //! A worker's list is that of a program with one thread that is linked with glibc and waits with poll(2). What it
-//! does *not* contain: anything that takes a path, makes a descriptor, a process or a thread, names another
-//! process, or maps memory that can be executed or belongs to a file.
+//! does *not* contain: anything that opens a path, makes a process or a thread, names another process, or maps memory
+//! that can be executed or belongs to a file. The one way to make a descriptor is a Unix socket to connect to the next
+//! supervisor by: the only name that a worker can reach is the one in its root directory, and abstract names belong to
+//! a network namespace, of which it has an empty one.
 //!
 //! The template's list has that, and beside it what it forks with and what a worker does before its own list holds:
 //! look at what it was born with, and lock itself in. That list holds for workers as well; the kernel lets a
@@ -48,6 +50,8 @@ const ALLOWED: &[i64] = &[
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_close,
+    // The way back to a supervisor; for the socket see below. Neither the packet socket nor the TUN can be connected.
+    libc::SYS_connect,
     // Waiting for them; the last one is how the kernel continues a wait that a stop signal interrupted.
     #[cfg(target_arch = "x86_64")]
     libc::SYS_poll,
@@ -93,6 +97,9 @@ const ALLOWED_BEFORE: &[i64] = &[
     // abort(3), whatever the process id of the worker is; its own list knows.
     libc::SYS_tgkill,
 ];
+
+/// The one kind of socket that a worker can make.
+const RECONNECT_TYPE: c_int = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
 
 /// A comparison of an argument, counted from 0.
 struct Argument {
@@ -169,6 +176,8 @@ fn restricted() -> Vec<(i64, Vec<Argument>)> {
         // every interface of the namespace that it was made in, which is the host's; that is also why
         // sendmsg(2) and sendmmsg(2), whose addresses cannot be seen from here, are missing.
         (libc::SYS_sendto, vec![is_null(4)]),
+        // The way back to a supervisor.
+        (libc::SYS_socket, vec![equals(0, libc::AF_UNIX), equals(1, RECONNECT_TYPE), equals(2, 0)]),
         // The allocator: anonymous memory that cannot be executed.
         (libc::SYS_mmap, vec![has_not(2, libc::PROT_EXEC), has(3, libc::MAP_ANONYMOUS)]),
         // The allocator: giving memory back (musl), asking for huge pages (glibc from 2.43 on).

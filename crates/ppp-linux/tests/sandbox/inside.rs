@@ -14,6 +14,7 @@ use std::{ptr, thread};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::{Uid, setuid};
 use ppp_linux::counters::WorkerCounters;
 use ppp_linux::packet::{FrameBatch, SessionSocket};
@@ -22,7 +23,7 @@ use ppp_linux::sandbox::{self, Entered, Protections, SandboxConfig, SandboxError
 use ppp_linux::tun::Tun;
 use ppp_linux::{spawn, template};
 
-use super::setup::{BORN_WITH, Decoded, NETNS_FD, SOCKET_FD};
+use super::setup::{ABSTRACT_NAME, BORN_WITH, Decoded, NETNS_FD, SOCKET_FD, SOCKET_NAME};
 
 /// Prefix of what the template attempts itself.
 pub(crate) const IN_TEMPLATE: &str = "in the template: ";
@@ -49,6 +50,7 @@ struct Worker {
     packet: SessionSocket,
     tun: Tun,
     counters: WorkerCounters,
+    counters_file: OwnedFd,
 }
 
 pub(crate) fn run(parameters: &Decoded, attempt: &str) -> ExitCode {
@@ -117,9 +119,12 @@ fn work_inside(
         control: control.into(),
         packet: SessionSocket::from_fd(packet).unwrap(),
         tun: Tun::from_fd(tun).unwrap(),
-        counters: WorkerCounters::map(counters_file).unwrap(),
+        counters: WorkerCounters::map(&counters_file).unwrap(),
+        counters_file,
     };
-    let mut keep = vec![worker.control.as_fd(), worker.packet.as_fd(), worker.tun.as_fd()];
+    let kept =
+        [worker.control.as_fd(), worker.packet.as_fd(), worker.tun.as_fd(), worker.counters_file.as_fd()];
+    let mut keep = kept.to_vec();
     let outcome = if parameters.keep_directory {
         keep.push(stderr.as_fd());
         entered.finish(&keep)
@@ -150,6 +155,10 @@ fn attempt(attempt: &str, worker: &mut Worker, protections: Protections) {
             worker.counters.tx_bytes.set(u64::MAX);
             writeln!(worker.control, "counted").unwrap();
             assert_eq!(worker.control.read(&mut [0]).unwrap(), 0);
+        }
+        "come back" => {
+            worker.counters.rx_packets.add(1);
+            come_back(worker);
         }
         "log" => {
             worker.counters.rx_packets.add(1);
@@ -215,6 +224,29 @@ fn work(worker: &mut Worker) {
     eprintln!("a line for the log");
 }
 
+/// Looks for a supervisor; the socket to the old one is still open, which leaves one number free.
+fn come_back(worker: &Worker) {
+    let abstract_name = UnixAddr::new_abstract(ABSTRACT_NAME).unwrap();
+    let address = UnixAddr::new(&Path::new("/").join(SOCKET_NAME)).unwrap();
+    assert!(connect(worker.packet.as_fd().as_raw_fd(), &address).is_err());
+    let new_socket = || {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        socket(AddressFamily::Unix, SockType::Stream, flags, None)
+    };
+    let connection = loop {
+        let one = new_socket().unwrap();
+        assert!(new_socket().is_err(), "there is a second free number");
+        assert!(connect(one.as_raw_fd(), &abstract_name).is_err(), "it is in the test's network namespace");
+        match connect(one.as_raw_fd(), &address) {
+            Ok(()) => break one,
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let mut connection = UnixStream::from(connection);
+    poll(&mut [PollFd::new(connection.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+    connection.write_all(b"back").unwrap();
+}
+
 /// Attempts one thing that has to kill the process.
 fn forbidden(attempt: &str, on: &Targets) -> c_long {
     const NAME: *const libc::c_char = c"/dev/null".as_ptr();
@@ -244,7 +276,6 @@ fn forbidden(attempt: &str, on: &Targets) -> c_long {
                 let message: libc::msghdr = std::mem::zeroed();
                 i64::from(libc::sendmsg(control, &raw const message, 0) >= 0)
             }
-            "connect" => libc::connect(control, null.cast(), 0).into(),
             "bind" => libc::bind(packet, null.cast(), 0).into(),
             "execute a program" => libc::execve(NAME, ARGUMENTS.as_ptr(), [ptr::null()].as_ptr()).into(),
             "start a thread" => thread::spawn(|| 1).join().unwrap(),

@@ -10,8 +10,11 @@ mod inside;
 mod setup;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirEntry};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirEntry, Permissions};
+use std::io::{Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -21,9 +24,11 @@ use std::time::Duration;
 use child::{Child, Ended, Template};
 use inside::IN_TEMPLATE;
 use nix::libc;
-use ppp_linux::pidfd::Exit;
+use ppp_linux::counters::SharedCounters;
+use ppp_linux::peercred::peer_credentials;
+use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::sandbox::Protections;
-use setup::{ADDRESS_SPACE, GID, Parameters, UID};
+use setup::{ABSTRACT_NAME, ADDRESS_SPACE, GID, Parameters, SOCKET_NAME, UID};
 
 /// Attempts that have to kill a worker.
 const FORBIDDEN: &[&str] = &[
@@ -35,7 +40,6 @@ const FORBIDDEN: &[&str] = &[
     "make a Unix socket",
     "send through another interface",
     "send a message",
-    "connect",
     "bind",
     "execute a program",
     "fork",
@@ -115,6 +119,7 @@ fn main() -> ExitCode {
         ("memory is limited".into(), Box::new(|| dies("allocate too much", libc::SIGABRT))),
         ("a file on standard error cannot grow".into(), Box::new(standard_error_is_a_file)),
         ("a worker has nothing of another".into(), Box::new(nothing_of_another)),
+        ("a worker finds the next supervisor, and nobody else".into(), Box::new(way_back)),
         ("workers outlive their template".into(), Box::new(workers_outlive_their_template)),
     ];
     for &attempt in FORBIDDEN {
@@ -250,14 +255,38 @@ fn nothing_of_another() {
         let own = own(worker.pid());
         assert_eq!(own.keys().copied().collect::<Vec<_>>(), setup::KEPT_FDS);
         for (number, what) in own {
-            // All TUNs have one name; that they are not the same is seen from their interfaces' end.
-            let is_tun = number == setup::KEPT_FDS[2];
-            assert!(is_tun || seen.insert(what.clone()), "{what:?} is there twice");
+            // All TUNs have one name, and all counters; that they are not the same is seen from their other ends.
+            let has_no_name = setup::KEPT_FDS[2..].contains(&number);
+            assert!(has_no_name || seen.insert(what.clone()), "{what:?} is there twice");
         }
     }
     for worker in workers {
         assert_eq!(worker.finish().exit, Exit::Status(0));
     }
+}
+
+/// The socket in the root directory can be connected to with no more descriptors than there were, and tells who came;
+/// from there the counters can be had.
+fn way_back() {
+    let elsewhere = SocketAddr::from_abstract_name(ABSTRACT_NAME).unwrap();
+    let _elsewhere = UnixListener::bind_addr(&elsewhere).unwrap();
+    let (template, mut child) = start(Parameters::GOOD, "come back");
+    let listener = UnixListener::bind(template.root().join(SOCKET_NAME)).unwrap();
+    fs::set_permissions(template.root().join(SOCKET_NAME), Permissions::from_mode(0o666)).unwrap();
+    child.expect("inside");
+    let (mut connection, _) = listener.accept().unwrap();
+    let credentials = peer_credentials(&connection).unwrap();
+    assert_eq!((credentials.pid.cast_unsigned(), credentials.uid, credentials.gid), (child.pid(), UID, GID));
+    let process = PidFd::open(child.pid()).unwrap();
+    let counters = process.duplicate_descriptor(setup::KEPT_FDS[3]).unwrap();
+    assert_eq!(SharedCounters::from_fd(counters).unwrap().snapshot().rx_packets, 1);
+    let packet_socket = process.duplicate_descriptor(setup::KEPT_FDS[1]).unwrap();
+    assert!(SharedCounters::from_fd(packet_socket).is_err(), "a worker may say anything");
+    connection.write_all(b"?").unwrap();
+    let mut said = [0; 4];
+    connection.read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"back");
+    assert_eq!(child.finish().exit, Exit::Status(0));
 }
 
 fn workers_outlive_their_template() {
@@ -282,7 +311,7 @@ fn seen_from_outside() {
     assert_eq!(descriptors(template.pid()).into_keys().collect::<Vec<_>>(), [0, 1, 2, setup::SOCKET_FD]);
     let kept: Vec<i32> = (0..3).chain(setup::KEPT_FDS).collect();
     assert_eq!(descriptors(child.pid()).into_keys().collect::<Vec<_>>(), kept);
-    limits_from_outside(child.pid(), setup::KEPT_FDS[2] + 1);
+    limits_from_outside(child.pid(), setup::KEPT_FDS[3] + 1);
     assert_eq!(fs::read_to_string(format!("/proc/{}/comm", child.pid())).unwrap(), "ppp-worker\n");
     let ended = child.finish();
     assert_eq!(ended.exit, Exit::Status(0), "the child ends when its control socket does: {ended:?}");

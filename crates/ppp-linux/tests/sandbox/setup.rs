@@ -9,8 +9,13 @@ pub(crate) const NETNS_FD: i32 = 4;
 
 /// How many descriptors a worker is born with: control socket, packet socket, TUN, counters, standard error.
 pub(crate) const BORN_WITH: usize = 5;
-/// Where the first three of them are, of which a worker knows nothing: the first numbers that the template has free.
-pub(crate) const KEPT_FDS: [i32; 3] = [4, 5, 6];
+/// Where the first four of them are, of which a worker knows nothing: the first numbers that the template has free.
+pub(crate) const KEPT_FDS: [i32; 4] = [4, 5, 6, 7];
+
+/// Where the next supervisor listens, in the root directory.
+pub(crate) const SOCKET_NAME: &str = "next.sock";
+/// Where somebody else listens, in the network namespace of the test.
+pub(crate) const ABSTRACT_NAME: &[u8] = b"pppoed's test of the sandbox";
 
 /// Numbers that need no entry in the user database.
 pub(crate) const UID: u32 = 64_123;
