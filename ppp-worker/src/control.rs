@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ppp_ipc::adoption::{Claim, Welcome};
 use ppp_ipc::codec::{self, DecodeError, EncodeError};
 use ppp_ipc::frame::{FrameDecoder, FrameError};
 use ppp_ipc::worker::{FromWorker, ToWorker};
@@ -32,6 +33,13 @@ pub(crate) enum ControlError {
     NotRead,
     #[error("pppoed closed it")]
     Closed,
+}
+
+impl ControlError {
+    /// Whether `pppoed` is gone, and not to blame.
+    pub(crate) fn is_loss(&self) -> bool {
+        matches!(self, Self::Closed | Self::Io(_))
+    }
 }
 
 /// The worker's end of its control socket.
@@ -89,13 +97,29 @@ impl Control {
         }
     }
 
+    /// The answer to a claim, once it was read.
+    pub(crate) fn welcome(&mut self) -> Result<Option<Welcome>, ControlError> {
+        match self.decoder.next_frame()? {
+            Some(body) => Ok(Some(codec::decode(body)?)),
+            None => Ok(None),
+        }
+    }
+
     /// Sends a message, or keeps it for [`Control::flush`].
     pub(crate) fn send(&mut self, message: &FromWorker) -> Result<(), ControlError> {
-        let bytes = codec::encode(message)?;
+        self.send_bytes(&codec::encode(message)?)
+    }
+
+    /// As [`Control::send`], on a new socket.
+    pub(crate) fn claim(&mut self, claim: &Claim) -> Result<(), ControlError> {
+        self.send_bytes(&codec::encode(claim)?)
+    }
+
+    fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), ControlError> {
         if self.unsent.len() + bytes.len() > MAX_UNSENT {
             return Err(ControlError::NotRead);
         }
-        self.unsent.extend_from_slice(&bytes);
+        self.unsent.extend_from_slice(bytes);
         self.flush()
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ppp_ipc::worker as ipc;
 use ppp_proto::auth::{AuthConfig, AuthMethod, Proof};
-use ppp_proto::ipcp::{IpcpConfig, NameServers};
-use ppp_proto::ipv6cp::Ipv6cpConfig;
+use ppp_proto::ipcp::{IpcpConfig, IpcpNegotiated, NameServers};
+use ppp_proto::ipv6cp::{Ipv6cpConfig, Ipv6cpNegotiated};
 use ppp_proto::lcp::{LcpConfig, LcpNegotiated};
 use ppp_proto::link::{CloseReason, EchoConfig, LinkConfig, Verdict};
 use ppp_proto::{NegotiationFailure, RestartConfig};
@@ -88,6 +88,14 @@ pub(crate) fn lcp_report(lcp: &LcpNegotiated) -> ipc::LcpReport {
         AuthMethod::ChapMd5 => ipc::AuthMethod::ChapMd5,
     });
     ipc::LcpReport { mru: lcp.mru, peer_mru: lcp.peer_mru, auth }
+}
+
+pub(crate) fn network_report(ipcp: IpcpNegotiated) -> ipc::NetworkReport {
+    ipc::NetworkReport { local: ipcp.local, remote: ipcp.remote }
+}
+
+pub(crate) fn ipv6_report(ipv6cp: Ipv6cpNegotiated) -> ipc::Ipv6Report {
+    ipc::Ipv6Report { local: ipv6cp.local, remote: ipv6cp.remote }
 }
 
 pub(crate) fn proof(proof: Proof) -> ipc::Proof {

@@ -6,12 +6,20 @@
 mod control;
 mod convert;
 mod grant;
+mod lifeline;
 mod newborn;
 mod relay;
 mod session;
+mod solitude;
 pub mod template;
 
 pub use self::newborn::Newborn;
+
+/// Says why the program ends. Nobody may be there any more to read it, which is no reason to fail.
+fn say_last_words(error: &dyn std::error::Error) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "ppp-worker: {error}");
+}
 
 /// An error with its causes in one line.
 fn with_cause(error: &dyn std::error::Error) -> String {

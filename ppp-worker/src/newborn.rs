@@ -64,7 +64,7 @@ impl Newborn {
         match self.live() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("ppp-worker: {error}");
+                crate::say_last_words(&error);
                 ExitCode::FAILURE
             }
         }
@@ -78,10 +78,11 @@ impl Newborn {
         let unusable = |error: Box<dyn std::error::Error>| WorkerError::Descriptors(error);
         let socket = SessionSocket::from_fd(packet).map_err(|error| unusable(error.into()))?;
         let tun = Tun::from_fd(tun).map_err(|error| unusable(error.into()))?;
-        let counters = WorkerCounters::map(counters).map_err(|error| unusable(error.into()))?;
+        let cells = WorkerCounters::map(&counters).map_err(|error| unusable(error.into()))?;
         let mut control = Control::new(control);
 
-        let keep = [control.as_fd(), socket.as_fd(), tun.as_fd()];
+        // The counters are kept open for a later pppoed, which takes them from here.
+        let keep = [control.as_fd(), socket.as_fd(), tun.as_fd(), counters.as_fd()];
         let protections = match entered.finish(&keep) {
             Ok(protections) => protections,
             Err(error) => {
@@ -97,8 +98,8 @@ impl Newborn {
         }
         control.send(&FromWorker::Ready { version: VERSION, protections: protections.bits() })?;
 
-        let relay = Relay::new(socket, tun, counters, addressing(&start), start.link.mru);
-        Ok(Session::new(&start, relay, control).run()?)
+        let relay = Relay::new(socket, tun, cells, addressing(&start), start.link.mru);
+        Ok(Session::new(&start, relay, control, counters).run()?)
     }
 }
 

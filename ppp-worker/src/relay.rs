@@ -93,6 +93,10 @@ impl Relay {
         &self.tun
     }
 
+    pub(crate) fn addressing(&self) -> Addressing {
+        self.addressing
+    }
+
     pub(crate) fn counters(&self) -> &WorkerCounters {
         &self.counters
     }

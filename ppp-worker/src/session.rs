@@ -1,7 +1,8 @@
 //! The event loop of one session: the link, the relay and the socket to `pppoed`.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -16,7 +17,9 @@ use ppp_wire::ppp::Protocol;
 use crate::control::{Control, ControlError};
 use crate::convert;
 use crate::grant::{Family, Grant};
-use crate::relay::{ControlPlane, Relay};
+use crate::lifeline::Lifeline;
+use crate::relay::{Addressing, ControlPlane, Relay};
+use crate::solitude::Unanswered;
 
 /// Batches that are read from one side before the other is looked at.
 const MAX_ROUNDS: usize = 4;
@@ -38,9 +41,18 @@ pub(crate) enum SessionError {
 /// One session.
 #[derive(Debug)]
 pub(crate) struct Session {
-    link: Link,
-    relay: Relay,
-    control: Control,
+    pub(crate) link: Link,
+    pub(crate) relay: Relay,
+    pub(crate) lifeline: Lifeline,
+    /// The memory of the counters, for the next `pppoed`.
+    pub(crate) counters_file: OwnedFd,
+    pub(crate) addressing: Addressing,
+    pub(crate) discovery_ethertype: u16,
+    /// The PADT is ours to send.
+    pub(crate) farewell: bool,
+    /// The peer has given all proofs since LCP was opened.
+    pub(crate) authenticated: bool,
+    pub(crate) unanswered: Unanswered,
     /// Our name in challenges.
     name: Vec<u8>,
     max_mss: u16,
@@ -59,12 +71,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(start: &Start, relay: Relay, control: Control) -> Self {
+    pub(crate) fn new(start: &Start, relay: Relay, control: Control, counters_file: OwnedFd) -> Self {
         let now = Instant::now();
+        let orphan_timeout = Duration::from_millis(u64::from(start.orphan_timeout_ms));
         Self {
             link: Link::new(convert::link_config(&start.link), start.seed),
+            addressing: relay.addressing(),
             relay,
-            control,
+            lifeline: Lifeline::new(control, orphan_timeout, Path::new("/"), start.seed),
+            counters_file,
+            discovery_ethertype: start.discovery_ethertype,
+            farewell: false,
+            authenticated: false,
+            unanswered: Unanswered::default(),
             name: start.link.name.clone(),
             max_mss: start.link.max_mss,
             network: start.link.network,
@@ -81,19 +100,40 @@ impl Session {
     /// Runs the session to its end.
     ///
     /// # Errors
-    /// When `pppoed` is gone or cannot be understood; the peer was told that the session is over, if that was possible.
+    /// When `pppoed` cannot be understood, or is gone before the session was open; the peer was told that the session is
+    /// over, if that was possible.
     pub(crate) fn run(mut self) -> Result<(), SessionError> {
-        let outcome = self.run_until_closed();
+        let outcome = self.run_until_reported();
         if outcome.is_err() {
             // Nobody is left who could free what the session holds: tell the peer once, and go.
+            let has_begun = self.link.phase() != Phase::Dead;
             self.link.close(Instant::now());
             self.transmit_control();
+            // A peer without PADS knows of no session.
+            if has_begun {
+                self.send_padt();
+            }
         }
         outcome
     }
 
-    fn run_until_closed(&mut self) -> Result<(), SessionError> {
-        while !self.drive(Instant::now())? {
+    fn run_until_reported(&mut self) -> Result<(), SessionError> {
+        let ended = self.run_until_closed()?;
+        if self.farewell || !self.lifeline.is_attached() {
+            self.send_padt();
+        }
+        if self.lifeline.is_attached() {
+            self.lifeline.flush_before_exit();
+            return Ok(());
+        }
+        self.report_to_next(&ended)
+    }
+
+    fn run_until_closed(&mut self) -> Result<Ended, SessionError> {
+        loop {
+            if let Some(ended) = self.drive(Instant::now())? {
+                return Ok(ended);
+            }
             let ready = self.wait()?;
             let now = Instant::now();
             if ready.is_nothing() {
@@ -106,29 +146,27 @@ impl Session {
                 self.transmit_data();
             }
             if ready.control {
-                self.control.receive()?;
+                self.lifeline.receive()?;
             }
-            while let Some(message) = self.control.next_message()? {
-                self.handle_message(message, now)?;
+            while let Some(news) = self.lifeline.next(now)? {
+                self.handle_news(news, now)?;
             }
             self.note_activity(now);
             self.handle_timeouts(now);
         }
-        self.control.flush_before_exit();
-        Ok(())
     }
 
-    /// Lets out what the link has to say. True when the session is over.
-    fn drive(&mut self, now: Instant) -> Result<bool, SessionError> {
+    /// Lets out what the link has to say. How the session ended, once it is over.
+    fn drive(&mut self, now: Instant) -> Result<Option<Ended>, SessionError> {
         while let Some(event) = self.link.poll_event() {
             self.transmit_control();
-            if self.handle_event(event, now)? {
-                return Ok(true);
+            if let Some(ended) = self.handle_event(event, now)? {
+                return Ok(Some(ended));
             }
         }
         self.transmit_control();
-        self.control.flush()?;
-        Ok(false)
+        self.lifeline.flush()?;
+        Ok(None)
     }
 
     fn transmit_control(&mut self) {
@@ -143,34 +181,43 @@ impl Session {
         }
     }
 
-    fn handle_event(&mut self, event: Event, now: Instant) -> Result<bool, SessionError> {
+    fn handle_event(&mut self, event: Event, now: Instant) -> Result<Option<Ended>, SessionError> {
         match event {
             Event::LcpOpened(lcp) => {
-                self.control.send(&FromWorker::LcpOpened(convert::lcp_report(&lcp)))?;
+                self.authenticated = false;
+                self.unanswered.is_overtaken = self.unanswered.proof.is_some();
+                self.lifeline.send(FromWorker::LcpOpened(convert::lcp_report(&lcp)))?;
+                if !self.lifeline.is_attached() {
+                    self.answer_overtaken(now)?;
+                }
             }
-            Event::ChallengeNeeded => self.control.send(&FromWorker::ChallengeNeeded)?,
+            Event::ChallengeNeeded => {
+                self.unanswered.challenge = true;
+                self.lifeline.send(FromWorker::ChallengeNeeded)?;
+            }
             Event::AuthenticateRequest(proof) => {
-                self.control.send(&FromWorker::Authenticate(convert::proof(proof)))?;
+                let proof = convert::proof(proof);
+                self.unanswered.proof = Some(proof.clone());
+                self.unanswered.is_overtaken = false;
+                self.lifeline.send(FromWorker::Authenticate(proof))?;
             }
             Event::IpcpOpened(ipcp) => {
                 self.last_data = now;
-                let report = ipc::NetworkReport { local: ipcp.local, remote: ipcp.remote };
-                self.control.send(&FromWorker::NetworkUp(report))?;
+                self.lifeline.send(FromWorker::NetworkUp(convert::network_report(ipcp)))?;
             }
             Event::IpcpClosed => {
                 self.relay.revoke(Family::Ipv4);
-                self.control.send(&FromWorker::NetworkDown)?;
+                self.lifeline.send(FromWorker::NetworkDown)?;
             }
             Event::Ipv6cpOpened(ipv6cp) => {
                 self.last_data = now;
-                let report = ipc::Ipv6Report { local: ipv6cp.local, remote: ipv6cp.remote };
-                self.control.send(&FromWorker::Ipv6Up(report))?;
+                self.lifeline.send(FromWorker::Ipv6Up(convert::ipv6_report(ipv6cp)))?;
             }
             Event::Ipv6cpClosed => {
                 self.relay.revoke(Family::Ipv6);
-                self.control.send(&FromWorker::Ipv6Down)?;
+                self.lifeline.send(FromWorker::Ipv6Down)?;
             }
-            Event::Authenticated => {}
+            Event::Authenticated => self.authenticated = true,
             Event::Closed(reason) => {
                 self.transmit_control();
                 self.relay.count_socket_drops();
@@ -179,19 +226,21 @@ impl Session {
                     Some(reason) => (reason, Vec::new()),
                     None => convert::end_reason(&reason),
                 };
-                self.control.send(&FromWorker::Ended(Ended { reason, detail }))?;
-                return Ok(true);
+                let ended = Ended { reason, detail };
+                self.lifeline.send(FromWorker::Ended(ended.clone()))?;
+                return Ok(Some(ended));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    fn handle_message(&mut self, message: ToWorker, now: Instant) -> Result<(), SessionError> {
+    pub(crate) fn handle_message(&mut self, message: ToWorker, now: Instant) -> Result<(), SessionError> {
         match message {
             ToWorker::Start(_) => return Err(SessionError::Protocol("a second Start")),
             ToWorker::Open => self.link.open(now),
             ToWorker::Challenge { identifier, value } => {
                 let challenge = Challenge { identifier, value, name: self.name.clone() };
+                self.unanswered.challenge = false;
                 self.link
                     .provide_challenge(challenge, now)
                     .map_err(|_| SessionError::Protocol("a challenge that nobody asked for"))?;
@@ -201,6 +250,7 @@ impl Session {
                     self.network = Some(*network);
                     self.idle = convert::limit(*idle_ms);
                 }
+                (self.unanswered.proof, self.unanswered.is_overtaken) = (None, false);
                 self.link
                     .verdict(convert::verdict(verdict), now)
                     .map_err(|_| SessionError::Protocol("a verdict that nobody asked for"))?;
@@ -217,12 +267,13 @@ impl Session {
                 });
             }
             ToWorker::Terminate(reason) => self.close(reason, now),
-            ToWorker::Ping { sequence } => self.control.send(&FromWorker::Pong { sequence })?,
+            ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
+            ToWorker::Record(ticket) => self.lifeline.keep(ticket),
         }
         Ok(())
     }
 
-    fn close(&mut self, reason: EndReason, now: Instant) {
+    pub(crate) fn close(&mut self, reason: EndReason, now: Instant) {
         self.reason.get_or_insert(reason);
         self.link.close(now);
     }
@@ -284,6 +335,7 @@ impl Session {
         if self.dead_peer_deadline().is_some_and(|deadline| deadline <= now) {
             self.close(EndReason::EchoLost, now);
         }
+        self.give_up_waiting(now);
     }
 
     /// When an open session without traffic ends. None once it is being closed.
@@ -301,35 +353,64 @@ impl Session {
     /// Sleeps until a descriptor has something or the next deadline passes.
     fn wait(&self) -> Result<Ready, SessionError> {
         let quiet = self.relay.is_busy().then(|| Instant::now() + QUIET_AFTER);
-        let deadlines = [self.link.poll_timeout(), self.idle_deadline(), self.dead_peer_deadline(), quiet];
+        // Once it is being closed, the link has its own deadlines.
+        let orphan = self.lifeline.orphan_deadline().filter(|_| self.reason.is_none());
+        let deadlines = [
+            self.link.poll_timeout(),
+            self.idle_deadline(),
+            self.dead_peer_deadline(),
+            self.lifeline.poll_timeout(),
+            orphan,
+            quiet,
+        ];
         let timeout = deadlines.into_iter().flatten().min().map_or(PollTimeout::NONE, poll_timeout);
-        let control_events = match self.control.has_unsent() {
-            true => PollFlags::POLLIN | PollFlags::POLLOUT,
-            false => PollFlags::POLLIN,
+        // Alone, there is no first one to watch.
+        let (first, lifeline) = match self.lifeline_to_watch() {
+            Some(lifeline) => (0, lifeline),
+            None => (1, PollFd::new(self.relay.socket().as_fd(), PollFlags::empty())),
         };
         let mut descriptors = [
-            PollFd::new(self.control.as_fd(), control_events),
+            lifeline,
             PollFd::new(self.relay.socket().as_fd(), PollFlags::POLLIN),
             PollFd::new(self.relay.tun().as_fd(), PollFlags::POLLIN),
         ];
-        let watched = match self.link.phase() {
+        let last = match self.link.phase() {
             // Before the leave to begin, the peer's first frames wait in the socket: they are not lost on the link.
             Phase::Dead => 1,
             _ if self.relay.is_open() => 3,
             // A TUN that is down reports an error all the time, so it is not watched until packets may flow.
             _ => 2,
         };
-        let (watched, _) = descriptors.split_at_mut(watched);
-        match poll(watched, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(SessionError::Poll(errno.into())),
-        }
-        let mut ready = watched.iter().map(|descriptor| descriptor.any().unwrap_or(true));
-        Ok(Ready {
-            control: ready.next().unwrap_or(false),
-            packet: ready.next().unwrap_or(false),
-            tun: ready.next().unwrap_or(false),
-        })
+        poll_all(descriptors.get_mut(first..last).unwrap_or_default(), timeout)?;
+        let is_ready = |index: usize| {
+            let watched = descriptors.get(index).filter(|_| (first..last).contains(&index));
+            watched.is_some_and(|descriptor| descriptor.any().unwrap_or(true))
+        };
+        Ok(Ready { control: is_ready(0), packet: is_ready(1), tun: is_ready(2) })
+    }
+
+    /// As [`Session::wait`], for nothing but the way to `pppoed`.
+    pub(crate) fn wait_for_lifeline(&self, deadline: Instant) -> Result<bool, SessionError> {
+        let deadline = self.lifeline.poll_timeout().map_or(deadline, |timeout| timeout.min(deadline));
+        let mut descriptors: Vec<PollFd<'_>> = self.lifeline_to_watch().into_iter().collect();
+        poll_all(&mut descriptors, poll_timeout(deadline))?;
+        Ok(descriptors.iter().any(|fd| fd.any().unwrap_or(true)))
+    }
+
+    fn lifeline_to_watch(&self) -> Option<PollFd<'_>> {
+        let (socket, is_to_be_written) = self.lifeline.socket()?;
+        let events = match is_to_be_written {
+            true => PollFlags::POLLIN | PollFlags::POLLOUT,
+            false => PollFlags::POLLIN,
+        };
+        Some(PollFd::new(socket, events))
+    }
+}
+
+fn poll_all(descriptors: &mut [PollFd<'_>], timeout: PollTimeout) -> Result<(), SessionError> {
+    match poll(descriptors, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(SessionError::Poll(errno.into())),
     }
 }
 

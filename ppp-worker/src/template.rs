@@ -45,7 +45,7 @@ pub fn run(work: impl FnOnce(Newborn) -> ExitCode) -> ExitCode {
         Ok(Some(newborn)) => work(newborn),
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ppp-worker: {error}");
+            crate::say_last_words(&error);
             ExitCode::FAILURE
         }
     }

@@ -161,6 +161,11 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub cookie_lifetime: u32,
 
+    /// Seconds that a session goes on without pppoed, when that was killed, has crashed or is being replaced; then its
+    /// worker ends it. 0: at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(..=86400))]
+    pub orphan_timeout: u32,
+
     /// Start although an interface is not there (yet), and serve it when it comes
     #[arg(long)]
     pub wait_for_interfaces: bool,
@@ -337,6 +342,7 @@ mod tests {
             auth_deadline: None,
             setup_deadline: 60,
             cookie_lifetime: 5,
+            orphan_timeout: 120,
             wait_for_interfaces: false,
             run_dir: "/run/pppoed".into(),
             worker: None,

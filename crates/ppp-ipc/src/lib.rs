@@ -3,6 +3,7 @@
 //! | socket | between | messages | who is trusted |
 //! |---|---|---|---|
 //! | worker | `pppoed` and one `ppp-worker` (a socket pair) | [`worker`] | the worker is not |
+//! | adoption | `pppoed` and a worker of an earlier one (a named socket that only workers see) | [`adoption`], then [`worker`] | the worker is not |
 //! | template | `pppoed` and the template of the workers (a socket pair) | [`template`] | as far as its own file is |
 //! | control | `pppoed` and `pppctl` (a named socket) | [`control`] | the client is not |
 //!
@@ -15,8 +16,10 @@
 //! - Bytes that a peer chose stay bytes (`Vec<u8>`) on the worker socket; on the control socket they are
 //!   text that `pppoed` has escaped already, so that a console may print it.
 //! - Durations are integers that name their unit; addresses are `std::net` types or `[u8; 6]`.
-//! - A release that changes a message raises [`worker::VERSION`] or [`control::VERSION`].
+//! - A release that changes a message raises [`worker::VERSION`] or [`control::VERSION`]. Those of workers only grow,
+//!   for the reasons in [`adoption`].
 
+pub mod adoption;
 pub mod codec;
 pub mod control;
 pub mod frame;

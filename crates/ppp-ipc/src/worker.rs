@@ -12,6 +12,7 @@
 //!   Verdict ─────────────────────────────────▶
 //!   ◀─────────────────────── NetworkUp, Ipv6Up  (IPCP is Opened; IPV6CP is; in either order)
 //!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
+//!   Record ──────────────────────────────────▶  for the next pppoed ([`crate::adoption`]); again when it changes
 //!   Ping ────────────────────────────────────▶  now and then, once packets flow
 //!   ◀──────────────────────────────────── Pong
 //!   Terminate ───────────────────────────────▶
@@ -27,9 +28,10 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
-/// Version of these messages. Both ends must have the same.
+/// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
 pub const VERSION: u16 = 3;
 
 /// What `pppoed` tells a worker.
@@ -57,6 +59,25 @@ pub enum ToWorker {
         /// Counted up from 1.
         sequence: u64,
     },
+    /// What to show the next `pppoed` if this one is lost. Replaces an earlier one; until the first, a worker that is
+    /// alone ends its session.
+    Record(Ticket),
+}
+
+impl ToWorker {
+    /// The [`VERSION`] that first had this message: older workers do not know it.
+    pub fn since(&self) -> u16 {
+        match self {
+            Self::Start(_)
+            | Self::Open
+            | Self::Challenge { .. }
+            | Self::Verdict(_)
+            | Self::Relay(_)
+            | Self::Terminate(_)
+            | Self::Ping { .. }
+            | Self::Record(_) => 3,
+        }
+    }
 }
 
 /// What a worker tells `pppoed`.
@@ -110,6 +131,10 @@ pub struct Start {
     pub own_mac: [u8; 6],
     /// Ethertype of session frames, 0x8864 unless configured.
     pub session_ethertype: u16,
+    /// Ethertype of discovery frames, 0x8863 unless configured: of the PADT, when no `pppoed` is there to send it.
+    pub discovery_ethertype: u16,
+    /// Time that the session goes on without `pppoed`, in milliseconds.
+    pub orphan_timeout_ms: u32,
     /// Seed for Magic-Numbers, from the system's random source.
     pub seed: u64,
     /// Parameters of the PPP link.
@@ -196,7 +221,7 @@ pub struct LcpReport {
 }
 
 /// The peer's name and proof. Both are bytes that the peer chose.
-#[derive(Debug, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Debug, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub enum Proof {
     /// PAP Authenticate-Request.
     Pap {

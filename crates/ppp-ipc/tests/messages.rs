@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use ppp_ipc::{
+    adoption::Claim,
     codec::{decode, decode_frame, encode},
     control::{Phase, Request, Response, Selector, SessionSummary, Shutdown, Traffic},
     frame::{FrameDecoder, HEADER_LEN, MAX_BODY_LEN},
@@ -97,6 +98,7 @@ proptest! {
     fn hostile_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         let _ = decode::<FromWorker>(&bytes);
         let _ = decode::<ToWorker>(&bytes);
+        let _ = decode::<Claim>(&bytes);
         let _ = decode_frame::<FromTemplate>(&bytes);
         let _ = decode::<Request>(&bytes);
         let _ = decode::<Response>(&bytes);

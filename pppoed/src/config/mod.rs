@@ -109,6 +109,8 @@ pub struct Config {
     pub secrets: secrets::Settings,
     /// From the PADR until IPCP is open.
     pub setup_deadline: Duration,
+    /// How long a session goes on without us.
+    pub orphan_timeout: Duration,
     /// IPv6, if it is wanted (`+ipv6`, `ipv6`).
     pub ipv6: Option<Ipv6Config>,
     /// Options that hold for sessions whose users have none of their own.
@@ -206,6 +208,7 @@ impl Config {
             auth: ppp::auth(flags, &options),
             secrets: ppp::secrets(flags, &options, hostname)?,
             setup_deadline: seconds(flags.setup_deadline),
+            orphan_timeout: seconds(flags.orphan_timeout),
             ipv6: ppp::ipv6(&options),
             session: options.session,
             dead_peer: flags.dead_peer.map(seconds),

@@ -21,6 +21,9 @@ use crate::options::SessionOptions;
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) session_ether_type: EtherType,
+    pub(super) discovery_ether_type: EtherType,
+    /// How long a session goes on without us.
+    pub(super) orphan_timeout: Duration,
     pub(super) limits: SessionLimits,
     pub(super) per_user: Option<UserLimit>,
     /// `-u`: the interface has the number of the slot.
@@ -65,6 +68,8 @@ impl Settings {
         };
         Self {
             session_ether_type: config.session_ether_type,
+            discovery_ether_type: config.discovery_ether_type,
+            orphan_timeout: config.orphan_timeout,
             limits: SessionLimits {
                 per_mac: config.per_mac.value,
                 per_interface: config.limits.per_interface,
@@ -103,6 +108,8 @@ impl Settings {
             peer_mac: key.peer.0,
             own_mac: key.own.0,
             session_ethertype: key.ether_type.into(),
+            discovery_ethertype: self.discovery_ether_type.into(),
+            orphan_timeout_ms: milliseconds(self.orphan_timeout),
             seed,
             link,
         }
