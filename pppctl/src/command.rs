@@ -1,6 +1,10 @@
 //! The command table: every command, its words and its arguments.
 //!
-//! Parsing only. Whatever reads command lines parses them against [`Command`].
+//! Parsing only. Whatever reads command lines parses them against [`Command`]: the arguments of the program
+//! ([`Cli`]) and the lines of the shell ([`Line`]). Help, completion, the man page and the completions of shells
+//! are made from it as well.
+//!
+//! The name of a value ([`values`]) says what it is, and so what completes it.
 
 use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
@@ -12,6 +16,7 @@ use ppp_ipc::control::{DEFAULT_PATH, EventName, Selector};
 
 const EXAMPLES: &str = "\
 Examples:
+  pppctl                             the interactive shell; `help` there tells more
   pppctl show sessions               who is connected
   pppctl sh ses                      the same: words may be cut short while they stay unique
   pppctl show session 7              everything about session 7
@@ -21,6 +26,8 @@ Examples:
   pppctl monitor --user alice        what happens to alice, as it happens
   pppctl drain on                    no new sessions; pppctl drain off takes them again
   pppctl shutdown soft               end pppoed when its last session has ended
+  pppctl -c 'drain on; show stats'   several commands, up to the first that fails
+  pppctl < FILE                      the same, one or more in a line
 
 A table that is wider than the terminal leaves out its least important columns; JSON never does.
 
@@ -32,43 +39,113 @@ Exit status:
   4  not allowed
   5  no answer in time, or one that is not understood (another version?)";
 
-/// Console of pppoed: shows and ends PPPoE sessions, drains and ends the server.
+/// Console of pppoed: shows and ends PPPoE sessions, drains and ends the server. Without a command: a shell.
 #[derive(Debug, Parser)]
-#[command(name = "pppctl", version, infer_subcommands = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(
+    name = "pppctl",
+    version,
+    infer_subcommands = true,
+    infer_long_args = true,
+    max_term_width = 100,
+    after_help = EXAMPLES
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) options: Options,
+    pub(crate) connection: ConnectionOptions,
+    #[command(flatten)]
+    pub(crate) display: DisplayOptions,
+    /// Carry out these commands, separated by `;`, as lines of the shell; the first that fails is the last
+    #[arg(short = 'c', value_name = "COMMANDS")]
+    pub(crate) commands: Option<String>,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
-/// Options of every command.
-#[derive(Args, Debug)]
-pub(crate) struct Options {
+/// A line of the shell.
+#[derive(Debug, Parser)]
+#[command(
+    name = "",
+    no_binary_name = true,
+    disable_help_subcommand = true,
+    infer_subcommands = true,
+    infer_long_args = true,
+    max_term_width = 100
+)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) display: DisplayOptions,
+    #[command(subcommand)]
+    pub(crate) command: LineCommand,
+}
+
+/// What a line of the shell may say.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LineCommand {
+    #[command(flatten)]
+    Command(Command),
+    /// Tell what can be done, or everything about one command
+    Help {
+        /// Words of a command
+        #[arg(value_name = values::WORD)]
+        words: Vec<String>,
+    },
+    /// Leave the shell (as Ctrl-D does)
+    #[command(visible_alias = "quit")]
+    Exit,
+}
+
+/// Names of values, which say what they are. [`crate::shell`] completes them by these names.
+pub(crate) mod values {
+    /// PPPoE session id.
+    pub(crate) const SESSION: &str = "ID";
+    /// Name of a user.
+    pub(crate) const USER: &str = "USER";
+    /// Ethernet address.
+    pub(crate) const MAC: &str = "MAC";
+    /// IPv4 address of a peer.
+    pub(crate) const IP: &str = "IP";
+    /// Interface of a session, or access interface.
+    pub(crate) const IFNAME: &str = "IFNAME";
+    /// Name of a file on this machine.
+    pub(crate) const FILE: &str = "FILE";
+    /// A word of a command.
+    pub(crate) const WORD: &str = "WORD";
+}
+
+/// How to reach `pppoed`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConnectionOptions {
     /// Control socket of pppoed
     #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
     pub(crate) socket: PathBuf,
-    /// How to show the answer: aligned columns with human units, or one JSON document with raw numbers
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
-    output: Format,
-    /// Short for --output json
-    #[arg(long, global = true, conflicts_with = "output")]
-    json: bool,
     /// Longest wait for any single answer of pppoed
     #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_timeout)]
     pub(crate) timeout: Duration,
 }
 
-impl Options {
-    /// The format that was asked for.
-    pub(crate) fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.output }
+/// How to show answers.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct DisplayOptions {
+    /// How to show the answer: aligned columns with human units (the default), or one JSON document with raw
+    /// numbers
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output")]
+    json: bool,
+}
+
+impl DisplayOptions {
+    /// The format that was asked for, if any was.
+    pub(crate) fn format(self) -> Option<Format> {
+        if self.json { Some(Format::Json) } else { self.output }
     }
 }
 
 /// How to show an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    #[default]
     Table,
     Json,
 }
@@ -110,19 +187,19 @@ pub(crate) struct Monitor {
 #[group(multiple = false)]
 struct MonitoredSessions {
     /// Only events of the session with this id
-    #[arg(long, value_name = "ID", value_parser = session_id())]
+    #[arg(long, value_name = values::SESSION, value_parser = session_id())]
     session: Option<u16>,
     /// Only events of this user
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = values::USER)]
     user: Option<String>,
     /// Only events of this Ethernet address
-    #[arg(long, value_name = "ADDRESS", value_parser = parse_mac)]
+    #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
     /// Only events of this peer address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = values::IP)]
     ip: Option<Ipv4Addr>,
     /// Only events of this interface (ppp0 or eth1)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = values::IFNAME)]
     interface: Option<String>,
 }
 
@@ -145,6 +222,13 @@ fn event_names() -> impl TypedValueParser<Value = EventName> {
     PossibleValuesParser::new(EventName::ALL.map(EventName::as_str)).try_map(|word| {
         EventName::ALL.into_iter().find(|name| name.as_str() == word).ok_or("there is no such event")
     })
+}
+
+impl Command {
+    /// Whether it goes on until it is ended, and shows what comes as it comes.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Monitor(_))
+    }
 }
 
 /// On or off.
@@ -177,7 +261,7 @@ pub(crate) enum Show {
     #[command(visible_alias = "session")]
     Sessions {
         /// PPPoE session id; without it, all sessions are listed
-        #[arg(value_parser = session_id())]
+        #[arg(value_name = values::SESSION, value_parser = session_id())]
         id: Option<u16>,
     },
     /// Counters of the whole server
@@ -190,28 +274,31 @@ pub(crate) enum Terminate {
     /// The session with this id
     Session {
         /// PPPoE session id
-        #[arg(value_parser = session_id())]
+        #[arg(value_name = values::SESSION, value_parser = session_id())]
         id: u16,
     },
     /// Every session of a user
     User {
         /// Exact user name
+        #[arg(value_name = values::USER)]
         name: String,
     },
     /// Every session of an Ethernet address
     Mac {
         /// Such as 02:00:5e:10:00:01
-        #[arg(value_parser = parse_mac)]
+        #[arg(value_name = values::MAC, value_parser = parse_mac)]
         address: [u8; 6],
     },
     /// The session with this peer address
     Ip {
         /// IPv4 address of the peer
+        #[arg(value_name = values::IP)]
         address: Ipv4Addr,
     },
     /// The session on this interface (ppp0), or all sessions of this access interface (eth1)
     Interface {
         /// Name of the interface
+        #[arg(value_name = values::IFNAME)]
         name: String,
     },
     /// Every session of the server; asks first
@@ -261,6 +348,7 @@ mod tests {
     #[test]
     fn the_table_is_consistent() {
         Cli::command().debug_assert();
+        Line::command().debug_assert();
     }
 
     #[test]

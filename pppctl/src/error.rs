@@ -1,6 +1,9 @@
 //! What can go wrong with a command, and the exit status of each.
 
-use std::{fmt::Write, io};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
 
 use crate::{answer, transport};
 
@@ -13,15 +16,27 @@ pub(crate) enum Error {
     /// The server refused, or its answer makes no sense.
     #[error(transparent)]
     Answer(#[from] answer::Error),
-    /// `terminate all` or `shutdown hard` has nobody to ask.
-    #[error("this ends every session and there is no terminal to ask on: add --yes")]
-    NeedsYes,
+    /// A command that asks first has nobody to ask.
+    #[error("this ends {0} and there is no terminal to ask on: add --yes")]
+    NeedsYes(String),
     /// The answer to the question was not yes.
     #[error("nothing was done")]
     Declined,
     /// The question could not be asked.
     #[error("cannot ask on the terminal")]
     Ask(#[source] io::Error),
+    /// A line, or the filters behind it, is no command. The message is whole.
+    #[error("{0}")]
+    Line(String),
+    /// A line of several failed.
+    #[error("line {number}")]
+    InLine { number: u64, source: Box<Error> },
+    /// The commands could not be read.
+    #[error("cannot read the commands")]
+    Input(#[source] io::Error),
+    /// The terminal refused to be used.
+    #[error("cannot use the terminal")]
+    Terminal(#[source] io::Error),
     /// The answer could not be written.
     #[error("cannot write the answer")]
     Output(#[source] io::Error),
@@ -35,12 +50,16 @@ impl Error {
         const NOT_RUNNING: u8 = 3;
         const NOT_ALLOWED: u8 = 4;
         const NOT_UNDERSTOOD: u8 = 5;
+        // As shells tell of SIGINT.
+        const INTERRUPTED: u8 = 130;
         match self {
-            Self::NeedsYes => USAGE,
-            Self::Declined | Self::Ask(_) | Self::Output(_) => FAILED,
+            Self::InLine { source, .. } => source.exit_code(),
+            Self::NeedsYes(_) | Self::Line(_) => USAGE,
+            Self::Declined | Self::Ask(_) | Self::Input(_) | Self::Terminal(_) | Self::Output(_) => FAILED,
             Self::Transport(error) => match error {
                 transport::Error::NotRunning { .. } | transport::Error::Connect { .. } => NOT_RUNNING,
                 transport::Error::NotAllowed { .. } => NOT_ALLOWED,
+                transport::Error::Interrupted => INTERRUPTED,
                 transport::Error::Timeout { .. }
                 | transport::Error::Closed
                 | transport::Error::CutOff
@@ -58,9 +77,24 @@ impl Error {
         }
     }
 
+    /// Whether the user has had enough, which is nothing to complain about.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Transport(transport::Error::Interrupted))
+    }
+
     /// Whether the reader of our output went away.
     pub(crate) fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::InLine { source, .. } => source.is_broken_pipe(),
+            _ => false,
+        }
+    }
+
+    /// Tells the user on standard error.
+    pub(crate) fn tell(&self) {
+        // Nothing is left to be told when standard error is closed.
+        let _ = writeln!(io::stderr(), "pppctl: {}", Self::chain(self));
     }
 
     /// An error and its causes in one line.

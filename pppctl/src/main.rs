@@ -1,34 +1,57 @@
-//! Console of `pppoed`: one command per call, over the daemon's Unix socket.
+//! Console of `pppoed`: an interactive shell, and one-shot commands, over the daemon's Unix socket.
 //!
-//! One path for every command: [`command`] is the table that a command line is parsed against, [`request`]
-//! makes the message of it, [`transport`] carries messages, [`answer`] puts the pieces of an answer together
-//! and [`output`] shows it. Nothing below `command` knows where a command came from.
+//! One path for every command: [`command`] is the table that command lines are parsed against, [`request`] makes the
+//! message of it, [`console`] and [`transport`] carry messages, [`answer`] puts the pieces of an answer together and
+//! [`output`] shows it; [`run`] goes that way. Nothing below `command` knows where a command came from: the program's
+//! arguments, or a line of the [`shell`].
 
 mod answer;
 mod command;
+mod console;
 mod error;
+mod interrupt;
 mod output;
 mod request;
 mod run;
+mod shell;
 mod stream;
+mod terminal;
 mod transport;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, BufWriter, IsTerminal, Write},
+    process::ExitCode,
+};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 
-use crate::error::Error;
+use crate::{command::Cli, console::Console, error::Error, run::Display, shell::batch, terminal::Screen};
 
 fn main() -> ExitCode {
-    let cli = command::Cli::parse();
-    let Err(error) = run::run(&cli) else {
+    let cli = Cli::parse();
+    let mut console = Console::new(cli.connection);
+    let format = cli.display.format();
+    let result = match (cli.command, cli.commands) {
+        (Some(_), Some(_)) => Cli::command()
+            .error(ErrorKind::ArgumentConflict, "give a command, or commands with -c, not both")
+            .exit(),
+        (Some(command), None) => {
+            let display = Display { format: format.unwrap_or_default(), screen: Screen::of_stdout() };
+            let mut out = BufWriter::new(io::stdout().lock());
+            run::run(&command, display, &mut console, &mut out)
+                .and_then(|()| out.flush().map_err(Error::Output))
+        }
+        (None, Some(commands)) => batch::run(commands.as_bytes(), format, &mut console),
+        (None, None) if io::stdin().is_terminal() => shell::interactive(format, &mut console),
+        (None, None) => batch::run(io::stdin().lock(), format, &mut console),
+    };
+    let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
     if error.is_broken_pipe() {
         // Whoever read our output has seen enough, as `head` does.
         return ExitCode::SUCCESS;
     }
-    // Nothing is left to be told when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "pppctl: {}", Error::chain(&error));
+    error.tell();
     ExitCode::from(error.exit_code())
 }

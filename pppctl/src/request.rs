@@ -82,7 +82,7 @@ mod tests {
         ];
         for (line, expected) in cases {
             let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(Request::from(&cli.command), expected, "{line}");
+            assert_eq!(Request::from(cli.command.as_ref().unwrap()), expected, "{line}");
         }
     }
 
@@ -126,8 +126,8 @@ mod tests {
             "show stats --socket=/s -o json",
         ] {
             let cli = parse(line).unwrap();
-            assert_eq!(cli.options.format(), Format::Json, "{line}");
-            assert_eq!(cli.options.socket.to_str(), Some("/s"), "{line}");
+            assert_eq!(cli.display.format(), Some(Format::Json), "{line}");
+            assert_eq!(cli.connection.socket.to_str(), Some("/s"), "{line}");
         }
     }
 }

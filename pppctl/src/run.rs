@@ -1,46 +1,44 @@
-//! One command from its line to its output.
+//! One command, from its parsed form to its output.
 
-use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use ppp_ipc::control::Request;
 
 use crate::{
-    answer::{Answer, Collector},
-    command::{Cli, Command, Shutdown, Terminate},
+    answer::Answer,
+    command::{Command, Format, Shutdown, Terminate},
+    console::Console,
     error::Error,
     output, stream,
-    transport::Client,
+    terminal::{self, Screen},
 };
 
-/// Carries out one command and writes its answer to standard output.
-pub(crate) fn run(cli: &Cli) -> Result<(), Error> {
-    let question = question(&cli.command);
-    if question.is_some() && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Error::NeedsYes);
-    }
-    let mut client = Client::connect(&cli.options.socket, cli.options.timeout)?;
-    if let Some(question) = question {
-        confirm(&mut client, question)?;
-    }
-    let output = output::new(cli.options.format(), output::terminal_width());
-    if let Command::Monitor(_) = cli.command {
-        return stream::run(&mut client, (&cli.command).into(), &*output);
-    }
-    let answer = call(&mut client, (&cli.command).into())?;
-
-    let mut out = BufWriter::new(io::stdout().lock());
-    output.write(&answer, &mut out).and_then(|()| out.flush()).map_err(Error::Output)
+/// How answers are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Display {
+    pub(crate) format: Format,
+    pub(crate) screen: Screen,
 }
 
-/// Sends a request and collects its answer.
-fn call(client: &mut Client, request: Request) -> Result<Answer, Error> {
-    client.send(&request)?;
-    let mut collector = Collector::new(request);
-    loop {
-        if let Some(answer) = collector.push(client.receive()?)? {
-            return Ok(answer);
+/// Carries out one command and writes its answer to `out`.
+pub(crate) fn run(
+    command: &Command,
+    display: Display,
+    console: &mut Console,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    if let Some(question) = question(command) {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Err(Error::NeedsYes("every session".to_owned()));
         }
+        confirm(console, question)?;
     }
+    let output = output::new(display.format, display.screen);
+    if command.is_lasting() {
+        return stream::run(console, &command.into(), &*output, out);
+    }
+    let answer = console.call(command.into())?;
+    output.write(&answer, out).map_err(Error::Output)
 }
 
 /// What to ask before a command that everybody feels.
@@ -52,19 +50,15 @@ fn question(command: &Command) -> Option<&'static str> {
     }
 }
 
-fn confirm(client: &mut Client, question: &str) -> Result<(), Error> {
-    let Answer::Stats(stats) = call(client, Request::ShowStats)? else {
+fn confirm(console: &mut Console, question: &str) -> Result<(), Error> {
+    let Answer::Stats(stats) = console.call(Request::ShowStats)? else {
         return Err(Error::Declined);
     };
-    let host = output::printable(&client.server().host);
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} on {host} ({} now)? [y/N] ", stats.sessions)
-        .and_then(|()| stderr.flush())
-        .map_err(Error::Ask)?;
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(Error::Ask)?;
-    match line.trim() {
-        "y" | "Y" | "yes" | "YES" | "Yes" => Ok(()),
-        _ => Err(Error::Declined),
+    let server = console.server()?;
+    let host = output::printable(&server.host);
+    match terminal::ask(&format!("{question} on {host} ({} now)?", stats.sessions)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Declined),
+        Err(error) => Err(Error::Ask(error)),
     }
 }

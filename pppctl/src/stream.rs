@@ -1,28 +1,32 @@
 //! Answers without end, shown piece by piece.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use ppp_ipc::control::{Request, Response};
 
 use crate::{
     answer::{self, Piece},
+    console::{Console, Wait},
     error::Error,
     output::Output,
-    transport::Client,
 };
 
 /// Sends a request and writes each piece of its answer as it comes, until the server ends it.
-pub(crate) fn run(client: &mut Client, request: Request, output: &dyn Output) -> Result<(), Error> {
-    client.send(&request)?;
-    loop {
-        let piece = match client.receive_next()? {
+pub(crate) fn run(
+    console: &mut Console,
+    request: &Request,
+    output: &dyn Output,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    console.exchange(request, Wait::Forever, |response| {
+        let piece = match response {
             Response::Event(event) => Piece::Event(event),
             Response::Lost { count } => Piece::Lost(count),
-            Response::Done => return Ok(()),
-            Response::Failed(failure) => return Err(answer::Error::new(failure, &request).into()),
-            other => return Err(answer::Error::unexpected(&request, &other).into()),
+            Response::Done => return Ok(true),
+            Response::Failed(failure) => return Err(answer::Error::new(failure, request).into()),
+            other => return Err(answer::Error::unexpected(request, &other).into()),
         };
-        let mut out = io::stdout().lock();
-        output.write_piece(&piece, &mut out).and_then(|()| out.flush()).map_err(Error::Output)?;
-    }
+        output.write_piece(&piece, out).and_then(|()| out.flush()).map_err(Error::Output)?;
+        Ok(false)
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
+    os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -17,6 +18,11 @@ use ppp_ipc::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::{
+    console::Wait,
+    interrupt::{self, Woken},
+};
+
 /// Pause before the next try when the server's queue of connections is full.
 const CONNECT_RETRY: Duration = Duration::from_millis(20);
 
@@ -24,11 +30,14 @@ const CONNECT_RETRY: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nobody listens there.
-    #[error("pppoed is not running ({why} {}): start it, or give --socket", path.display())]
+    #[error(
+        "pppoed is not running ({why} {}): start it (systemctl start pppoed), or give --socket", path.display()
+    )]
     NotRunning { path: PathBuf, why: &'static str },
     /// The system denied the connection.
     #[error(
-        "not allowed to connect to {}: run this as root or as a member of the socket's group", path.display()
+        "not allowed to connect to {}: run this as root, or as a member of the socket's group \
+         (usermod -aG pppoed NAME)", path.display()
     )]
     NotAllowed { path: PathBuf },
     /// The connection failed in another way.
@@ -37,6 +46,9 @@ pub(crate) enum Error {
     /// The server was silent.
     #[error("no {what} from pppoed within {after:?}: look at its log, or give a longer --timeout")]
     Timeout { what: &'static str, after: Duration },
+    /// Ctrl-C was pressed while the server was waited for.
+    #[error("interrupted")]
+    Interrupted,
     /// The server hung up instead of answering.
     #[error("pppoed closed the connection without an answer: look at its log")]
     Closed,
@@ -61,6 +73,13 @@ pub(crate) enum Error {
          use the pppctl that belongs to that pppoed"
     )]
     Version { version: u16, software: String },
+}
+
+impl Error {
+    /// Whether the server ended the conversation.
+    pub(crate) fn is_hang_up(&self) -> bool {
+        matches!(self, Self::Closed | Self::CutOff)
+    }
 }
 
 /// A connection to `pppoed`, past the hello.
@@ -89,19 +108,17 @@ impl Client {
         self.connection.send(&codec::encode(request).map_err(Error::Encode)?)
     }
 
-    /// Waits, as long as it takes, for the next piece of an answer without end.
-    pub(crate) fn receive_next(&mut self) -> Result<Response, Error> {
+    /// Waits for the next piece of the answer.
+    pub(crate) fn receive(&mut self, wait: Wait) -> Result<Response, Error> {
+        if wait == Wait::Timeout {
+            return self.connection.receive("answer");
+        }
         loop {
             match self.connection.receive_within("event", FOREVER) {
                 Err(Error::Timeout { .. }) => {}
                 outcome => return outcome,
             }
         }
-    }
-
-    /// Waits for the next piece of the answer.
-    pub(crate) fn receive(&mut self) -> Result<Response, Error> {
-        self.connection.receive("answer")
     }
 }
 
@@ -137,6 +154,11 @@ impl Connection {
         }
     }
 
+    fn fd(&self) -> BorrowedFd<'_> {
+        let Stream::UdSocket(stream) = &self.stream;
+        stream.as_fd()
+    }
+
     fn send(&mut self, frame: &[u8]) -> Result<(), Error> {
         self.stream.set_send_timeout(Some(self.timeout)).map_err(Error::Io)?;
         self.stream.write_all(frame).map_err(|error| match error.kind() {
@@ -168,6 +190,11 @@ impl Connection {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 return Err(silent);
+            }
+            match interrupt::wait_readable(self.fd(), Some(remaining)).map_err(Error::Io)? {
+                Woken::Readable => {}
+                Woken::TimedOut => continue,
+                Woken::Interrupted => return Err(Error::Interrupted),
             }
             self.stream.set_recv_timeout(Some(remaining)).map_err(Error::Io)?;
             match self.stream.read(&mut buffer) {

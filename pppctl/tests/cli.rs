@@ -8,6 +8,8 @@
 )]
 
 mod fake;
+mod shell;
+mod terminal;
 
 use std::{
     fs::File,
@@ -168,7 +170,7 @@ fn no_server() {
     let output = pppctl(&socket, &["show", "stats"]).output().unwrap();
     let expected = format!("pppoed is not running (no socket at {})", socket.display());
     assert_fails(&output, 3, &expected);
-    assert_fails(&output, 3, "start it, or give --socket");
+    assert_fails(&output, 3, "start it (systemctl start pppoed), or give --socket");
 
     // What a server that was killed leaves behind.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());

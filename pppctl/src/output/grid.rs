@@ -4,6 +4,9 @@ use std::io::{self, Write};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::style::Style;
+use crate::{shell::filter::HEADING_MARK, terminal::Screen};
+
 /// Space between two columns.
 const GAP: usize = 2;
 
@@ -20,63 +23,118 @@ pub(super) struct Column {
     pub(super) heading: &'static str,
     pub(super) align: Align,
     /// Width down to which long cells may be cut short; `None` never.
-    pub(super) shrink_to: Option<usize>,
+    shrink_to: Option<usize>,
     /// The column with the highest number is left out first; 0 always stays.
-    pub(super) sacrifice: u8,
+    sacrifice: u8,
+    /// How a cell looks, by its text.
+    style: fn(&str) -> Style,
 }
 
-/// Writes the headings and `rows`, in at most `width` terminal columns while there is a way to.
+impl Column {
+    pub(super) const fn new(heading: &'static str, align: Align, sacrifice: u8) -> Self {
+        Self { heading, align, shrink_to: None, sacrifice, style: |_| Style::Plain }
+    }
+
+    /// Long cells may be cut down to this width.
+    pub(super) const fn shrink_to(self, width: usize) -> Self {
+        Self { shrink_to: Some(width), ..self }
+    }
+
+    pub(super) const fn styled(self, style: fn(&str) -> Style) -> Self {
+        Self { style, ..self }
+    }
+}
+
+/// Writes the headings and `rows`, in at most the screen's columns while there is a way to.
 ///
 /// Columns give way in this order: shrinkable ones are cut short, then the least important one is left out,
 /// and so on with the rest.
 pub(super) fn write(
     columns: &[Column],
     rows: &[Vec<String>],
-    width: Option<usize>,
+    screen: Screen,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let layout = fit(columns, rows, width.unwrap_or(usize::MAX));
-    let headings: Vec<String> = columns.iter().map(|column| column.heading.to_owned()).collect();
-    for row in std::iter::once(&headings).chain(rows) {
+    let grid = Grid::fit(columns, rows, screen);
+    grid.heading(out)?;
+    rows.iter().try_for_each(|row| grid.row(row, out))
+}
+
+/// Columns with their widths.
+pub(super) struct Grid {
+    /// Index, column and width of those that are shown.
+    layout: Vec<(usize, Column, usize)>,
+    screen: Screen,
+}
+
+impl Grid {
+    /// Columns for these rows. Rows that come later may have cells that are wider, and stand out then.
+    pub(super) fn fit(columns: &[Column], rows: &[Vec<String>], screen: Screen) -> Self {
+        Self { layout: fit(columns, rows, screen.width.unwrap_or(usize::MAX)), screen }
+    }
+
+    pub(super) fn heading(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.screen.mark_headings {
+            out.write_all(&[HEADING_MARK])?;
+        }
+        self.line(|_, column| (column.heading, Style::Heading), out)
+    }
+
+    /// One cell for each column, shown or not.
+    pub(super) fn row(&self, row: &[String], out: &mut dyn Write) -> io::Result<()> {
+        self.line(
+            |index, column| {
+                let text = row.get(index).map(String::as_str).unwrap_or_default();
+                (text, (column.style)(text))
+            },
+            out,
+        )
+    }
+
+    fn line<'a>(
+        &self,
+        cell: impl Fn(usize, &Column) -> (&'a str, Style),
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let mut line = String::new();
-        for &(index, column, width) in &layout {
-            let text = shorten(row.get(index).map(String::as_str).unwrap_or_default(), width);
+        // Spaces that something has to follow: none stand at the end of a line.
+        let mut spaces = 0;
+        for &(index, column, width) in &self.layout {
+            let (text, style) = cell(index, &column);
+            let text = if column.shrink_to.is_some() { shorten(text, width) } else { text.to_owned() };
             let padding = width.saturating_sub(text.width());
-            if !line.is_empty() {
-                line.extend(std::iter::repeat_n(' ', GAP));
-            }
-            match column.align {
-                Align::Left => {
-                    line.push_str(&text);
-                    line.extend(std::iter::repeat_n(' ', padding));
-                }
-                Align::Right => {
-                    line.extend(std::iter::repeat_n(' ', padding));
-                    line.push_str(&text);
-                }
+            let (before, after) = match column.align {
+                Align::Left => (0, padding),
+                Align::Right => (padding, 0),
+            };
+            if !text.is_empty() {
+                line.extend(std::iter::repeat_n(' ', spaces + before));
+                style.push(&text, self.screen.colour, &mut line);
+                spaces = after + GAP;
+            } else {
+                spaces += width + GAP;
             }
         }
-        writeln!(out, "{}", line.trim_end())?;
+        writeln!(out, "{line}")
     }
-    Ok(())
 }
 
 /// Columns that are shown: index, column, width.
-fn fit<'a>(columns: &'a [Column], rows: &[Vec<String>], room: usize) -> Vec<(usize, &'a Column, usize)> {
-    let mut layout: Vec<(usize, &Column, usize)> = columns
+fn fit(columns: &[Column], rows: &[Vec<String>], room: usize) -> Vec<(usize, Column, usize)> {
+    let mut layout: Vec<(usize, Column, usize)> = columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
             let cells = rows.iter().filter_map(|row| row.get(index));
             let widest = cells.map(|cell| cell.width()).max().unwrap_or(0);
-            (index, column, widest.max(column.heading.width()))
+            (index, *column, widest.max(column.heading.width()))
         })
         .collect();
     loop {
         let gaps = GAP * layout.len().saturating_sub(1);
         let total = gaps + layout.iter().map(|&(.., width)| width).sum::<usize>();
         let mut excess = total.saturating_sub(room);
-        let slack: usize = layout.iter().map(|&(_, column, width)| width - narrowest(column, width)).sum();
+        let slack: usize = layout.iter().map(|(_, column, width)| width - narrowest(column, *width)).sum();
         if excess <= slack {
             for (_, column, width) in &mut layout {
                 let cut = excess.min(*width - narrowest(column, *width));
@@ -122,16 +180,16 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 3] = [
-        Column { heading: "ID", align: Align::Right, shrink_to: None, sacrifice: 0 },
-        Column { heading: "USER", align: Align::Left, shrink_to: Some(6), sacrifice: 0 },
-        Column { heading: "SERVICE", align: Align::Left, shrink_to: None, sacrifice: 1 },
+        Column::new("ID", Align::Right, 0),
+        Column::new("USER", Align::Left, 0).shrink_to(6),
+        Column::new("SERVICE", Align::Left, 1),
     ];
 
     fn render(width: Option<usize>) -> String {
         let rows = [("1", "alice", "any"), ("12345", "bartholomew@example", "x")]
             .map(|(id, user, service)| vec![id.to_owned(), user.to_owned(), service.to_owned()]);
         let mut out = Vec::new();
-        write(&COLUMNS, &rows, width, &mut out).unwrap();
+        write(&COLUMNS, &rows, Screen { width, ..Screen::default() }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -166,7 +224,7 @@ mod tests {
         let rows =
             [vec!["1".into(), "日本語".into(), "a".into()], vec!["2".into(), "abcdef".into(), "b".into()]];
         let mut out = Vec::new();
-        write(&COLUMNS, &rows, None, &mut out).unwrap();
+        write(&COLUMNS, &rows, Screen::default(), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "ID  USER    SERVICE\n 1  日本語  a\n 2  abcdef  b\n");
         assert_eq!(shorten("日本語", 4), "日…");
     }

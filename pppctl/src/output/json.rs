@@ -12,7 +12,9 @@ use serde::{
     ser::{SerializeMap, SerializeSeq},
 };
 
-use super::Output;
+use serde_json::ser::Formatter;
+
+use super::{Output, is_harmless};
 use crate::answer::{Answer, Piece};
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
@@ -47,8 +49,27 @@ impl Output for Json {
 }
 
 fn write_document(body: Body<'_>, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Document { schema: SCHEMA, body })?;
+    Document { schema: SCHEMA, body }
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Harmless))?;
     writeln!(out)
+}
+
+/// As compact as can be, and escaped where a terminal would act on the text: JSON itself escapes but C0 characters.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for character in fragment.chars() {
+            if is_harmless(character) {
+                writer.write_all(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]
@@ -253,6 +274,16 @@ mod tests {
     #[test]
     fn terminated() {
         assert_eq!(render(&Answer::Terminated(3)), "{\"schema\":1,\"terminated\":3}\n");
+    }
+
+    #[test]
+    fn nothing_reaches_a_terminal_that_it_would_act_on() {
+        let text = "a\u{9b}b\u{202e}\u{e0041}\x1b\n\"\\é日";
+        let session = SessionSummary { username: Some(text.into()), ..samples::summary(1) };
+        let document = render(&Answer::Sessions(vec![session]));
+        assert!(document.trim_end().chars().all(is_harmless), "{document}");
+        let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+        assert_eq!(value["sessions"][0]["username"], text);
     }
 
     #[test]

@@ -5,18 +5,20 @@ mod grid;
 mod json;
 #[cfg(test)]
 pub(crate) mod samples;
+pub(crate) mod style;
 mod table;
 mod units;
 
 use std::{
     borrow::Cow,
     fmt::Write as _,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
 };
 
 use crate::{
     answer::{Answer, Piece},
     command::Format,
+    terminal::Screen,
 };
 
 /// A way to show answers.
@@ -28,40 +30,45 @@ pub(crate) trait Output {
     fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// The implementation of a format. `width` is that of the terminal in columns; `None` fits everything.
-pub(crate) fn new(format: Format, width: Option<usize>) -> Box<dyn Output> {
+/// The implementation of a format, for this screen.
+pub(crate) fn new(format: Format, screen: Screen) -> Box<dyn Output> {
     match format {
-        Format::Table => Box::new(table::Table::new(width)),
+        Format::Table => Box::new(table::Table::new(screen)),
         Format::Json => Box::new(json::Json),
     }
 }
 
-/// Columns of the terminal on standard output; `None` when it is not one.
-pub(crate) fn terminal_width() -> Option<usize> {
-    let stdout = io::stdout();
-    if !stdout.is_terminal() {
-        return None;
-    }
-    terminal_size::terminal_size_of(stdout).map(|(terminal_size::Width(width), _)| usize::from(width))
-}
-
-/// Text of the server with control characters made visible.
+/// Text of the server in which nothing is left that a terminal acts on: control characters, marks that change the
+/// direction of writing, and what cannot be seen.
 ///
 /// `pppoed` has escaped what its peers chose; a terminal is not made to depend on that.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if text.chars().all(is_harmless) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        if character.is_control() {
+        if is_harmless(character) {
+            safe.push(character);
+        } else {
             // A String takes everything.
             let _ = write!(safe, "{}", character.escape_default());
-        } else {
-            safe.push(character);
         }
     }
     Cow::Owned(safe)
+}
+
+/// Whether a character can be seen and does nothing else.
+pub(crate) fn is_harmless(character: char) -> bool {
+    match character {
+        ' '..='~' => true,
+        _ => character.escape_debug().len() == 1,
+    }
+}
+
+/// A number of things, such as `1 session` and `2 sessions`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 #[cfg(test)]
@@ -72,5 +79,7 @@ mod tests {
     fn control_characters_become_visible() {
         assert_eq!(printable("älice"), "älice");
         assert_eq!(printable("a\x1b[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\\n\\u{9b}");
+        assert_eq!(printable("\u{202e}e\u{301}\u{200b}"), "\\u{202e}e\\u{301}\\u{200b}");
+        assert_eq!(printable("'a\\n\" 日本"), "'a\\n\" 日本");
     }
 }

@@ -12,9 +12,14 @@ use ppp_ipc::control::{
 use super::{
     Output, event,
     grid::{self, Align, Column},
-    printable, units,
+    printable,
+    style::Style,
+    units,
 };
-use crate::answer::{Answer, Piece};
+use crate::{
+    answer::{Answer, Piece},
+    terminal::Screen,
+};
 
 /// Shown where there is nothing.
 const NONE: &str = "-";
@@ -24,12 +29,12 @@ const LABEL_WIDTH: usize = 12;
 
 /// Aligned columns with human units.
 pub(super) struct Table {
-    width: Option<usize>,
+    screen: Screen,
 }
 
 impl Table {
-    pub(super) fn new(width: Option<usize>) -> Self {
-        Self { width }
+    pub(super) fn new(screen: Screen) -> Self {
+        Self { screen }
     }
 }
 
@@ -39,7 +44,7 @@ impl Output for Table {
             Answer::Sessions(sessions) if sessions.is_empty() => writeln!(out, "no sessions"),
             Answer::Sessions(sessions) => {
                 let rows: Vec<_> = sessions.iter().map(session_row).collect();
-                grid::write(&SESSION_COLUMNS, &rows, self.width, out)
+                grid::write(&SESSION_COLUMNS, &rows, self.screen, out)
             }
             Answer::Session(detail) => write_session(detail, out),
             Answer::Stats(stats) => self.write_stats(stats, out),
@@ -59,23 +64,32 @@ impl Output for Table {
 }
 
 const fn column(heading: &'static str, align: Align, sacrifice: u8) -> Column {
-    Column { heading, align, shrink_to: None, sacrifice }
+    Column::new(heading, align, sacrifice)
 }
 
 /// In the order of [`session_row`].
 const SESSION_COLUMNS: [Column; 11] = [
     column("ID", Align::Right, 0),
-    Column { heading: "USER", align: Align::Left, shrink_to: Some(12), sacrifice: 0 },
+    column("USER", Align::Left, 0).shrink_to(12),
     column("IP", Align::Left, 0),
     column("IFNAME", Align::Left, 0),
-    column("STATE", Align::Left, 0),
+    column("STATE", Align::Left, 0).styled(state_style),
     column("UPTIME", Align::Right, 1),
     column("MAC", Align::Left, 2),
     column("RX", Align::Right, 4),
     column("TX", Align::Right, 3),
     column("ON", Align::Left, 5),
-    Column { heading: "SERVICE", align: Align::Left, shrink_to: Some(8), sacrifice: 6 },
+    column("SERVICE", Align::Left, 6).shrink_to(8),
 ];
+
+/// By the words of [`ppp_ipc::control::Phase`].
+fn state_style(state: &str) -> Style {
+    match state {
+        "open" => Style::Good,
+        "terminate" => Style::Bad,
+        _ => Style::Pending,
+    }
+}
 
 fn session_row(session: &SessionSummary) -> Vec<String> {
     vec![
@@ -174,7 +188,7 @@ impl Table {
         if rows.is_empty() {
             return Ok(());
         }
-        grid::write(&columns, &rows, self.width, out)
+        grid::write(&columns, &rows, self.screen, out)
     }
 }
 
@@ -247,7 +261,7 @@ mod tests {
 
     fn render(answer: &Answer, width: Option<usize>) -> String {
         let mut out = Vec::new();
-        Table::new(width).write(answer, &mut out).unwrap();
+        Table::new(Screen { width, ..Screen::default() }).write(answer, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -3,8 +3,12 @@
 use std::{
     io::{Read, Write},
     os::unix::net::{UnixListener, UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -62,17 +66,87 @@ impl Fake {
     }
 }
 
+/// As [`Fake`], for any number of clients, and able to go away.
+pub(crate) struct Server {
+    _directory: Option<TempDir>,
+    pub(crate) socket: PathBuf,
+    stopping: Arc<AtomicBool>,
+    streams: Arc<Mutex<Vec<UnixStream>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Answers each request of each client with what `answer` makes of it.
+    pub(crate) fn answering(answer: impl Fn(Request) -> Vec<Response> + Send + Sync + 'static) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control.sock");
+        let mut server = Self::at(&socket, answer);
+        server._directory = Some(directory);
+        server
+    }
+
+    /// The same in a given place.
+    pub(crate) fn at(
+        socket: &Path,
+        answer: impl Fn(Request) -> Vec<Response> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let (stopping, streams) =
+            (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<UnixStream>>>::default());
+        let (stop, clients, answer) = (Arc::clone(&stopping), Arc::clone(&streams), Arc::new(answer));
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let stream = stream.unwrap();
+                clients.lock().unwrap().push(stream.try_clone().unwrap());
+                let answer = Arc::clone(&answer);
+                std::thread::spawn(move || {
+                    let mut connection = Connection { stream, decoder: FrameDecoder::new() };
+                    connection.greet();
+                    while let Some(request) = connection.receive::<Request>() {
+                        answer(request).iter().for_each(|response| connection.send(response));
+                    }
+                });
+            }
+        });
+        Self { _directory: None, socket: socket.to_owned(), stopping, streams, thread: Some(thread) }
+    }
+
+    /// Hangs up on everybody and listens no more.
+    pub(crate) fn stop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let _ = UnixStream::connect(&self.socket);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        for stream in self.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// The real program, with this socket and these arguments.
 pub(crate) fn pppctl(socket: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pppctl"));
-    command.arg("--socket").arg(socket).args(arguments).stdin(Stdio::null());
+    // Colours have tests of their own.
+    command.arg("--socket").arg(socket).args(arguments).stdin(Stdio::null()).env("NO_COLOR", "1");
     command
 }
 
 impl Connection {
     /// The hello of a `pppoed` of the same version.
     pub(crate) fn greet(&mut self) {
-        let hello: ClientHello = self.receive().expect("a hello");
+        // Who only looks whether somebody listens says nothing.
+        let Some(hello) = self.receive::<ClientHello>() else { return };
         assert_eq!(hello.version, VERSION);
         self.send(&ServerHello { version: VERSION, software: "0.1.0".into(), host: "bras1".into() });
     }

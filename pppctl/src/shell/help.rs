@@ -1,0 +1,95 @@
+//! Help in the shell: `help`, `help COMMAND` and `?`.
+
+use std::io::Write;
+
+use clap::Command;
+use unicode_width::UnicodeWidthStr;
+
+use super::{complete::Candidate, filter::FILTERS, grammar};
+use crate::{error::Error, output::style::Style, terminal::Screen};
+
+/// Most values that `?` lists.
+const MAX_LISTED: usize = 40;
+
+/// What the shell can do beside its commands.
+const FEATURES: &str = "\
+Words may be cut short while they stay unique: sh ses. Tab completes them, and the ids, names and addresses of
+sessions. ? tells what may come next. Ctrl-C ends a command, Ctrl-D the shell, Ctrl-R searches the lines of before.
+Several commands stand in one line with ; between them; # begins a comment.";
+
+/// Examples of lines of the shell.
+const EXAMPLES: [(&str, &str); 6] = [
+    ("show sessions", "who is connected"),
+    ("sh ses | include eth1", "those that have eth1 in their line"),
+    ("sh ses | count", "how many"),
+    ("show session 7", "everything about session 7"),
+    ("terminate user alice", "hang up on alice"),
+    ("show stats --json", "as JSON"),
+];
+
+/// Writes what `help` tells: of everything, or of the command that the words lead to.
+pub(crate) fn command(words: &[String], screen: Screen, out: &mut dyn Write) -> Result<(), Error> {
+    let table = grammar::table();
+    let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+    let place = grammar::follow(&table, &texts).map_err(|lost| Error::Line(lost.to_string()))?;
+    if place.path.is_empty() {
+        return overview(&table, screen, out).map_err(Error::Output);
+    }
+    let mut command = place.command.clone();
+    if let Some(width) = screen.width {
+        command = command.term_width(width);
+    }
+    let help = command.render_long_help();
+    let text = if screen.colour { help.ansi().to_string() } else { help.to_string() };
+    writeln!(out, "{}", text.trim_end()).map_err(Error::Output)
+}
+
+fn overview(table: &Command, screen: Screen, out: &mut dyn Write) -> std::io::Result<()> {
+    let heading = |text: &str| Style::Heading.paint(text, screen.colour);
+    writeln!(out, "{}", heading("Commands"))?;
+    let commands = table.get_subcommands().filter(|it| !it.is_hide_set());
+    let rows: Vec<(String, String)> = commands
+        .map(|it| (it.get_name().to_owned(), it.get_about().map(ToString::to_string).unwrap_or_default()))
+        .collect();
+    list(&rows, out)?;
+    writeln!(out, "\n{}", heading("Behind a command, with | in front"))?;
+    let filters = FILTERS.map(|(name, argument, about)| {
+        (format!("{name} {argument}").trim_end().to_owned(), about.to_owned())
+    });
+    list(&filters, out)?;
+    writeln!(out, "\n{}", heading("Examples"))?;
+    list(&EXAMPLES.map(|(line, about)| (line.to_owned(), about.to_owned())), out)?;
+    writeln!(out, "\n{FEATURES}\nhelp COMMAND tells everything about a command.")
+}
+
+/// Writes what `?` found.
+pub(crate) fn print(candidates: &[Candidate], screen: Screen, out: &mut dyn Write) -> std::io::Result<()> {
+    if candidates.is_empty() {
+        return writeln!(out, "  nothing can stand here");
+    }
+    let rows: Vec<(String, String)> = candidates
+        .iter()
+        .take(MAX_LISTED)
+        .map(|it| {
+            let room = screen.width.unwrap_or(usize::MAX).saturating_sub(4);
+            // The first line of a long explanation.
+            let about = it.about.lines().next().unwrap_or_default();
+            (it.word.clone(), about.chars().take(room).collect())
+        })
+        .collect();
+    list(&rows, out)?;
+    match candidates.len().saturating_sub(MAX_LISTED) {
+        0 => Ok(()),
+        more => writeln!(out, "  and {more} more"),
+    }
+}
+
+/// Two columns.
+fn list(rows: &[(String, String)], out: &mut dyn Write) -> std::io::Result<()> {
+    let width = rows.iter().map(|(word, _)| word.width()).max().unwrap_or(0);
+    for (word, about) in rows {
+        let padding = width - word.width();
+        writeln!(out, "{}", format!("  {word}{:padding$}  {about}", "").trim_end())?;
+    }
+    Ok(())
+}
