@@ -108,17 +108,26 @@ fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == nix::unistd::geteuid().as_raw()
 }
 
-/// The first directory above `path` where somebody else could put another file in its place.
+/// The first directory above `path` where somebody else could put another file in its place. Of a link, this is about
+/// what it leads to.
 fn exposed_directory(path: &Path) -> Option<PathBuf> {
+    first_exposed(path.canonicalize().ok()?.parent()?)
+}
+
+/// As [`Exposure::Directory`], of a link itself: where somebody else could make it lead elsewhere.
+pub fn exposed_parent(path: &Path) -> Option<PathBuf> {
+    first_exposed(&path.parent()?.canonicalize().ok()?)
+}
+
+fn first_exposed(directory: &Path) -> Option<PathBuf> {
     const STICKY: u32 = 0o1000;
-    let real = path.canonicalize().ok()?;
     let exposed = |directory: &&Path| {
         directory.metadata().is_ok_and(|metadata| {
             let others_write = metadata.mode() & 0o022 != 0 && metadata.mode() & STICKY == 0;
             others_write || !is_trusted(metadata.uid())
         })
     };
-    real.ancestors().skip(1).find(exposed).map(Path::to_owned)
+    directory.ancestors().find(exposed).map(Path::to_owned)
 }
 
 #[cfg(test)]

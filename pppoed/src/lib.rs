@@ -7,6 +7,7 @@ pub mod control;
 pub mod daemon;
 pub mod files;
 pub mod flags;
+pub mod hooks;
 pub mod inet;
 pub mod logging;
 pub mod mac_list;

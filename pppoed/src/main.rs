@@ -10,6 +10,7 @@ use pppoed::config::{Config, ConfigError, Notice};
 use pppoed::control::{Answers, ControlSocket, Rights};
 use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::flags::{Flags, LogLevel};
+use pppoed::hooks;
 use pppoed::logging::{self, LogSettings};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +29,9 @@ const CONTROL_GROUP: &str = "pppoed";
 const BLOCKING_THREADS: usize = 8;
 
 fn main() -> ExitCode {
+    if let Some(code) = hooks::run_if_asked() {
+        return code;
+    }
     let readiness = Readiness::from_environment();
     let flags = Flags::parse();
     let (config, notices) = Config::load(&flags);

@@ -5,6 +5,7 @@
 //! | worker | `pppoed` and one `ppp-worker` (a socket pair) | [`worker`] | the worker is not |
 //! | adoption | `pppoed` and a worker of an earlier one (a named socket that only workers see) | [`adoption`], then [`worker`] | the worker is not |
 //! | template | `pppoed` and the template of the workers (a socket pair) | [`template`] | as far as its own file is |
+//! | hooks | `pppoed` and a hook host (a socket pair) | [`hooks`] | as far as the scripts are |
 //! | control | `pppoed` and `pppctl` (a named socket) | [`control`] | the client is not |
 //!
 //! They carry frames ([`frame`]): a length, capped before anything is allocated, then one value in
@@ -23,6 +24,7 @@ pub mod adoption;
 pub mod codec;
 pub mod control;
 pub mod frame;
+pub mod hooks;
 pub mod reason;
 pub mod template;
 pub mod worker;

@@ -1,0 +1,174 @@
+//! The files with scripts.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::files::{self, Exposure};
+
+/// Most scripts that there may be.
+pub const MAX_SCRIPTS: usize = 128;
+/// Most bytes of a script.
+pub const MAX_SCRIPT: u64 = 1 << 20;
+
+/// Why the scripts cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// The directory cannot be read.
+    #[error("{path}: cannot read the directory of the hook scripts (--hooks-dir): {source}")]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error("{path}: cannot read the hook script: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others than root could change what a script does.
+    #[error("{path}: the hook script is not run, as others could change it: {exposure}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        exposure: Exposure,
+    },
+    /// There are too many.
+    #[error("{path}: there are {count} hook scripts, and {MAX_SCRIPTS} are the most")]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+    },
+    /// Its name cannot be shown, or passed on.
+    #[error("{path:?}: the name of a hook script must be UTF-8")]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The scripts in `directory`, in order of name; none if there is no such directory. Each can be read, and changed only
+/// by root. A `directory` that is a file is one script.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn scripts(directory: &Path) -> Result<Vec<PathBuf>, DirectoryError> {
+    let unreadable = |source| DirectoryError::Unreadable { path: directory.to_owned(), source };
+    let mut scripts = match fs::read_dir(directory) {
+        Ok(entries) => {
+            let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+            paths.map_err(unreadable)?.into_iter().filter(|path| is_script(path)).collect()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => vec![directory.to_owned()],
+        Err(error) => return Err(unreadable(error)),
+    };
+    if scripts.len() > MAX_SCRIPTS {
+        return Err(DirectoryError::TooMany { path: directory.to_owned(), count: scripts.len() });
+    }
+    scripts.sort();
+    for script in &scripts {
+        check(script)?;
+    }
+    Ok(scripts)
+}
+
+/// Editors leave files like `.50-nat.lua.swp` and `50-nat.lua~` behind.
+fn is_script(path: &Path) -> bool {
+    let is_hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    !is_hidden && path.extension().is_some_and(|extension| extension == "lua")
+}
+
+fn check(path: &Path) -> Result<(), DirectoryError> {
+    let failed = |source| DirectoryError::File { path: path.to_owned(), source };
+    if path.to_str().is_none() {
+        return Err(DirectoryError::Name { path: path.to_owned() });
+    }
+    // Who may change the link is as important as who may change what it leads to.
+    let target = path.canonicalize().map_err(failed)?;
+    let (_, metadata) = files::open_regular(&target).map_err(failed)?;
+    match exposure(path, &target, &metadata) {
+        Some(exposure) => Err(DirectoryError::Exposed { path: path.to_owned(), exposure }),
+        None => Ok(()),
+    }
+}
+
+/// How others than root could change the file that `path` leads to. That they can read it is no harm.
+fn exposure(path: &Path, target: &Path, metadata: &fs::Metadata) -> Option<Exposure> {
+    let of_link = || files::exposed_parent(path).map(Exposure::Directory);
+    files::exposure(target, metadata).filter(Exposure::is_unsafe).or_else(of_link)
+}
+
+/// Why a program is not one that only root can change; pppd's rule for its scripts.
+///
+/// # Errors
+/// When there is no such file.
+pub(super) fn distrust(program: &Path) -> io::Result<Option<Exposure>> {
+    let target = program.canonicalize()?;
+    Ok(exposure(program, &target, &target.metadata()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn write(path: &Path, mode: u32) {
+        fs::write(path, "").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn scripts_come_in_order_of_name_and_nothing_else_does() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path();
+        assert!(scripts(&directory.join("none")).unwrap().is_empty());
+        for name in ["50-b.lua", "10-a.lua", ".10-a.lua", "10-a.lua~", "README"] {
+            write(&directory.join(name), 0o644);
+        }
+        symlink("README", directory.join("90-link.lua")).unwrap();
+        let found = scripts(directory).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        assert_eq!(names, ["10-a.lua", "50-b.lua", "90-link.lua"]);
+        assert_eq!(scripts(&directory.join("README")).unwrap(), [directory.join("README")]);
+    }
+
+    #[test]
+    fn a_script_that_others_could_change_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let script = parent.path().join("a.lua");
+        write(&script, 0o664);
+        let error = scripts(parent.path()).unwrap_err().to_string();
+        assert!(error.contains("a.lua: the hook script is not run"), "{error}");
+        write(&script, 0o644);
+        scripts(parent.path()).unwrap();
+        nix::unistd::chown(&script, Some(65534.into()), None).unwrap();
+        assert!(scripts(parent.path()).unwrap_err().to_string().contains("user id 65534"));
+        assert!(matches!(distrust(&script), Ok(Some(Exposure::Owner(65534)))));
+
+        fs::remove_file(&script).unwrap();
+        let open = parent.path().join("open");
+        fs::create_dir(&open).unwrap();
+        write(&open.join("b.lua"), 0o644);
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        symlink(open.join("b.lua"), &script).unwrap();
+        let error = scripts(parent.path()).unwrap_err().to_string();
+        assert!(error.contains("can be changed by other users"), "{error}");
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_told() {
+        let parent = tempfile::tempdir().unwrap();
+        symlink("nowhere", parent.path().join("a.lua")).unwrap();
+        assert!(matches!(scripts(parent.path()), Err(DirectoryError::File { .. })));
+    }
+}
