@@ -54,6 +54,8 @@ impl Family {
 pub(crate) struct Grant {
     /// The peer's IPv4 address, the only source of its packets; `None` while IPv4 is closed.
     pub(crate) ipv4: Option<Ipv4Addr>,
+    /// Its IPv4 packets may have any source: the kernel looks at it.
+    pub(crate) any_source: bool,
     /// The peer's link-local address, likewise.
     pub(crate) ipv6: Option<Ipv6Addr>,
     /// Longest packet to the peer in bytes.
@@ -93,7 +95,8 @@ impl Grant {
             Family::Ipv4 => {
                 let remote = self.ipv4.ok_or(Refusal::NotOpen)?;
                 let packet = Ipv4Packet::new_checked(packet).map_err(|_| Refusal::Malformed)?;
-                if packet.source() == remote { Ok(packet.total_len()) } else { Err(Refusal::Source) }
+                let fits = self.any_source || packet.source() == remote;
+                if fits { Ok(packet.total_len()) } else { Err(Refusal::Source) }
             }
             Family::Ipv6 => {
                 let remote = self.ipv6.ok_or(Refusal::NotOpen)?;
@@ -131,7 +134,8 @@ mod tests {
     const PEER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
     const PEER_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
     const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
-    const GRANT: Grant = Grant { ipv4: Some(PEER_V4), ipv6: Some(PEER_V6), mtu: 1492, max_mss: 0 };
+    const GRANT: Grant =
+        Grant { ipv4: Some(PEER_V4), any_source: false, ipv6: Some(PEER_V6), mtu: 1492, max_mss: 0 };
 
     fn ipv4(source: Ipv4Addr) -> Vec<u8> {
         let mut packet = vec![0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0];
@@ -162,6 +166,17 @@ mod tests {
         for source in foreign.map(|source| source.parse().unwrap()) {
             assert_eq!(received(&ipv6(source, global, 17, &[0; 8])), Err(Refusal::Source), "{source}");
         }
+    }
+
+    #[test]
+    fn any_source_is_any_of_ipv4_while_that_is_open() {
+        let grant = Grant { any_source: true, ..GRANT };
+        let foreign = ipv4(Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!(grant.check_received(Family::Ipv4, &foreign), Ok(20));
+        let closed = Grant { ipv4: None, ..grant };
+        assert_eq!(closed.check_received(Family::Ipv4, &foreign), Err(Refusal::NotOpen));
+        let foreign = ipv6("fe80::3".parse().unwrap(), "2001:db8::2".parse().unwrap(), 17, &[0; 8]);
+        assert_eq!(grant.check_received(Family::Ipv6, &foreign), Err(Refusal::Source));
     }
 
     #[test]

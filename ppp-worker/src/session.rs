@@ -60,6 +60,8 @@ pub(crate) struct Session {
     network: Option<ipc::Network>,
     /// Whether IPv6 is to be negotiated at all.
     ipv6: bool,
+    /// IPv4 packets may have any source.
+    any_source: bool,
     idle: Option<Duration>,
     /// When the last packet of data went either way, while the session is open.
     last_data: Instant,
@@ -88,6 +90,7 @@ impl Session {
             max_mss: start.link.max_mss,
             network: start.link.network,
             ipv6: start.link.ipv6.is_some(),
+            any_source: false,
             idle: convert::limit(start.link.idle_ms),
             last_data: now,
             dead_peer: convert::limit(start.link.dead_peer_ms),
@@ -261,11 +264,13 @@ impl Session {
                 let ipv6cp = self.link.status().ipv6cp.filter(|ipv6cp| relay.ipv6 == Some(ipv6cp.remote));
                 self.relay.set_grant(Grant {
                     ipv4: network.map(|network| network.remote),
+                    any_source: self.any_source,
                     ipv6: ipv6cp.map(|ipv6cp| link_local(ipv6cp.remote)),
                     mtu: relay.mtu,
                     max_mss: self.max_mss,
                 });
             }
+            ToWorker::AnySource => self.any_source = true,
             ToWorker::Terminate(reason) => self.close(reason, now),
             ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
             ToWorker::Record(ticket) => self.lifeline.keep(ticket),

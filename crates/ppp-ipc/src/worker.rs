@@ -11,6 +11,7 @@
 //!   ◀──────────────────────────── Authenticate
 //!   Verdict ─────────────────────────────────▶
 //!   ◀─────────────────────── NetworkUp, Ipv6Up  (IPCP is Opened; IPV6CP is; in either order)
+//!   AnySource ───────────────────────────────▶  with the option nosourcecheck
 //!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
 //!   Record ──────────────────────────────────▶  for the next pppoed ([`crate::adoption`]); again when it changes
 //!   Ping ────────────────────────────────────▶  now and then, once packets flow
@@ -32,7 +33,7 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// What `pppoed` tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +63,8 @@ pub enum ToWorker {
     /// What to show the next `pppoed` if this one is lost. Replaces an earlier one; until the first, a worker that is
     /// alone ends its session.
     Record(Ticket),
+    /// The next leave to relay is for IPv4 packets of any source: the kernel looks at it.
+    AnySource,
 }
 
 impl ToWorker {
@@ -76,6 +79,7 @@ impl ToWorker {
             | Self::Terminate(_)
             | Self::Ping { .. }
             | Self::Record(_) => 3,
+            Self::AnySource => 4,
         }
     }
 }

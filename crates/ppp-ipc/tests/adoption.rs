@@ -101,6 +101,7 @@ fn what_pppoed_says_to_workers_that_it_took_over() {
         (ToWorker::Terminate(EndReason::Admin), "05 0b".to_owned()),
         (ToWorker::Ping { sequence: 8 }, "06 08".to_owned()),
         (ToWorker::Record(ticket()), format!("07 02aabb {}", tag())),
+        (ToWorker::AnySource, "08".to_owned()),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(&pinned), "{message:?}");

@@ -21,7 +21,7 @@ const ADDRESSING: Addressing =
 
 const OURS_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PEER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const GRANT: Grant = Grant { ipv4: Some(PEER_V4), ipv6: None, mtu: 1492, max_mss: 0 };
+const GRANT: Grant = Grant { ipv4: Some(PEER_V4), any_source: false, ipv6: None, mtu: 1492, max_mss: 0 };
 const PORT: u16 = 2000;
 
 /// A session frame of the peer around a PPP packet, without padding.

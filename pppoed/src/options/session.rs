@@ -30,6 +30,8 @@ pub struct SessionOptions {
     pub ms_wins: Vec<Sourced<Ipv4Addr>>,
     /// `proxyarp` (true) or `noproxyarp` (false).
     pub proxyarp: Option<Sourced<bool>>,
+    /// `nosourcecheck` (false): the worker lets IPv4 packets of any source pass, and leaves it to the kernel to look.
+    pub source_check: Option<Sourced<bool>>,
     /// `ipparam`: last argument of the scripts.
     pub ipparam: Option<Sourced<Vec<u8>>>,
     /// `set NAME=value` (some value) and `unset NAME` (no value): environment of the scripts.
@@ -75,6 +77,7 @@ impl SessionOptions {
             ms_dns: list(self.ms_dns, &general.ms_dns),
             ms_wins: list(self.ms_wins, &general.ms_wins),
             proxyarp: self.proxyarp.or_else(|| general.proxyarp.clone()),
+            source_check: self.source_check.or_else(|| general.source_check.clone()),
             ipparam: self.ipparam.or_else(|| general.ipparam.clone()),
             environment,
         }

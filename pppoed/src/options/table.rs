@@ -327,6 +327,8 @@ static TABLE: &[Row] = &[
     row("ms-wins", ADDRESS, Session(|o, w, at| add_server(&mut o.ms_wins, w, at))),
     remarked("ipparam", WORD, Session(|o, w, at| set(&mut o.ipparam, w.to_vec(), at)), NO_SCRIPTS),
     row("proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, true, at))),
+    // Not one of pppd's, which leaves sources to the kernel in any case.
+    row("nosourcecheck", None, Session(|o, _, at| set(&mut o.source_check, false, at))),
     row("noproxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
     row("-proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
     row("-ip", None, Refused("a session without IPv4 has no use in this version; remove it")),

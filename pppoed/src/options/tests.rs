@@ -199,6 +199,7 @@ fn what_is_not_done_yet_is_told_once() {
     for quiet in [
         "proxyarp",
         "noproxyarp",
+        "nosourcecheck",
         "noipv6",
         "ipv6cp-restart 1",
         "maxoctets 5",
@@ -297,12 +298,14 @@ fn options_of_a_user_go_over_those_of_the_server() {
     let session = |text| read(text).0.unwrap().session;
     let general = session("idle 60 mtu 1400 ms-dns 1.1.1.1 ms-dns 2.2.2.2 set A=1 set B=2 proxyarp");
     let own = session("idle 0 ms-dns 3.3.3.3 unset A maxconnect 5");
-    let both = own.over(&general);
+    let both = own.clone().over(&general);
     assert_eq!((value(&both.idle), value(&both.maxconnect), value(&both.mtu)), (0, 5, 1400));
     assert_eq!(values(&both.ms_dns), [Ipv4Addr::new(3, 3, 3, 3)]);
     assert_eq!(both.environment[&b"A"[..]], None);
     assert_eq!(both.environment[&b"B"[..]].as_ref().unwrap().value, b"2");
     assert!(value(&both.proxyarp));
+    assert!(!value(&session("nosourcecheck").over(&general).source_check));
+    assert!(!value(&own.over(&session("nosourcecheck")).source_check));
 }
 
 #[test]

@@ -129,6 +129,9 @@ impl Supervisor {
         if !session.ip_open && ipv6.is_none() {
             return;
         }
+        if session.options().source_check.as_ref().is_some_and(|check| !check.value) {
+            session.worker.send(ToWorker::AnySource);
+        }
         session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
         if session.phase != Phase::Network {
             return;
