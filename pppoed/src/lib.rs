@@ -16,4 +16,5 @@ pub mod origin;
 pub mod pool;
 pub mod secrets;
 pub mod supervisor;
+pub mod systemd;
 pub mod words;

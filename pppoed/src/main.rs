@@ -13,6 +13,7 @@ use pppoed::flags::{Flags, LogLevel};
 use pppoed::hooks;
 use pppoed::logging::{self, LogSettings};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
+use pppoed::systemd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -128,7 +129,9 @@ async fn serve(config: &Config, mut readiness: Readiness) -> anyhow::Result<()> 
 
     info!(sessions = config.pool.len(), version = env!("CARGO_PKG_VERSION"), "ready");
     readiness.announce()?;
+    systemd::ready(config.pool.len());
     supervisor.run(call_queue, signal_queue).await;
+    systemd::stopping();
     answers.finish().await;
     remove_socket(&config.control_socket);
     drop(pid_file);

@@ -71,6 +71,7 @@ use crate::control::{Call, MAX_CLIENTS};
 use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
 use crate::secrets::Secrets;
+use crate::systemd::Watchdog;
 
 pub use self::setup::{SetupError, check_secrets, prepare};
 
@@ -162,6 +163,7 @@ impl Supervisor {
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
         let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
+        let mut watchdog = Watchdog::from_environment();
         while !self.is_done() {
             let deadline = self.next_timeout();
             let deadline_passes = async {
@@ -181,6 +183,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 Some(signal) = signals.recv() => self.handle_signal(signal, Instant::now()),
+                () = watchdog.due() => watchdog.show(),
                 () = deadline_passes => self.handle_timeouts(Instant::now()),
                 Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),

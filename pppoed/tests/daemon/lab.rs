@@ -68,8 +68,13 @@ pub(crate) fn with_wire<T: Send>(test: impl FnOnce() -> T + Send) -> T {
 impl Lab {
     /// Starts a server for two sessions, in the namespace of the caller, and waits until it listens.
     pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::start_with(flags, &[])
+    }
+
+    /// As [`Lab::start`], with more in the environment.
+    pub(crate) fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let directory = directory();
-        let mut lab = Self { process: spawn(&directory, flags), directory };
+        let mut lab = Self { process: spawn(&directory, flags, environment), directory };
         until("the server to listen", || {
             let exited = lab.process.try_wait().unwrap();
             assert!(exited.is_none(), "it exited: {}", lab.log());
@@ -182,7 +187,7 @@ pub(crate) fn directory() -> TempDir {
     directory
 }
 
-fn spawn(directory: &TempDir, flags: &[&str]) -> Child {
+fn spawn(directory: &TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Child {
     let path = |name: &str| directory.path().join(name);
     // With so few descriptors that it has to see to more, as under a system's default limits with more sessions.
     let mut command = Command::new("/bin/sh");
@@ -199,7 +204,7 @@ fn spawn(directory: &TempDir, flags: &[&str]) -> Child {
         command.arg(flag).arg(path(file));
     }
     let log = fs::File::options().create(true).append(true).open(path("log")).unwrap();
-    command.args(flags).env_remove("JOURNAL_STREAM");
+    command.args(flags).env_remove("JOURNAL_STREAM").envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
