@@ -170,6 +170,10 @@ pub struct Flags {
     #[arg(long)]
     pub wait_for_interfaces: bool,
 
+    /// Do not ask, with one PADI on each interface, whether another PPPoE server answers there
+    #[arg(long)]
+    pub no_probe: bool,
+
     /// Directory for our sockets
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
     pub run_dir: PathBuf,
@@ -344,6 +348,7 @@ mod tests {
             cookie_lifetime: 5,
             orphan_timeout: 120,
             wait_for_interfaces: false,
+            no_probe: false,
             run_dir: "/run/pppoed".into(),
             worker: None,
             worker_user: "pppoed".into(),

@@ -60,6 +60,8 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// An interface may be absent at the start.
     pub wait_for_interfaces: bool,
+    /// Look for other servers on the interfaces.
+    pub probe: bool,
     /// EtherType of discovery frames.
     pub discovery_ether_type: EtherType,
     /// EtherType of session frames.
@@ -192,6 +194,7 @@ impl Config {
             hurl: flags.hurl.clone().map(String::into_bytes),
             ignore_when_full: flags.ignore_when_full,
             wait_for_interfaces: flags.wait_for_interfaces,
+            probe: !flags.no_probe,
             cookie_lifetime: seconds(flags.cookie_lifetime),
             pool: sessions.entries,
             session_offset: sessions.offset,

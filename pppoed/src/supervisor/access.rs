@@ -7,10 +7,13 @@ use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
 use ppp_linux::interface::{IfName, Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
 use ppp_proto::discovery::DropCounters;
+use ppp_proto::discovery::probe::Probe;
 use ppp_proto::discovery::server::{Admission, Event, Server, Sessions};
 use ppp_wire::MacAddr;
-use ppp_wire::ethernet::EthernetFrame;
+use ppp_wire::escape::Escaped;
+use ppp_wire::ethernet::{EtherType, EthernetFrame};
 use ppp_wire::pppoe::{Code, PppoePacket};
+use tracing::warn;
 
 use super::admission::{Present, SessionLimits};
 use super::line::Line;
@@ -51,13 +54,19 @@ pub(super) struct Access {
     name: IfName,
     server: Server,
     line: Option<Line>,
+    /// EtherType of discovery, if other servers on the interface are to be looked for.
+    probes: Option<EtherType>,
+    /// The search for them that is under way.
+    probe: Option<Probe>,
     counters: FrameCounters,
 }
 
 impl Access {
     /// An access interface that is not there yet: nobody hears it until it has a line.
-    pub(super) fn new(name: IfName, server: Server) -> Self {
-        Self { name, server, line: None, counters: FrameCounters::default() }
+    ///
+    /// With `probes`, the EtherType of discovery, other servers that answer there are logged.
+    pub(super) fn new(name: IfName, server: Server, probes: Option<EtherType>) -> Self {
+        Self { name, server, line: None, probes, probe: None, counters: FrameCounters::default() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -78,20 +87,42 @@ impl Access {
     pub(super) fn open(&mut self, line: Line) {
         self.line = Some(line);
         self.tell_server();
+        self.look_for_rivals();
     }
 
     /// The interface changed.
     pub(super) fn update(&mut self, interface: Interface, mac: MacAddr) {
+        let mut is_new_wire = false;
         if let Some(line) = &mut self.line {
+            is_new_wire = line.mac != mac || (interface.running && !line.interface.running);
             line.interface = interface;
             line.mac = mac;
         }
         self.tell_server();
+        if is_new_wire {
+            self.look_for_rivals();
+        }
     }
 
     /// The interface is gone.
     pub(super) fn close(&mut self) {
         self.line = None;
+    }
+
+    /// Asks once who else offers sessions; the answers come as frames.
+    fn look_for_rivals(&mut self) {
+        self.probe = None;
+        let Some(line) = self.line.as_ref().filter(|line| line.interface.running) else { return };
+        let Some(ether_type) = self.probes else { return };
+        let Ok(nonce) = super::setup::random() else { return };
+        let mtu = super::setup::mtu(&line.interface);
+        let probe = Probe::new(line.mac, mtu, ether_type, nonce);
+        if let Ok(padi) = probe.padi()
+            && line.send(&padi).is_ok()
+        {
+            count(&mut self.counters.sent, &padi);
+            self.probe = Some(probe);
+        }
     }
 
     fn tell_server(&mut self) {
@@ -115,6 +146,13 @@ impl Access {
             PacketType::Host | PacketType::Broadcast | PacketType::Multicast | PacketType::Unknown(_) => {}
         }
         count(&mut self.counters.received, &frame.bytes);
+        if let Some(rival) = self.probe.as_mut().and_then(|probe| probe.handle_frame(&frame.bytes)) {
+            warn!(
+                interface = self.name.as_str(), mac = %rival.mac, ac_name = %Escaped(&rival.ac_name),
+                "another PPPoE server answers on this interface: hosts will dial the one that answers first"
+            );
+            return;
+        }
         self.server.handle_frame(&frame.bytes, sessions, now);
         self.flush();
     }

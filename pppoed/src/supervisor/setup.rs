@@ -150,7 +150,8 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
     let mut accesses = Vec::with_capacity(config.interfaces.len());
     for (index, name) in config.interfaces.iter().enumerate() {
         let name: IfName = name.parse()?;
-        let mut access = Access::new(name.clone(), discovery_server(&name, config, now)?);
+        let probes = config.probe.then_some(config.discovery_ether_type);
+        let mut access = Access::new(name.clone(), discovery_server(&name, config, now)?, probes);
         if let Some(listening) = listen(&mut netlink, &name, config)? {
             access.open(Line::new(listening, index, frames.clone()).map_err(SetupError::Watch)?);
         }

@@ -14,6 +14,7 @@ mod lab;
 mod misbehaviour;
 mod monitoring;
 mod peer;
+mod rivals;
 mod systemd;
 mod template;
 mod worker;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     tests.extend(endings::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());
+    tests.extend(rivals::tests());
     tests.extend(heartbeat::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)

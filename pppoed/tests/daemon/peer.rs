@@ -248,7 +248,7 @@ impl Subscriber {
     }
 }
 
-fn socket(ether_type: EtherType) -> DiscoverySocket {
+pub(crate) fn socket(ether_type: EtherType) -> DiscoverySocket {
     let name: IfName = HOSTS.parse().unwrap();
     let id = Netlink::open().unwrap().interface(&name).unwrap().id;
     DiscoverySocket::open(&id, ether_type, DiscoverySocket::DEFAULT_RECEIVE_BUFFER).unwrap()

@@ -2,6 +2,7 @@
 //!
 //! * [`server::Server`] is the Access Concentrator's end on one access interface.
 //! * [`client::Client`] is the Host's end of one session.
+//! * [`probe::Probe`] asks whether there is another Access Concentrator.
 //! * [`cookie`] makes and checks the AC-Cookie, so that the server keeps no state before a valid PADR.
 
 mod answer;
@@ -14,6 +15,7 @@ mod drops;
 mod mac_hash;
 mod message;
 mod meter;
+pub mod probe;
 mod recent;
 pub mod server;
 
