@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod files;
+pub mod first_run;
 pub mod flags;
 pub mod hooks;
 pub mod inet;

@@ -9,6 +9,7 @@ use nix::unistd::Group;
 use pppoed::config::{Config, ConfigError, Notice};
 use pppoed::control::{Answers, ControlSocket, Rights};
 use pppoed::daemon::{self, PidFile, Readiness};
+use pppoed::first_run;
 use pppoed::flags::{Flags, LogLevel};
 use pppoed::hooks;
 use pppoed::logging::{self, LogSettings};
@@ -34,6 +35,10 @@ fn main() -> ExitCode {
         return code;
     }
     let readiness = Readiness::from_environment();
+    if std::env::args_os().len() <= 1 {
+        eprint!("{}", first_run::welcome());
+        return ExitCode::from(EXIT_USAGE);
+    }
     let flags = Flags::parse();
     let (config, notices) = Config::load(&flags);
     let config = match config {
@@ -81,6 +86,7 @@ fn show(notices: &[Notice]) {
 }
 
 fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::Result<ExitCode> {
+    first_run::require()?;
     if !config.foreground && !readiness.is_background() {
         return daemon::start_in_background();
     }
@@ -101,6 +107,9 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
             true => info!("{notice}"),
             false => warn!("{notice}"),
         }
+    }
+    if let Some(remark) = first_run::forwarding_remark() {
+        warn!("{remark}");
     }
     if let Err(error) = daemon::raise_descriptor_limit(config.pool.len()) {
         warn!("{error:#}: not all sessions may be possible");

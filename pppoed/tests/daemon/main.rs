@@ -9,6 +9,7 @@
 mod console;
 mod consoles;
 mod endings;
+mod first_run;
 mod heartbeat;
 mod lab;
 mod misbehaviour;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     tests.extend(template::tests());
     tests.extend(systemd::tests());
     tests.extend(rivals::tests());
+    tests.extend(first_run::tests());
     tests.extend(heartbeat::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
