@@ -36,17 +36,28 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(limits: &Limits, cookie_key: &CookieKey, epoch: Instant) -> Self {
-        let bucket = |rate: Option<Rate>| rate.map(|rate| TokenBucket::new(rate, epoch));
-        Self {
+        let mut meter = Self {
             epoch,
             hasher: MacHasher::new(cookie_key),
-            padi: bucket(limits.padi),
-            padi_reserve: limits.padi.map_or(0, |rate| rate.burst() / RESERVE_DIVISOR),
-            padr: bucket(limits.padr),
-            padi_of_mac: limits.per_mac.map(MacBuckets::new),
-            padr_of_mac: limits.per_mac.map(MacBuckets::new),
+            padi: None,
+            padi_reserve: 0,
+            padr: None,
+            padi_of_mac: None,
+            padr_of_mac: None,
             turned_away: RecentMacs::new(epoch),
-        }
+        };
+        meter.set_limits(limits, epoch);
+        meter
+    }
+
+    /// Keeps to these limits from now on, with full buckets.
+    pub(super) fn set_limits(&mut self, limits: &Limits, now: Instant) {
+        let bucket = |rate: Option<Rate>| rate.map(|rate| TokenBucket::new(rate, now));
+        self.padi = bucket(limits.padi);
+        self.padi_reserve = limits.padi.map_or(0, |rate| rate.burst() / RESERVE_DIVISOR);
+        self.padr = bucket(limits.padr);
+        self.padi_of_mac = limits.per_mac.map(MacBuckets::new);
+        self.padr_of_mac = limits.per_mac.map(MacBuckets::new);
     }
 
     /// Whether a PADI that is otherwise good may be answered.

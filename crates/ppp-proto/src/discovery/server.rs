@@ -191,6 +191,22 @@ impl Server {
         config.mtu = mtu;
     }
 
+    /// Presents itself by `config` from now on, and keeps to its limits. What the interface is stays (address, number, MTU,
+    /// EtherType), and so does the cookies' lifetime; offers and requests that wait go on.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration cannot work; nothing has changed then.
+    pub fn reconfigure(&mut self, config: Config, now: Instant) -> Result<(), ConfigError> {
+        let Config { mac, interface, mtu, ether_type, cookie_slot, limits, .. } = self.config;
+        let config = Config { mac, interface, mtu, ether_type, cookie_slot, ..config };
+        config.check()?;
+        if config.limits != limits {
+            self.meter.set_limits(&config.limits, now);
+        }
+        self.config = config;
+        Ok(())
+    }
+
     /// Frames that did not get what they ask for, by cause.
     pub fn drops(&self) -> &DropCounters {
         &self.drops

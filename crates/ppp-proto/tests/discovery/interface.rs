@@ -1,7 +1,10 @@
 //! The access interface changes under a server that goes on.
 
+use std::num::NonZeroU32;
+
 use ppp_proto::discovery::DropCause;
-use ppp_proto::discovery::server::{AnswerError, Refusal};
+use ppp_proto::discovery::server::{AnswerError, Config, Limits, Refusal};
+use ppp_proto::token_bucket::Rate;
 use ppp_wire::MacAddr;
 use ppp_wire::pppoe::{Code, TagType};
 
@@ -77,4 +80,40 @@ fn another_mtu_holds_for_what_is_agreed_on_from_now_on() {
     bench.sleep(60);
     let (_, request) = bench.request(&[ANY, wish]);
     assert_eq!(request.max_payload, Some(1500));
+}
+
+#[test]
+fn a_server_presents_itself_anew_and_keeps_its_promises() {
+    let mut bench = Bench::new(|config| config.services = vec![b"old".to_vec()]);
+    let old = (TagType::ServiceName, b"old".as_slice());
+    let new = (TagType::ServiceName, b"new".as_slice());
+    let (_, request) = bench.request(&[old]);
+    let mut config = Config::new(NEW, 99, 576, "renamed");
+    config.services = vec![b"new".to_vec()];
+    let now = bench.now;
+    bench.server.reconfigure(config.clone(), now).unwrap();
+
+    // What was asked for before is still granted, and the interface is what it was.
+    bench.server.accept(request.id, 5).unwrap();
+    let pads = bench.sent();
+    assert_eq!(
+        (pads[0].code, pads[0].source, pads[0].tag(TagType::ServiceName)),
+        (Code::Pads, AC, Some(old.1))
+    );
+    bench.assert_dropped(&padi(&[old]), DropCause::ServiceUnknown);
+    let pado = bench.feed(&padi(&[new]));
+    assert_eq!((pado[0].source, pado[0].tag(TagType::AcName)), (AC, Some(&b"renamed"[..])));
+
+    // What cannot work changes nothing.
+    bench.server.reconfigure(Config { ac_name: Vec::new(), ..config.clone() }, now).unwrap_err();
+    assert_eq!(bench.feed(&padi(&[new]))[0].tag(TagType::AcName), Some(&b"renamed"[..]));
+
+    let one = Some(Rate::per_second(NonZeroU32::MIN));
+    let limits = Limits { padi: None, padr: None, per_mac: one };
+    bench.server.reconfigure(Config { limits, ..config.clone() }, now).unwrap();
+    assert_eq!(bench.feed(&padi(&[new])).len(), 1);
+    bench.assert_dropped(&padi(&[new]), DropCause::MacRate);
+    // The same limits are no full bucket.
+    bench.server.reconfigure(Config { limits, motm: Some(b"hello".to_vec()), ..config }, now).unwrap();
+    bench.assert_dropped(&padi(&[new]), DropCause::MacRate);
 }
