@@ -136,6 +136,8 @@ pub struct AddressPool {
     /// Our own addresses, which no peer may have.
     ours: BTreeSet<Ipv4Addr>,
     leases: BTreeMap<u32, Lease>,
+    /// How many leases have each address as our end.
+    our_ends: BTreeMap<Ipv4Addr, usize>,
     /// The slot that has each address.
     holders: BTreeMap<Ipv4Addr, u32>,
     /// Remote addresses of the pool that nobody has.
@@ -167,15 +169,39 @@ pub fn range(first: Ipv4Addr, count: u32) -> Result<impl Iterator<Item = Ipv4Add
 impl AddressPool {
     /// A pool with one entry for each slot.
     pub fn new(entries: Vec<PoolEntry>) -> Self {
-        let mut locals = BTreeMap::new();
+        let mut pool = Self {
+            entries: Vec::new(),
+            locals: BTreeMap::new(),
+            ours: BTreeSet::new(),
+            leases: BTreeMap::new(),
+            our_ends: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            free: BTreeSet::new(),
+        };
+        pool.set_entries(entries);
+        pool
+    }
+
+    /// Makes it a pool with these entries. Leases stay: an address that is no longer in the pool is gone when its session
+    /// gives it back.
+    pub fn set_entries(&mut self, entries: Vec<PoolEntry>) {
+        self.locals.clear();
         for entry in &entries {
             if let Some(remote) = entry.remote {
-                locals.entry(remote).or_insert(entry.local);
+                self.locals.entry(remote).or_insert(entry.local);
             }
         }
-        let ours = entries.iter().map(|entry| entry.local).collect();
-        let free = locals.keys().copied().collect();
-        Self { entries, locals, ours, leases: BTreeMap::new(), holders: BTreeMap::new(), free }
+        self.ours = entries.iter().map(|entry| entry.local).collect();
+        self.free = self.locals.keys().copied().filter(|remote| !self.holders.contains_key(remote)).collect();
+        self.entries = entries;
+        self.check_invariants();
+    }
+
+    /// A session whose address would be our own end of other sessions, if the pool had these entries: what came for that
+    /// address would be taken for us.
+    pub fn conflict(&self, entries: &[PoolEntry]) -> Option<Lease> {
+        let slot = entries.iter().find_map(|entry| self.holders.get(&entry.local))?;
+        self.leases.get(slot).copied()
     }
 
     /// The entries of the slots, in their order.
@@ -210,6 +236,7 @@ impl AddressPool {
         let local = self.locals.get(&remote).copied().unwrap_or(own.local);
         let lease = Lease { slot, local, remote };
         self.leases.insert(slot, lease);
+        *self.our_ends.entry(local).or_default() += 1;
         self.holders.insert(remote, slot);
         self.free.remove(&remote);
         self.check_invariants();
@@ -220,6 +247,12 @@ impl AddressPool {
     pub fn release(&mut self, slot: u32) -> Option<Lease> {
         let lease = self.leases.remove(&slot)?;
         self.holders.remove(&lease.remote);
+        if let Some(count) = self.our_ends.get_mut(&lease.local) {
+            *count -= 1;
+            if *count == 0 {
+                self.our_ends.remove(&lease.local);
+            }
+        }
         if self.locals.contains_key(&lease.remote) {
             self.free.insert(lease.remote);
         }
@@ -241,12 +274,17 @@ impl AddressPool {
     }
 
     fn is_open_to_all(&self, address: Ipv4Addr, fixed: &FixedAddresses) -> bool {
-        !fixed.is_reserved_from(address, None) && !self.ours.contains(&address) && !inet::is_bad_host(address)
+        !fixed.is_reserved_from(address, None) && !self.is_ours(address) && !inet::is_bad_host(address)
+    }
+
+    /// Is it our end of a link, or to be one?
+    fn is_ours(&self, address: Ipv4Addr) -> bool {
+        self.ours.contains(&address) || self.our_ends.contains_key(&address)
     }
 
     fn is_available(&self, address: Ipv4Addr, claim: &Claim<'_>) -> bool {
         !self.holders.contains_key(&address)
-            && !self.ours.contains(&address)
+            && !self.is_ours(address)
             && !inet::is_bad_host(address)
             && !claim.fixed.is_reserved_from(address, claim.user)
             && claim.addresses.is_none_or(|addresses| addresses.authorizes(address).is_ok())
@@ -258,7 +296,7 @@ impl AddressPool {
             if let Some(&slot) = self.holders.get(&address) {
                 return AssignError::InUse { address, slot };
             }
-            if self.ours.contains(&address) {
+            if self.is_ours(address) {
                 return AssignError::Ours { address };
             }
         }
@@ -282,6 +320,11 @@ impl AddressPool {
         debug_assert!(
             self.leases.values().all(|lease| self.holders.get(&lease.remote) == Some(&lease.slot)),
             "leases and holders disagree"
+        );
+        debug_assert_eq!(
+            self.our_ends.values().sum::<usize>(),
+            self.leases.len(),
+            "a lease has no end of ours"
         );
         debug_assert!(
             self.locals

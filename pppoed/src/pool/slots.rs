@@ -12,6 +12,8 @@ pub const MAX_SESSIONS: u32 = 65534;
 #[derive(Clone, Debug)]
 pub struct Slots {
     offset: u16,
+    /// How many there are. Beyond them may be some that were, until their sessions give them back.
+    count: usize,
     free: VecDeque<u32>,
     taken: Vec<bool>,
 }
@@ -46,7 +48,35 @@ impl Slots {
             return Err(too_many);
         }
         let offset = u16::try_from(offset).map_err(|_| too_many)?;
-        Ok(Self { offset, free: (0..count).collect(), taken: (0..count).map(|_| false).collect() })
+        let taken: Vec<bool> = (0..count).map(|_| false).collect();
+        Ok(Self { offset, count: taken.len(), free: (0..count).collect(), taken })
+    }
+
+    /// Changes the number of slots. New ones come after all that are free. One beyond `count` that is taken stays so until
+    /// it is given back, and is not handed out again.
+    ///
+    /// # Errors
+    /// As [`Slots::new`]; nothing has changed then.
+    pub fn resize(&mut self, count: u32) -> Result<(), SlotError> {
+        Self::new(count, self.offset.into())?;
+        let old = u32::try_from(self.count).unwrap_or(u32::MAX);
+        self.count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.free.retain(|slot| *slot < count);
+        let is_taken = |slot: u32| {
+            usize::try_from(slot).ok().and_then(|slot| self.taken.get(slot)).copied().unwrap_or_default()
+        };
+        let new: Vec<u32> = (old..count).filter(|slot| !is_taken(*slot)).collect();
+        self.free.extend(new);
+        self.taken.resize(self.count.max(self.taken.len()), false);
+        self.forget_leavers();
+        Ok(())
+    }
+
+    /// Drops the places of slots that are no more.
+    fn forget_leavers(&mut self) {
+        while self.taken.len() > self.count && self.taken.last() == Some(&false) {
+            self.taken.pop();
+        }
     }
 
     /// Puts the free slots into random order (`-r`). `below(n)` gives a random number less than `n`.
@@ -70,7 +100,10 @@ impl Slots {
     pub fn release(&mut self, slot: u32) {
         let taken = usize::try_from(slot).ok().and_then(|slot| self.taken.get_mut(slot));
         if taken.is_some_and(std::mem::take) {
-            self.free.push_back(slot);
+            if usize::try_from(slot).is_ok_and(|slot| slot < self.count) {
+                self.free.push_back(slot);
+            }
+            self.forget_leavers();
         }
     }
 
@@ -88,9 +121,9 @@ impl Slots {
         (usize::try_from(slot).ok()? < self.taken.len()).then_some(slot)
     }
 
-    /// All slots.
+    /// All slots; not those that are only waiting for the ends of their sessions.
     pub fn count(&self) -> usize {
-        self.taken.len()
+        self.count
     }
 
     /// Free slots.
@@ -136,7 +169,65 @@ mod tests {
         );
     }
 
+    #[test]
+    fn slots_come_and_go() {
+        let ids = |slots: &mut Slots| -> Vec<u16> {
+            std::iter::from_fn(|| slots.take().map(|(_, id)| id)).collect()
+        };
+        let mut slots = Slots::new(3, 10).unwrap();
+        assert_eq!(ids(&mut slots), [11, 12, 13]);
+        slots.release(0);
+        slots.resize(1).unwrap();
+        assert_eq!((slots.count(), slots.free()), (1, 1));
+        // The others have their ids until they go, and then are gone.
+        assert_eq!((slots.session_id(2), slots.slot(13)), (Some(13), Some(2)));
+        slots.release(2);
+        assert_eq!((slots.session_id(2), slots.session_id(1), slots.free()), (None, Some(12), 1));
+        // One that is still taken comes back with its session.
+        slots.resize(4).unwrap();
+        assert_eq!(ids(&mut slots), [11, 13, 14]);
+        slots.release(1);
+        assert_eq!(ids(&mut slots), [12]);
+        for count in [0, 65525] {
+            slots.resize(count).unwrap_err();
+            assert_eq!((slots.count(), slots.free()), (4, 0));
+        }
+        slots.resize(65524).unwrap();
+        assert_eq!(ids(&mut slots).last(), Some(&65534));
+    }
+
     proptest! {
+        #[test]
+        fn no_slot_twice_whatever_their_number(
+            steps in proptest::collection::vec((0u8..3, 1u32..20), 0..300),
+        ) {
+            let mut slots = Slots::new(7, 0).unwrap();
+            let mut taken = std::collections::BTreeSet::new();
+            let mut count = 7;
+            for (action, number) in steps {
+                match action {
+                    0 => match slots.take() {
+                        Some((slot, id)) => {
+                            prop_assert!(taken.insert(slot) && slot < count);
+                            prop_assert_eq!(u32::from(id), slot + 1);
+                        }
+                        None => prop_assert!((0..count).all(|slot| taken.contains(&slot))),
+                    },
+                    1 => {
+                        slots.release(number);
+                        taken.remove(&number);
+                    }
+                    _ => {
+                        slots.resize(number).unwrap();
+                        count = number;
+                    }
+                }
+                let inside = taken.iter().filter(|slot| **slot < count).count();
+                prop_assert_eq!((slots.count(), slots.free()), (count as usize, count as usize - inside));
+                prop_assert!(taken.iter().all(|slot| slots.session_id(*slot).is_some()));
+            }
+        }
+
         #[test]
         fn every_slot_once(
             count in 1u32..300,

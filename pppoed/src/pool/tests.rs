@@ -112,6 +112,35 @@ fn a_pair_keeps_its_own_local_address() {
 }
 
 #[test]
+fn leases_outlive_the_entries_that_they_came_from() {
+    let entry = |local, remote| PoolEntry { local: ip(local), remote: Some(ip(remote)) };
+    let mut pool = pool("192.168.10.110", "192.168.10.5", 2);
+    assert_eq!(assign(&mut pool, 0, "cmz").unwrap().remote, ip("192.168.10.5"));
+    assert_eq!(assign(&mut pool, 1, "cmz").unwrap().remote, ip("192.168.10.6"));
+    // What a peer has cannot become our own, and what is our own still is not given to a peer.
+    let bad = [entry("192.168.10.6", "192.168.10.20")];
+    assert_eq!(pool.conflict(&bad).map(|lease| lease.slot), Some(1));
+    let new = vec![
+        entry("192.168.10.1", "192.168.10.6"),
+        entry("192.168.10.1", "192.168.10.110"),
+        entry("192.168.10.1", "192.168.10.7"),
+        entry("192.168.10.1", "192.168.10.8"),
+    ];
+    assert_eq!(pool.conflict(&new), None);
+    pool.set_entries(new);
+    let none = FixedAddresses::default();
+    assert_eq!(pool.usage(&none), PoolUsage { size: 4, in_use: 1, reserved: 1, free: 2, outside: 1 });
+    assert_eq!(assign(&mut pool, 2, "cmz").unwrap().remote, ip("192.168.10.7"));
+    assert_eq!(assign(&mut pool, 3, "cmz").unwrap().remote, ip("192.168.10.8"));
+    // Gone with their sessions, or free again.
+    pool.release(0);
+    pool.release(1);
+    assert_eq!(pool.usage(&none), PoolUsage { size: 4, in_use: 2, reserved: 0, free: 2, outside: 0 });
+    assert_eq!(assign(&mut pool, 0, "cmz").unwrap().remote, ip("192.168.10.6"));
+    assert_eq!(assign(&mut pool, 1, "cmz").unwrap().remote, ip("192.168.10.110"));
+}
+
+#[test]
 fn ranges_cross_bytes_and_end_in_time() {
     let list =
         |first, count| range(ip(first), count).map(|range| range.map(|a| a.to_string()).collect::<Vec<_>>());
@@ -170,7 +199,7 @@ fn pool_file_lines() {
 proptest! {
     #[test]
     fn an_address_is_never_given_twice(
-        steps in proptest::collection::vec((0u32..12, 0usize..4), 0..200),
+        steps in proptest::collection::vec((0u32..12, 0usize..5), 0..200),
         duplicates in any::<bool>(),
     ) {
         let mut entries = pool("192.168.10.109", "192.168.10.2", 10).entries().to_vec();
@@ -179,12 +208,20 @@ proptest! {
         }
         let mut pool = AddressPool::new(entries);
         for (slot, action) in steps {
+            if action == 4 {
+                // Shrinks, grows, and moves by one.
+                let first = Ipv4Addr::new(192, 168, 10, 2 + u8::try_from(slot % 2).unwrap());
+                let entries = range(first, slot + 1).unwrap();
+                let entry = |remote| PoolEntry { local: ip("192.168.10.109"), remote: Some(remote) };
+                pool.set_entries(entries.map(entry).collect());
+            }
             match ["cmz", "cmz2", "net"].get(action) {
                 Some(user) => {
                     let before = pool.leases().count();
                     let given = assign(&mut pool, slot, user).is_ok();
                     prop_assert_eq!(pool.leases().count(), before + usize::from(given));
                 }
+                None if action == 4 => {}
                 None => {
                     pool.release(slot);
                     prop_assert_eq!(pool.release(slot), None);
