@@ -93,6 +93,11 @@ impl MacRules {
         !self.deny.contains(&mac) && self.allow.as_ref().is_none_or(|allowed| allowed.contains(&mac))
     }
 
+    /// The lists with their names: who is served (`None` is everybody), who is not.
+    pub fn lists(&self) -> [(&'static str, Option<&BTreeSet<MacAddr>>); 2] {
+        [("mac-allow", self.allow.as_ref()), ("mac-deny", Some(&self.deny))]
+    }
+
     /// How many addresses are on the lists: allowed (`None` is all), denied.
     pub fn sizes(&self) -> (Option<usize>, usize) {
         (self.allow.as_ref().map(BTreeSet::len), self.deny.len())

@@ -1,12 +1,14 @@
 //! The addresses of the slots, from `-L`, `-l`, `-R`, `-N`, `-p` and the options files.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::{ConfigError, DEFAULT_SESSIONS, Notice};
 use crate::flags::Flags;
 use crate::inet;
 use crate::options::PppOptions;
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Origin, Place, Sourced};
 use crate::pool::{self, PoolEntry, PoolFile, Slots};
 
 const DEFAULT_LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -16,17 +18,48 @@ const DEFAULT_REMOTE: Ipv4Addr = Ipv4Addr::new(10, 67, 15, 1);
 pub(super) struct Sessions {
     pub(super) offset: u32,
     pub(super) entries: Vec<PoolEntry>,
+    pub(super) origins: PoolOrigins,
+}
+
+/// Where the slots of the pool come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolOrigins {
+    /// A pool file, with the line of each slot.
+    File {
+        /// The file.
+        file: Arc<Path>,
+        /// Lines, from 1.
+        lines: Vec<u32>,
+    },
+    /// All from one setting.
+    One(Origin),
+}
+
+impl PoolOrigins {
+    /// Where a slot comes from.
+    pub fn of(&self, slot: usize) -> Origin {
+        match self {
+            Self::File { file, lines } => {
+                let line = lines.get(slot).copied().unwrap_or(1);
+                Origin::File(Place { file: Arc::clone(file), line })
+            }
+            Self::One(origin) => origin.clone(),
+        }
+    }
 }
 
 pub(super) fn sessions(
     flags: &Flags,
     options: &PppOptions,
+    directory: &Path,
     notices: &mut Vec<Notice>,
 ) -> Result<Sessions, ConfigError> {
+    let mut origins = PoolOrigins::One(remote_origin(flags, options));
     let file = match &flags.pool_file {
         Some(path) => {
-            let (file, remarks) = PoolFile::load(path).map_err(ConfigError::PoolFile)?;
+            let (file, remarks) = PoolFile::load(&directory.join(path)).map_err(ConfigError::PoolFile)?;
             notices.extend(remarks.into_iter().map(Notice::Pool));
+            origins = PoolOrigins::File { file: path.as_path().into(), lines: file.lines };
             Some(file.sessions)
         }
         None => None,
@@ -58,7 +91,7 @@ pub(super) fn sessions(
             .collect(),
     };
     notices.extend(local_in_pool(&entries).map(Notice::LocalInPool));
-    Ok(Sessions { offset, entries })
+    Ok(Sessions { offset, entries, origins })
 }
 
 fn local_addresses(flags: &Flags, options: &PppOptions, count: u32) -> Result<Vec<Ipv4Addr>, ConfigError> {
@@ -80,6 +113,16 @@ fn local_addresses(flags: &Flags, options: &PppOptions, count: u32) -> Result<Ve
     let range = pool::range(first.value, count)
         .map_err(|source| ConfigError::AddressRange { origin: first.origin, source })?;
     Ok(range.collect())
+}
+
+/// Where the clients' addresses come from, unless from a pool file.
+fn remote_origin(flags: &Flags, options: &PppOptions) -> Origin {
+    match (flags.remote, &options.remote_address) {
+        (Some(remote), Some(option)) if remote.is_unspecified() => option.origin.clone(),
+        (Some(_), _) => Origin::Flag("-R"),
+        (None, _) if flags.sessions.is_some() => Origin::Flag("-N"),
+        (None, _) => Origin::Default,
+    }
 }
 
 fn remote_addresses(

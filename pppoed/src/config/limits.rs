@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -62,9 +63,10 @@ pub struct Heartbeat {
 }
 
 impl Limits {
-    pub(super) fn new(flags: &LimitFlags) -> Result<Self, ConfigError> {
+    pub(super) fn new(flags: &LimitFlags, directory: &Path) -> Result<Self, ConfigError> {
         let default = server::Limits::DEFAULT;
-        let mac_files = MacFiles { allow: flags.mac_allow.clone(), deny: flags.mac_deny.clone() };
+        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| directory.join(path));
+        let mac_files = MacFiles { allow: file(&flags.mac_allow), deny: file(&flags.mac_deny) };
         let per_user = count(flags.sessions_per_user.unwrap_or(0));
         Ok(Self {
             discovery: server::Limits {
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit_and_nothing_the_default() {
-        let defaults = Limits::new(&LimitFlags::default()).unwrap();
+        let defaults = Limits::new(&LimitFlags::default(), Path::new("")).unwrap();
         assert_eq!(defaults.discovery, server::Limits::DEFAULT);
         assert_eq!(defaults.max_starting, NonZeroUsize::new(1000));
         assert_eq!((defaults.per_interface, defaults.per_user), (None, None));
@@ -197,14 +199,14 @@ mod tests {
             heartbeat: zero,
             ..LimitFlags::default()
         };
-        let none = Limits::new(&none).unwrap();
+        let none = Limits::new(&none, Path::new("")).unwrap();
         assert_eq!(none.discovery, server::Limits { padi: None, padr: None, per_mac: None });
         assert_eq!((none.max_starting, none.per_user), (None, None));
         assert_eq!(none.heartbeat, None);
         let heartbeat = Heartbeat { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };
         assert_eq!(defaults.heartbeat, Some(heartbeat));
         let some = LimitFlags { padi_rate: Some(7), sessions_per_user: Some(2), ..LimitFlags::default() };
-        let some = Limits::new(&some).unwrap();
+        let some = Limits::new(&some, Path::new("")).unwrap();
         assert_eq!(some.discovery.padi.unwrap().burst(), 7);
         let sessions = NonZeroUsize::new(2).unwrap();
         assert_eq!(some.per_user, Some(UserLimit { sessions, policy: UserLimitPolicy::Replace }));

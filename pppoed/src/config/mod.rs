@@ -4,9 +4,13 @@
 //! from.
 
 mod addresses;
+mod change;
+mod entries;
 mod error;
 mod limits;
+mod origins;
 mod ppp;
+mod source;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,9 +22,15 @@ use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_proto::link::EchoConfig;
 use ppp_wire::ethernet::EtherType;
 
+pub use addresses::PoolOrigins;
+pub use change::{Change, Changes, MAX_CHANGES, Setting};
+pub(crate) use entries::session_entries;
+pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
 pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
+pub use source::{Reading, SecretsRemarks, Source};
 
+use self::origins::Origins;
 use crate::flags::{Flags, LogLevel};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
 use crate::origin::{Origin, Sourced};
@@ -81,6 +91,8 @@ pub struct Config {
 
     /// The addresses of each slot; as many as there may be sessions.
     pub pool: Vec<PoolEntry>,
+    /// Where they come from.
+    pub pool_origins: PoolOrigins,
     /// Session ids begin at this plus 1.
     pub session_offset: u32,
     /// Slots are taken in random order.
@@ -140,6 +152,8 @@ pub struct Config {
     pub worker: Option<PathBuf>,
     /// User that workers become.
     pub worker_user: String,
+    /// Where the settings come from that do not say so themselves.
+    origins: Origins,
 }
 
 impl Config {
@@ -147,7 +161,12 @@ impl Config {
     ///
     /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
     pub fn load(flags: &Flags) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
-        let mut reader = Reader::new();
+        Self::load_in(flags, Path::new(""))
+    }
+
+    /// As [`Config::load`], with relative paths starting from `directory`.
+    fn load_in(flags: &Flags, directory: &Path) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
+        let mut reader = Reader::in_directory(directory);
         reader.read_file(&flags.common_options, Presence::Optional);
         match &flags.options_file {
             Some(path) => reader.read_file(path, Presence::Required),
@@ -163,7 +182,7 @@ impl Config {
                 .map_err(|errno| ConfigError::Hostname(errno.into()))
         };
         // what the flags say is worth checking even if a file has errors
-        match Self::merge(flags, options, hostname, &mut notices) {
+        match Self::merge(flags, options, directory, hostname, &mut notices) {
             Ok(config) if errors.is_empty() => return (Ok(config), notices),
             Ok(_) => {}
             Err(error) => errors.push(error),
@@ -174,16 +193,18 @@ impl Config {
     fn merge(
         flags: &Flags,
         options: PppOptions,
+        directory: &Path,
         hostname: impl Fn() -> Result<Vec<u8>, ConfigError>,
         notices: &mut Vec<Notice>,
     ) -> Result<Self, ConfigError> {
-        let sessions = addresses::sessions(flags, &options, notices)?;
+        let sessions = addresses::sessions(flags, &options, directory, notices)?;
         let ac_name = match &flags.ac_name {
             Some(name) => Sourced::new(name.as_bytes().to_vec(), Origin::Flag("-C")),
             None => Sourced::default_value(hostname()?),
         };
         let (discovery, session) = flags.frame_types.unwrap_or((0x8863, 0x8864));
         let run_dir = flags.run_dir.clone();
+        let origins = Origins::new(flags, &options);
         Ok(Self {
             interfaces: interfaces(flags),
             discovery_ether_type: EtherType::from(discovery),
@@ -197,11 +218,12 @@ impl Config {
             probe: !flags.no_probe,
             cookie_lifetime: seconds(flags.cookie_lifetime),
             pool: sessions.entries,
+            pool_origins: sessions.origins,
             session_offset: sessions.offset,
             random_order: flags.random_order,
             unit_from_slot: flags.unit_from_slot,
             per_mac: per_mac(flags),
-            limits: Limits::new(&flags.limits)?,
+            limits: Limits::new(&flags.limits, directory)?,
             mru: ppp::mru(&options, notices),
             lcp: ppp::restart(&options.lcp),
             ipcp: ppp::restart(&options.ipcp),
@@ -229,12 +251,13 @@ impl Config {
             foreground: flags.foreground,
             worker: flags.worker.clone(),
             worker_user: flags.worker_user.clone(),
+            origins,
         }
-        .with_absolute_paths())
+        .with_absolute_paths(directory))
     }
 
     /// Paths stay right when the server leaves the directory that it was started in.
-    fn with_absolute_paths(mut self) -> Self {
+    fn with_absolute_paths(mut self, directory: &Path) -> Self {
         let paths = [
             &mut self.secrets.chap_secrets,
             &mut self.secrets.pap_secrets,
@@ -246,7 +269,7 @@ impl Config {
         let logfile = self.logfile.as_mut().map(|file| &mut file.value);
         for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(logfile) {
             // Fails for the empty path, and without a working directory; then the open will say so.
-            if let Ok(absolute) = std::path::absolute(&path) {
+            if let Ok(absolute) = std::path::absolute(directory.join(&path)) {
                 *path = absolute;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::table::{self, Action, Row};
@@ -38,12 +38,19 @@ pub struct Reader {
     /// Options whose notice was given already: once is enough.
     noticed: BTreeSet<&'static str>,
     files: usize,
+    /// Where relative paths start from.
+    directory: PathBuf,
 }
 
 impl Reader {
     /// A reader that has read nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader that has read nothing, for which relative paths start from `directory`.
+    pub fn in_directory(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), ..Self::default() }
     }
 
     /// Reads one file, and the files that it names by `file`.
@@ -87,8 +94,8 @@ impl Reader {
 
     fn open(&mut self, path: &Path, presence: Presence, included: Option<Place>) {
         self.files += 1;
-        let contents =
-            files::open_regular(path).and_then(|(file, metadata)| files::read_all(file, &metadata, MAX_FILE));
+        let contents = files::open_regular(&self.directory.join(path))
+            .and_then(|(file, metadata)| files::read_all(file, &metadata, MAX_FILE));
         match contents {
             Ok(contents) => self.read_bytes(path, &contents),
             Err(error) if error.kind() == io::ErrorKind::NotFound && presence != Presence::Required => {

@@ -25,6 +25,8 @@ const MAX_FILE: u64 = 4 << 20;
 pub struct PoolFile {
     /// In the order of the file.
     pub sessions: Vec<(Option<Ipv4Addr>, Ipv4Addr)>,
+    /// The line of each.
+    pub lines: Vec<u32>,
 }
 
 /// A pool file that cannot be used.
@@ -115,7 +117,7 @@ impl PoolFile {
     /// If it has no session, or too many.
     pub fn parse(path: &Path, contents: &[u8]) -> Result<(Self, Vec<PoolNotice>), PoolFileError> {
         let file: Arc<Path> = path.into();
-        let mut sessions = Vec::new();
+        let (mut sessions, mut lines) = (Vec::new(), Vec::new());
         let mut notices = Vec::new();
         let mut seen = BTreeSet::new();
         for (line, number) in contents.split(|&byte| byte == b'\n').zip(1u32..) {
@@ -145,6 +147,7 @@ impl PoolFile {
                     format!("{}-{last}", Ipv4Addr::new(a, b, c, first))
                 }
             };
+            lines.resize(sessions.len(), number);
             let remotes = sessions.iter().skip(before).map(|(_, remote)| *remote);
             if let Some(address) = remotes.clone().find(|address| inet::is_bad_host(*address)) {
                 notices.push(PoolNotice::BadAddress { place: place.clone(), address });
@@ -169,7 +172,7 @@ impl PoolFile {
         if sessions.is_empty() {
             return Err(PoolFileError::Empty { path: path.to_owned() });
         }
-        Ok((Self { sessions }, notices))
+        Ok((Self { sessions, lines }, notices))
     }
 }
 

@@ -64,6 +64,13 @@ pub enum AddressProblem {
 }
 
 impl AddressList {
+    /// The words that count, as written.
+    pub(super) fn words(&self) -> String {
+        let words: Vec<&str> =
+            self.rules.iter().map(|rule| rule.word.as_str()).chain(self.dash.then_some("-")).collect();
+        words.join(" ")
+    }
+
     /// Parses the words between the secret and `--`. Words that cannot be used are left out and reported.
     pub(super) fn parse<'a>(
         place: &Place,

@@ -16,6 +16,7 @@
 
 mod address;
 mod crypt;
+mod digest;
 mod lookup;
 mod md5_crypt;
 mod notice;
@@ -30,6 +31,7 @@ use ppp_wire::escape::Escaped;
 use zeroize::Zeroizing;
 
 pub use address::{AddressList, AddressProblem, AddressRefusal, Addresses, Why};
+pub use digest::{Digest, LineChange};
 pub use lookup::{Match, Refusal};
 pub use notice::Notice;
 pub use store::{FixedAddresses, Grant, Secrets, Settings};
@@ -76,7 +78,7 @@ pub struct Entry {
 }
 
 /// A client or server column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pattern {
     /// `*`
     Any,

@@ -1,11 +1,12 @@
 //! The secrets files as the server uses them: read again when they change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::RandomState;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{AddressList, Match, Notice, Pattern, Protocol, Refusal, SecretsFile};
+use super::{AddressList, Digest, Match, Notice, Pattern, Protocol, Refusal, SecretsFile};
 use crate::files::Stamp;
 use crate::inet::Resolve;
 use crate::options::SessionOptions;
@@ -87,6 +88,24 @@ impl Secrets {
         };
         let (file, notices) = store.current();
         (file.map(drop), std::mem::take(notices))
+    }
+
+    /// The lines of this file as it is now, added to `digest`.
+    ///
+    /// # Errors
+    /// When it cannot be read; the notices are those of [`Self::refresh`].
+    pub fn digest(
+        &mut self,
+        protocol: Protocol,
+        key: &RandomState,
+        digest: &mut Digest,
+    ) -> (Result<(), Refusal>, Vec<Notice>) {
+        let store = match protocol {
+            Protocol::Chap => &mut self.chap,
+            Protocol::Pap => &mut self.pap,
+        };
+        let (file, notices) = store.current();
+        (file.map(|file| digest.add(file, protocol, key)), std::mem::take(notices))
     }
 
     /// The addresses that belong to one user each, in both files. A file that cannot be read has none.

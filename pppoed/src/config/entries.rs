@@ -1,0 +1,320 @@
+//! A configuration as a list of settings, each with its value in words, its origin, and when a change takes effect.
+//!
+//! Every field of [`Config`] must be taken apart here, so that a new one cannot be forgotten: the comparison of two
+//! configurations goes by this list. Not in it are what has lists of its own in `change`: the addresses of
+//! the pool and the lists of MAC addresses.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::path::Path;
+use std::time::Duration;
+
+use ppp_proto::RestartConfig;
+use ppp_proto::auth::AuthConfig;
+use ppp_wire::escape::Escaped;
+
+use super::origins::Origins;
+use super::{Config, Limits};
+use crate::mac_list::MacFiles;
+use crate::options::SessionOptions;
+use crate::origin::{Origin, Sourced};
+use crate::secrets;
+
+/// When a changed setting takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// At once, for everybody.
+    Now,
+    /// For sessions that begin from now on; the others keep what they began with.
+    NewSessions,
+    /// When the server is started again.
+    Restart,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name, of the option or the long flag.
+    pub key: Cow<'static, str>,
+    /// Value in words, safe to show.
+    pub value: String,
+    /// Where it was set.
+    pub origin: Origin,
+    /// When a change of it takes effect.
+    pub effect: Effect,
+}
+
+use Effect::{NewSessions, Now, Restart};
+
+impl Config {
+    /// All settings but the addresses of the pool and the lists of MAC addresses, in a fixed order.
+    pub fn entries(&self) -> Vec<Entry> {
+        let Self {
+            interfaces,
+            wait_for_interfaces,
+            discovery_ether_type,
+            session_ether_type,
+            ac_name,
+            services,
+            motm,
+            hurl,
+            ignore_when_full,
+            cookie_lifetime,
+            pool,
+            pool_origins: _,
+            session_offset,
+            random_order,
+            unit_from_slot,
+            per_mac,
+            limits,
+            mru,
+            lcp,
+            ipcp,
+            ipv6cp,
+            echo,
+            auth_methods,
+            auth,
+            secrets,
+            setup_deadline,
+            orphan_timeout,
+            ipv6,
+            session,
+            dead_peer,
+            max_mss,
+            scripts,
+            logfile,
+            log_level,
+            run_dir,
+            control_socket,
+            pid_file,
+            foreground,
+            worker,
+            worker_user,
+            origins,
+            probe,
+        } = self;
+        let mut list = List { entries: Vec::new(), origins };
+        list.add("interface", Restart, interfaces.join(" "));
+        list.add("wait-for-interfaces", Restart, wait_for_interfaces);
+        let types = [discovery_ether_type, session_ether_type].map(|&ether_type| u16::from(ether_type));
+        list.add("frame-types", Restart, format_args!("{:04x}:{:04x}", types[0], types[1]));
+        list.sourced("ac-name", Now, ac_name, |name| text(name));
+        list.add("service", Now, services.iter().map(text).collect::<Vec<_>>().join(" "));
+        list.add("motm", Now, optional(motm.as_deref().map(text)));
+        list.add("hurl", Now, optional(hurl.as_deref().map(text)));
+        list.add("ignore-when-full", Now, ignore_when_full);
+        list.add("cookie-lifetime", Restart, Time(*cookie_lifetime));
+        list.push("sessions", Now, pool.len(), self.pool_origins.of(0));
+        list.add("session-offset", Restart, session_offset);
+        list.add("random-order", Restart, random_order);
+        list.add("unit-from-slot", NewSessions, unit_from_slot);
+        list.sourced("per-mac", Now, per_mac, |limit| format!("{limit:?}"));
+        list.limits(limits);
+        list.sourced("mru", NewSessions, mru, ToString::to_string);
+        list.restart(["lcp-restart", "lcp-max-configure", "lcp-max-terminate", "lcp-max-failure"], lcp);
+        list.restart(["ipcp-restart", "ipcp-max-configure", "ipcp-max-terminate", "ipcp-max-failure"], ipcp);
+        list.restart(
+            ["ipv6cp-restart", "ipv6cp-max-configure", "ipv6cp-max-terminate", "ipv6cp-max-failure"],
+            ipv6cp,
+        );
+        list.add("lcp-echo-interval", NewSessions, optional(echo.map(|echo| Time(echo.interval))));
+        list.add("lcp-echo-failure", NewSessions, optional(echo.map(|echo| echo.max_failures)));
+        list.add("lcp-echo-adaptive", NewSessions, optional(echo.map(|echo| echo.only_when_idle)));
+        list.sourced("auth", NewSessions, auth_methods, |methods| match methods.as_slice() {
+            [] => "none".to_owned(),
+            methods => methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        });
+        list.auth(auth);
+        list.secrets(secrets);
+        list.add("setup-deadline", NewSessions, Time(*setup_deadline));
+        list.add("orphan-timeout", NewSessions, Time(*orphan_timeout));
+        list.add(
+            "ipv6",
+            NewSessions,
+            optional(ipv6.map(|ipv6| {
+                let end = |id: Option<u64>| id.map_or("any".to_owned(), |id| format!("{id:016x}"));
+                format!("{},{}", end(ipv6.local), end(ipv6.remote))
+            })),
+        );
+        list.session(session);
+        list.add("dead-peer", NewSessions, optional(dead_peer.map(Time)));
+        list.add("max-mss", NewSessions, optional(*max_mss));
+        for (script, path) in scripts {
+            list.sourced(format!("{script:?}"), NewSessions, path, |path| shown(path));
+        }
+        list.optional("logfile", Now, logfile, |path| shown(path));
+        list.sourced("log-level", Now, log_level, |level| format!("{level:?}").to_lowercase());
+        list.add("no-probe", Restart, !probe);
+        list.add("run-dir", Restart, shown(run_dir));
+        list.add("control", Restart, shown(control_socket));
+        list.add("pid-file", Restart, optional(pid_file.as_deref().map(shown)));
+        list.add("foreground", Restart, foreground);
+        list.add("worker", Restart, optional(worker.as_deref().map(shown)));
+        list.add("worker-user", Restart, text(worker_user.as_bytes()));
+        list.entries
+    }
+}
+
+struct List<'a> {
+    entries: Vec<Entry>,
+    origins: &'a Origins,
+}
+
+/// The options of one user with their values in words, without their origins.
+pub(crate) fn session_entries(options: &SessionOptions) -> Vec<Entry> {
+    let mut list = List { entries: Vec::new(), origins: &Origins::default() };
+    list.session(options);
+    list.entries
+}
+
+impl List<'_> {
+    fn push(
+        &mut self,
+        key: impl Into<Cow<'static, str>>,
+        effect: Effect,
+        value: impl Display,
+        origin: Origin,
+    ) {
+        self.entries.push(Entry { key: key.into(), value: value.to_string(), origin, effect });
+    }
+
+    fn add(&mut self, key: &'static str, effect: Effect, value: impl Display) {
+        self.push(key, effect, value, self.origins.of(key));
+    }
+
+    fn sourced<T>(
+        &mut self,
+        key: impl Into<Cow<'static, str>>,
+        effect: Effect,
+        setting: &Sourced<T>,
+        show: impl Fn(&T) -> String,
+    ) {
+        self.push(key, effect, show(&setting.value), setting.origin.clone());
+    }
+
+    fn optional<T>(
+        &mut self,
+        key: impl Into<Cow<'static, str>>,
+        effect: Effect,
+        setting: &Option<Sourced<T>>,
+        show: impl Fn(&T) -> String,
+    ) {
+        match setting {
+            Some(setting) => self.sourced(key, effect, setting, show),
+            None => self.push(key, effect, "none", Origin::Default),
+        }
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        let Limits {
+            discovery,
+            pado_delay,
+            max_starting,
+            per_interface,
+            per_user,
+            heartbeat,
+            mac_files: MacFiles { allow, deny },
+            mac_rules: _,
+        } = limits;
+        for (key, rate) in
+            [("padi-rate", discovery.padi), ("padr-rate", discovery.padr), ("mac-rate", discovery.per_mac)]
+        {
+            self.add(key, Now, optional(rate.map(|rate| format!("{rate:?}"))));
+        }
+        self.add("pado-delay", Now, format_args!("{pado_delay:?}"));
+        self.add("max-starting", Now, optional(*max_starting));
+        self.add("sessions-per-interface", Now, optional(*per_interface));
+        let per_user = per_user.map(|limit| format!("{}, {:?}", limit.sessions, limit.policy).to_lowercase());
+        self.add("sessions-per-user", Now, optional(per_user));
+        self.add("heartbeat", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.interval))));
+        self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
+        self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
+        self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));
+    }
+
+    fn restart(&mut self, keys: [&'static str; 4], config: &RestartConfig) {
+        let RestartConfig { restart, max_configure, max_terminate, max_failure } = config;
+        let [key, counters @ ..] = keys;
+        self.add(key, NewSessions, Time(*restart));
+        for (key, count) in counters.into_iter().zip([max_configure, max_terminate, max_failure]) {
+            self.add(key, NewSessions, count);
+        }
+    }
+
+    fn auth(&mut self, auth: &AuthConfig) {
+        let AuthConfig { restart, max_transmits, max_tries, deadline, rechallenge } = auth;
+        self.add("chap-restart", NewSessions, Time(*restart));
+        self.add("chap-max-challenge", NewSessions, max_transmits);
+        self.add("auth-tries", NewSessions, max_tries);
+        self.add("auth-deadline", NewSessions, optional(deadline.map(Time)));
+        self.add("chap-interval", NewSessions, optional(rechallenge.map(Time)));
+    }
+
+    fn secrets(&mut self, settings: &secrets::Settings) {
+        let secrets::Settings { chap_secrets, pap_secrets, our_name, papcrypt } = settings;
+        self.add("chap-secrets", Now, shown(chap_secrets));
+        self.add("pap-secrets", Now, shown(pap_secrets));
+        self.add("name", NewSessions, text(our_name));
+        self.add("papcrypt", Now, papcrypt);
+    }
+
+    fn session(&mut self, options: &SessionOptions) {
+        let SessionOptions {
+            idle,
+            maxconnect,
+            maxoctets,
+            mo_direction,
+            mo_timeout,
+            mtu,
+            ms_dns,
+            ms_wins,
+            proxyarp,
+            ipparam,
+            environment,
+            source_check,
+        } = options;
+        self.optional("idle", NewSessions, idle, ToString::to_string);
+        self.optional("maxconnect", NewSessions, maxconnect, ToString::to_string);
+        self.optional("maxoctets", NewSessions, maxoctets, ToString::to_string);
+        self.optional("mo-direction", NewSessions, mo_direction, |which| format!("{which:?}").to_lowercase());
+        self.optional("mo-timeout", NewSessions, mo_timeout, ToString::to_string);
+        self.optional("mtu", NewSessions, mtu, ToString::to_string);
+        for (key, servers) in [("ms-dns", ms_dns), ("ms-wins", ms_wins)] {
+            let all: Vec<String> = servers.iter().map(|server| server.value.to_string()).collect();
+            let origin = servers.first().map_or(Origin::Default, |server| server.origin.clone());
+            self.push(key, NewSessions, optional(Some(all.join(" ")).filter(|all| !all.is_empty())), origin);
+        }
+        self.optional("proxyarp", NewSessions, proxyarp, ToString::to_string);
+        self.optional("sourcecheck", NewSessions, source_check, ToString::to_string);
+        self.optional("ipparam", NewSessions, ipparam, |parameter| text(parameter));
+        for (name, value) in environment {
+            let key = format!("set {}", Escaped(name));
+            match value {
+                Some(value) => self.sourced(key, NewSessions, value, |value| text(value)),
+                None => self.push(key, NewSessions, "unset", Origin::Default),
+            }
+        }
+    }
+}
+
+fn optional(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
+/// Bytes between quotes, safe to show.
+fn text(bytes: impl AsRef<[u8]>) -> String {
+    format!("\"{}\"", Escaped(bytes.as_ref()))
+}
+
+fn shown(path: impl AsRef<Path>) -> String {
+    Escaped(path.as_ref().as_os_str().as_encoded_bytes()).to_string()
+}
+
+/// A time in seconds.
+struct Time(Duration);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
