@@ -1,17 +1,12 @@
 //! An answer, put together from its pieces.
 
 use ppp_ipc::control::{
-    Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail, SessionSummary,
+    Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail,
 };
-
-/// More sessions than session ids (RFC 2516 §4) are no list of sessions.
-const MAX_SESSIONS: usize = 0xfffe;
 
 /// A whole answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// To `show sessions`, in order of session id.
-    Sessions(Vec<SessionSummary>),
     /// To `show session N`.
     Session(Box<SessionDetail>),
     /// To `show stats`.
@@ -52,7 +47,7 @@ pub(crate) enum Error {
     #[error("pppoed answered {got} to a request for {wanted}")]
     Unexpected { wanted: &'static str, got: &'static str },
     /// An endless list.
-    #[error("pppoed listed more than {MAX_SESSIONS} sessions")]
+    #[error("pppoed listed more than 65534 sessions")]
     TooManySessions,
 }
 
@@ -81,20 +76,12 @@ pub(crate) struct Collector {
 impl Collector {
     /// Expects the answer to `request`.
     pub(crate) fn new(request: Request) -> Self {
-        // A list of no sessions has no piece.
-        let answer = matches!(request, Request::ShowSessions).then(|| Answer::Sessions(Vec::new()));
-        Self { request, answer }
+        Self { request, answer: None }
     }
 
     /// Takes the next piece. `Ok(None)` asks for one more.
     pub(crate) fn push(&mut self, response: Response) -> Result<Option<Answer>, Error> {
         match (&self.request, response, &mut self.answer) {
-            (Request::ShowSessions, Response::Sessions(more), Some(Answer::Sessions(sessions))) => {
-                sessions.extend(more);
-                if sessions.len() > MAX_SESSIONS {
-                    return Err(Error::TooManySessions);
-                }
-            }
             (Request::ShowSession { .. }, Response::Session(detail), answer @ None) => {
                 *answer = Some(Answer::Session(detail));
             }
@@ -167,25 +154,6 @@ fn subject(request: &Request) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::samples;
-
-    #[test]
-    fn a_list_comes_in_pieces() {
-        let mut collector = Collector::new(Request::ShowSessions);
-        for id in 1..4 {
-            assert!(collector.push(Response::Sessions(vec![samples::summary(id)])).unwrap().is_none());
-        }
-        let Some(Answer::Sessions(sessions)) = collector.push(Response::Done).unwrap() else {
-            panic!("no list");
-        };
-        assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [1, 2, 3]);
-    }
-
-    #[test]
-    fn an_empty_list_has_no_pieces() {
-        let answer = Collector::new(Request::ShowSessions).push(Response::Done).unwrap();
-        assert!(matches!(answer, Some(Answer::Sessions(sessions)) if sessions.is_empty()));
-    }
 
     #[test]
     fn an_answer_to_another_question_is_refused() {
@@ -199,14 +167,6 @@ mod tests {
         let mut collector = Collector::new(Request::Terminate(Selector::All));
         assert!(collector.push(Response::Terminated { count: 1 }).unwrap().is_none());
         assert!(collector.push(Response::Terminated { count: 1 }).is_err());
-    }
-
-    #[test]
-    fn an_endless_list_is_refused() {
-        let mut collector = Collector::new(Request::ShowSessions);
-        let piece = vec![samples::summary(1); 0x4000];
-        let error = (0..5).find_map(|_| collector.push(Response::Sessions(piece.clone())).err());
-        assert!(matches!(error, Some(Error::TooManySessions)), "{error:?}");
     }
 
     #[test]

@@ -14,11 +14,15 @@ use clap::{
 };
 use ppp_ipc::control::{DEFAULT_PATH, EventName, Selector};
 
+use crate::sessions::Query;
+
 const EXAMPLES: &str = "\
 Examples:
   pppctl                             the interactive shell; `help` there tells more
   pppctl show sessions               who is connected
   pppctl sh ses                      the same: words may be cut short while they stay unique
+  pppctl show sessions --interface eth1 --sort traffic- --limit 10
+  pppctl show sessions --columns id,user,rate --sort rate-
   pppctl show session 7              everything about session 7
   pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
   pppctl terminate user alice        hang up on alice
@@ -29,7 +33,7 @@ Examples:
   pppctl -c 'drain on; show stats'   several commands, up to the first that fails
   pppctl < FILE                      the same, one or more in a line
 
-A table that is wider than the terminal leaves out its least important columns; JSON never does.
+A table that is wider than the terminal leaves out its least important columns; other formats never do.
 
 Exit status:
   0  done
@@ -108,6 +112,10 @@ pub(crate) mod values {
     pub(crate) const IFNAME: &str = "IFNAME";
     /// Name of a file on this machine.
     pub(crate) const FILE: &str = "FILE";
+    /// List of fields of sessions.
+    pub(crate) const FIELDS: &str = "FIELD,...";
+    /// List of fields of sessions, with their directions.
+    pub(crate) const SORT: &str = "FIELD[-],...";
     /// A word of a command.
     pub(crate) const WORD: &str = "WORD";
 }
@@ -126,8 +134,7 @@ pub(crate) struct ConnectionOptions {
 /// How to show answers.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct DisplayOptions {
-    /// How to show the answer: aligned columns with human units (the default), or one JSON document with raw
-    /// numbers
+    /// How to show the answer [default: table]
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     /// Short for --output json
@@ -146,8 +153,12 @@ impl DisplayOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     #[default]
+    /// Aligned columns with human units
     Table,
+    /// One document with raw numbers; one a line for what comes piece by piece
     Json,
+    /// Comma-separated values with raw numbers (RFC 4180)
+    Csv,
 }
 
 /// What to do.
@@ -260,9 +271,11 @@ pub(crate) enum Show {
     // One command and not two, so that its prefixes are unique.
     #[command(visible_alias = "session")]
     Sessions {
-        /// PPPoE session id; without it, all sessions are listed
-        #[arg(value_name = values::SESSION, value_parser = session_id())]
+        /// PPPoE session id; without it, sessions are listed
+        #[arg(value_name = values::SESSION, value_parser = session_id(), conflicts_with_all = Query::ARGUMENTS)]
         id: Option<u16>,
+        #[command(flatten)]
+        query: Query,
     },
     /// Counters of the whole server
     Stats,
@@ -322,7 +335,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-fn parse_mac(text: &str) -> Result<[u8; 6], String> {
+pub(crate) fn parse_mac(text: &str) -> Result<[u8; 6], String> {
     let wrong = || "give six bytes in hexadecimal, such as 02:00:5e:10:00:01".to_owned();
     let mut address = [0; 6];
     let mut words = text.split([':', '-']);

@@ -10,7 +10,7 @@ use std::{
         unix::net::UnixStream,
     },
     sync::OnceLock,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -54,15 +54,32 @@ pub(crate) enum Woken {
     TimedOut,
 }
 
+/// Waits until SIGINT comes or the time is over.
+pub(crate) fn wait(time: Duration) -> io::Result<Woken> {
+    let deadline = Instant::now() + time;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let woken = poll_for(None, Some(left))?;
+        if woken == Woken::Interrupted || left.is_zero() {
+            return Ok(woken);
+        }
+    }
+}
+
 /// Waits until `source` is readable, SIGINT comes or the time is over.
 pub(crate) fn wait_readable(source: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<Woken> {
+    poll_for(Some(source), timeout)
+}
+
+fn poll_for(source: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> io::Result<Woken> {
     // Rounded up, so that no wait is cut into a last millisecond of spinning.
     let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
         let milliseconds = timeout.as_micros().div_ceil(1000);
         PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
     });
-    let mut watched = vec![PollFd::new(source, PollFlags::POLLIN)];
-    watched.extend(NOTES.get().map(|notes| PollFd::new(notes.as_fd(), PollFlags::POLLIN)));
+    let notes = NOTES.get().map(AsFd::as_fd);
+    let mut watched: Vec<PollFd<'_>> =
+        source.into_iter().chain(notes).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     match poll(&mut watched, timeout) {
         Ok(0) => Ok(Woken::TimedOut),
         // A signal of another kind, such as a new size of the window: who waits looks at the clock again.

@@ -13,6 +13,7 @@ mod interrupt;
 mod output;
 mod request;
 mod run;
+mod sessions;
 mod shell;
 mod stream;
 mod terminal;

@@ -7,8 +7,8 @@ use crate::command::{Command, Show, Shutdown, Switch, Terminate};
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
         match command {
-            Command::Show(Show::Sessions { id: None }) => Self::ShowSessions,
-            Command::Show(Show::Sessions { id: Some(id) }) => Self::ShowSession { id: *id },
+            Command::Show(Show::Sessions { id: None, .. }) => Self::ShowSessions,
+            Command::Show(Show::Sessions { id: Some(id), .. }) => Self::ShowSession { id: *id },
             Command::Show(Show::Stats) => Self::ShowStats,
             Command::Terminate(which) => Self::Terminate(which.into()),
             Command::Drain { switch } => Self::Drain { on: *switch == Switch::On },
@@ -97,6 +97,10 @@ mod tests {
             "show session 65535",
             "show session 65536",
             "show session 7 8",
+            "show session 7 --user alice",
+            "show session 7 --columns id",
+            "show sessions --columns size",
+            "show sessions --sort size",
             "terminate",
             "terminate i ppp0",
             "terminate user",

@@ -6,10 +6,10 @@ use ppp_ipc::control::Request;
 
 use crate::{
     answer::Answer,
-    command::{Command, Format, Shutdown, Terminate},
+    command::{Command, Format, Show, Shutdown, Terminate},
     console::Console,
     error::Error,
-    output, stream,
+    output, sessions, stream,
     terminal::{self, Screen},
 };
 
@@ -34,7 +34,13 @@ pub(crate) fn run(
         confirm(console, question)?;
     }
     let output = output::new(display.format, display.screen);
+    if let Command::Show(Show::Sessions { id: None, query }) = command {
+        return sessions::show(query, display, console, out);
+    }
     if command.is_lasting() {
+        if display.format == Format::Csv {
+            return Err(Error::Line("what has no end has no CSV: use --output json".to_owned()));
+        }
         return stream::run(console, &command.into(), &*output, out);
     }
     let answer = console.call(command.into())?;

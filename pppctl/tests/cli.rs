@@ -133,6 +133,38 @@ fn output_that_cannot_be_written_is_an_error() {
     assert_fails(&output, 1, "cannot write the answer: No space left");
 }
 
+#[test]
+fn a_list_is_filtered_sorted_and_cut() {
+    let sessions = || {
+        let names = ["alice", "bob", "carol", "albert"];
+        names
+            .iter()
+            .zip(1..)
+            .map(|(name, id)| SessionSummary { username: Some((*name).into()), ..summary(id) })
+            .collect()
+    };
+    let run = |arguments: &[&str]| {
+        let fake = Fake::answering(move |_| vec![Response::Sessions(sessions()), Response::Done]);
+        let output = fake.run(&[&["show", "sessions"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["--columns", "id,user", "--user", "al*"]), "ID  USER\n 1  alice\n 4  albert\n");
+    assert_eq!(run(&["--columns", "user", "--sort", "user-", "--limit", "2"]), "USER\ncarol\nbob\n");
+    assert_eq!(run(&["--columns", "id,state", "--limit", "1"]), "ID  STATE\n 1  open\n");
+    assert_eq!(run(&["--columns", "id,user", "-o", "csv", "--match", "^b"]), "id,user\r\n2,bob\r\n");
+    assert_eq!(run(&["--user", "zed"]), "no sessions\n");
+    let rates = run(&["--columns", "id,rate,rx-rate", "--limit", "1"]);
+    assert_eq!(rates, "ID     RATE  RX-RATE\n 1  0 bit/s  0 bit/s\n");
+}
+
+#[test]
+fn an_endless_list_is_refused() {
+    let fake = Fake::answering(|_| vec![Response::Sessions(vec![summary(1); 64]); 1100]);
+    let output = fake.run(&["show", "sessions", "--sort", "id"]);
+    assert_fails(&output, 5, "pppoed listed more than 65534 sessions");
+}
+
 // ---- Failures.
 
 #[test]

@@ -12,16 +12,16 @@ const GAP: usize = 2;
 
 /// Where a cell's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     Left,
     Right,
 }
 
 /// A column and how it gives way when there is no room.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Column {
-    pub(super) heading: &'static str,
-    pub(super) align: Align,
+pub(crate) struct Column {
+    pub(crate) heading: &'static str,
+    pub(crate) align: Align,
     /// Width down to which long cells may be cut short; `None` never.
     shrink_to: Option<usize>,
     /// The column with the highest number is left out first; 0 always stays.
@@ -31,16 +31,16 @@ pub(super) struct Column {
 }
 
 impl Column {
-    pub(super) const fn new(heading: &'static str, align: Align, sacrifice: u8) -> Self {
+    pub(crate) const fn new(heading: &'static str, align: Align, sacrifice: u8) -> Self {
         Self { heading, align, shrink_to: None, sacrifice, style: |_| Style::Plain }
     }
 
     /// Long cells may be cut down to this width.
-    pub(super) const fn shrink_to(self, width: usize) -> Self {
+    pub(crate) const fn shrink_to(self, width: usize) -> Self {
         Self { shrink_to: Some(width), ..self }
     }
 
-    pub(super) const fn styled(self, style: fn(&str) -> Style) -> Self {
+    pub(crate) const fn styled(self, style: fn(&str) -> Style) -> Self {
         Self { style, ..self }
     }
 }
@@ -49,7 +49,7 @@ impl Column {
 ///
 /// Columns give way in this order: shrinkable ones are cut short, then the least important one is left out,
 /// and so on with the rest.
-pub(super) fn write(
+pub(crate) fn write(
     columns: &[Column],
     rows: &[Vec<String>],
     screen: Screen,
@@ -61,7 +61,7 @@ pub(super) fn write(
 }
 
 /// Columns with their widths.
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// Index, column and width of those that are shown.
     layout: Vec<(usize, Column, usize)>,
     screen: Screen,
@@ -69,19 +69,27 @@ pub(super) struct Grid {
 
 impl Grid {
     /// Columns for these rows. Rows that come later may have cells that are wider, and stand out then.
-    pub(super) fn fit(columns: &[Column], rows: &[Vec<String>], screen: Screen) -> Self {
+    pub(crate) fn fit(columns: &[Column], rows: &[Vec<String>], screen: Screen) -> Self {
         Self { layout: fit(columns, rows, screen.width.unwrap_or(usize::MAX)), screen }
     }
 
-    pub(super) fn heading(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn heading(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.screen.mark_headings {
             out.write_all(&[HEADING_MARK])?;
         }
         self.line(|_, column| (column.heading, Style::Heading), out)
     }
 
+    /// Instead of a table without rows: counts as little as a heading.
+    pub(crate) fn note(text: &str, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+        if screen.mark_headings {
+            out.write_all(&[HEADING_MARK])?;
+        }
+        writeln!(out, "{text}")
+    }
+
     /// One cell for each column, shown or not.
-    pub(super) fn row(&self, row: &[String], out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn row(&self, row: &[String], out: &mut dyn Write) -> io::Result<()> {
         self.line(
             |index, column| {
                 let text = row.get(index).map(String::as_str).unwrap_or_default();

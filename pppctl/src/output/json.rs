@@ -18,15 +18,14 @@ use super::{Output, is_harmless};
 use crate::answer::{Answer, Piece};
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// One JSON document with raw numbers.
-pub(super) struct Json;
+pub(crate) struct Json;
 
 impl Output for Json {
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         let body = match answer {
-            Answer::Sessions(sessions) => Body::Sessions(sessions),
             Answer::Session(detail) => Body::Session(Session::from(&**detail)),
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
             Answer::Terminated(count) => Body::Terminated(*count),
@@ -49,9 +48,37 @@ impl Output for Json {
 }
 
 fn write_document(body: Body<'_>, out: &mut dyn Write) -> io::Result<()> {
-    Document { schema: SCHEMA, body }
-        .serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Harmless))?;
+    write_value(&Document { schema: SCHEMA, body }, out)?;
     writeln!(out)
+}
+
+/// Writes a value, without an end of the line.
+pub(crate) fn write_value(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Harmless))?;
+    Ok(())
+}
+
+/// A session in a list.
+#[derive(Serialize)]
+pub(crate) struct ListedSession<'a> {
+    #[serde(flatten)]
+    summary: &'a SessionSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<ListedRate>,
+}
+
+#[derive(Serialize)]
+struct ListedRate {
+    rx_bit_per_s: u64,
+    tx_bit_per_s: u64,
+}
+
+impl<'a> ListedSession<'a> {
+    /// With its traffic from and to the peer in bits per second, where that was measured.
+    pub(crate) fn new(summary: &'a SessionSummary, rate: Option<(u64, u64)>) -> Self {
+        let rate = rate.map(|(rx, tx)| ListedRate { rx_bit_per_s: rx, tx_bit_per_s: tx });
+        Self { summary, rate }
+    }
 }
 
 /// As compact as can be, and escaped where a terminal would act on the text: JSON itself escapes but C0 characters.
@@ -82,7 +109,6 @@ struct Document<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Body<'a> {
-    Sessions(&'a [SessionSummary]),
     Session(Session<'a>),
     Stats(Stats<'a>),
     Terminated(u32),
@@ -240,14 +266,6 @@ mod tests {
     const SUMMARY: &str = r#""id":1,"ifname":"ppp0","username":"alice","ip":"10.0.0.2","mac":"02:00:5e:10:00:01","interface":"eth1","service":"","state":"open","uptime_s":3725,"traffic":{"rx_packets":12,"rx_bytes":1536,"tx_packets":9,"tx_bytes":5000000}"#;
 
     #[test]
-    fn sessions() {
-        let answer = Answer::Sessions(vec![samples::summary(1), samples::young(2)]);
-        let young = r#"{"id":2,"ifname":"ppp1","username":null,"ip":null,"mac":"02:00:5e:10:00:01","interface":"eth1","service":"","state":"establish","uptime_s":2,"traffic":{"rx_packets":0,"rx_bytes":0,"tx_packets":0,"tx_bytes":0}}"#;
-        assert_eq!(render(&answer), format!("{{\"schema\":1,\"sessions\":[{{{SUMMARY}}},{young}]}}\n"));
-        assert_eq!(render(&Answer::Sessions(vec![])), "{\"schema\":1,\"sessions\":[]}\n");
-    }
-
-    #[test]
     fn one_session() {
         let summary = SUMMARY.replace(r#""service":"""#, r#""service":"internet""#);
         let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","local_link_local":"fe80::1","peer_link_local":"fe80::2","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4},"idle_s":7,"sandbox":["uid","seccomp"],"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
@@ -279,11 +297,12 @@ mod tests {
     #[test]
     fn nothing_reaches_a_terminal_that_it_would_act_on() {
         let text = "a\u{9b}b\u{202e}\u{e0041}\x1b\n\"\\é日";
-        let session = SessionSummary { username: Some(text.into()), ..samples::summary(1) };
-        let document = render(&Answer::Sessions(vec![session]));
+        let mut detail = samples::detail();
+        detail.summary.username = Some(text.into());
+        let document = render(&Answer::Session(Box::new(detail)));
         assert!(document.trim_end().chars().all(is_harmless), "{document}");
         let value: serde_json::Value = serde_json::from_str(&document).unwrap();
-        assert_eq!(value["sessions"][0]["username"], text);
+        assert_eq!(value["session"]["username"], text);
     }
 
     #[test]
@@ -330,7 +349,6 @@ mod tests {
     fn every_field_is_documented() {
         let documentation = include_str!("../../../docs/json-schema.md");
         for answer in [
-            Answer::Sessions(vec![samples::summary(1)]),
             Answer::Session(Box::new(samples::detail())),
             Answer::Stats(Box::new(samples::stats())),
             Answer::Terminated(1),

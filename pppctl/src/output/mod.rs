@@ -1,17 +1,18 @@
 //! Answers as text: one implementation of [`Output`] per format.
 
+pub(crate) mod csv;
 mod event;
-mod grid;
-mod json;
+pub(crate) mod grid;
+pub(crate) mod json;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod style;
 mod table;
-mod units;
+pub(crate) mod units;
 
 use std::{
     borrow::Cow,
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     io::{self, Write},
 };
 
@@ -35,6 +36,7 @@ pub(crate) fn new(format: Format, screen: Screen) -> Box<dyn Output> {
     match format {
         Format::Table => Box::new(table::Table::new(screen)),
         Format::Json => Box::new(json::Json),
+        Format::Csv => Box::new(csv::Csv),
     }
 }
 
@@ -64,6 +66,19 @@ pub(crate) fn is_harmless(character: char) -> bool {
         ' '..='~' => true,
         _ => character.escape_debug().len() == 1,
     }
+}
+
+/// Shown where there is nothing.
+pub(crate) const NONE: &str = "-";
+
+/// Text for a table.
+pub(crate) fn text(text: &str) -> String {
+    if text.is_empty() { NONE.to_owned() } else { printable(text).into_owned() }
+}
+
+/// A value for a table.
+pub(crate) fn or_none<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
 }
 
 /// A number of things, such as `1 session` and `2 sessions`.

@@ -5,24 +5,17 @@ use std::{
     io::{self, Write},
 };
 
-use ppp_ipc::control::{
-    AuthMethod, InterfaceStats, NamedCount, ServerStats, ServiceState, SessionDetail, SessionSummary,
-};
+use ppp_ipc::control::{AuthMethod, InterfaceStats, NamedCount, ServerStats, ServiceState, SessionDetail};
 
 use super::{
-    Output, event,
+    NONE, Output, event,
     grid::{self, Align, Column},
-    printable,
-    style::Style,
-    units,
+    or_none, printable, text, units,
 };
 use crate::{
     answer::{Answer, Piece},
     terminal::Screen,
 };
-
-/// Shown where there is nothing.
-const NONE: &str = "-";
 
 /// Width of the names in front of values.
 const LABEL_WIDTH: usize = 12;
@@ -41,11 +34,6 @@ impl Table {
 impl Output for Table {
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         match answer {
-            Answer::Sessions(sessions) if sessions.is_empty() => writeln!(out, "no sessions"),
-            Answer::Sessions(sessions) => {
-                let rows: Vec<_> = sessions.iter().map(session_row).collect();
-                grid::write(&SESSION_COLUMNS, &rows, self.screen, out)
-            }
             Answer::Session(detail) => write_session(detail, out),
             Answer::Stats(stats) => self.write_stats(stats, out),
             Answer::Terminated(1) => writeln!(out, "1 session told to end"),
@@ -65,46 +53,6 @@ impl Output for Table {
 
 const fn column(heading: &'static str, align: Align, sacrifice: u8) -> Column {
     Column::new(heading, align, sacrifice)
-}
-
-/// In the order of [`session_row`].
-const SESSION_COLUMNS: [Column; 11] = [
-    column("ID", Align::Right, 0),
-    column("USER", Align::Left, 0).shrink_to(12),
-    column("IP", Align::Left, 0),
-    column("IFNAME", Align::Left, 0),
-    column("STATE", Align::Left, 0).styled(state_style),
-    column("UPTIME", Align::Right, 1),
-    column("MAC", Align::Left, 2),
-    column("RX", Align::Right, 4),
-    column("TX", Align::Right, 3),
-    column("ON", Align::Left, 5),
-    column("SERVICE", Align::Left, 6).shrink_to(8),
-];
-
-/// By the words of [`ppp_ipc::control::Phase`].
-fn state_style(state: &str) -> Style {
-    match state {
-        "open" => Style::Good,
-        "terminate" => Style::Bad,
-        _ => Style::Pending,
-    }
-}
-
-fn session_row(session: &SessionSummary) -> Vec<String> {
-    vec![
-        session.id.to_string(),
-        text(session.username.as_deref().unwrap_or_default()),
-        or_none(session.ip),
-        text(&session.ifname),
-        session.state.as_str().to_owned(),
-        units::duration(session.uptime_s),
-        text(&session.mac),
-        units::bytes(session.traffic.rx_bytes),
-        units::bytes(session.traffic.tx_bytes),
-        text(&session.interface),
-        text(&session.service),
-    ]
 }
 
 fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> {
@@ -228,20 +176,12 @@ fn proof(detail: &SessionDetail) -> String {
     }
 }
 
-fn text(text: &str) -> String {
-    if text.is_empty() { NONE.to_owned() } else { printable(text).into_owned() }
-}
-
 /// The values of the two ends.
 fn both<T: Display>(ours: Option<T>, peers: Option<T>) -> String {
     match (ours, peers) {
         (None, None) => NONE.to_owned(),
         (ours, peers) => format!("{} ours, {} the peer's", or_none(ours), or_none(peers)),
     }
-}
-
-fn or_none<T: Display>(value: Option<T>) -> String {
-    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
 }
 
 fn list<T: Display>(values: &[T]) -> String {
@@ -263,28 +203,6 @@ mod tests {
         let mut out = Vec::new();
         Table::new(Screen { width, ..Screen::default() }).write(answer, &mut out).unwrap();
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn sessions() {
-        let answer = Answer::Sessions(vec![samples::summary(1), samples::young(2)]);
-        assert_eq!(
-            render(&answer, None),
-            "\
-ID  USER   IP        IFNAME  STATE      UPTIME  MAC                     RX       TX  ON    SERVICE
- 1  alice  10.0.0.2  ppp0    open        1h02m  02:00:5e:10:00:01  1.5 KiB  4.7 MiB  eth1  -
- 2  -      -         ppp1    establish      2s  02:00:5e:10:00:01      0 B      0 B  eth1  -
-"
-        );
-        assert_eq!(
-            render(&answer, Some(80)),
-            "\
-ID  USER   IP        IFNAME  STATE      UPTIME  MAC                     TX
- 1  alice  10.0.0.2  ppp0    open        1h02m  02:00:5e:10:00:01  4.7 MiB
- 2  -      -         ppp1    establish      2s  02:00:5e:10:00:01      0 B
-"
-        );
-        assert_eq!(render(&Answer::Sessions(vec![]), None), "no sessions\n");
     }
 
     #[test]
@@ -368,14 +286,5 @@ truncated      1
         ] {
             assert_eq!(render(&Answer::Service { state, sessions }, None), expected);
         }
-    }
-
-    #[test]
-    fn a_table_cannot_be_forged() {
-        let mut session = samples::summary(1);
-        session.username = Some("x\n99  root".into());
-        let table = render(&Answer::Sessions(vec![session]), None);
-        assert_eq!(table.lines().count(), 2, "{table}");
-        assert!(table.contains(r"x\n99  root"), "{table}");
     }
 }

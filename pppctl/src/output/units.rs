@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// A time span by its two largest units, such as `2h05m`.
-pub(super) fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let (minutes, s) = (seconds / 60, seconds % 60);
     let (hours, m) = (minutes / 60, minutes % 60);
     let (days, h) = (hours / 24, hours % 24);
@@ -14,7 +14,7 @@ pub(super) fn duration(seconds: u64) -> String {
 }
 
 /// A number of bytes with a binary prefix and three or four digits, such as `1.5 KiB`.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
         return format!("{count} B");
@@ -33,8 +33,27 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{count} B")
 }
 
+/// A rate with a decimal prefix, as networks are sold, such as `1.5 Mbit/s`.
+pub(crate) fn bits_per_second(count: u64) -> String {
+    const UNITS: [&str; 6] = ["kbit/s", "Mbit/s", "Gbit/s", "Tbit/s", "Pbit/s", "Ebit/s"];
+    if count < 1000 {
+        return format!("{count} bit/s");
+    }
+    let mut tenths = u128::from(count) * 10 / 1000;
+    for unit in UNITS {
+        if tenths < 1000 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        if tenths < 10_000 {
+            return format!("{} {unit}", tenths / 10);
+        }
+        tenths /= 1000;
+    }
+    format!("{count} bit/s")
+}
+
 /// Milliseconds as seconds, such as `1.042s`.
-pub(super) fn milliseconds(count: u64) -> String {
+pub(crate) fn milliseconds(count: u64) -> String {
     format!("{}.{:03}s", count / 1000, count % 1000)
 }
 
@@ -74,6 +93,22 @@ mod tests {
             (u64::MAX, "15.9 EiB"),
         ] {
             assert_eq!(bytes(count), text, "{count}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        for (count, text) in [
+            (0, "0 bit/s"),
+            (999, "999 bit/s"),
+            (1000, "1.0 kbit/s"),
+            (99_999, "99.9 kbit/s"),
+            (100_000, "100 kbit/s"),
+            (999_999, "999 kbit/s"),
+            (1_500_000, "1.5 Mbit/s"),
+            (u64::MAX, "18.4 Ebit/s"),
+        ] {
+            assert_eq!(bits_per_second(count), text, "{count}");
         }
     }
 

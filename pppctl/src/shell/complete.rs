@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use clap::{Arg, Command, builder::PossibleValue};
+use clap::{Arg, Command, ValueEnum, builder::PossibleValue};
 use rustyline::{
     Cmd, ConditionalEventHandler, Context, Event, EventContext, Helper, RepeatCount,
     completion::{Completer, FilenameCompleter, Pair},
@@ -20,7 +20,7 @@ use super::{
     live::Live,
     words::{self, Token, Word},
 };
-use crate::command::values;
+use crate::{command::values, sessions::field::Field};
 
 /// What rustyline asks.
 pub(crate) struct Completion {
@@ -77,6 +77,12 @@ impl Completion {
         let mut found = Vec::new();
         if let Some(option) = place.option {
             found = self.values(option);
+            // The next word of a list, behind those that it has.
+            if let Some((head, _)) =
+                prefix.rsplit_once(',').filter(|_| option.get_value_delimiter() == Some(','))
+            {
+                found.iter_mut().for_each(|it| it.word = format!("{head},{}", it.word));
+            }
         } else if prefix.starts_with('-') {
             let named = place.options().filter_map(|arg| Some((arg.get_long()?, arg)));
             found.extend(
@@ -111,7 +117,10 @@ impl Completion {
             let shown = possible.iter().filter(|value| !value.is_hide_set());
             return shown.map(|it| Candidate::new(it.get_name(), &about(it.get_help()))).collect();
         }
-        let known = self.live.borrow_mut().values(value_name(arg));
+        let known = match value_name(arg) {
+            values::SORT => Field::value_variants().iter().map(|field| field.name()).collect(),
+            name => self.live.borrow_mut().values(name),
+        };
         known.iter().map(|value| Candidate::new(value, "")).collect()
     }
 
@@ -122,6 +131,14 @@ impl Completion {
         let place = grammar::follow(&self.table, &typed.before).ok();
         let arg = place.and_then(|place| place.option.or(place.positional()));
         !typed.in_filter && arg.is_some_and(|arg| value_name(arg) == values::FILE)
+    }
+
+    /// Whether the word at the end of `line` is a list with commas.
+    fn is_list(&self, line: &str) -> bool {
+        let tokens = words::split(line);
+        let typed = typed(&tokens, line.len());
+        let place = grammar::follow(&self.table, &typed.before).ok();
+        place.and_then(|place| place.option).is_some_and(|arg| arg.get_value_delimiter().is_some())
     }
 
     /// Help on what may stand at the end of `line`, for `?`.
@@ -208,7 +225,8 @@ impl Completer for Completion {
             return self.files.complete(line, pos, context);
         }
         let (start, found) = self.candidates(line);
-        let only = found.len() == 1;
+        // A list may go on.
+        let only = found.len() == 1 && !self.is_list(line);
         let pairs = found.into_iter().map(|candidate| Pair {
             // A word that is certain is finished.
             replacement: words::quote(&candidate.word) + if only { " " } else { "" },

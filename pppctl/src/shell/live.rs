@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::{Request, Response, SessionSummary};
+use ppp_ipc::control::SessionSummary;
 
 use crate::{
     command::{ConnectionOptions, values},
-    console::{Console, Wait},
+    console::Console,
     error::Error,
     output::is_harmless,
+    sessions::fetch,
 };
 
 /// Longest wait for a piece of the list, and for all of it: nobody waits longer for a key to do something.
@@ -65,14 +66,10 @@ impl Live {
         self.sessions.clear();
         let deadline = Instant::now() + PATIENCE;
         let sessions = &mut self.sessions;
-        let result =
-            self.console.exchange(&Request::ShowSessions, Wait::Timeout, |response| match response {
-                Response::Sessions(more) => {
-                    sessions.extend(more);
-                    if Instant::now() > deadline { Err(Error::Declined) } else { Ok(false) }
-                }
-                _ => Ok(true),
-            });
+        let result = fetch(&mut self.console, |more| {
+            sessions.extend(more);
+            if Instant::now() > deadline { Err(Error::Declined) } else { Ok(()) }
+        });
         // Part of a list is better than none, and none is as if nothing was known.
         self.fetched = result.is_ok().then(Instant::now);
     }

@@ -103,12 +103,14 @@ fn a_question_mark_tells_what_may_come_next() {
     let server = Server::answering(answer);
     let terminal = shell(&server);
     terminal.send("sh ?");
-    let screen = terminal.wait_for_prompt(&format!("{PROMPT} sh"));
-    assert!(screen.contains("  sessions  List all sessions") && screen.contains("  stats "), "{screen}");
+    let screen = terminal.wait_for("  stats ");
+    assert!(screen.contains("  sessions  List all sessions"), "{screen}");
     // The line is as it was.
+    terminal.wait_for_prompt(&format!("{PROMPT} sh"));
     terminal.send("ses ?");
-    let screen = terminal.wait_for_prompt(&format!("{PROMPT} sh ses"));
-    assert!(screen.contains("<ID>") && screen.contains("<Enter>"), "{screen}");
+    let screen = terminal.wait_for("<Enter>");
+    assert!(screen.contains("<ID>"), "{screen}");
+    terminal.wait_for_prompt(&format!("{PROMPT} sh ses"));
     terminal.send("| ?");
     let screen = terminal.wait_for("no-more");
     assert!(screen.contains("  include  Show the lines"), "{screen}");
@@ -126,6 +128,9 @@ fn words_and_values_are_completed() {
     terminal.wait_for_prompt(&format!("{PROMPT} term user 'carol b'"));
     terminal.send("\x15show sessions --js\t| cou\t\r");
     terminal.wait_until(|screen| screen.contains("--json | count") && screen.contains("\n1\n"));
+    terminal.send("sh ses --col id,us\t,sta\t --so\tifn\t- | i USER\r");
+    terminal.wait_for("ID  USER     STATE");
+    terminal.wait_for_prompt(PROMPT);
     terminal.send("term session \t\t");
     let screen = terminal.wait_for_prompt(&format!("{PROMPT} term session"));
     assert!(screen.contains("1  2  3"), "{screen}");

@@ -1,0 +1,103 @@
+//! Comma-separated values (RFC 4180).
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::{Output, json::Json, printable};
+use crate::answer::{Answer, Piece};
+
+/// A heading, then a row for each thing; where there is one thing only, a row for each of its fields. The names and
+/// values are those of the JSON.
+pub(super) struct Csv;
+
+impl Output for Csv {
+    fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+        let mut document = Vec::new();
+        Json.write(answer, &mut document)?;
+        let document: Value = serde_json::from_slice(&document)?;
+        let bodies = document.as_object().into_iter().flatten().filter(|(name, _)| *name != "schema");
+        for (name, body) in bodies {
+            write_row(["field".to_owned(), "value".to_owned()], out)?;
+            let mut rows = Vec::new();
+            match body {
+                Value::Object(fields) => {
+                    fields.iter().for_each(|(name, value)| flatten(name, value, &mut rows));
+                }
+                scalar => flatten(name, scalar, &mut rows),
+            }
+            rows.into_iter().try_for_each(|(name, value)| write_row([name, value], out))?;
+        }
+        Ok(())
+    }
+
+    /// The pieces have no fields in common.
+    fn write_piece(&self, _: &Piece, _: &mut dyn Write) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Names of inner fields have those of the outer ones in front, with a dot between them.
+fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
+    match value {
+        Value::Null => rows.push((name.to_owned(), String::new())),
+        Value::String(text) => rows.push((name.to_owned(), text.clone())),
+        Value::Bool(_) | Value::Number(_) => rows.push((name.to_owned(), value.to_string())),
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                flatten(&format!("{name}.{index}"), value, rows);
+            }
+        }
+        Value::Object(fields) => {
+            for (inner, value) in fields {
+                flatten(&format!("{name}.{inner}"), value, rows);
+            }
+        }
+    }
+}
+
+/// Writes a row. RFC 4180 §2: rows end with CRLF; values with a comma, a quote or a line end stand between quotes.
+pub(crate) fn write_row(values: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::Result<()> {
+    for (index, value) in values.into_iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        // What a terminal would act on is escaped here too, line ends with it.
+        let value = printable(&value);
+        if value.contains([',', '"']) {
+            write!(out, "\"{}\"", value.replace('"', "\"\""))?;
+        } else {
+            out.write_all(value.as_bytes())?;
+        }
+    }
+    out.write_all(b"\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn one_thing_has_a_row_for_each_field() {
+        let mut out = Vec::new();
+        Csv.write(&Answer::Session(Box::new(samples::detail())), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("field,value\r\n"), "{text}");
+        for row in ["id,1", "traffic.rx_bytes,1536", "dns.1,198.51.100.53", "history.1.event,IPCP opened"] {
+            assert!(text.split("\r\n").any(|line| line == row), "{row}: {text}");
+        }
+        let mut out = Vec::new();
+        Csv.write(&Answer::Terminated(3), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "field,value\r\nterminated,3\r\n");
+    }
+
+    #[test]
+    fn rows() {
+        let mut out = Vec::new();
+        let values = ["a", "", "b,c", "say \"hi\"", "d\r\ne", "f g"].map(str::to_owned);
+        write_row(values, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "a,,\"b,c\",\"say \"\"hi\"\"\",d\\r\\ne,f g\r\n");
+    }
+}
