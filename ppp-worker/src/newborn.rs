@@ -10,7 +10,7 @@ use ppp_linux::counters::WorkerCounters;
 use ppp_linux::packet::SessionSocket;
 use ppp_linux::sandbox::{Entered, SandboxError};
 use ppp_linux::spawn::{replace_standard_error, set_process_name};
-use ppp_linux::tun::Tun;
+use ppp_linux::tun::{Offloads, Tun};
 
 use crate::control::{Control, ControlError};
 use crate::relay::{Addressing, Relay};
@@ -30,6 +30,8 @@ enum WorkerError {
     NoStart,
     #[error("pppoed has version {0} of the worker protocol, this is {VERSION}")]
     Version(u16),
+    #[error("no memory for the buffers: {0}")]
+    Memory(#[source] io::Error),
     #[error("{0}")]
     Sandbox(#[from] SandboxError),
     #[error("{0}")]
@@ -98,7 +100,9 @@ impl Newborn {
         }
         control.send(&FromWorker::Ready { version: VERSION, protections: protections.bits() })?;
 
-        let relay = Relay::new(socket, tun, cells, addressing(&start), start.link.mru);
+        let offloads = Offloads { tcp: start.offloads.tcp, udp: start.offloads.udp };
+        let relay = Relay::new(socket, tun, offloads, cells, addressing(&start), start.link.mru)
+            .map_err(WorkerError::Memory)?;
         Ok(Session::new(&start, relay, control, counters).run()?)
     }
 }

@@ -1,20 +1,25 @@
 //! The data path: frames of the session from and to the packet socket, packets from and to the TUN.
 //!
-//! Everything that a faster data path would replace is behind [`Relay`].
+//! Everything that a faster data path would replace is behind [`Relay`]. What it holds between two calls can all be
+//! made again: nothing of it is lost with its owner but packets.
+
+mod down;
+mod up;
 
 use std::io;
 use std::ops::Range;
 
 use ppp_linux::counters::{WorkerCounters, monotonic_millis};
-use ppp_linux::packet::{FrameBatch, MAX_BATCH, SessionSocket};
-use ppp_linux::tun::Tun;
+use ppp_linux::packet::SessionSocket;
+use ppp_linux::tun::{Offloads, Tun};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{self, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
-use ppp_wire::mss;
 use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{self, PppoePacket, SESSION_HEADER_LEN};
 
-use crate::grant::{Family, Grant, Refusal};
+use self::down::{Down, Outlet};
+use self::up::{Gate, Up};
+use crate::grant::{Family, Grant};
 
 /// Bytes of the PPP Protocol field, which we never compress (RFC 2516 §7).
 const PROTOCOL_LEN: usize = 2;
@@ -24,8 +29,9 @@ const PACKET_OFFSET: usize = SESSION_HEADER_LEN + PROTOCOL_LEN;
 const MAX_INFORMATION: usize = 1500;
 /// Longest frame.
 const FRAME_SIZE: usize = PACKET_OFFSET + MAX_INFORMATION;
-/// Frames that there is room for each way while the line is quiet. There are thousands of workers, most of them idle.
-const QUIET_BATCH: usize = 2;
+/// Most packets of the kernel that are read before the peer is looked at, and most bytes, but for the last packet.
+const MAX_READS: usize = 64;
+const MAX_READ_BYTES: usize = 256 << 10;
 /// Packets that are kept between the opening of IPCP or IPV6CP and the leave to relay, which takes a millisecond or
 /// two. Without them, every client's first packet (a DNS query, a Router Solicitation) would be lost.
 const MAX_HELD: usize = 32;
@@ -50,8 +56,8 @@ pub(crate) struct Relay {
     grant: Option<Grant>,
     /// Packets of the peer that came when their protocol was open and the grant was still on its way.
     held: Vec<(Family, Vec<u8>)>,
-    received: FrameBatch,
-    sending: FrameBatch,
+    up: Up,
+    down: Down,
     activity: Activity,
 }
 
@@ -62,16 +68,29 @@ pub(crate) struct Activity {
     pub(crate) sent: bool,
 }
 
+/// Whether another call would find something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    /// There was nothing left.
+    No,
+    /// It was somebody else's turn.
+    Perhaps,
+}
+
 impl Relay {
-    /// A relay without a grant. `mru` is the longest packet that we take, in bytes.
+    /// A relay without a grant. `mru` is the longest packet that we take, in bytes, and `offloads` what the TUN has.
+    ///
+    /// # Errors
+    /// When there is no memory.
     pub(crate) fn new(
         socket: SessionSocket,
         tun: Tun,
+        offloads: Offloads,
         counters: WorkerCounters,
         addressing: Addressing,
         mru: u16,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             socket,
             tun,
             counters,
@@ -79,10 +98,10 @@ impl Relay {
             mru: usize::from(mru),
             grant: None,
             held: Vec::new(),
-            received: FrameBatch::new(QUIET_BATCH, FRAME_SIZE),
-            sending: FrameBatch::new(QUIET_BATCH, FRAME_SIZE),
+            up: Up::new(offloads)?,
+            down: Down::new()?,
             activity: Activity::default(),
-        }
+        })
     }
 
     pub(crate) fn socket(&self) -> &SessionSocket {
@@ -104,9 +123,9 @@ impl Relay {
     /// Begins to carry data, or changes what is carried.
     pub(crate) fn set_grant(&mut self, grant: Grant) {
         self.grant = Some(grant);
-        let up = Upstream { tun: &self.tun, counters: &self.counters, mru: self.mru };
+        let gate = Gate { counters: &self.counters, mru: self.mru };
         for (family, mut packet) in self.held.extract_if(.., |(family, _)| grant.allows(*family)) {
-            self.activity.received |= up.data(family, &mut packet, &grant);
+            self.activity.received |= up::write_alone(gate, &self.tun, family, &mut packet, &grant);
         }
     }
 
@@ -131,61 +150,65 @@ impl Relay {
 
     /// Reads a batch of frames: data goes to the TUN, every other PPP packet to `control`.
     ///
-    /// Returns the number of frames, 0 when none waited.
+    /// Returns whether more frames may wait, and `None` when none waited.
     ///
     /// # Errors
     /// When the packet socket is broken: the access interface is gone.
-    pub(crate) fn receive(&mut self, control: &mut impl ControlPlane) -> io::Result<usize> {
-        let count = match self.socket.recv_batch(&mut self.received) {
+    pub(crate) fn receive(&mut self, control: &mut impl ControlPlane) -> io::Result<Option<More>> {
+        let count = match self.socket.recv_batch(&mut self.up.frames) {
             Ok(count) => count,
-            Err(error) if is_transient(&error) => return Ok(0),
+            Err(error) if is_transient(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let up = Upstream { tun: &self.tun, counters: &self.counters, mru: self.mru };
         self.counters.rx_last_activity_ms.set(monotonic_millis());
-        for frame in self.received.frames_mut() {
-            if frame.is_truncated() {
-                self.counters.rx_drops_oversize.add(1);
-                continue;
-            }
-            let Some((protocol, ppp, information)) = locate(frame.bytes) else {
-                self.counters.rx_drops_malformed.add(1);
-                continue;
-            };
-            let Some(family) = Family::of_protocol(protocol).filter(|family| control.supports(*family))
-            else {
-                self.counters.rx_control_packets.add(1);
-                control.handle_packet(frame.bytes.get(ppp).unwrap_or_default());
-                continue;
-            };
-            let packet = frame.bytes.get_mut(information).unwrap_or_default();
-            match self.grant.filter(|grant| grant.allows(family)) {
-                Some(grant) => self.activity.received |= up.data(family, packet, &grant),
-                None if control.is_open(family) && self.held.len() < MAX_HELD => {
-                    self.held.push((family, packet.to_vec()));
-                }
-                None => self.counters.rx_drops_not_open.add(1),
-            }
+        for number in 0..count {
+            self.take_frame(number, control);
         }
-        if count == self.received.capacity() {
-            self.count_socket_drops();
-            grow(&mut self.received);
+        self.up.flush(&self.tun, &self.counters);
+        if count < self.up.frames.capacity() {
+            return Ok(Some(More::No));
         }
-        Ok(count)
+        self.count_socket_drops();
+        Ok(Some(More::Perhaps))
+    }
+
+    /// Handles a frame of the batch.
+    fn take_frame(&mut self, number: usize, control: &mut impl ControlPlane) {
+        let Some(frame) = self.up.frames.frame(number) else { return };
+        if frame.is_truncated() {
+            return self.counters.rx_drops_oversize.add(1);
+        }
+        let start = frame.bytes.start;
+        let bytes = self.up.frames.storage().get_mut(frame.bytes).unwrap_or_default();
+        let Some((protocol, ppp, information)) = locate(bytes) else {
+            return self.counters.rx_drops_malformed.add(1);
+        };
+        let Some(family) = Family::of_protocol(protocol).filter(|family| control.supports(*family)) else {
+            self.counters.rx_control_packets.add(1);
+            return control.handle_packet(bytes.get(ppp).unwrap_or_default());
+        };
+        match self.grant.filter(|grant| grant.allows(family)) {
+            Some(grant) => {
+                let gate = Gate { counters: &self.counters, mru: self.mru };
+                let packet = start + information.start..start + information.end;
+                self.activity.received |= self.up.push(gate, family, packet, &grant);
+            }
+            None if control.is_open(family) && self.held.len() < MAX_HELD => {
+                self.held.push((family, bytes.get(information).unwrap_or_default().to_vec()));
+            }
+            None => self.counters.rx_drops_not_open.add(1),
+        }
     }
 
     /// Whether [`Relay::rest`] would give something back.
     pub(crate) fn is_busy(&self) -> bool {
-        [&self.received, &self.sending].iter().any(|batch| batch.capacity() > QUIET_BATCH)
+        self.up.is_busy() || self.down.is_busy()
     }
 
-    /// The line is quiet: gives back what only a busy one needs.
+    /// The line is quiet: gives back what only a busy one needs. There are thousands of workers, most of them idle.
     pub(crate) fn rest(&mut self) {
-        for batch in [&mut self.received, &mut self.sending] {
-            if batch.capacity() > QUIET_BATCH {
-                *batch = FrameBatch::new(QUIET_BATCH, FRAME_SIZE);
-            }
-        }
+        self.up.rest();
+        self.down.rest();
     }
 
     /// Counts the frames that the kernel dropped because we were too slow.
@@ -195,51 +218,51 @@ impl Relay {
         }
     }
 
-    /// Reads packets from the TUN until none is left or a batch is full, and sends them to the peer.
+    /// Reads packets from the TUN, until none is left or it is somebody else's turn, and sends them to the peer.
     ///
-    /// Returns the number of packets.
+    /// Returns whether more may wait.
     ///
     /// # Errors
     /// When the TUN is gone.
-    pub(crate) fn transmit(&mut self) -> io::Result<usize> {
-        self.sending.clear();
-        let mut count = 0;
-        while let Some(buffer) = self.sending.vacant() {
-            let Some(packet_buffer) = buffer.get_mut(PACKET_OFFSET..) else { break };
-            let len = match self.tun.recv(packet_buffer) {
-                Ok(len) => len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+    pub(crate) fn transmit(&mut self) -> io::Result<More> {
+        let mut bytes = 0;
+        let mut more = More::Perhaps;
+        for _ in 0..MAX_READS {
+            let read = match self.down.read(&self.tun) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    more = More::No;
+                    break;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            count += 1;
-            if let Some(frame_len) = downstream(buffer, len, self.grant, &self.addressing, &self.counters) {
-                self.sending.commit(frame_len);
-            }
-        }
-        if !self.sending.is_empty() {
-            self.activity.sent = true;
-            self.counters.tx_last_activity_ms.set(monotonic_millis());
-            self.flush();
-        }
-        if count >= self.sending.capacity() {
-            grow(&mut self.sending);
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) {
-        while !self.sending.is_empty() {
-            match self.socket.send_batch(&mut self.sending) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    // A full queue of the interface drops, as it would for any router.
-                    self.sending.discard_first();
-                    self.counters.tx_drops_send_error.add(1);
+            bytes += read.len();
+            let outlet = Outlet {
+                socket: &self.socket,
+                counters: &self.counters,
+                addressing: &self.addressing,
+                grant: self.grant,
+            };
+            let sent = &mut self.activity.sent;
+            let is_cut = self.down.cut(read, |buffer, packet| {
+                let bytes = buffer.get_mut(packet.clone()).unwrap_or_default();
+                if let Some(family) = outlet.admits(bytes) {
+                    outlet.send(buffer, packet, family);
+                    *sent = true;
                 }
+            });
+            if !is_cut {
+                self.counters.tx_drops_malformed.add(1);
+            }
+            if bytes >= MAX_READ_BYTES {
+                break;
             }
         }
+        if bytes > 0 && self.activity.sent {
+            self.counters.tx_last_activity_ms.set(monotonic_millis());
+        }
+        Ok(more)
     }
 
     /// Sends one PPP packet, given from its Protocol field on.
@@ -282,52 +305,6 @@ pub(crate) trait ControlPlane {
     fn is_open(&self, family: Family) -> bool;
 }
 
-/// What a packet of data from the peer goes through.
-struct Upstream<'a> {
-    tun: &'a Tun,
-    counters: &'a WorkerCounters,
-    mru: usize,
-}
-
-impl Upstream<'_> {
-    /// Handles one packet of data; true when the kernel took it.
-    fn data(&self, family: Family, packet: &mut [u8], grant: &Grant) -> bool {
-        let counters = self.counters;
-        let total_len = match grant.check_received(family, packet) {
-            Ok(total_len) => total_len,
-            Err(refusal) => {
-                match refusal {
-                    Refusal::Malformed => counters.rx_drops_malformed.add(1),
-                    Refusal::NotOpen => counters.rx_drops_not_open.add(1),
-                    Refusal::Source => counters.rx_drops_source_address.add(1),
-                }
-                return false;
-            }
-        };
-        if total_len > self.mru {
-            counters.rx_drops_oversize.add(1);
-            return false;
-        }
-        let packet = packet.get_mut(..total_len).unwrap_or_default();
-        let (mss_v4, mss_v6) = grant.segment_sizes();
-        mss::clamp(packet, mss_v4, mss_v6);
-        if self.tun.send(packet).is_err() {
-            counters.rx_drops_tun_error.add(1);
-            return false;
-        }
-        counters.rx_packets.add(1);
-        counters.rx_bytes.add(u64::try_from(total_len).unwrap_or(0));
-        true
-    }
-}
-
-/// More comes than an empty batch has room for.
-fn grow(batch: &mut FrameBatch) {
-    if batch.capacity() < MAX_BATCH {
-        *batch = FrameBatch::new(MAX_BATCH, FRAME_SIZE);
-    }
-}
-
 /// The PPP protocol of a frame, and where in the frame the whole PPP packet and its Information field are.
 fn locate(frame: &[u8]) -> Option<(Protocol, Range<usize>, Range<usize>)> {
     let ethernet = EthernetFrame::new_checked(frame).ok()?;
@@ -335,49 +312,6 @@ fn locate(frame: &[u8]) -> Option<(Protocol, Range<usize>, Range<usize>)> {
     let (protocol, information) = split_protocol(ppp).ok()?;
     let end = SESSION_HEADER_LEN + ppp.len();
     Some((protocol, SESSION_HEADER_LEN..end, end - information.len()..end))
-}
-
-/// Completes the frame in `buffer`, whose packet of `len` bytes the kernel put behind the room for the headers.
-/// Returns the frame's length, or `None` if the packet is not to be sent; that is counted.
-fn downstream(
-    buffer: &mut [u8],
-    len: usize,
-    grant: Option<Grant>,
-    addressing: &Addressing,
-    counters: &WorkerCounters,
-) -> Option<usize> {
-    let Some(grant) = grant else {
-        counters.tx_drops_not_open.add(1);
-        return None;
-    };
-    if len > usize::from(grant.mtu) {
-        counters.tx_drops_oversize.add(1);
-        return None;
-    }
-    let (head, rest) = buffer.split_at_mut_checked(PACKET_OFFSET)?;
-    let packet = rest.get_mut(..len)?;
-    let Some(family) = Family::of_packet(packet) else {
-        counters.tx_drops_malformed.add(1);
-        return None;
-    };
-    if !grant.allows(family) {
-        counters.tx_drops_not_open.add(1);
-        return None;
-    }
-    let (mss_v4, mss_v6) = grant.segment_sizes();
-    mss::clamp(packet, mss_v4, mss_v6);
-
-    let ppp_len = u16::try_from(PROTOCOL_LEN + len).ok()?;
-    let (header, protocol) = head.split_at_mut_checked(SESSION_HEADER_LEN)?;
-    header.copy_from_slice(&addressing.header(ppp_len));
-    protocol.copy_from_slice(&family.protocol().to_be_bytes());
-
-    counters.tx_packets.add(1);
-    counters.tx_bytes.add(u64::try_from(len).unwrap_or(0));
-    let frame_len = (PACKET_OFFSET + len).max(MIN_FRAME_LEN);
-    // What pads a short frame must not be what another packet left in the buffer.
-    buffer.get_mut(PACKET_OFFSET + len..frame_len)?.fill(0);
-    Some(frame_len)
 }
 
 /// Whether a packet socket goes on working after this error.

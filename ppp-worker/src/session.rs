@@ -18,7 +18,7 @@ use crate::control::{Control, ControlError};
 use crate::convert;
 use crate::grant::{Family, Grant};
 use crate::lifeline::Lifeline;
-use crate::relay::{Addressing, ControlPlane, Relay};
+use crate::relay::{Addressing, ControlPlane, More, Relay};
 use crate::solitude::Unanswered;
 
 /// Batches that are read from one side before the other is looked at.
@@ -295,8 +295,13 @@ impl Session {
             counters.rx_echo_replies.add(echo_replies);
             counters.rx_drops_malformed.add(self.link.drops().malformed - malformed_before);
             match outcome {
-                Ok(0) => return,
-                Ok(_) => self.last_frame = now,
+                Ok(None) => return,
+                Ok(Some(more)) => {
+                    self.last_frame = now;
+                    if more == More::No {
+                        return;
+                    }
+                }
                 Err(_) => {
                     self.reason.get_or_insert(EndReason::InterfaceGone);
                     self.link.lower_down(now);
@@ -309,8 +314,8 @@ impl Session {
     fn transmit_data(&mut self) {
         for _ in 0..MAX_ROUNDS {
             match self.relay.transmit() {
-                Ok(0) => return,
-                Ok(_) => {}
+                Ok(More::No) => return,
+                Ok(More::Perhaps) => {}
                 Err(_) => {
                     // Somebody deleted the interface.
                     self.reason.get_or_insert(EndReason::InterfaceGone);

@@ -174,6 +174,11 @@ pub struct Flags {
     #[arg(long)]
     pub no_probe: bool,
 
+    /// One packet per system call, of no more than the MTU: for kernels on which segmentation offloads of TUN devices
+    /// fail, and for comparison
+    #[arg(long)]
+    pub no_offloads: bool,
+
     /// Directory for our sockets
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
     pub run_dir: PathBuf,
@@ -345,6 +350,7 @@ mod tests {
             auth_tries: 1,
             auth_deadline: None,
             setup_deadline: 60,
+            no_offloads: false,
             cookie_lifetime: 5,
             orphan_timeout: 120,
             wait_for_interfaces: false,

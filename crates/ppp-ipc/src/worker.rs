@@ -141,8 +141,19 @@ pub struct Start {
     pub orphan_timeout_ms: u32,
     /// Seed for Magic-Numbers, from the system's random source.
     pub seed: u64,
+    /// What the TUN leaves to the worker.
+    pub offloads: Offloads,
     /// Parameters of the PPP link.
     pub link: LinkParameters,
+}
+
+/// Which packets of up to 64 kB the TUN gives and takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offloads {
+    /// TCP.
+    pub tcp: bool,
+    /// UDP.
+    pub udp: bool,
 }
 
 /// Method by which the peer proves who it is.

@@ -12,6 +12,7 @@ pub mod interface;
 pub mod netlink;
 pub mod netns;
 pub mod packet;
+pub mod pages;
 pub mod peercred;
 pub mod pidfd;
 pub mod records;

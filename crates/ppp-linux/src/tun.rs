@@ -1,22 +1,45 @@
 //! TUN devices: the network interface of one session, as a file descriptor.
 //!
-//! Each `read` gives one IP packet that the kernel routed to the peer, each `write` hands the kernel one IP
-//! packet from the peer. There is no packet information header (`IFF_NO_PI`) and, for now, no virtio header:
-//! offloads would be asked for in [`Tun::create`] and change what [`Tun::recv`] and [`Tun::send`] carry.
+//! Each read gives one IP packet that the kernel routed to the peer, each write hands the kernel one IP packet
+//! from the peer. There is no packet information header (`IFF_NO_PI`), and there is a virtio header
+//! (`IFF_VNET_HDR`, [`VNET_HEADER_LEN`] bytes). After [`Tun::offer`] a packet of the kernel may lack its
+//! checksum and be up to 64 kB long, and its header tells how to make good for that; a packet for the kernel may be like
+//! that at any time. [`Tun::recv`] and [`Tun::send`] are for who does neither.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
-use nix::libc::{self, c_short, ifreq};
+use nix::libc::{self, c_short, c_uint, ifreq};
 use nix::net::if_::if_nametoindex;
 use thiserror::Error;
 
 use crate::interface::{IfIndex, IfName, InterfaceId};
 
 const CLONE_DEVICE: &str = "/dev/net/tun";
+
+/// Bytes of the header of each packet (`struct virtio_net_hdr`).
+pub const VNET_HEADER_LEN: usize = 10;
+
+/// Longest packet that is read, in bytes, without its header.
+pub const MAX_READ: usize = 65_535;
+
+/// Which packets the kernel may leave to the TUN's reader to cut, and takes uncut from its writer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// TCP over IPv4 and IPv6.
+    pub tcp: bool,
+    /// UDP over IPv4 and IPv6: Linux 6.2.
+    pub udp: bool,
+}
+
+nix::ioctl_write_int_bad!(
+    /// Tells what the reader can do.
+    tun_set_offload,
+    libc::TUNSETOFFLOAD
+);
 
 nix::ioctl_write_ptr_bad!(
     /// Attaches the descriptor to a device, which is made if need be.
@@ -71,7 +94,7 @@ pub enum TunError {
     /// A descriptor that was handed over is a TUN (or TAP) in a mode that this module does not speak.
     #[error("the TUN device that was handed over has flags {found:#x}; {expected:#x} are expected")]
     WrongMode {
-        /// `IFF_TUN | IFF_NO_PI`.
+        /// `IFF_TUN | IFF_NO_PI | IFF_VNET_HDR`.
         expected: c_short,
         /// The flags of the device.
         found: c_short,
@@ -87,8 +110,8 @@ pub struct Tun {
     fd: OwnedFd,
 }
 
-#[allow(clippy::cast_possible_truncation)] // Both flags are below 2^15; the kernel's field is a short.
-const MODE: c_short = (libc::IFF_TUN | libc::IFF_NO_PI) as c_short;
+#[allow(clippy::cast_possible_truncation)] // All flags are below 2^15; the kernel's field is a short.
+const MODE: c_short = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as c_short;
 
 impl Tun {
     /// Makes the TUN device `name` in the calling thread's network namespace. The interface is down and has
@@ -125,24 +148,62 @@ impl Tun {
         Ok(Self { fd })
     }
 
-    /// Reads one packet for the peer into `buffer` and returns its length. A packet that is longer than the
-    /// buffer is cut; with a buffer of at least the interface's MTU that does not happen.
+    /// Tells the kernel that whoever reads cuts packets and computes checksums, as far as the kernel knows of it.
+    ///
+    /// # Errors
+    /// When the kernel knows of nothing of it, or the interface was deleted.
+    pub fn offer(&self) -> io::Result<Offloads> {
+        let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        let offer = |flags: c_uint| -> io::Result<()> {
+            // SAFETY: the argument is an integer, and the descriptor is ours.
+            unsafe { tun_set_offload(self.fd.as_raw_fd(), flags.cast_signed()) }?;
+            Ok(())
+        };
+        if offer(tcp | libc::TUN_F_USO4 | libc::TUN_F_USO6).is_ok() {
+            return Ok(Offloads { tcp: true, udp: true });
+        }
+        offer(tcp).map(|()| Offloads { tcp: true, udp: false })
+    }
+
+    /// Reads one packet for the peer, header first, into `buffer` and returns the length of both. A packet that
+    /// is longer than the buffer is cut; that does not happen if it has `VNET_HEADER_LEN + MAX_READ` bytes.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when there is none; the kernel's `EBADFD` once the interface was
     /// deleted.
-    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(nix::unistd::read(&self.fd, buffer)?)
     }
 
-    /// Hands one packet from the peer to the kernel.
+    /// Hands one packet from the peer to the kernel: the header, and what follows it in any number of parts up to
+    /// 1024.
     ///
     /// # Errors
-    /// The kernel's `EIO` while the interface is down, `EINVAL` when the packet is neither IPv4 nor IPv6,
-    /// `EBADFD` once the interface was deleted.
-    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
-        nix::unistd::write(&self.fd, packet)?;
+    /// The kernel's `EIO` while the interface is down, `EINVAL` when the packet is neither IPv4 nor IPv6 or not
+    /// what its header says, `EBADFD` once the interface was deleted.
+    pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        nix::sys::uio::writev(&self.fd, parts)?;
         Ok(())
+    }
+
+    /// As [`read`](Self::read), without the header, which says nothing unless the reader [offered](Self::offer)
+    /// something. With a buffer of at least the interface's MTU no packet is cut.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut header = [0; VNET_HEADER_LEN];
+        let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(buffer)];
+        let len = nix::sys::uio::readv(&self.fd, &mut parts)?;
+        Ok(len.saturating_sub(VNET_HEADER_LEN))
+    }
+
+    /// Hands one packet from the peer to the kernel, complete and by itself.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn send(&self, packet: &[u8]) -> io::Result<()> {
+        self.write(&[IoSlice::new(&[0; VNET_HEADER_LEN]), IoSlice::new(packet)])
     }
 }
 
@@ -261,6 +322,35 @@ mod tests {
 
             let error = tun.send(&[0xff; 20]).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "that is no IP packet");
+        });
+    }
+
+    #[test]
+    fn what_was_offered_is_left_to_the_reader() {
+        netns::for_test(|| {
+            let (tun, id) = Tun::create(&name("ppp7")).unwrap();
+            let (local, peer) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+            let config = PtpConfig { mtu: 1492, ipv4: Some(Ipv4Ends { local, peer }) };
+            Netlink::open().unwrap().configure_ptp(&id, &config).unwrap();
+            let socket = UdpSocket::bind((local, 1000)).unwrap();
+            let read = || {
+                socket.send_to(b"to the peer", (peer, 2000)).unwrap();
+                let mut buffer = [0xee; VNET_HEADER_LEN + 1492];
+                let length = tun.read(&mut buffer).unwrap();
+                assert_eq!(length, VNET_HEADER_LEN + 28 + 11);
+                buffer
+            };
+            assert_eq!(read()[..VNET_HEADER_LEN], [0; VNET_HEADER_LEN]);
+            assert!(tun.offer().unwrap().tcp);
+            let packet = read();
+            assert_eq!(packet[0], 1, "the checksum is missing (VIRTIO_NET_HDR_F_NEEDS_CSUM)");
+            assert_eq!(packet[6..10], [20_u16.to_ne_bytes(), 6_u16.to_ne_bytes()].concat());
+            tun.write(&[
+                IoSlice::new(&packet[..VNET_HEADER_LEN]),
+                IoSlice::new(&packet[VNET_HEADER_LEN..][..39]),
+            ])
+            .unwrap();
+            assert!(tun.write(&[IoSlice::new(&[0xff; 40])]).is_err(), "such a header makes no sense");
         });
     }
 

@@ -4,7 +4,9 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use ppp_linux::counters::{SharedCounters, Snapshot};
+use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{Ipv4Ends, Netlink, PtpConfig};
 use ppp_linux::netns;
 use ppp_linux::packet::{DiscoverySocket, SessionKey};
@@ -97,48 +99,53 @@ fn what_is_no_frame_of_a_session() {
     assert_eq!(locate(&frame(&[0])), None, "half a protocol");
 }
 
-/// [`downstream`] with a packet in a buffer that is full of something else.
-fn send_down(packet: &[u8], grant: Option<Grant>) -> (Option<Vec<u8>>, Snapshot) {
-    let shared = SharedCounters::create().unwrap();
-    let counters = WorkerCounters::map(&shared).unwrap();
-    let mut buffer = vec![0xee; PACKET_OFFSET + MAX_INFORMATION];
-    buffer[PACKET_OFFSET..PACKET_OFFSET + packet.len()].copy_from_slice(packet);
-    let len = downstream(&mut buffer, packet.len(), grant, &ADDRESSING, &counters);
-    (len.map(|len| buffer[..len].to_vec()), shared.snapshot())
-}
-
 #[test]
 fn a_packet_gets_its_headers_and_nothing_of_another_packet() {
-    let packet = udp(OURS_V4, PEER_V4, b"x");
-    let (frame, counters) = send_down(&packet, Some(GRANT));
-    let frame = frame.unwrap();
-    assert_eq!(frame[..12], [2, 0, 0, 0, 0, 0xaa, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(frame[12..22], [0x88, 0x64, 0x11, 0, 0x12, 0x34, 0, 31, 0, 0x21]);
-    assert_eq!(frame[22..51], packet);
-    assert_eq!(frame[51..], [0; 9], "the padding");
-    assert_eq!((counters.tx_packets, counters.tx_bytes), (1, 29));
+    Bench::run(|mut bench| {
+        bench.relay.set_grant(GRANT);
+        bench.host.send_to(&[7; 1464], (PEER_V4, PORT)).unwrap();
+        bench.transmit();
+        assert_eq!(bench.peer_hears().len(), 1514);
+        bench.host.send_to(b"x", (PEER_V4, PORT)).unwrap();
+        bench.transmit();
+        let frame = bench.peer_hears();
+        assert_eq!(frame[..12], [2, 0, 0, 0, 0, 0xaa, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(frame[12..22], [0x88, 0x64, 0x11, 0, 0x12, 0x34, 0, 31, 0, 0x21]);
+        assert_eq!(frame[50], b'x');
+        assert_eq!(frame[51..], [0; 9], "the padding");
+        let counters = bench.counters.snapshot();
+        assert_eq!((counters.tx_packets, counters.tx_bytes), (2, 1492 + 29));
+    });
+}
 
-    let packet = udp(OURS_V4, PEER_V4, &[7; 1464]);
-    let (frame, _) = send_down(&packet, Some(GRANT));
-    assert_eq!(frame.unwrap().len(), 1514);
+/// [`Outlet::admits`], and what was counted.
+fn admit(packet: &mut [u8], grant: Option<Grant>) -> (Option<Family>, Snapshot) {
+    let shared = SharedCounters::create().unwrap();
+    let counters = WorkerCounters::map(&shared).unwrap();
+    let mut admitted = None;
+    Bench::run_with(false, |bench| {
+        let outlet =
+            Outlet { socket: &bench.relay.socket, counters: &counters, addressing: &ADDRESSING, grant };
+        admitted = outlet.admits(packet);
+    });
+    (admitted, shared.snapshot())
 }
 
 #[test]
 fn what_is_not_sent_down_is_counted() {
-    let packet = udp(OURS_V4, PEER_V4, b"x");
-    let count = |packet: &[u8], grant| {
-        let (frame, counters) = send_down(packet, grant);
-        assert_eq!(frame, None);
-        assert_eq!((counters.tx_packets, counters.tx_bytes), (0, 0));
+    let mut packet = udp(OURS_V4, PEER_V4, b"x");
+    let count = |packet: &mut [u8], grant| {
+        let (admitted, counters) = admit(packet, grant);
+        assert_eq!(admitted, None);
         counters
     };
-    assert_eq!(count(&packet, None).tx_drops_not_open, 1);
-    assert_eq!(count(&packet, Some(Grant { ipv4: None, ..GRANT })).tx_drops_not_open, 1);
-    assert_eq!(count(&packet, Some(Grant { mtu: 28, ..GRANT })).tx_drops_oversize, 1);
+    assert_eq!(count(&mut packet, None).tx_drops_not_open, 1);
+    assert_eq!(count(&mut packet, Some(Grant { ipv4: None, ..GRANT })).tx_drops_not_open, 1);
+    assert_eq!(count(&mut packet, Some(Grant { mtu: 28, ..GRANT })).tx_drops_oversize, 1);
     let mut ipv6 = vec![0; 40];
     ipv6[0] = 0x60;
-    assert_eq!(count(&ipv6, Some(GRANT)).tx_drops_not_open, 1);
-    for malformed in [&[0x45][..], &[0; 20], &[]] {
+    assert_eq!(count(&mut ipv6, Some(GRANT)).tx_drops_not_open, 1);
+    for malformed in [&mut [0x45][..], &mut [0; 20], &mut []] {
         assert_eq!(count(malformed, Some(GRANT)).tx_drops_malformed, 1, "{malformed:x?}");
     }
 }
@@ -151,8 +158,9 @@ fn segments_to_the_peer_are_made_to_fit() {
         (Grant { max_mss: 1400, ..GRANT }, 1460, 1400),
         (Grant { mtu: 1000, ..GRANT }, 1460, 960),
     ] {
-        let (frame, _) = send_down(&syn(sent), Some(grant));
-        assert_eq!(frame.unwrap()[64..66], u16::to_be_bytes(mss), "{grant:?}");
+        let mut packet = syn(sent);
+        assert_eq!(admit(&mut packet, Some(grant)).0, Some(Family::Ipv4));
+        assert_eq!(packet[42..44], u16::to_be_bytes(mss), "{grant:?}");
     }
 }
 
@@ -183,16 +191,25 @@ struct Bench {
     plane: Plane,
     counters: SharedCounters,
     peer: DiscoverySocket,
+    interface: InterfaceId,
     /// The host that is at our end of the link.
     host: UdpSocket,
 }
 
 impl Bench {
-    fn run(test: impl FnOnce(Self) + Send) {
-        netns::run_in_new(|| test(Self::new())).expect("this test needs root: it makes a network namespace");
+    /// Runs the test with offloads, and without.
+    fn run(test: impl Fn(Self) + Send + Sync) {
+        for offloads in [true, false] {
+            Self::run_with(offloads, &test);
+        }
     }
 
-    fn new() -> Self {
+    fn run_with(offloads: bool, test: impl FnOnce(Self) + Send) {
+        netns::run_in_new(|| test(Self::new(offloads)))
+            .expect("this test needs root: it makes a network namespace");
+    }
+
+    fn new(offloads: bool) -> Self {
         let mut netlink = Netlink::open().unwrap();
         let lo = netlink.interface(&"lo".parse().unwrap()).unwrap().id;
         netlink.link_up(&lo).unwrap();
@@ -207,8 +224,10 @@ impl Bench {
         let host = UdpSocket::bind((OURS_V4, PORT)).unwrap();
         host.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let counters = SharedCounters::create().unwrap();
-        let relay = Relay::new(socket, tun, WorkerCounters::map(&counters).unwrap(), ADDRESSING, 1492);
-        Self { relay, plane: Plane::default(), counters, peer, host }
+        let offloads = if offloads { tun.offer().unwrap() } else { Offloads::default() };
+        let worker_counters = WorkerCounters::map(&counters).unwrap();
+        let relay = Relay::new(socket, tun, offloads, worker_counters, ADDRESSING, 1492).unwrap();
+        Self { relay, plane: Plane::default(), counters, peer, interface: id, host }
     }
 
     /// The peer sends these frames, and the relay takes them.
@@ -216,13 +235,8 @@ impl Bench {
         for frame in frames {
             self.peer.send(frame).unwrap();
         }
-        let mut left = frames.len();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while left > 0 {
-            assert!(Instant::now() < deadline, "{left} frames do not arrive");
-            left -= self.relay.receive(&mut self.plane).unwrap();
-        }
-        assert_eq!(self.relay.receive(&mut self.plane).unwrap(), 0);
+        // The loopback interface delivers before it returns.
+        while self.relay.receive(&mut self.plane).unwrap().is_some() {}
     }
 
     fn receive_data(&mut self, packets: &[Vec<u8>]) {
@@ -235,6 +249,11 @@ impl Bench {
         let (len, from) = self.host.recv_from(&mut buffer).unwrap();
         assert_eq!(from, (PEER_V4, PORT).into());
         buffer[..len].to_vec()
+    }
+
+    /// The relay sends everything that the host has sent.
+    fn transmit(&mut self) {
+        while self.relay.transmit().unwrap() == More::Perhaps {}
     }
 
     /// The next frame that the relay sent.
@@ -265,10 +284,7 @@ fn packets_pass_both_ways() {
         assert_eq!(bench.relay.take_data_activity(), Activity { received: true, sent: false });
 
         bench.host.send_to(b"down", (PEER_V4, PORT)).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while bench.relay.transmit().unwrap() == 0 {
-            assert!(Instant::now() < deadline, "the packet does not arrive");
-        }
+        bench.transmit();
         let frame = bench.peer_hears();
         assert_eq!(frame.len(), MIN_FRAME_LEN);
         assert_eq!(frame[50..54], *b"down");
@@ -382,22 +398,125 @@ fn a_batch_takes_what_is_there() {
         let packets: Vec<_> = (0..100_u8).map(|number| udp(PEER_V4, OURS_V4, &[number])).collect();
         assert!(!bench.relay.is_busy());
         bench.receive_data(&packets);
-        assert!(bench.relay.is_busy(), "there was more than a quiet line has room for");
         for number in 0..100 {
             assert_eq!(bench.host_hears(), [number]);
         }
         for number in 0..100_u8 {
             bench.host.send_to(&[number], (PEER_V4, PORT)).unwrap();
         }
-        bench.relay.rest();
-        assert!(!bench.relay.is_busy());
-        let mut sent = 0;
-        while sent < 100 {
-            sent += bench.relay.transmit().unwrap();
-        }
-        assert!(bench.relay.is_busy(), "this way too");
+        bench.transmit();
         for number in 0..100 {
             assert_eq!(bench.peer_hears()[PACKET_OFFSET + 28], number);
         }
+        let counters = bench.counters.snapshot();
+        assert_eq!((counters.rx_packets, counters.rx_bytes), (100, 2900));
+        assert_eq!((counters.tx_packets, counters.tx_bytes), (100, 2900));
     });
+}
+
+#[test]
+fn memory_is_given_back_when_the_line_is_quiet() {
+    Bench::run_with(true, |mut bench| {
+        bench.relay.set_grant(GRANT);
+        bench.receive_data(&[udp(PEER_V4, OURS_V4, b"few")]);
+        bench.host.send_to(&[7; 1000], (PEER_V4, PORT)).unwrap();
+        bench.transmit();
+        assert!(!bench.relay.is_busy());
+        bench.receive_data(&vec![udp(PEER_V4, OURS_V4, b"many"); 10]);
+        assert!(bench.relay.is_busy());
+        bench.relay.rest();
+        assert!(!bench.relay.is_busy());
+        bench.host.set_segment_size(500);
+        bench.host.send_to(&[7; 5000], (PEER_V4, PORT)).unwrap();
+        bench.transmit();
+        assert!(bench.relay.is_busy());
+        bench.relay.rest();
+        assert!(!bench.relay.is_busy());
+    });
+}
+
+/// `UDP_SEGMENT`: what is sent at once becomes datagrams of this many bytes.
+trait Segmented {
+    fn set_segment_size(&self, size: i32);
+}
+
+impl Segmented for UdpSocket {
+    fn set_segment_size(&self, size: i32) {
+        setsockopt(self, sockopt::UdpGsoSegment, &size).unwrap();
+    }
+}
+
+/// The kernel's own segments, and how many packets it thinks that it sent.
+#[test]
+fn packets_of_the_kernel_are_cut() {
+    for offloads in [true, false] {
+        Bench::run_with(offloads, |mut bench| {
+            bench.relay.set_grant(GRANT);
+            bench.host.set_segment_size(1000);
+            let payload: Vec<u8> = (0..30_500_u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            bench.host.send_to(&payload, (PEER_V4, PORT)).unwrap();
+            bench.transmit();
+            for (number, datagram) in payload.chunks(1000).enumerate() {
+                let frame = bench.peer_hears();
+                let packet = &frame[PACKET_OFFSET..];
+                assert_eq!(packet[2..4], u16::try_from(28 + datagram.len()).unwrap().to_be_bytes());
+                assert_eq!(sum(&packet[..20]), 0xffff, "datagram {number}");
+                let pseudo = [&packet[12..20], &[0, 17], &packet[24..26]].concat();
+                assert_eq!(sum(&[&pseudo, &packet[20..28 + datagram.len()]].concat()), 0xffff);
+                assert_eq!(packet[28..28 + datagram.len()], *datagram);
+            }
+            let counters = bench.counters.snapshot();
+            assert_eq!((counters.tx_packets, counters.tx_bytes), (31, 31 * 28 + 30_500));
+            // What quotas compare with: the kernel counts the headers of what it hands over at once only once.
+            let seen = Netlink::open().unwrap().traffic(&bench.interface).unwrap().tx_bytes;
+            assert_eq!(seen, if offloads { 28 + 30_500 } else { 31 * 28 + 30_500 });
+        });
+    }
+}
+
+#[test]
+fn packets_of_the_peer_are_coalesced() {
+    for offloads in [true, false] {
+        Bench::run_with(offloads, |mut bench| {
+            bench.relay.set_grant(GRANT);
+            // With an odd one, and one with a wrong checksum that must not be made right.
+            let packets: Vec<_> = (0..40_u8)
+                .map(|number| {
+                    let mut packet = udp(PEER_V4, OURS_V4, &[number; 500]);
+                    packet[4..6].copy_from_slice(&u16::from(number).to_be_bytes());
+                    let packet = with_checksums(packet);
+                    if number == 20 { corrupted(packet) } else { packet }
+                })
+                .collect();
+            bench.receive_data(&packets);
+            for number in (0..40).filter(|number| *number != 20) {
+                assert_eq!(bench.host_hears(), [number; 500]);
+            }
+            let counters = bench.counters.snapshot();
+            assert_eq!((counters.rx_packets, counters.rx_bytes), (40, 40 * 528));
+            let seen = Netlink::open().unwrap().traffic(&bench.interface).unwrap().rx_bytes;
+            assert_eq!(seen, if offloads { 3 * 28 + 40 * 500 } else { 40 * 528 });
+        });
+    }
+}
+
+/// The one's complement sum.
+fn sum(bytes: &[u8]) -> u16 {
+    ppp_wire::offload::Sum::default().bytes(bytes).fold()
+}
+
+fn with_checksums(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[10..12].fill(0);
+    let checksum = !sum(&packet[..20]);
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    packet[26..28].fill(0);
+    let pseudo = [&packet[12..20], &[0, 17], &packet[24..26]].concat();
+    let checksum = !sum(&[&pseudo, &packet[20..]].concat());
+    packet[26..28].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+fn corrupted(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[100] ^= 1;
+    packet
 }

@@ -77,6 +77,7 @@ impl Config {
             secrets,
             setup_deadline,
             orphan_timeout,
+            offloads,
             ipv6,
             session,
             dead_peer,
@@ -128,6 +129,7 @@ impl Config {
         list.secrets(secrets);
         list.add("setup-deadline", NewSessions, Time(*setup_deadline));
         list.add("orphan-timeout", NewSessions, Time(*orphan_timeout));
+        list.add("no-offloads", NewSessions, !offloads);
         list.add(
             "ipv6",
             NewSessions,

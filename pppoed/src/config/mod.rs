@@ -133,6 +133,8 @@ pub struct Config {
     pub dead_peer: Option<Duration>,
     /// Upper limit of TCP's maximum segment size, in bytes, beside that of the MTU.
     pub max_mss: Option<u16>,
+    /// The sessions' interfaces have segmentation offloads, where the kernel knows of them.
+    pub offloads: bool,
     /// Scripts. For the part that runs them.
     pub scripts: BTreeMap<Script, Sourced<PathBuf>>,
 
@@ -234,6 +236,7 @@ impl Config {
             secrets: ppp::secrets(flags, &options, hostname)?,
             setup_deadline: seconds(flags.setup_deadline),
             orphan_timeout: seconds(flags.orphan_timeout),
+            offloads: !flags.no_offloads,
             ipv6: ppp::ipv6(&options),
             session: options.session,
             dead_peer: flags.dead_peer.map(seconds),

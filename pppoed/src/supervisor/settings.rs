@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ppp_ipc::worker::{
-    AuthMethod, Ipv6Parameters, LinkParameters, Network, RestartParameters, Start, VERSION,
+    AuthMethod, Ipv6Parameters, LinkParameters, Network, Offloads, RestartParameters, Start, VERSION,
 };
 use ppp_linux::packet::SessionKey;
 use ppp_proto::RestartConfig;
@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub(super) ipv6: Option<Ipv6Config>,
     /// Largest packet that we take where the wire carries it, in bytes.
     pub(super) mru: u16,
+    /// What sessions' interfaces are to leave to the workers.
+    offloads: Offloads,
 }
 
 impl Settings {
@@ -82,6 +84,7 @@ impl Settings {
             link,
             ipv6: config.ipv6,
             mru: config.mru.value,
+            offloads: Offloads { tcp: config.offloads, udp: config.offloads },
         }
     }
 
@@ -111,6 +114,7 @@ impl Settings {
             discovery_ethertype: self.discovery_ether_type.into(),
             orphan_timeout_ms: milliseconds(self.orphan_timeout),
             seed,
+            offloads: self.offloads,
             link,
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
-use ppp_ipc::worker::{FromWorker, Start, ToWorker};
+use ppp_ipc::worker::{FromWorker, Offloads, Start, ToWorker};
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_linux::packet::{SessionKey, SessionSocket};
@@ -26,7 +26,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::session::Token;
 use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
@@ -160,12 +160,15 @@ impl Reporter {
 /// A worker's life. Returns when its process is gone.
 async fn run(
     factory: &Rc<WorkerFactory>,
-    launch: Launch,
+    mut launch: Launch,
     mut orders: mpsc::Receiver<Order>,
     reporter: &Reporter,
 ) -> Gone {
     let outcome = match prepare(&launch).await {
-        Ok(prepared) => prepared.start(factory).await,
+        Ok(prepared) => {
+            launch.start.offloads = prepared.offloads;
+            prepared.start(factory).await
+        }
         Err(why) => Err(why),
     };
     let (Running { worker, mut stream, mut stderr }, started) = match outcome {
@@ -203,6 +206,8 @@ struct Prepared {
     packet: OwnedFd,
     tun: OwnedFd,
     interface: InterfaceId,
+    /// What the kernel knows of what was wanted.
+    offloads: Offloads,
     counters: SharedCounters,
 }
 
@@ -241,15 +246,31 @@ fn kill(process: &PidFd) {
 /// Makes the descriptors, off the main thread: the kernel may take its time with a new interface.
 async fn prepare(launch: &Launch) -> Result<Prepared, String> {
     let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
+    let wanted = launch.start.offloads;
     let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let packet = SessionSocket::open(&access, &key, SessionSocket::DEFAULT_RECEIVE_BUFFER)?;
         let (tun, interface) = Tun::create(&name)?;
+        let offloads = offer(&tun, wanted);
         let counters = SharedCounters::create()?;
-        Ok(Prepared { packet: packet.into(), tun: tun.into(), interface, counters })
+        Ok(Prepared { packet: packet.into(), tun: tun.into(), interface, offloads, counters })
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|error| chain(error.as_ref())),
         Err(_) => Err("the preparation of the session was cut off".to_owned()),
+    }
+}
+
+/// Has the kernel leave to the worker what it can do better. A kernel that knows of nothing of it has slower sessions.
+fn offer(tun: &Tun, wanted: Offloads) -> Offloads {
+    if wanted == Offloads::default() {
+        return wanted;
+    }
+    match tun.offer() {
+        Ok(offered) => Offloads { tcp: wanted.tcp && offered.tcp, udp: wanted.udp && offered.udp },
+        Err(error) => {
+            debug!(%error, "the kernel has no segmentation offloads for TUN devices");
+            Offloads::default()
+        }
     }
 }
 

@@ -101,23 +101,13 @@ impl SessionSocket {
 
     /// Sends one frame, which has to have its Ethernet header and padding.
     ///
+    /// Many frames take as many calls. One sendmmsg(2) for all would save nothing that can be measured (1.2 µs
+    /// for each 64-byte frame either way), and the sandbox could not allow it: see its list of system calls.
+    ///
     /// # Errors
     /// As [`super::DiscoverySocket::send`].
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.0.send(frame)
-    }
-
-    /// Sends the frames of `batch`, oldest first, removes those that were sent and returns their number.
-    /// Those that remain are to be sent again, or [discarded](FrameBatch::discard_first).
-    ///
-    /// Each frame is a system call. One sendmmsg(2) for all would save nothing that can be measured (1.2 µs
-    /// for each 64-byte frame either way), and the sandbox could not allow it: see its list of system calls.
-    ///
-    /// # Errors
-    /// As [`super::DiscoverySocket::send`], about the oldest frame: an error about a later one is reported by
-    /// the next call.
-    pub fn send_batch(&self, batch: &mut FrameBatch) -> io::Result<usize> {
-        batch.transmit(|frame| self.0.send(frame))
     }
 
     /// What the kernel received and dropped since this was last called; asking sets the numbers to 0.

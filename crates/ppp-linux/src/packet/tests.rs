@@ -293,47 +293,31 @@ fn only_a_session_socket_can_be_taken_over() {
 fn many_frames_at_once() {
     with_wire(|wire| {
         let socket = session(wire);
-        let mut batch = FrameBatch::new(8, 100);
+        let mut batch = FrameBatch::new(8, 100).unwrap();
         assert_eq!(socket.recv_batch(&mut batch).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!((batch.capacity(), batch.frame(0)), (8, None));
         for number in 0..10 {
             let mut frame = wire.session_frame(number);
             frame.resize(MIN_FRAME_LEN + 5 * usize::from(number), 0);
             wire.inject(&frame);
         }
         assert_eq!(socket.recv_batch(&mut batch).unwrap(), 8);
-        for (number, frame) in (0..).zip(batch.frames_mut()) {
+        for number in 0..8_u8 {
+            let frame = batch.frame(number.into()).unwrap();
             assert_eq!(frame.wire_len, MIN_FRAME_LEN + 5 * usize::from(number));
-            assert_eq!((frame.bytes.len(), frame.bytes[20]), (frame.wire_len, number));
+            assert_eq!(frame.bytes.len(), frame.wire_len);
+            assert_eq!(batch.storage()[frame.bytes][20], number);
         }
+        assert_eq!(batch.frame(8), None);
         assert_eq!(socket.recv_batch(&mut batch).unwrap(), 2, "the content is replaced");
-        let last: Vec<_> = batch.frames_mut().map(|frame| (frame.wire_len, frame.is_truncated())).collect();
-        assert_eq!(last, [(100, false), (105, true)]);
-    });
-}
-
-#[test]
-fn a_batch_is_sent_in_order_and_around_a_frame_that_is_refused() {
-    with_wire(|wire| {
-        let socket = session(wire);
-        let mut batch = FrameBatch::new(8, 2000);
-        assert_eq!(socket.send_batch(&mut batch).unwrap(), 0);
-        let frame =
-            |number| wire.frame(PEER, wire.own(), EtherType::PppoeSession, [0x11, 0], SESSION_ID, number);
-        let lengths = [60, 61, 2000, 62];
-        for (number, length) in (0..).zip(lengths) {
-            batch.vacant().unwrap()[..60].copy_from_slice(&frame(number));
-            batch.commit(length);
-        }
-        assert_eq!(socket.send_batch(&mut batch).unwrap(), 2);
-        assert_eq!(socket.send_batch(&mut batch).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
-        batch.discard_first();
-        assert_eq!(socket.send_batch(&mut batch).unwrap(), 1);
-        assert!(batch.is_empty());
-        for (number, length) in [(0, 60), (1, 61), (3, 62)] {
-            let sent = wire.sent().unwrap();
-            assert_eq!((sent.len(), sent[20]), (length, number));
-        }
-        assert_eq!(wire.sent(), None);
+        let last = [0, 1, 2].map(|number| {
+            batch.frame(number).map(|frame| (frame.wire_len, frame.bytes.len(), frame.is_truncated()))
+        });
+        assert_eq!(last, [Some((100, 100, false)), Some((105, 100, true)), None]);
+        assert_eq!(batch.used(), 8);
+        batch.give_back();
+        assert_eq!((batch.used(), batch.frame(0)), (0, None));
+        assert_eq!(FrameBatch::new(1000, 1).unwrap().capacity(), MAX_BATCH);
     });
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ffi::{c_long, c_void};
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -20,7 +20,7 @@ use ppp_linux::counters::WorkerCounters;
 use ppp_linux::packet::{FrameBatch, SessionSocket};
 use ppp_linux::records::RecordSocket;
 use ppp_linux::sandbox::{self, Entered, Protections, SandboxConfig, SandboxError};
-use ppp_linux::tun::Tun;
+use ppp_linux::tun::{Tun, VNET_HEADER_LEN};
 use ppp_linux::{spawn, template};
 
 use super::setup::{ABSTRACT_NAME, BORN_WITH, Decoded, NETNS_FD, SOCKET_FD, SOCKET_NAME};
@@ -192,13 +192,10 @@ fn work(worker: &mut Worker) {
     // Both devices, in all ways. The access interface is a loopback interface: what is sent comes back.
     let mut frame = vec![0; 60];
     frame[12..18].copy_from_slice(&[0x88, 0x64, 0x11, 0, 0, 1]);
-    let mut batch = FrameBatch::new(4, 1514);
-    for _ in 0..2 {
-        batch.vacant().unwrap()[..60].copy_from_slice(&frame);
-        batch.commit(60);
+    let mut batch = FrameBatch::new(4, 1514).unwrap();
+    for _ in 0..3 {
+        worker.packet.send(&frame).unwrap();
     }
-    assert_eq!(worker.packet.send_batch(&mut batch).unwrap(), 2);
-    worker.packet.send(&frame).unwrap();
     assert_eq!(worker.packet.recv(&mut [0; 1514]).unwrap(), 60);
     assert_eq!(worker.packet.recv_batch(&mut batch).unwrap(), 2);
     assert_eq!(worker.packet.take_statistics().unwrap().received, 3);
@@ -206,6 +203,9 @@ fn work(worker: &mut Worker) {
     let mut packet = [0; 20];
     packet[0] = 0x45;
     worker.tun.send(&packet).unwrap();
+    worker.tun.write(&[IoSlice::new(&[0; VNET_HEADER_LEN]), IoSlice::new(&packet)]).unwrap();
+    assert!(worker.tun.read(&mut [0; 1514]).is_err());
+    batch.give_back();
     worker.counters.rx_packets.add(1);
     assert!(ppp_linux::counters::monotonic_millis() > 0);
 
