@@ -4,6 +4,8 @@ use ppp_ipc::control::{
     Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail,
 };
 
+use crate::info::Info;
+
 /// A whole answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -13,6 +15,8 @@ pub(crate) enum Answer {
     Stats(Box<ServerStats>),
     /// To `terminate`: number of sessions that were told to end.
     Terminated(u32),
+    /// About the server itself.
+    Info(Info),
     /// To `drain` and `shutdown`.
     Service {
         /// What the server does from now on.
@@ -49,6 +53,12 @@ pub(crate) enum Error {
     /// An endless list.
     #[error("pppoed listed more than 65534 sessions")]
     TooManySessions,
+    /// An endless list of something else.
+    #[error("the answer of pppoed does not end")]
+    TooLong,
+    /// The server does not do this at all.
+    #[error("{}", crate::output::printable(.0))]
+    Refused(String),
 }
 
 impl Error {
@@ -58,6 +68,7 @@ impl Error {
             Failure::NoSuchSession => Self::NoSuchSession { request: request.clone() },
             Failure::NotAllowed => Self::NotAllowed,
             Failure::Busy(why) => Self::Busy(why),
+            Failure::Refused(why) => Self::Refused(why),
         }
     }
 
@@ -76,11 +87,28 @@ pub(crate) struct Collector {
 impl Collector {
     /// Expects the answer to `request`.
     pub(crate) fn new(request: Request) -> Self {
-        Self { request, answer: None }
+        let answer = Info::empty(&request).map(Answer::Info);
+        Self { request, answer }
+    }
+
+    /// Takes a piece of an answer about the server; gives back what is none.
+    fn push_info(&mut self, response: Response) -> Result<Option<Response>, Error> {
+        let mut info = match self.answer.take() {
+            Some(Answer::Info(info)) => Some(info),
+            None => None,
+            other => {
+                self.answer = other;
+                return Ok(Some(response));
+            }
+        };
+        let rest = Info::push(&self.request, response, &mut info)?;
+        self.answer = info.map(Answer::Info);
+        Ok(rest)
     }
 
     /// Takes the next piece. `Ok(None)` asks for one more.
     pub(crate) fn push(&mut self, response: Response) -> Result<Option<Answer>, Error> {
+        let Some(response) = self.push_info(response)? else { return Ok(None) };
         match (&self.request, response, &mut self.answer) {
             (Request::ShowSession { .. }, Response::Session(detail), answer @ None) => {
                 *answer = Some(Answer::Session(detail));
@@ -116,6 +144,12 @@ fn wanted(request: &Request) -> &'static str {
         Request::Terminate(_) => "the number of ended sessions",
         Request::Drain { .. } | Request::Shutdown(_) => "the state of the service",
         Request::Monitor(_) => "events",
+        Request::ShowPool => "the pool",
+        Request::ShowInterfaces => "interfaces",
+        Request::ShowLog(_) => "the log",
+        Request::ShowVersion => "the version",
+        Request::Count(_) => "a number of sessions",
+        Request::SetLogLevel { .. } => "the log level",
     }
 }
 
@@ -129,6 +163,12 @@ fn got(response: &Response) -> &'static str {
         Response::Failed(_) => "a failure",
         Response::Done => "nothing",
         Response::Event(_) | Response::Lost { .. } => "events",
+        Response::Pool(_) | Response::Leases(_) => "the pool",
+        Response::Interface(_) => "an interface",
+        Response::Log(_) => "the log",
+        Response::Version(_) => "its version",
+        Response::Count { .. } => "a number of sessions",
+        Response::LogLevels(_) => "the log level",
     }
 }
 
@@ -142,12 +182,9 @@ fn subject(request: &Request) -> String {
         }
         Request::Terminate(Selector::Ip(ip)) => format!("has the address {ip}"),
         Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),
-        Request::ShowSessions
-        | Request::ShowStats
-        | Request::Monitor(_)
-        | Request::Terminate(Selector::All)
-        | Request::Drain { .. }
-        | Request::Shutdown(_) => "is there".to_owned(),
+        Request::SetLogLevel { session: Some(id), .. } => format!("has the id {id}"),
+        Request::Terminate(Selector::Pattern(pattern)) => format!("is like {pattern:?}"),
+        _ => "is there".to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
-use ppp_ipc::control::{DEFAULT_PATH, EventName, Selector};
+use ppp_ipc::control::{DEFAULT_PATH, EventName, LogLevel, LogQuery, Selector};
 
 use crate::sessions::Query;
 
@@ -176,6 +176,11 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         switch: Switch,
     },
+    /// Change something while pppoed runs
+    #[command(subcommand)]
+    Set(Set),
+    /// Versions of pppctl and of the pppoed that runs
+    Version,
     /// Show what happens as it happens, until Ctrl-C
     Monitor(Monitor),
     /// End pppoed
@@ -279,6 +284,75 @@ pub(crate) enum Show {
     },
     /// Counters of the whole server
     Stats,
+    /// The address pool, and who has which address
+    Pool,
+    /// The access interfaces and their sessions
+    Interfaces,
+    /// The latest lines of the log
+    Log(Log),
+}
+
+/// Which lines of the log to show.
+#[derive(Args, Debug)]
+pub(crate) struct Log {
+    /// Least important level of the lines; what is not logged (`set log-level`) cannot be shown
+    #[arg(value_parser = log_levels(), default_value = LogLevel::Trace.as_str())]
+    level: LogLevel,
+    /// Lines at most
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    lines: u32,
+    /// Only lines about the session with this id
+    #[arg(long, value_name = "ID", value_parser = session_id())]
+    session: Option<u16>,
+}
+
+impl Log {
+    /// What to ask for.
+    pub(crate) fn query(&self) -> LogQuery {
+        LogQuery { level: self.level, count: self.lines, session: self.session }
+    }
+}
+
+/// What to change.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Set {
+    /// What is logged from now on, of everything or of one session
+    LogLevel {
+        /// error, warn, info, debug or trace; for a session also `default`: as for everything
+        #[arg(value_parser = wanted_levels())]
+        level: WantedLevel,
+        /// Only for the session with this id, until its end
+        #[arg(long, value_name = "ID", value_parser = session_id())]
+        session: Option<u16>,
+    },
+    /// Take no new sessions, or take new ones again
+    Drain {
+        #[arg(value_enum)]
+        switch: Switch,
+    },
+}
+
+/// A level, or that of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WantedLevel(Option<LogLevel>);
+
+impl WantedLevel {
+    /// The level; none for that of everything.
+    pub(crate) fn known(self) -> Option<LogLevel> {
+        self.0
+    }
+}
+
+fn log_levels() -> impl TypedValueParser<Value = LogLevel> {
+    PossibleValuesParser::new(LogLevel::ALL.map(LogLevel::as_str)).try_map(|word| {
+        LogLevel::ALL.into_iter().find(|level| level.as_str() == word).ok_or("there is no such level")
+    })
+}
+
+fn wanted_levels() -> impl TypedValueParser<Value = WantedLevel> {
+    let words = LogLevel::ALL.map(LogLevel::as_str).into_iter().chain(["default"]);
+    PossibleValuesParser::new(words)
+        .map(|word| WantedLevel(LogLevel::ALL.into_iter().find(|level| level.as_str() == word)))
 }
 
 /// Which sessions to end.
@@ -313,6 +387,14 @@ pub(crate) enum Terminate {
         /// Name of the interface
         #[arg(value_name = values::IFNAME)]
         name: String,
+    },
+    /// Every session whose user, interface, MAC, IP address or service is like this; asks first
+    Pattern {
+        /// Such as 'guest*' or '*@isp.example': * is any text, ? one character
+        pattern: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Every session of the server; asks first
     All {

@@ -70,9 +70,13 @@ impl Error {
                 | transport::Error::Version { .. } => NOT_UNDERSTOOD,
             },
             Self::Answer(error) => match error {
-                answer::Error::NoSuchSession { .. } | answer::Error::Busy(_) => FAILED,
+                answer::Error::NoSuchSession { .. } | answer::Error::Busy(_) | answer::Error::Refused(_) => {
+                    FAILED
+                }
                 answer::Error::NotAllowed => NOT_ALLOWED,
-                answer::Error::Unexpected { .. } | answer::Error::TooManySessions => NOT_UNDERSTOOD,
+                answer::Error::Unexpected { .. }
+                | answer::Error::TooManySessions
+                | answer::Error::TooLong => NOT_UNDERSTOOD,
             },
         }
     }

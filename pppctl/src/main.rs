@@ -9,6 +9,7 @@ mod answer;
 mod command;
 mod console;
 mod error;
+mod info;
 mod interrupt;
 mod output;
 mod request;

@@ -2,7 +2,7 @@
 
 use ppp_ipc::control::{self, EventFilter, Request, Selector};
 
-use crate::command::{Command, Show, Shutdown, Switch, Terminate};
+use crate::command::{Command, Set, Show, Shutdown, Switch, Terminate};
 
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
@@ -10,6 +10,14 @@ impl From<&Command> for Request {
             Command::Show(Show::Sessions { id: None, .. }) => Self::ShowSessions,
             Command::Show(Show::Sessions { id: Some(id), .. }) => Self::ShowSession { id: *id },
             Command::Show(Show::Stats) => Self::ShowStats,
+            Command::Show(Show::Pool) => Self::ShowPool,
+            Command::Show(Show::Interfaces) => Self::ShowInterfaces,
+            Command::Show(Show::Log(log)) => Self::ShowLog(log.query()),
+            Command::Version => Self::ShowVersion,
+            Command::Set(Set::LogLevel { level, session }) => {
+                Self::SetLogLevel { level: level.known(), session: *session }
+            }
+            Command::Set(Set::Drain { switch }) => Self::Drain { on: *switch == Switch::On },
             Command::Terminate(which) => Self::Terminate(which.into()),
             Command::Drain { switch } => Self::Drain { on: *switch == Switch::On },
             Command::Monitor(monitor) => {
@@ -29,6 +37,7 @@ impl From<&Terminate> for Selector {
             Terminate::Mac { address } => Self::Mac(*address),
             Terminate::Ip { address } => Self::Ip(*address),
             Terminate::Interface { name } => Self::Interface(name.clone()),
+            Terminate::Pattern { pattern, .. } => Self::Pattern(pattern.clone()),
             Terminate::All { yes: _ } => Self::All,
         }
     }
@@ -39,7 +48,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use clap::Parser;
-    use ppp_ipc::control::EventName;
+    use ppp_ipc::control::{EventName, LogLevel, LogQuery};
 
     use super::*;
     use crate::command::{Cli, Format};
@@ -66,6 +75,18 @@ mod tests {
             ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),
             ("terminate all", Request::Terminate(Selector::All)),
             ("terminate all --yes", Request::Terminate(Selector::All)),
+            ("terminate pattern al* --yes", Request::Terminate(Selector::Pattern("al*".into()))),
+            ("show pool", Request::ShowPool),
+            ("show interfaces", Request::ShowInterfaces),
+            ("show log", Request::ShowLog(LogQuery { level: LogLevel::Trace, count: 100, session: None })),
+            (
+                "sh log warn -n 5 --session 7",
+                Request::ShowLog(LogQuery { level: LogLevel::Warn, count: 5, session: Some(7) }),
+            ),
+            ("version", Request::ShowVersion),
+            ("set log-level debug", Request::SetLogLevel { level: Some(LogLevel::Debug), session: None }),
+            ("set log default --session 7", Request::SetLogLevel { level: None, session: Some(7) }),
+            ("set drain on", Request::Drain { on: true }),
             ("monitor", Request::Monitor(EventFilter::default())),
             (
                 "mon session-open refused --user alice",
@@ -109,6 +130,8 @@ mod tests {
             "terminate user alice --yes",
             "monitor session-opened",
             "monitor --user alice --ip 10.0.0.2",
+            "set log-level loud",
+            "show log -n x",
             "drain",
             "drain maybe",
             "shutdown",

@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use ppp_ipc::control::Request;
+use ppp_ipc::control::{Request, Selector};
 
 use crate::{
     answer::Answer,
     command::{Command, Format, Show, Shutdown, Terminate},
     console::Console,
     error::Error,
+    info::Info,
     output, sessions, stream,
     terminal::{self, Screen},
 };
@@ -27,11 +28,14 @@ pub(crate) fn run(
     console: &mut Console,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    if let Some(question) = question(command) {
+    if let Some(Question { what, whom }) = question(command) {
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-            return Err(Error::NeedsYes("every session".to_owned()));
+            return Err(Error::NeedsYes(match whom {
+                Selector::All => "every session".to_owned(),
+                whom => format!("sessions ({whom})"),
+            }));
         }
-        confirm(console, question)?;
+        confirm(console, what, whom)?;
     }
     let output = output::new(display.format, display.screen);
     if let Command::Show(Show::Sessions { id: None, query }) = command {
@@ -47,22 +51,35 @@ pub(crate) fn run(
     output.write(&answer, out).map_err(Error::Output)
 }
 
-/// What to ask before a command that everybody feels.
-fn question(command: &Command) -> Option<&'static str> {
-    match command {
-        Command::Terminate(Terminate::All { yes: false }) => Some("Terminate all sessions"),
-        Command::Shutdown(Shutdown::Hard { yes: false }) => Some("End pppoed and all sessions"),
-        _ => None,
-    }
+/// What to ask before a command, and how many sessions it is about.
+struct Question {
+    what: &'static str,
+    whom: Selector,
 }
 
-fn confirm(console: &mut Console, question: &str) -> Result<(), Error> {
-    let Answer::Stats(stats) = console.call(Request::ShowStats)? else {
-        return Err(Error::Declined);
+/// What to ask before a command that many feel.
+fn question(command: &Command) -> Option<Question> {
+    let (what, whom) = match command {
+        Command::Terminate(Terminate::All { yes: false }) => ("Terminate all sessions", Selector::All),
+        Command::Terminate(which @ Terminate::Pattern { yes: false, .. }) => {
+            ("Terminate the sessions that match", which.into())
+        }
+        Command::Shutdown(Shutdown::Hard { yes: false }) => ("End pppoed and all sessions", Selector::All),
+        _ => return None,
+    };
+    Some(Question { what, whom })
+}
+
+fn confirm(console: &mut Console, what: &str, whom: Selector) -> Result<(), Error> {
+    let request = if whom == Selector::All { Request::ShowStats } else { Request::Count(whom) };
+    let count = match console.call(request)? {
+        Answer::Stats(stats) => stats.sessions,
+        Answer::Info(Info::Count(count)) => count,
+        _ => return Err(Error::Declined),
     };
     let server = console.server()?;
     let host = output::printable(&server.host);
-    match terminal::ask(&format!("{question} on {host} ({} now)?", stats.sessions)) {
+    match terminal::ask(&format!("{what} on {host} ({count} now)?")) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::Declined),
         Err(error) => Err(Error::Ask(error)),

@@ -10,6 +10,8 @@ pub mod first_run;
 pub mod flags;
 pub mod hooks;
 pub mod inet;
+pub mod log_levels;
+pub mod log_ring;
 pub mod logging;
 pub mod mac_list;
 pub mod options;

@@ -11,7 +11,12 @@ use std::sync::Mutex;
 
 use anyhow::Context;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+use crate::log_levels::Levels;
+use crate::log_ring::LogRing;
 
 /// File that a background process writes to when there is neither a journal nor a `logfile`.
 pub const FALLBACK_FILE: &str = "/var/log/pppoed.log";
@@ -27,12 +32,35 @@ pub struct LogSettings {
     pub background: bool,
 }
 
+type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// The hold on the log of a running server.
+#[derive(Clone)]
+pub struct LogHandle {
+    /// The latest lines.
+    pub ring: LogRing,
+    levels: reload::Handle<Levels, Layered<Layers, Registry>>,
+}
+
+impl LogHandle {
+    /// What is logged.
+    pub fn levels(&self) -> Option<Levels> {
+        self.levels.clone_current()
+    }
+
+    /// Changes what is logged, from now on.
+    pub fn change(&self, change: impl FnOnce(&mut Levels)) {
+        // Fails only when the log is gone.
+        let _ = self.levels.modify(change);
+    }
+}
+
 /// Starts logging. Must be called once.
 ///
 /// # Errors
 /// When the log file cannot be opened; the message names it.
-pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
+pub fn start(settings: &LogSettings) -> anyhow::Result<LogHandle> {
+    let mut layers: Layers = Vec::new();
     let under_systemd = env::var_os("JOURNAL_STREAM").is_some();
     let journal = (under_systemd || settings.background).then(tracing_journald::layer).and_then(Result::ok);
     let mut file = settings.file.clone();
@@ -53,8 +81,11 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
         let writer = Mutex::new(open(&path)?);
         layers.push(fmt::layer().with_writer(writer).with_ansi(false).with_target(false).boxed());
     }
-    tracing_subscriber::registry().with(layers).with(settings.level).init();
-    Ok(())
+    let ring = LogRing::new();
+    layers.push(ring.layer().boxed());
+    let (filter, levels) = reload::Layer::new(Levels::new(settings.level));
+    tracing_subscriber::registry().with(layers).with(filter).init();
+    Ok(LogHandle { ring, levels })
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {

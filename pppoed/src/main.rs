@@ -12,7 +12,7 @@ use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::first_run;
 use pppoed::flags::{Flags, LogLevel};
 use pppoed::hooks;
-use pppoed::logging::{self, LogSettings};
+use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
 use pppoed::systemd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,7 +97,7 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
     }
     // The working directory stays until here, for the relative paths on the command line.
     std::env::set_current_dir("/").context("changing to /")?;
-    logging::start(&LogSettings {
+    let log = logging::start(&LogSettings {
         level: level(config.log_level.value),
         file: config.logfile.as_ref().map(|file| file.value.clone()),
         background: readiness.is_background(),
@@ -119,15 +119,15 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
         .enable_all()
         .build()
         .context("starting")?;
-    LocalSet::new().block_on(&runtime, serve(config, readiness))?;
+    LocalSet::new().block_on(&runtime, serve(config, readiness, log))?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the server until it is told to stop.
-async fn serve(config: &Config, mut readiness: Readiness) -> anyhow::Result<()> {
+async fn serve(config: &Config, mut readiness: Readiness, log: LogHandle) -> anyhow::Result<()> {
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
-    let supervisor = supervisor::prepare(config)?;
+    let supervisor = supervisor::prepare(config)?.with_log(log);
     let group = Group::from_name(CONTROL_GROUP).ok().flatten().map(|group| group.gid);
     let answers = Answers::new();
     let control = ControlSocket::open(&config.control_socket, group, Rights::Full, answers.clone())?;

@@ -18,7 +18,7 @@ use clap::Args;
 use ppp_ipc::codec;
 use ppp_ipc::control::{
     AuthMethod, ClientHello, Failure, HistoryEntry, NamedCount, Phase, Request, Response, Selector,
-    ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, Traffic, VERSION,
+    ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, Traffic, VERSION, pattern,
 };
 use ppp_ipc::frame::FrameDecoder;
 use serde::Serialize;
@@ -105,6 +105,12 @@ impl Simulation {
             Selector::Ip(ip) => session.ip == Some(*ip),
             Selector::Interface(name) => session.ifname == *name || session.interface == *name,
             Selector::All => true,
+            Selector::Pattern(pattern) => {
+                let ip = session.ip.map(|ip| ip.to_string());
+                let texts = [&session.ifname, &session.interface, &session.mac, &session.service];
+                let mut texts = texts.into_iter().chain(&session.username).chain(&ip);
+                texts.any(|text| pattern::matches(pattern, text))
+            }
         };
         self.summaries().iter().filter(|session| matches(session)).map(|session| session.id).collect()
     }
@@ -128,6 +134,10 @@ impl Simulation {
                 let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
                 self.gone.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
                 vec![Response::Terminated { count }]
+            }
+            Request::Count(selector) => {
+                let count = u32::try_from(self.select(selector).len()).unwrap_or(u32::MAX);
+                vec![Response::Count { count }]
             }
             _ => vec![Response::Failed(Failure::Busy("the simulation does not do this".into()))],
         }
@@ -281,6 +291,9 @@ mod tests {
         let simulation = Simulation::new(20);
         let told = simulation.answer(&Request::Terminate(Selector::Interface("eth1".into())));
         assert_eq!(told, [Response::Terminated { count: 10 }]);
+        let count = simulation.answer(&Request::Count(Selector::Pattern("user0001*".into())));
+        // One to nine are gone by halves, and 10 to 19 as well.
+        assert_eq!(count, [Response::Count { count: 5 }]);
         assert_eq!(simulation.stats().sessions, 10);
         assert!(simulation.select(&Selector::Id(2)).is_empty());
     }

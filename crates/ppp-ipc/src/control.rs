@@ -13,6 +13,8 @@
 //! characters and may be printed.
 
 mod event;
+mod info;
+pub mod pattern;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -21,6 +23,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::{reason::EndReason, worker::AuthMethod};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
+pub use info::{
+    AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, PoolLease, PoolRange, PoolStats,
+    ServerVersion, SessionLogLevel,
+};
 
 /// Version of these messages. The server refuses other ones, and says which it has.
 ///
@@ -75,6 +81,23 @@ pub enum Request {
     Shutdown(Shutdown),
     /// Every event from now on, as [`Response::Event`] and [`Response::Lost`].
     Monitor(EventFilter),
+    /// The address pool: [`Response::Pool`], then [`Response::Leases`] in order of session id.
+    ShowPool,
+    /// One [`Response::Interface`] per access interface.
+    ShowInterfaces,
+    /// Lines of the log that the server remembers, the oldest first: [`Response::Log`].
+    ShowLog(LogQuery),
+    /// Which server this is: [`Response::Version`].
+    ShowVersion,
+    /// How many sessions [`Request::Terminate`] would end: [`Response::Count`].
+    Count(Selector),
+    /// Change what is logged, of everything or of one session (until its end): [`Response::LogLevels`].
+    SetLogLevel {
+        /// Least important level that is logged from now on; for a session `None` is as for everything.
+        level: Option<LogLevel>,
+        /// The session; `None` for everything.
+        session: Option<u16>,
+    },
 }
 
 impl Request {
@@ -83,7 +106,9 @@ impl Request {
     pub fn is_read_only(&self) -> bool {
         match self {
             Self::ShowSessions | Self::ShowSession { .. } | Self::ShowStats | Self::Monitor(_) => true,
-            Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) => false,
+            Self::ShowPool | Self::ShowInterfaces | Self::ShowVersion | Self::Count(_) => true,
+            Self::ShowLog(_) => true,
+            Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) | Self::SetLogLevel { .. } => false,
         }
     }
 }
@@ -100,6 +125,15 @@ impl fmt::Display for Request {
             Self::Shutdown(Shutdown::Soft) => f.write_str("shutdown soft"),
             Self::Shutdown(Shutdown::Hard) => f.write_str("shutdown hard"),
             Self::Monitor(_) => f.write_str("monitor"),
+            Self::ShowPool => f.write_str("show pool"),
+            Self::ShowInterfaces => f.write_str("show interfaces"),
+            Self::ShowLog(_) => f.write_str("show log"),
+            Self::ShowVersion => f.write_str("version"),
+            Self::Count(selector) => write!(f, "count {selector}"),
+            Self::SetLogLevel { level, session } => {
+                write!(f, "set log-level {}", level.map_or("default", LogLevel::as_str))?;
+                session.map_or(Ok(()), |id| write!(f, " --session {id}"))
+            }
         }
     }
 }
@@ -155,6 +189,8 @@ pub enum Selector {
     Interface(String),
     /// Every session.
     All,
+    /// Those whose user name, interface, Ethernet address, peer address or service is as this [`pattern`] says.
+    Pattern(String),
 }
 
 /// The words of the command line.
@@ -167,6 +203,7 @@ impl fmt::Display for Selector {
             Self::Ip(ip) => write!(f, "ip {ip}"),
             Self::Interface(name) => write!(f, "interface {name}"),
             Self::All => f.write_str("all"),
+            Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
         }
     }
 }
@@ -198,6 +235,23 @@ pub enum Response {
     Done,
     /// Something happened.
     Event(Box<Event>),
+    /// The address pool.
+    Pool(Box<PoolStats>),
+    /// Some addresses that sessions have.
+    Leases(Vec<PoolLease>),
+    /// An access interface.
+    Interface(Box<AccessInterface>),
+    /// Some lines of the log.
+    Log(Vec<LogLine>),
+    /// Which server this is.
+    Version(ServerVersion),
+    /// Number of sessions that match.
+    Count {
+        /// How many.
+        count: u32,
+    },
+    /// What the log tells from now on.
+    LogLevels(LogLevels),
     /// Events, of any kind, that came faster than the client took them, and are lost to it.
     Lost {
         /// How many.
@@ -214,6 +268,8 @@ pub enum Failure {
     NotAllowed,
     /// The server cannot do this now.
     Busy(String),
+    /// The server does not do this at all; the words say why, and what to do.
+    Refused(String),
 }
 
 /// Phase of a session, as RFC 1661 §3 calls them where it does.

@@ -35,7 +35,7 @@ pub(super) fn line(event: &Event) -> String {
 }
 
 /// The time of day, UTC, to the millisecond.
-fn time_of_day(ms_since_1970: u64) -> String {
+pub(super) fn time_of_day(ms_since_1970: u64) -> String {
     let time = Duration::from_millis(ms_since_1970);
     let second = time.as_secs() % (24 * 60 * 60);
     let (hour, minute) = (second / 3600, second / 60 % 60);

@@ -14,7 +14,7 @@ use serde::{
 
 use serde_json::ser::Formatter;
 
-use super::{Output, is_harmless};
+use super::{Output, info, is_harmless};
 use crate::answer::{Answer, Piece};
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
@@ -28,6 +28,7 @@ impl Output for Json {
         let body = match answer {
             Answer::Session(detail) => Body::Session(Session::from(&**detail)),
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
+            Answer::Info(info) => return write_document(info::body(info), out),
             Answer::Terminated(count) => Body::Terminated(*count),
             Answer::Service { state, sessions } => {
                 Body::Service(Service { state: *state, sessions: *sessions })
@@ -47,7 +48,7 @@ impl Output for Json {
     }
 }
 
-fn write_document(body: Body<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_document(body: impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     write_value(&Document { schema: SCHEMA, body }, out)?;
     writeln!(out)
 }
@@ -100,10 +101,10 @@ impl Formatter for Harmless {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct Document<T> {
     schema: u32,
     #[serde(flatten)]
-    body: Body<'a>,
+    body: T,
 }
 
 #[derive(Serialize)]
@@ -213,27 +214,35 @@ struct Interfaces<'a>(&'a [InterfaceStats]);
 
 impl Serialize for Interfaces<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Interface<'a> {
-            interface: &'a str,
-            state: InterfaceState,
-            mac: Option<&'a str>,
-            mtu: Option<u32>,
-            packets: Counts<'a>,
-            dropped: Counts<'a>,
-        }
         let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for InterfaceStats { interface, state, mac, mtu, packets, dropped } in self.0 {
-            list.serialize_element(&Interface {
-                interface,
-                state: *state,
-                mac: mac.as_deref(),
-                mtu: *mtu,
-                packets: Counts(packets),
-                dropped: Counts(dropped),
-            })?;
+        for interface in self.0 {
+            list.serialize_element(&Interface::from(interface))?;
         }
         list.end()
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Interface<'a> {
+    interface: &'a str,
+    state: InterfaceState,
+    mac: Option<&'a str>,
+    mtu: Option<u32>,
+    packets: Counts<'a>,
+    dropped: Counts<'a>,
+}
+
+impl<'a> From<&'a InterfaceStats> for Interface<'a> {
+    fn from(stats: &'a InterfaceStats) -> Self {
+        let InterfaceStats { interface, state, mac, mtu, packets, dropped } = stats;
+        Self {
+            interface,
+            state: *state,
+            mac: mac.as_deref(),
+            mtu: *mtu,
+            packets: Counts(packets),
+            dropped: Counts(dropped),
+        }
     }
 }
 
@@ -247,6 +256,24 @@ impl Serialize for Counts<'_> {
             object.serialize_entry(name, count)?;
         }
         object.end()
+    }
+}
+
+/// Names of all fields; the names of counters are data.
+#[cfg(test)]
+pub(super) fn fields(value: &serde_json::Value) -> Vec<String> {
+    match value {
+        serde_json::Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, value)| {
+                let counters = matches!(name.as_str(), "ended" | "packets")
+                    || (name == "dropped" && value.get("source").is_none());
+                let inner = if counters { Vec::new() } else { fields(value) };
+                std::iter::once(name.clone()).chain(inner)
+            })
+            .collect(),
+        serde_json::Value::Array(list) => list.iter().flat_map(fields).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -361,23 +388,6 @@ mod tests {
                     "{field} is not in docs/json-schema.md"
                 );
             }
-        }
-    }
-
-    /// Names of all fields; the names of counters are data.
-    fn fields(value: &serde_json::Value) -> Vec<String> {
-        match value {
-            serde_json::Value::Object(object) => object
-                .iter()
-                .flat_map(|(name, value)| {
-                    let counters = matches!(name.as_str(), "ended" | "packets")
-                        || (name == "dropped" && value.get("source").is_none());
-                    let inner = if counters { Vec::new() } else { fields(value) };
-                    std::iter::once(name.clone()).chain(inner)
-                })
-                .collect(),
-            serde_json::Value::Array(list) => list.iter().flat_map(fields).collect(),
-            _ => Vec::new(),
         }
     }
 }

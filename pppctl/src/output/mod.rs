@@ -3,6 +3,7 @@
 pub(crate) mod csv;
 mod event;
 pub(crate) mod grid;
+mod info;
 pub(crate) mod json;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -10,7 +10,7 @@ use ppp_ipc::control::{AuthMethod, InterfaceStats, NamedCount, ServerStats, Serv
 use super::{
     NONE, Output, event,
     grid::{self, Align, Column},
-    or_none, printable, text, units,
+    info, or_none, printable, text, units,
 };
 use crate::{
     answer::{Answer, Piece},
@@ -38,6 +38,7 @@ impl Output for Table {
             Answer::Stats(stats) => self.write_stats(stats, out),
             Answer::Terminated(1) => writeln!(out, "1 session told to end"),
             Answer::Terminated(count) => writeln!(out, "{count} sessions told to end"),
+            Answer::Info(info) => info::write_table(info, self.screen, out),
             Answer::Service { state, sessions } => writeln!(out, "{}", service(*state, *sessions)),
         }
     }

@@ -104,7 +104,7 @@ fn a_question_mark_tells_what_may_come_next() {
     let terminal = shell(&server);
     terminal.send("sh ?");
     let screen = terminal.wait_for("  stats ");
-    assert!(screen.contains("  sessions  List all sessions"), "{screen}");
+    assert!(screen.contains(" List all sessions"), "{screen}");
     // The line is as it was.
     terminal.wait_for_prompt(&format!("{PROMPT} sh"));
     terminal.send("ses ?");

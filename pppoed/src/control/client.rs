@@ -131,7 +131,7 @@ impl Client {
         }
     }
 
-    async fn call(&self, request: Request, after: Option<u16>) -> Answer {
+    async fn call(&self, request: Request, after: Option<u64>) -> Answer {
         let (answer, answered) = oneshot::channel();
         match self.calls.try_send(Call { caller: self.caller, request, after, answer }) {
             Ok(()) => answered.await.unwrap_or_else(|_| stopping()),

@@ -103,7 +103,7 @@ pub struct Call {
     /// What is asked.
     pub request: Request,
     /// Which page of the answer: none for the first, else what [`Answer::Page`] said.
-    pub after: Option<u16>,
+    pub after: Option<u64>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answer>,
 }
@@ -118,7 +118,7 @@ pub enum Answer {
         /// The part.
         responses: Vec<Response>,
         /// [`Call::after`] of the next page.
-        after: u16,
+        after: u64,
     },
     /// An answer without end.
     Stream(Stream),

@@ -260,6 +260,11 @@ impl AddressPool {
         Some(lease)
     }
 
+    /// Whether `address` is one that the pool hands out.
+    pub fn has(&self, address: Ipv4Addr) -> bool {
+        self.locals.contains_key(&address)
+    }
+
     /// How much of the pool is used.
     pub fn usage(&self, fixed: &FixedAddresses) -> PoolUsage {
         let free = self.free.iter().filter(|address| self.is_open_to_all(**address, fixed)).count();

@@ -12,6 +12,8 @@ use crate::control::{Answer, Call, Caller};
 
 /// Sessions in one response, so that it fits into a frame whatever the names.
 const SESSIONS_PER_RESPONSE: usize = 32;
+/// Characters of a pattern for sessions.
+const MAX_PATTERN: usize = 256;
 /// Sessions in one page of an answer: as many as the event loop may spend a millisecond on.
 const SESSIONS_PER_PAGE: usize = 256;
 
@@ -25,6 +27,19 @@ impl Supervisor {
             self.events.by_console(EventName::Command, caller, &command);
         }
         let reply: Answer = match request {
+            Request::ShowPool if after.is_none() => return self.show_pool(answer),
+            Request::ShowPool => self.page_of_leases(after.unwrap_or(0), Vec::new()),
+            Request::ShowInterfaces => self.show_interfaces(),
+            Request::ShowLog(query) => self.show_log(&query, after),
+            Request::ShowVersion => self.show_version(now).into(),
+            Request::SetLogLevel { level, session } => match session {
+                Some(id) if self.table.by_id(id).is_none() => no_such_session(),
+                _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),
+            },
+            Request::Count(selector) => match check(&selector) {
+                Ok(()) => Response::Count { count: number(self.table.select(&selector).len()) }.into(),
+                Err(why) => refused(why).into(),
+            },
             Request::ShowSessions => self.page_of_sessions(after.unwrap_or(0), now),
             Request::ShowSession { id } => self.table.by_id(id).map_or_else(no_such_session, |session| {
                 Response::Session(Box::new(session.detail(now))).into()
@@ -33,7 +48,10 @@ impl Supervisor {
             Request::Drain { on } => self.set_drain(on, caller).into(),
             Request::Shutdown(how) => self.shut_down(how, caller).into(),
             Request::Terminate(selector) => self.terminate_selected(&selector, caller, now).into(),
-            Request::Monitor(filter) => Answer::Stream(self.events.subscribe(filter)),
+            Request::Monitor(filter) => match filter.sessions.as_ref().map_or(Ok(()), check) {
+                Ok(()) => Answer::Stream(self.events.subscribe(filter)),
+                Err(why) => refused(why).into(),
+            },
         };
         // Fails only when the client has hung up.
         let _ = answer.send(reply);
@@ -41,7 +59,8 @@ impl Supervisor {
     }
 
     /// The sessions from the one after this id on, as many as take little time.
-    fn page_of_sessions(&self, after: u16, now: Instant) -> Answer {
+    fn page_of_sessions(&self, after: u64, now: Instant) -> Answer {
+        let after = u16::try_from(after).unwrap_or(u16::MAX);
         let page: Vec<SessionSummary> = self
             .table
             .iter_after(after)
@@ -53,12 +72,15 @@ impl Supervisor {
         let responses =
             page.chunks(SESSIONS_PER_RESPONSE).map(|chunk| Response::Sessions(chunk.to_vec())).collect();
         match last.filter(|_| is_full) {
-            Some(after) => Answer::Page { responses, after },
+            Some(after) => Answer::Page { responses, after: after.into() },
             None => Answer::Whole(responses),
         }
     }
 
     fn terminate_selected(&mut self, selector: &Selector, caller: Caller, now: Instant) -> Response {
+        if let Err(why) = check(selector) {
+            return refused(why);
+        }
         let tokens = self.table.select(selector);
         if tokens.is_empty() && !matches!(selector, Selector::All) {
             return Response::Failed(Failure::NoSuchSession);
@@ -67,22 +89,42 @@ impl Supervisor {
         for token in &tokens {
             self.terminate(*token, EndReason::Admin, &detail, now);
         }
-        Response::Terminated { count: u32::try_from(tokens.len()).unwrap_or(u32::MAX) }
+        Response::Terminated { count: number(tokens.len()) }
     }
 
     fn server_stats(&self, now: Instant) -> ServerStats {
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         ServerStats {
             uptime_s: self.stats.uptime_s(now),
             state: self.service,
-            sessions: count(self.table.len()),
-            open: count(self.table.iter().filter(|session| session.phase == Phase::Open).count()),
-            max_sessions: count(self.slots.count()),
+            sessions: number(self.table.len()),
+            open: number(self.table.iter().filter(|session| session.phase == Phase::Open).count()),
+            max_sessions: number(self.slots.count()),
             started: self.stats.total_started(),
             ended: self.stats.ends(),
             interfaces: self.accesses.iter().map(super::access::Access::stats).collect(),
         }
     }
+}
+
+/// What a pattern costs grows with its length.
+fn check(selector: &Selector) -> Result<(), String> {
+    match selector {
+        Selector::Pattern(pattern) if pattern.chars().count() > MAX_PATTERN => {
+            Err(format!("a pattern has at most {MAX_PATTERN} characters"))
+        }
+        Selector::Pattern(pattern) if pattern.is_empty() => {
+            Err("an empty pattern matches nothing; * matches everything".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(why: String) -> Response {
+    Response::Failed(Failure::Refused(why))
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn no_such_session() -> Answer {

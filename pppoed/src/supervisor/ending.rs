@@ -127,6 +127,7 @@ impl Supervisor {
         self.slots.release(session.slot);
         self.stats.ended(reason);
         session.log_end(reason, &detail, now);
+        self.forget_log_level(session.id);
         self.events.session_ended(&session, reason, &detail, now);
         self.retry_waiting(now);
         self.continue_hand_overs(token, now);

@@ -28,6 +28,7 @@ mod service;
 mod session;
 mod settings;
 mod setup;
+mod show;
 mod stats;
 mod table;
 mod template;
@@ -45,7 +46,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::{Event, SessionRequest};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tracing::info;
 
@@ -67,10 +68,11 @@ use self::template::WorkerFactory;
 use self::units::Units;
 use self::user_limit::HandOvers;
 use self::worker::Report;
-use crate::control::{Call, MAX_CLIENTS};
+use crate::control::{Answer, Call, MAX_CLIENTS};
+use crate::logging::LogHandle;
 use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
-use crate::secrets::Secrets;
+use crate::secrets::{FixedAddresses, Secrets};
 use crate::systemd::Watchdog;
 
 pub use self::setup::{SetupError, check_secrets, prepare};
@@ -95,6 +97,8 @@ enum Work {
     Measured(Measured),
     /// An access interface came, went or changed.
     Link(AccessIndex, LinkNews),
+    /// `show pool` is to be answered, and this is kept for single users.
+    Pool(FixedAddresses, oneshot::Sender<Answer>),
     /// The lists of MAC addresses were read again.
     MacRules(MacRules),
 }
@@ -135,6 +139,7 @@ pub struct Supervisor {
     stats: Stats,
     events: Events,
     console_share: ConsoleShare,
+    log: Option<LogHandle>,
     mac_rules: MacRules,
     hand_overs: HandOvers,
     drop_log: DropLog,
@@ -243,6 +248,7 @@ impl Supervisor {
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
             Work::Measured(measured) => self.handle_measured(measured, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
+            Work::Pool(fixed, answer) => self.handle_pool(&fixed, answer),
             Work::MacRules(rules) => self.handle_mac_rules(rules),
         }
     }

@@ -316,6 +316,18 @@ impl Session {
         }
     }
 
+    /// What a pattern may match.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let always = [
+            self.ifname.clone(),
+            self.access_name.clone(),
+            self.peer_mac.to_string(),
+            Escaped(&self.service).to_string(),
+        ];
+        let known = self.username().into_iter().chain(self.peer_ip().map(|ip| ip.to_string()));
+        always.into_iter().chain(known).collect()
+    }
+
     /// The session as events name it.
     pub(super) fn event_session(&self) -> EventSession {
         EventSession {

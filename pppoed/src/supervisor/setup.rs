@@ -181,6 +181,7 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         units: Units::default(),
         stats: Stats::new(now),
         events: Events::new(),
+        log: None,
         console_share: ConsoleShare::new(now),
         mac_rules: config.limits.mac_rules.clone(),
         hand_overs: HandOvers::default(),

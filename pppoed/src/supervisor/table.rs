@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use ppp_ipc::control::Selector;
+use ppp_ipc::control::{Selector, pattern};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 
@@ -115,6 +115,7 @@ impl Table {
             Selector::Ip(ip) => session.peer_ip() == Some(*ip),
             Selector::Interface(name) => session.ifname == *name || session.access_name == *name,
             Selector::All => true,
+            Selector::Pattern(pattern) => session.texts().iter().any(|text| pattern::matches(pattern, text)),
         };
         self.iter().filter(matches).map(|session| session.token).collect()
     }

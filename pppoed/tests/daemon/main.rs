@@ -16,6 +16,7 @@ mod misbehaviour;
 mod monitoring;
 mod peer;
 mod rivals;
+mod showing;
 mod systemd;
 mod template;
 mod worker;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     tests.extend(misbehaviour::tests());
     tests.extend(consoles::tests());
     tests.extend(monitoring::tests());
+    tests.extend(showing::tests());
     tests.extend(endings::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());

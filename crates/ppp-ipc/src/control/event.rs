@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Selector, Traffic};
+use super::{Selector, Traffic, pattern};
 
 /// Something that happened.
 ///
@@ -153,6 +153,12 @@ impl EventSession {
             Selector::Ip(ip) => self.ip == Some(*ip),
             Selector::Interface(name) => self.ifname == *name || self.interface == *name,
             Selector::All => true,
+            Selector::Pattern(pattern) => {
+                let ip = self.ip.map(|ip| ip.to_string());
+                let mut texts = [&self.ifname, &self.interface, &self.mac].into_iter().chain(&self.username);
+                texts.any(|text| pattern::matches(pattern, text))
+                    || ip.is_some_and(|ip| pattern::matches(pattern, &ip))
+            }
         }
     }
 }
@@ -200,6 +206,8 @@ mod tests {
             (Some(Selector::Ip(Ipv4Addr::new(10, 0, 0, 3))), false, false),
             (Some(Selector::Interface("ppp0".into())), true, false),
             (Some(Selector::Interface("eth1".into())), true, true),
+            (Some(Selector::Pattern("al*".into())), true, false),
+            (Some(Selector::Pattern("bo*".into())), false, false),
         ] {
             let filter = of(selector.clone());
             assert_eq!(

@@ -1,0 +1,176 @@
+//! What the server tells of itself: addresses, interfaces, log, version.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::InterfaceStats;
+
+/// The address pool: first piece of the answer to [`Request::ShowPool`](super::Request::ShowPool).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolStats {
+    /// Different addresses in the pool.
+    pub size: u32,
+    /// Addresses of the pool that sessions have.
+    pub in_use: u32,
+    /// Addresses of the pool that nobody has and that are kept for single users, or are our own.
+    pub reserved: u32,
+    /// Addresses of the pool that the next session could get.
+    pub free: u32,
+    /// Sessions whose address is not of the pool: a secrets file fixes it.
+    pub outside: u32,
+    /// Its ranges, in the order in which slots have them. At most [`PoolStats::MAX_RANGES`].
+    pub ranges: Vec<PoolRange>,
+    /// Ranges beyond those.
+    pub more_ranges: u32,
+}
+
+impl PoolStats {
+    /// Ranges in one answer.
+    pub const MAX_RANGES: usize = 1024;
+}
+
+/// Addresses that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolRange {
+    /// First address for peers.
+    pub first: Ipv4Addr,
+    /// Last address for peers.
+    pub last: Ipv4Addr,
+    /// Our end of the link with the first one.
+    pub local: Ipv4Addr,
+    /// How many of them sessions have.
+    pub in_use: u32,
+}
+
+/// An address that a session has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolLease {
+    /// The peer's address.
+    pub ip: Ipv4Addr,
+    /// Our end of the link.
+    pub local_ip: Ipv4Addr,
+    /// PPPoE session id.
+    pub id: u16,
+    /// Network interface, such as `ppp0`.
+    pub ifname: String,
+    /// User name.
+    pub username: Option<String>,
+    /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
+    pub mac: String,
+    /// Whether the address is of the pool.
+    pub is_from_pool: bool,
+}
+
+/// An access interface and its sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessInterface {
+    /// What discovery counts.
+    pub stats: InterfaceStats,
+    /// The kernel's number of it, while it is there.
+    pub index: Option<u32>,
+    /// Sessions on it, in any phase.
+    pub sessions: u32,
+    /// Those with packets flowing.
+    pub open: u32,
+}
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Something does not work.
+    Error,
+    /// Something may not be as it should be.
+    Warn,
+    /// What an administrator wants to know.
+    Info,
+    /// Steps of sessions.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// All of them, the most important first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The stable word for tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Which lines of the log a console wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// These and more important ones.
+    pub level: LogLevel,
+    /// So many at most, the latest ones.
+    pub count: u32,
+    /// Those about this session only.
+    pub session: Option<u16>,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Counts all lines since the server's start, from 1.
+    pub seq: u64,
+    /// When, by the server's clock, in milliseconds since 1970-01-01 00:00 UTC.
+    pub time_ms: u64,
+    /// How important.
+    pub level: LogLevel,
+    /// The words.
+    pub message: String,
+    /// The values, by name.
+    pub fields: Vec<LogField>,
+}
+
+/// A value in a line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogField {
+    /// Name, such as `session`.
+    pub name: String,
+    /// Value in words.
+    pub value: String,
+}
+
+/// What the log tells from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevels {
+    /// Of everything.
+    pub level: LogLevel,
+    /// Of single sessions, where more is told.
+    pub sessions: Vec<SessionLogLevel>,
+}
+
+/// What the log tells of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLogLevel {
+    /// PPPoE session id.
+    pub id: u16,
+    /// Of this session.
+    pub level: LogLevel,
+}
+
+/// Which server this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerVersion {
+    /// Version of `pppoed`, such as `0.1.0`.
+    pub software: String,
+    /// Version of the control protocol.
+    pub protocol: u16,
+    /// Name of the host.
+    pub host: String,
+    /// Process.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+}

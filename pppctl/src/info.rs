@@ -1,0 +1,72 @@
+//! Answers about the server itself: addresses, interfaces, log, version.
+
+use ppp_ipc::control::{
+    AccessInterface, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
+};
+
+use crate::answer::Error;
+
+/// More pieces than this are no list.
+const MAX_LEN: usize = 100_000;
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) enum Info {
+    /// To `show pool`.
+    Pool(Box<PoolStats>, Vec<PoolLease>),
+    /// To `show interfaces`.
+    Interfaces(Vec<AccessInterface>),
+    /// To `show log`, the oldest first.
+    Log(Vec<LogLine>),
+    /// To `version`.
+    Version(ServerVersion),
+    /// Number of sessions that match.
+    Count(u32),
+    /// To `set log-level`.
+    LogLevels(LogLevels),
+}
+
+impl Info {
+    /// The answer to `request` that has no piece: an empty list.
+    pub(crate) fn empty(request: &Request) -> Option<Self> {
+        match request {
+            Request::ShowInterfaces => Some(Self::Interfaces(Vec::new())),
+            Request::ShowLog(_) => Some(Self::Log(Vec::new())),
+            _ => None,
+        }
+    }
+
+    /// Takes a piece of the answer to `request` into `answer`; gives it back if it is none.
+    pub(crate) fn push(
+        request: &Request,
+        response: Response,
+        answer: &mut Option<Self>,
+    ) -> Result<Option<Response>, Error> {
+        match (request, response, &mut *answer) {
+            (Request::ShowPool, Response::Pool(stats), answer @ None) => {
+                *answer = Some(Self::Pool(stats, Vec::new()));
+            }
+            (Request::ShowPool, Response::Leases(more), Some(Self::Pool(_, leases))) => extend(leases, more)?,
+            (Request::ShowInterfaces, Response::Interface(one), Some(Self::Interfaces(all))) => {
+                extend(all, vec![*one])?;
+            }
+            (Request::ShowLog(_), Response::Log(more), Some(Self::Log(lines))) => extend(lines, more)?,
+            (Request::ShowVersion, Response::Version(version), answer @ None) => {
+                *answer = Some(Self::Version(version));
+            }
+            (Request::Count(_), Response::Count { count }, answer @ None) => {
+                *answer = Some(Self::Count(count));
+            }
+            (Request::SetLogLevel { .. }, Response::LogLevels(levels), answer @ None) => {
+                *answer = Some(Self::LogLevels(levels));
+            }
+            (_, response, _) => return Ok(Some(response)),
+        }
+        Ok(None)
+    }
+}
+
+fn extend<T>(list: &mut Vec<T>, more: Vec<T>) -> Result<(), Error> {
+    list.extend(more);
+    if list.len() > MAX_LEN { Err(Error::TooLong) } else { Ok(()) }
+}

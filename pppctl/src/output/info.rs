@@ -1,0 +1,276 @@
+//! Answers about the server itself, as tables and in JSON.
+
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+
+use ppp_ipc::control::{
+    AccessInterface, LogField, LogLevel, LogLevels, LogLine, PoolLease, PoolRange, PoolStats, ServerVersion,
+};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::grid::{self, Align, Column};
+use super::json::Interface;
+use super::{event::time_of_day, printable, units};
+use crate::info::Info;
+use crate::terminal::Screen;
+
+/// Shown where there is nothing.
+const NONE: &str = "-";
+
+const RANGES: [Column; 4] = [
+    Column::new("ADDRESSES", Align::Left, 0),
+    Column::new("LOCAL", Align::Left, 1),
+    Column::new("SIZE", Align::Right, 0),
+    Column::new("USED", Align::Right, 0),
+];
+
+const LEASES: [Column; 6] = [
+    Column::new("ADDRESS", Align::Left, 0),
+    Column::new("ID", Align::Right, 0),
+    Column::new("IFNAME", Align::Left, 2),
+    Column::new("USER", Align::Left, 0).shrink_to(12),
+    Column::new("MAC", Align::Left, 1),
+    Column::new("FROM", Align::Left, 3),
+];
+
+const INTERFACES: [Column; 7] = [
+    Column::new("INTERFACE", Align::Left, 0),
+    Column::new("STATE", Align::Left, 0),
+    Column::new("MAC", Align::Left, 1),
+    Column::new("MTU", Align::Right, 2),
+    Column::new("SESSIONS", Align::Right, 0),
+    Column::new("OPEN", Align::Right, 0),
+    Column::new("DROPPED", Align::Right, 3),
+];
+
+/// As text for people.
+pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+    match info {
+        Info::Pool(stats, leases) => write_pool(stats, leases, screen, out),
+        Info::Interfaces(interfaces) => {
+            let rows: Vec<_> = interfaces.iter().map(interface_row).collect();
+            grid::write(&INTERFACES, &rows, screen, out)
+        }
+        Info::Log(lines) => lines.iter().try_for_each(|line| writeln!(out, "{}", log_line(line))),
+        Info::Version(server) => {
+            writeln!(out, "pppctl {}", env!("CARGO_PKG_VERSION"))?;
+            let ServerVersion { software, protocol, host, pid, uptime_s } = server;
+            let (host, uptime) = (printable(host), units::duration(*uptime_s));
+            let software = printable(software);
+            writeln!(out, "pppoed {software} on {host}, pid {pid}, up {uptime}, control protocol {protocol}")
+        }
+        Info::Count(1) => writeln!(out, "1 session matches"),
+        Info::Count(count) => writeln!(out, "{count} sessions match"),
+        Info::LogLevels(LogLevels { level, sessions }) => {
+            writeln!(out, "log level {}", level.as_str())?;
+            let mut of = sessions.iter();
+            of.try_for_each(|of| writeln!(out, "log level {} for session {}", of.level.as_str(), of.id))
+        }
+    }
+}
+
+fn write_pool(
+    stats: &PoolStats,
+    leases: &[PoolLease],
+    screen: Screen,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let PoolStats { size, in_use, reserved, free, outside, ranges, more_ranges } = stats;
+    writeln!(out, "{size} addresses: {in_use} in use, {free} free, {reserved} kept for single users")?;
+    if *outside > 0 {
+        writeln!(out, "{outside} sessions with an address of their own, not of the pool")?;
+    }
+    let rows: Vec<_> = ranges.iter().map(range_row).collect();
+    if !rows.is_empty() {
+        writeln!(out)?;
+        grid::write(&RANGES, &rows, screen, out)?;
+    }
+    if *more_ranges > 0 {
+        writeln!(out, "and {more_ranges} ranges more")?;
+    }
+    if leases.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let rows: Vec<_> = leases.iter().map(lease_row).collect();
+    grid::write(&LEASES, &rows, screen, out)
+}
+
+fn range_row(range: &PoolRange) -> Vec<String> {
+    let PoolRange { first, last, local, in_use } = range;
+    let size = u64::from(last.to_bits()).saturating_sub(first.to_bits().into()) + 1;
+    let addresses = if first == last { first.to_string() } else { format!("{first}-{last}") };
+    vec![addresses, local.to_string(), size.to_string(), in_use.to_string()]
+}
+
+fn lease_row(lease: &PoolLease) -> Vec<String> {
+    let user = lease.username.as_deref().map_or(NONE.into(), printable);
+    vec![
+        lease.ip.to_string(),
+        lease.id.to_string(),
+        printable(&lease.ifname).into_owned(),
+        user.into_owned(),
+        printable(&lease.mac).into_owned(),
+        if lease.is_from_pool { "pool" } else { "secrets" }.to_owned(),
+    ]
+}
+
+fn interface_row(interface: &AccessInterface) -> Vec<String> {
+    let stats = &interface.stats;
+    let dropped = stats.dropped.iter().fold(0_u64, |sum, cause| sum.saturating_add(cause.count));
+    vec![
+        printable(&stats.interface).into_owned(),
+        stats.state.as_str().to_owned(),
+        stats.mac.as_deref().map_or(NONE.into(), printable).into_owned(),
+        stats.mtu.map_or_else(|| NONE.to_owned(), |mtu| mtu.to_string()),
+        interface.sessions.to_string(),
+        interface.open.to_string(),
+        dropped.to_string(),
+    ]
+}
+
+/// `10:31:02.123  info   session up session=1 username="alice"`
+fn log_line(line: &LogLine) -> String {
+    let mut text = format!("{}  {:5}  {}", time_of_day(line.time_ms), line.level.as_str(), line.message);
+    for LogField { name, value } in &line.fields {
+        let quote = if value.is_empty() || value.contains(' ') { "\"" } else { "" };
+        text.push_str(&format!(" {name}={quote}{value}{quote}"));
+    }
+    printable(&text).into_owned()
+}
+
+/// The body of the document in JSON.
+pub(super) fn body(info: &Info) -> impl Serialize + '_ {
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Body<'a> {
+        Pool(Pool<'a>),
+        Interfaces(Vec<Access<'a>>),
+        Log(Vec<Line<'a>>),
+        Version(Version<'a>),
+        Count(u32),
+        LogLevels(&'a LogLevels),
+    }
+    match info {
+        Info::Pool(stats, leases) => {
+            let PoolStats { size, in_use, reserved, free, outside, ranges, more_ranges } = &**stats;
+            Body::Pool(Pool {
+                size: *size,
+                in_use: *in_use,
+                reserved: *reserved,
+                free: *free,
+                outside: *outside,
+                ranges,
+                more_ranges: *more_ranges,
+                leases: leases.iter().map(Lease::from).collect(),
+            })
+        }
+        Info::Interfaces(interfaces) => Body::Interfaces(interfaces.iter().map(Access::from).collect()),
+        Info::Log(lines) => Body::Log(lines.iter().map(Line::from).collect()),
+        Info::Version(ServerVersion { software, protocol, host, pid, uptime_s }) => Body::Version(Version {
+            pppctl: env!("CARGO_PKG_VERSION"),
+            pppoed: software,
+            protocol: *protocol,
+            host,
+            pid: *pid,
+            uptime_s: *uptime_s,
+        }),
+        Info::Count(count) => Body::Count(*count),
+        Info::LogLevels(levels) => Body::LogLevels(levels),
+    }
+}
+
+#[derive(Serialize)]
+struct Pool<'a> {
+    size: u32,
+    in_use: u32,
+    reserved: u32,
+    free: u32,
+    outside: u32,
+    ranges: &'a [PoolRange],
+    more_ranges: u32,
+    leases: Vec<Lease<'a>>,
+}
+
+#[derive(Serialize)]
+struct Lease<'a> {
+    ip: Ipv4Addr,
+    local_ip: Ipv4Addr,
+    id: u16,
+    ifname: &'a str,
+    username: Option<&'a str>,
+    mac: &'a str,
+    from_pool: bool,
+}
+
+impl<'a> From<&'a PoolLease> for Lease<'a> {
+    fn from(lease: &'a PoolLease) -> Self {
+        Self {
+            ip: lease.ip,
+            local_ip: lease.local_ip,
+            id: lease.id,
+            ifname: &lease.ifname,
+            username: lease.username.as_deref(),
+            mac: &lease.mac,
+            from_pool: lease.is_from_pool,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Access<'a> {
+    #[serde(flatten)]
+    stats: Interface<'a>,
+    index: Option<u32>,
+    sessions: u32,
+    open: u32,
+}
+
+impl<'a> From<&'a AccessInterface> for Access<'a> {
+    fn from(interface: &'a AccessInterface) -> Self {
+        let AccessInterface { stats, index, sessions, open } = interface;
+        Self { stats: stats.into(), index: *index, sessions: *sessions, open: *open }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    time_ms: u64,
+    level: LogLevel,
+    message: &'a str,
+    fields: Fields<'a>,
+}
+
+impl<'a> From<&'a LogLine> for Line<'a> {
+    fn from(line: &'a LogLine) -> Self {
+        let LogLine { seq, time_ms, level, message, fields } = line;
+        Self { seq: *seq, time_ms: *time_ms, level: *level, message, fields: Fields(fields) }
+    }
+}
+
+/// Named values as an object.
+struct Fields<'a>(&'a [LogField]);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.0.len()))?;
+        for LogField { name, value } in self.0 {
+            object.serialize_entry(name, value)?;
+        }
+        object.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Version<'a> {
+    pppctl: &'a str,
+    pppoed: &'a str,
+    protocol: u16,
+    host: &'a str,
+    pid: u32,
+    uptime_s: u64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+use ppp_ipc::control::{InterfaceState, SessionLogLevel};
+
+use super::*;
+use crate::answer::Answer;
+use crate::command::Format;
+use crate::output::{self, samples};
+
+fn render(format: Format, info: Info) -> String {
+    let mut out = Vec::new();
+    output::new(format, Screen::default()).write(&Answer::Info(info), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn pool() -> Info {
+    let ip = |last| Ipv4Addr::new(10, 0, 0, last);
+    let stats = PoolStats {
+        size: 9,
+        in_use: 1,
+        reserved: 1,
+        free: 7,
+        outside: 1,
+        ranges: vec![
+            PoolRange { first: ip(2), last: ip(9), local: ip(1), in_use: 1 },
+            PoolRange { first: ip(20), last: ip(20), local: ip(1), in_use: 0 },
+        ],
+        more_ranges: 3,
+    };
+    let lease = PoolLease {
+        ip: ip(2),
+        local_ip: ip(1),
+        id: 7,
+        ifname: "ppp0".into(),
+        username: Some("alice".into()),
+        mac: "02:00:5e:10:00:01".into(),
+        is_from_pool: true,
+    };
+    let own = PoolLease {
+        ip: ip(200),
+        id: 8,
+        ifname: "ppp1".into(),
+        username: None,
+        is_from_pool: false,
+        ..lease.clone()
+    };
+    Info::Pool(Box::new(stats), vec![lease, own])
+}
+
+fn interfaces() -> Info {
+    let mut stats = samples::stats().interfaces.remove(0);
+    let up = AccessInterface { stats: stats.clone(), index: Some(3), sessions: 2, open: 1 };
+    (stats.interface, stats.state, stats.mac, stats.mtu) =
+        ("eth2".into(), InterfaceState::Absent, None, None);
+    Info::Interfaces(vec![up, AccessInterface { stats, index: None, sessions: 0, open: 0 }])
+}
+
+fn log() -> Info {
+    let field = |name: &str, value: &str| LogField { name: name.into(), value: value.into() };
+    Info::Log(vec![LogLine {
+        seq: 5,
+        time_ms: 1_795_257_062_123,
+        level: LogLevel::Warn,
+        message: "authentication refused".into(),
+        fields: vec![field("session", "1"), field("reason", "wrong secret")],
+    }])
+}
+
+fn version() -> Info {
+    Info::Version(ServerVersion {
+        software: "0.1.0".into(),
+        protocol: 2,
+        host: "bras1".into(),
+        pid: 4711,
+        uptime_s: 3725,
+    })
+}
+
+fn levels() -> Info {
+    let sessions = vec![SessionLogLevel { id: 7, level: LogLevel::Trace }];
+    Info::LogLevels(LogLevels { level: LogLevel::Info, sessions })
+}
+
+#[test]
+fn tables() {
+    assert_eq!(
+        render(Format::Table, pool()),
+        "\
+9 addresses: 1 in use, 7 free, 1 kept for single users
+1 sessions with an address of their own, not of the pool
+
+ADDRESSES          LOCAL     SIZE  USED
+10.0.0.2-10.0.0.9  10.0.0.1     8     1
+10.0.0.20          10.0.0.1     1     0
+and 3 ranges more
+
+ADDRESS     ID  IFNAME  USER   MAC                FROM
+10.0.0.2     7  ppp0    alice  02:00:5e:10:00:01  pool
+10.0.0.200   8  ppp1    -      02:00:5e:10:00:01  secrets
+"
+    );
+    assert_eq!(
+        render(Format::Table, interfaces()),
+        "\
+INTERFACE  STATE   MAC                 MTU  SESSIONS  OPEN  DROPPED
+eth1       up      02:50:50:00:00:01  1500         2     1        1
+eth2       absent  -                     -         0     0        1
+"
+    );
+    assert_eq!(
+        render(Format::Table, log()),
+        "10:31:02.123  warn   authentication refused session=1 reason=\"wrong secret\"\n"
+    );
+    assert_eq!(
+        render(Format::Table, version()),
+        format!(
+            "pppctl {}\npppoed 0.1.0 on bras1, pid 4711, up 1h02m, control protocol 2\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+    assert_eq!(render(Format::Table, Info::Count(2)), "2 sessions match\n");
+    assert_eq!(render(Format::Table, levels()), "log level info\nlog level trace for session 7\n");
+}
+
+#[test]
+fn json() {
+    assert_eq!(
+        render(Format::Json, pool()),
+        concat!(
+            r#"{"schema":1,"pool":{"size":9,"in_use":1,"reserved":1,"free":7,"outside":1,"ranges":["#,
+            r#"{"first":"10.0.0.2","last":"10.0.0.9","local":"10.0.0.1","in_use":1},"#,
+            r#"{"first":"10.0.0.20","last":"10.0.0.20","local":"10.0.0.1","in_use":0}],"more_ranges":3,"leases":["#,
+            r#"{"ip":"10.0.0.2","local_ip":"10.0.0.1","id":7,"ifname":"ppp0","username":"alice","#,
+            r#""mac":"02:00:5e:10:00:01","from_pool":true},"#,
+            r#"{"ip":"10.0.0.200","local_ip":"10.0.0.1","id":8,"ifname":"ppp1","username":null,"#,
+            r#""mac":"02:00:5e:10:00:01","from_pool":false}]}}"#,
+            "\n"
+        )
+    );
+    assert_eq!(
+        render(Format::Json, interfaces()),
+        concat!(
+            r#"{"schema":1,"interfaces":[{"interface":"eth1","state":"up","mac":"02:50:50:00:00:01","mtu":1500,"#,
+            r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1},"index":3,"sessions":2,"open":1},"#,
+            r#"{"interface":"eth2","state":"absent","mac":null,"mtu":null,"#,
+            r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1},"index":null,"sessions":0,"open":0}]}"#,
+            "\n"
+        )
+    );
+    assert_eq!(
+        render(Format::Json, log()),
+        concat!(
+            r#"{"schema":1,"log":[{"seq":5,"time_ms":1795257062123,"level":"warn","message":"authentication refused","#,
+            r#""fields":{"session":"1","reason":"wrong secret"}}]}"#,
+            "\n"
+        )
+    );
+    let ours = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        render(Format::Json, version()),
+        format!(
+            "{{\"schema\":1,\"version\":{{\"pppctl\":\"{ours}\",\"pppoed\":\"0.1.0\",\"protocol\":2,\
+             \"host\":\"bras1\",\"pid\":4711,\"uptime_s\":3725}}}}\n"
+        )
+    );
+    assert_eq!(render(Format::Json, Info::Count(2)), "{\"schema\":1,\"count\":2}\n");
+    assert_eq!(
+        render(Format::Json, levels()),
+        "{\"schema\":1,\"log_levels\":{\"level\":\"info\",\"sessions\":[{\"id\":7,\"level\":\"trace\"}]}}\n"
+    );
+}
+
+#[test]
+fn every_field_is_documented() {
+    let documentation = include_str!("../../../../docs/json-schema.md");
+    for info in [pool(), interfaces(), version(), levels(), Info::Count(1), Info::Log(Vec::new())] {
+        let value = serde_json::from_str(&render(Format::Json, info)).unwrap();
+        for field in output::json::fields(&value) {
+            assert!(documentation.contains(&format!("`{field}`")), "{field} is not in docs/json-schema.md");
+        }
+    }
+    for field in ["log", "level", "message", "fields"] {
+        assert!(documentation.contains(&format!("`{field}`")), "{field}");
+    }
+}

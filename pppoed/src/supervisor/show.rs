@@ -1,0 +1,240 @@
+//! What the server tells of itself: addresses, interfaces, log, version.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use ppp_ipc::control::{
+    AccessInterface, LogLevel, LogLevels, LogQuery, Phase, PoolLease, PoolRange, PoolStats, Response,
+    ServerVersion, SessionLogLevel, VERSION,
+};
+use tokio::sync::oneshot;
+use tracing::level_filters::LevelFilter;
+
+use super::session::{AccessIndex, Session};
+use super::{Supervisor, Work};
+use crate::control::Answer;
+use crate::inet::SystemNames;
+use crate::log_levels::MAX_SESSIONS;
+use crate::logging::LogHandle;
+use crate::pool::PoolEntry;
+use crate::secrets::FixedAddresses;
+
+/// Lines in one response, so that it fits into a frame whatever they say.
+const LINES_PER_RESPONSE: usize = 24;
+/// Leases in one response.
+const LEASES_PER_RESPONSE: usize = 40;
+/// Responses in one page.
+const RESPONSES_PER_PAGE: usize = 8;
+
+impl Supervisor {
+    /// Lets consoles see the log, and change what is logged.
+    pub fn with_log(mut self, log: LogHandle) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// `show pool`: what is kept for single users is in the secrets files, which are read beside the event loop.
+    pub(super) fn show_pool(&self, answer: oneshot::Sender<Answer>) {
+        let (secrets, work) = (self.secrets.clone(), self.work.clone());
+        tokio::task::spawn_local(async move {
+            let looking = tokio::task::spawn_blocking(move || {
+                secrets.lock().unwrap_or_else(PoisonError::into_inner).fixed_addresses(&SystemNames)
+            });
+            let fixed = looking.await.unwrap_or_default();
+            // Fails only when the supervisor is gone.
+            let _ = work.send(Work::Pool(fixed, answer)).await;
+        });
+    }
+
+    pub(super) fn handle_pool(&self, fixed: &FixedAddresses, answer: oneshot::Sender<Answer>) {
+        let usage = self.pool.usage(fixed);
+        let mut ranges = ranges(self.pool.entries());
+        let by_first: BTreeMap<Ipv4Addr, usize> =
+            ranges.iter().enumerate().rev().map(|(index, range)| (range.first, index)).collect();
+        for lease in self.pool.leases() {
+            let nearest = by_first.range(..=lease.remote).next_back();
+            if let Some(range) = nearest.and_then(|(_, index)| ranges.get_mut(*index))
+                && lease.remote <= range.last
+            {
+                range.in_use += 1;
+            }
+        }
+        let more_ranges = count(ranges.len().saturating_sub(PoolStats::MAX_RANGES));
+        ranges.truncate(PoolStats::MAX_RANGES);
+        let stats = PoolStats {
+            size: count(usage.size),
+            in_use: count(usage.in_use),
+            reserved: count(usage.reserved),
+            free: count(usage.free),
+            outside: count(usage.outside),
+            ranges,
+            more_ranges,
+        };
+        // Fails only when the client has hung up.
+        let _ = answer.send(self.page_of_leases(0, vec![Response::Pool(Box::new(stats))]));
+    }
+
+    /// The leases of the sessions from the one after this id on, behind `responses`.
+    pub(super) fn page_of_leases(&self, after: u64, mut responses: Vec<Response>) -> Answer {
+        let after = u16::try_from(after).unwrap_or(u16::MAX);
+        let room = LEASES_PER_RESPONSE * RESPONSES_PER_PAGE;
+        let lease = |session: &Session| {
+            let lease = session.lease?;
+            Some(PoolLease {
+                ip: lease.remote,
+                local_ip: lease.local,
+                id: session.id,
+                ifname: session.ifname.clone(),
+                username: session.username(),
+                mac: session.peer_mac.to_string(),
+                is_from_pool: self.pool.has(lease.remote),
+            })
+        };
+        let leases: Vec<PoolLease> = self.table.iter_after(after).filter_map(lease).take(room).collect();
+        responses.extend(leases.chunks(LEASES_PER_RESPONSE).map(|chunk| Response::Leases(chunk.to_vec())));
+        match leases.last() {
+            Some(last) if leases.len() == room => Answer::Page { responses, after: last.id.into() },
+            _ => Answer::Whole(responses),
+        }
+    }
+
+    pub(super) fn show_interfaces(&self) -> Answer {
+        let mut open: HashMap<AccessIndex, usize> = HashMap::new();
+        for session in self.table.iter().filter(|session| session.phase == Phase::Open) {
+            *open.entry(session.access).or_default() += 1;
+        }
+        let show = |(number, access): (usize, &super::access::Access)| {
+            Response::Interface(Box::new(AccessInterface {
+                stats: access.stats(),
+                index: access.interface().map(|interface| interface.id.index.get()),
+                sessions: count(self.table.count_on(number)),
+                open: count(open.get(&number).copied().unwrap_or(0)),
+            }))
+        };
+        Answer::Whole(self.accesses.iter().enumerate().map(show).collect())
+    }
+
+    pub(super) fn show_log(&self, query: &LogQuery, after: Option<u64>) -> Answer {
+        let room = LINES_PER_RESPONSE * RESPONSES_PER_PAGE;
+        let Some(log) = &self.log else { return Answer::Whole(Vec::new()) };
+        let lines = log.ring.select(query, after, room);
+        let responses = lines.chunks(LINES_PER_RESPONSE).map(|chunk| Response::Log(chunk.to_vec())).collect();
+        match lines.last() {
+            Some(last) if lines.len() == room => Answer::Page { responses, after: last.seq },
+            _ => Answer::Whole(responses),
+        }
+    }
+
+    pub(super) fn show_version(&self, now: Instant) -> Response {
+        Response::Version(ServerVersion {
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: VERSION,
+            host: nix::unistd::gethostname()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            pid: std::process::id(),
+            uptime_s: self.stats.uptime_s(now),
+        })
+    }
+
+    /// `set log-level`: `Err` says why not.
+    pub(super) fn set_log_level(
+        &mut self,
+        level: Option<LogLevel>,
+        session: Option<u16>,
+    ) -> Result<Response, String> {
+        let Some(log) = &self.log else { return Err("there is no log".to_owned()) };
+        match (session, level) {
+            (None, Some(level)) => log.change(|levels| levels.level = filter(level)),
+            (None, None) => return Err("give a level: error, warn, info, debug or trace".to_owned()),
+            (Some(id), None) => log.change(|levels| _ = levels.sessions.remove(&id)),
+            (Some(id), Some(level)) => {
+                let known = log.levels().map(|levels| levels.sessions).unwrap_or_default();
+                if known.len() >= MAX_SESSIONS && !known.contains_key(&id) {
+                    return Err(format!(
+                        "{MAX_SESSIONS} sessions have a level of their own: take one back with \
+                         set log-level default --session"
+                    ));
+                }
+                log.change(|levels| _ = levels.sessions.insert(id, filter(level)));
+            }
+        }
+        Ok(Response::LogLevels(self.log_levels()))
+    }
+
+    /// A session is over, and its number will be another one's.
+    pub(super) fn forget_log_level(&self, id: u16) {
+        if let Some(log) = &self.log
+            && log.levels().is_some_and(|levels| levels.sessions.contains_key(&id))
+        {
+            log.change(|levels| _ = levels.sessions.remove(&id));
+        }
+    }
+
+    fn log_levels(&self) -> LogLevels {
+        let levels = self.log.as_ref().and_then(LogHandle::levels);
+        let (level, sessions) =
+            levels.map_or((LevelFilter::OFF, Default::default()), |levels| (levels.level, levels.sessions));
+        let sessions = sessions.into_iter().map(|(id, of)| SessionLogLevel { id, level: word(of) });
+        LogLevels { level: word(level), sessions: sessions.collect() }
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn word(filter: LevelFilter) -> LogLevel {
+    match filter {
+        LevelFilter::TRACE => LogLevel::Trace,
+        LevelFilter::DEBUG => LogLevel::Debug,
+        LevelFilter::INFO => LogLevel::Info,
+        LevelFilter::WARN => LogLevel::Warn,
+        _ => LogLevel::Error,
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The remote addresses of the slots as ranges, in the order of the slots.
+fn ranges(entries: &[PoolEntry]) -> Vec<PoolRange> {
+    let mut ranges: Vec<PoolRange> = Vec::new();
+    let follows = |range: &PoolRange, address: Ipv4Addr| {
+        range.last.to_bits().checked_add(1).map(Ipv4Addr::from_bits) == Some(address)
+    };
+    for entry in entries {
+        let Some(remote) = entry.remote else { continue };
+        match ranges.last_mut() {
+            Some(range) if follows(range, remote) => range.last = remote,
+            _ => ranges.push(PoolRange { first: remote, last: remote, local: entry.local, in_use: 0 }),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_follow_each_other_are_a_range() {
+        let local = Ipv4Addr::new(10, 0, 0, 1);
+        let entry = |last: Option<u8>| PoolEntry { local, remote: last.map(|last| [10, 0, 1, last].into()) };
+        let found = ranges(&[Some(2), Some(3), Some(4), None, Some(9), Some(8), Some(9)].map(entry));
+        let ends: Vec<_> =
+            found.iter().map(|range| (range.first.octets()[3], range.last.octets()[3])).collect();
+        assert_eq!(ends, [(2, 4), (9, 9), (8, 9)]);
+        assert!(found.iter().all(|range| range.local == local));
+        assert_eq!(ranges(&[]), []);
+    }
+}

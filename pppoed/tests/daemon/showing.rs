@@ -1,0 +1,127 @@
+//! What consoles are shown of the server itself, and what they change of it.
+
+use std::net::Ipv4Addr;
+
+use ppp_ipc::control::{
+    Failure, InterfaceState, LogLevel, LogLine, LogQuery, Request, Response, Selector, VERSION,
+};
+
+use super::lab::{ACCESS, Lab, with_wire};
+use super::peer::Subscriber;
+use super::worker::good_mac;
+
+pub(crate) fn tests() -> Vec<super::Test> {
+    let tests: [(&str, fn()); 4] = [
+        ("the pool, the interfaces and the version are shown", facts),
+        ("the log is shown, and its level set while it runs", log),
+        ("sessions are counted and ended by a pattern", patterns),
+        ("a session's log level ends with it", session_level_ends),
+    ];
+    let test =
+        |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
+    tests.into_iter().map(test).collect()
+}
+
+fn facts() {
+    let lab = Lab::start(&["-N", "3"]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    let answer = lab.console().ask(&Request::ShowPool);
+    let [Response::Pool(pool), Response::Leases(leases)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((pool.size, pool.in_use, pool.free, pool.reserved, pool.outside), (3, 1, 2, 0, 0));
+    let range = pool.ranges[0];
+    assert_eq!((range.first, range.last), (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 4)));
+    assert_eq!((range.in_use, pool.ranges.len()), (1, 1));
+    assert_eq!((leases.len(), leases[0].id, leases[0].is_from_pool), (1, subscriber.session_id, true));
+    assert_eq!(Some(leases[0].ip), subscriber.address());
+
+    let answer = lab.console().ask(&Request::ShowInterfaces);
+    let [Response::Interface(interface)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((interface.stats.interface.as_str(), interface.stats.state), (ACCESS, InterfaceState::Up));
+    assert_eq!((interface.sessions, interface.open), (1, 1));
+    assert!(interface.index.is_some());
+
+    let answer = lab.console().ask(&Request::ShowVersion);
+    let [Response::Version(version)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((version.protocol, version.pid), (VERSION, u32::try_from(lab.pid().as_raw()).unwrap()));
+    lab.stop_with(&mut [&mut subscriber]);
+}
+
+fn lines(lab: &Lab, query: LogQuery) -> Vec<LogLine> {
+    let of = |response| match response {
+        Response::Log(lines) => lines,
+        other => panic!("{other:?}"),
+    };
+    lab.console().ask(&Request::ShowLog(query)).into_iter().flat_map(of).collect()
+}
+
+fn log() {
+    let lab = Lab::start(&[]);
+    let all = LogQuery { level: LogLevel::Trace, count: 1000, session: None };
+    let mut first = Subscriber::open(good_mac(1));
+    assert!(lines(&lab, all).iter().all(|line| line.level <= LogLevel::Info));
+    let up = lines(&lab, LogQuery { session: Some(first.session_id), ..all });
+    assert!(up.iter().any(|line| line.message == "session up"), "{up:?}");
+    assert_eq!(lines(&lab, LogQuery { count: 1, ..all }).len(), 1);
+
+    let set = |level, session| lab.console().ask(&Request::SetLogLevel { level, session });
+    let answer = set(Some(LogLevel::Debug), None);
+    let [Response::LogLevels(levels)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((levels.level, levels.sessions.len()), (LogLevel::Debug, 0));
+    let mut second = Subscriber::open(good_mac(2));
+    let steps = lines(&lab, LogQuery { session: Some(second.session_id), ..all });
+    assert!(steps.iter().any(|line| line.level == LogLevel::Debug), "{steps:?}");
+    assert_eq!(set(None, Some(9)), [Response::Failed(Failure::NoSuchSession)]);
+    assert!(matches!(set(None, None).as_slice(), [Response::Failed(Failure::Refused(_))]));
+
+    // More than one page.
+    for _ in 0..300 {
+        set(Some(LogLevel::Debug), None);
+    }
+    let many = lines(&lab, all);
+    assert!(many.len() > 300, "{}", many.len());
+    assert!(many.iter().zip(many.iter().skip(1)).all(|(one, next)| one.seq < next.seq));
+    lab.stop_with(&mut [&mut first, &mut second]);
+}
+
+fn patterns() {
+    let lab = Lab::start(&[]);
+    let mut subscribers = [Subscriber::open(good_mac(1)), Subscriber::open(good_mac(2))];
+    let count = |pattern: &str| lab.console().ask(&Request::Count(Selector::Pattern(pattern.to_owned())));
+    assert_eq!(count("02:00:*"), [Response::Count { count: 2 }]);
+    assert_eq!(count(&format!("{}*", good_mac(2))), [Response::Count { count: 1 }]);
+    assert_eq!(count("nobody*"), [Response::Count { count: 0 }]);
+    for bad in [String::new(), "a".repeat(257)] {
+        assert!(matches!(count(&bad).as_slice(), [Response::Failed(Failure::Refused(_))]));
+        let end = lab.console().terminate(Selector::Pattern(bad));
+        assert!(matches!(end.as_slice(), [Response::Failed(Failure::Refused(_))]));
+    }
+    let told = lab.console().terminate(Selector::Pattern("*:02".to_owned()));
+    assert_eq!(told, [Response::Terminated { count: 1 }]);
+    super::lab::until("one to be over", || {
+        subscribers.iter_mut().for_each(Subscriber::drive);
+        lab.console().sessions().len() == 1
+    });
+    let [one, _] = &mut subscribers;
+    one.assert_alive();
+    lab.stop_with(&mut [one]);
+}
+
+fn session_level_ends() {
+    let lab = Lab::start(&[]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    let session = Some(subscriber.session_id);
+    let set = Request::SetLogLevel { level: Some(LogLevel::Trace), session };
+    let answer = lab.console().ask(&set);
+    let [Response::LogLevels(levels)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((levels.level, levels.sessions[0].id), (LogLevel::Info, subscriber.session_id));
+    lab.console().terminate(Selector::All);
+    lab.logged(&["DEBUG", "ending: admin"]);
+    super::lab::until("it to be over", || {
+        subscriber.drive();
+        lab.console().sessions().is_empty()
+    });
+    let answer = lab.console().ask(&Request::SetLogLevel { level: Some(LogLevel::Info), session: None });
+    let [Response::LogLevels(levels)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert!(levels.sessions.is_empty(), "{levels:?}");
+    lab.stop_with(&mut []);
+}
