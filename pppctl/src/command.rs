@@ -14,7 +14,7 @@ use clap::{
 };
 use ppp_ipc::control::{DEFAULT_PATH, EventName, LogLevel, LogQuery, Selector};
 
-use crate::sessions::Query;
+use crate::{sessions::Query, top::Top};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +27,7 @@ Examples:
   pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
   pppctl terminate user alice        hang up on alice
   pppctl terminate all --yes         hang up on everybody, without the question
+  pppctl top                         who has most traffic now
   pppctl monitor --user alice        what happens to alice, as it happens
   pppctl drain on                    no new sessions; pppctl drain off takes them again
   pppctl shutdown soft               end pppoed when its last session has ended
@@ -127,7 +128,7 @@ pub(crate) struct ConnectionOptions {
     #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
     pub(crate) socket: PathBuf,
     /// Longest wait for any single answer of pppoed
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_timeout)]
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
 }
 
@@ -183,6 +184,8 @@ pub(crate) enum Command {
     Version,
     /// Show what happens as it happens, until Ctrl-C
     Monitor(Monitor),
+    /// Show the sessions with the most traffic, again and again
+    Top(Top),
     /// End pppoed
     #[command(subcommand)]
     Shutdown(Shutdown),
@@ -243,7 +246,7 @@ fn event_names() -> impl TypedValueParser<Value = EventName> {
 impl Command {
     /// Whether it goes on until it is ended, and shows what comes as it comes.
     pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self, Self::Monitor(_))
+        matches!(self, Self::Monitor(_) | Self::Top(_))
     }
 }
 
@@ -409,7 +412,8 @@ fn session_id() -> RangedU64ValueParser<u16> {
     RangedU64ValueParser::new().range(1..=0xfffe)
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
+/// A time of 1 ms to an hour.
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
     if !(0.001..=3600.0).contains(&seconds) {
         return Err("give 0.001 to 3600 seconds".to_owned());
@@ -466,9 +470,9 @@ mod tests {
 
     #[test]
     fn timeouts() {
-        assert_eq!(parse_timeout("0.25"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_seconds("0.25"), Ok(Duration::from_millis(250)));
         for bad in ["0", "-1", "nan", "inf", "3601", "soon"] {
-            assert!(parse_timeout(bad).is_err(), "{bad}");
+            assert!(parse_seconds(bad).is_err(), "{bad}");
         }
     }
 

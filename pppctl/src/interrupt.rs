@@ -9,7 +9,10 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
-    sync::OnceLock,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,25 +20,79 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/// Readable once a SIGINT came.
-static NOTES: OnceLock<UnixStream> = OnceLock::new();
+/// The first is readable once a signal came that was written into the second.
+static NOTES: OnceLock<(UnixStream, UnixStream)> = OnceLock::new();
 
 /// Notes SIGINT from now on. Once is enough; it cannot be undone.
 pub(crate) fn install() -> io::Result<()> {
-    let (notes, writer) = UnixStream::pair()?;
-    notes.set_nonblocking(true)?;
-    signal_hook::low_level::pipe::register(SIGINT, writer)?;
-    // A second call leaves the first one's pair in place.
-    let _ = NOTES.set(notes);
+    if NOTES.get().is_none() {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGINT, writer.try_clone()?)?;
+        let _ = NOTES.set((reader, writer));
+    }
     Ok(())
+}
+
+fn writer() -> io::Result<UnixStream> {
+    NOTES.get().map(|(_, writer)| writer.try_clone()).unwrap_or(Err(io::ErrorKind::NotFound.into()))
+}
+
+/// Signals that end the program, unless it is to leave the terminal as it was.
+const ENDING: [i32; 3] = [SIGHUP, SIGQUIT, SIGTERM];
+
+/// What becomes of [`ENDING`].
+struct Ending {
+    /// They have their usual effect.
+    at_once: Arc<AtomicBool>,
+    /// The one that came while they had not.
+    came: Arc<AtomicUsize>,
+}
+
+static HOLD: OnceLock<Ending> = OnceLock::new();
+
+/// Keeps the signals that end the program from doing so until this is dropped. Waits end as for SIGINT.
+pub(crate) struct Hold(());
+
+/// Begins to hold.
+pub(crate) fn hold() -> io::Result<Hold> {
+    install()?;
+    if HOLD.get().is_none() {
+        let ending = Ending { at_once: Arc::default(), came: Arc::default() };
+        let writer = writer()?;
+        for signal in ENDING {
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&ending.at_once))?;
+            let number = usize::try_from(signal).unwrap_or(0);
+            signal_hook::flag::register_usize(signal, Arc::clone(&ending.came), number)?;
+            signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+        }
+        let _ = HOLD.set(ending);
+    }
+    if let Some(ending) = HOLD.get() {
+        ending.at_once.store(false, Ordering::SeqCst);
+    }
+    Ok(Hold(()))
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Some(ending) = HOLD.get() else { return };
+        ending.at_once.store(true, Ordering::SeqCst);
+        let signal = i32::try_from(ending.came.swap(0, Ordering::SeqCst)).unwrap_or(0);
+        if signal != 0 {
+            // Ends the program; if it cannot, the program goes on.
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    }
 }
 
 /// Whether a SIGINT came since the last call.
 pub(crate) fn take() -> bool {
     let mut noted = false;
-    if let Some(mut notes) = NOTES.get() {
+    if let Some((notes, _)) = NOTES.get() {
+        let mut notes = notes;
         while matches!(notes.read(&mut [0; 64]), Ok(1..)) {
             noted = true;
         }
@@ -77,7 +134,7 @@ fn poll_for(source: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> io::Re
         let milliseconds = timeout.as_micros().div_ceil(1000);
         PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
     });
-    let notes = NOTES.get().map(AsFd::as_fd);
+    let notes = NOTES.get().map(|(reader, _)| reader.as_fd());
     let mut watched: Vec<PollFd<'_>> =
         source.into_iter().chain(notes).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     match poll(&mut watched, timeout) {

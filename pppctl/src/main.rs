@@ -18,6 +18,7 @@ mod sessions;
 mod shell;
 mod stream;
 mod terminal;
+mod top;
 mod transport;
 
 use std::{

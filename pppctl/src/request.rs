@@ -18,6 +18,8 @@ impl From<&Command> for Request {
                 Self::SetLogLevel { level: level.known(), session: *session }
             }
             Command::Set(Set::Drain { switch }) => Self::Drain { on: *switch == Switch::On },
+            // `top` asks for this again and again.
+            Command::Top(_) => Self::ShowSessions,
             Command::Terminate(which) => Self::Terminate(which.into()),
             Command::Drain { switch } => Self::Drain { on: *switch == Switch::On },
             Command::Monitor(monitor) => {
@@ -69,7 +71,7 @@ mod tests {
             ("show stats", Request::ShowStats),
             ("terminate session 1", Request::Terminate(Selector::Id(1))),
             ("terminate user alice", Request::Terminate(Selector::User("alice".into()))),
-            ("t u alice@example.org", Request::Terminate(Selector::User("alice@example.org".into()))),
+            ("ter u alice@example.org", Request::Terminate(Selector::User("alice@example.org".into()))),
             ("term mac 02:00:00:00:00:0a", Request::Terminate(Selector::Mac([2, 0, 0, 0, 0, 10]))),
             ("terminate ip 10.0.0.2", Request::Terminate(Selector::Ip(Ipv4Addr::new(10, 0, 0, 2)))),
             ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),

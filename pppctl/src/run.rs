@@ -12,6 +12,7 @@ use crate::{
     info::Info,
     output, sessions, stream,
     terminal::{self, Screen},
+    top,
 };
 
 /// How answers are shown.
@@ -40,6 +41,9 @@ pub(crate) fn run(
     let output = output::new(display.format, display.screen);
     if let Command::Show(Show::Sessions { id: None, query }) = command {
         return sessions::show(query, display, console, out);
+    }
+    if let Command::Top(top) = command {
+        return top::run(top, display, console, out);
     }
     if command.is_lasting() {
         if display.format == Format::Csv {

@@ -4,6 +4,7 @@ use std::{
     env,
     io::{self, IsTerminal, Write},
     os::fd::AsFd,
+    time::Duration,
 };
 
 use nix::sys::termios::{self, SetArg, Termios};
@@ -68,6 +69,23 @@ fn read_answer() -> io::Result<Option<String>> {
     }
 }
 
+/// What a wait for a key gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    Key(u8),
+    Nothing,
+    /// No key will come: the terminal has gone, or a signal wants the end.
+    End,
+}
+
+const ESCAPE: u8 = 0x1b;
+
+/// Time within which the rest of a key's sequence follows its ESC.
+const SEQUENCE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Longest sequence of a key, in bytes behind its ESC.
+const MAX_SEQUENCE: usize = 16;
+
 /// The terminal on standard input without echo, lines and signals: each key is there at once. As before when dropped.
 pub(crate) struct Keys {
     before: Termios,
@@ -94,6 +112,42 @@ impl Keys {
                 Woken::Interrupted => return Ok(None),
                 Woken::TimedOut => {}
             }
+        }
+    }
+
+    /// Waits for a key, not long.
+    pub(crate) fn press(&self, timeout: Duration) -> io::Result<Pressed> {
+        let Some(key) = self.byte(timeout)? else { return Ok(Pressed::Nothing) };
+        let Some(key) = key else { return Ok(Pressed::End) };
+        if key != ESCAPE {
+            return Ok(Pressed::Key(key));
+        }
+        // What a key sends comes at once: ECMA-48 §5.4, ESC [ … and a byte from @ on.
+        let mut sequence = Vec::new();
+        while let Some(Some(byte)) = self.byte(SEQUENCE_TIMEOUT)? {
+            sequence.push(byte);
+            if sequence.len() > 1 && (b'@'..=b'~').contains(&byte) || sequence.len() == MAX_SEQUENCE {
+                break;
+            }
+        }
+        Ok(match sequence.as_slice() {
+            [] => Pressed::Key(ESCAPE),
+            // Arrows and pages, as the letters of pagers.
+            [b'[' | b'O', b'A'] => Pressed::Key(b'k'),
+            [b'[' | b'O', b'B'] => Pressed::Key(b'j'),
+            [b'[', b'5', b'~'] => Pressed::Key(b'b'),
+            [b'[', b'6', b'~'] => Pressed::Key(b' '),
+            [b'[' | b'O', b'H'] => Pressed::Key(b'g'),
+            _ => Pressed::Nothing,
+        })
+    }
+
+    /// The next byte; `Some(None)` when there will be none, `None` when none came in time.
+    fn byte(&self, timeout: Duration) -> io::Result<Option<Option<u8>>> {
+        match interrupt::wait_readable(io::stdin().as_fd(), Some(timeout))? {
+            Woken::Readable => self.read().map(Some),
+            Woken::Interrupted => Ok(Some(None)),
+            Woken::TimedOut => Ok(None),
         }
     }
 

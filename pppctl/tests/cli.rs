@@ -10,6 +10,7 @@
 mod fake;
 mod shell;
 mod terminal;
+mod top;
 
 use std::{
     fs::File,

@@ -165,7 +165,7 @@ fn narrowest(column: &Column, width: usize) -> usize {
 }
 
 /// `text` in at most `room` terminal columns, with an ellipsis where it was cut.
-fn shorten(text: &str, room: usize) -> String {
+pub(crate) fn shorten(text: &str, room: usize) -> String {
     if text.width() <= room {
         return text.to_owned();
     }

@@ -1,6 +1,10 @@
 //! The fields of a session in a list.
 
-use std::{cmp::Ordering, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt::{self, Display},
+    str::FromStr,
+};
 
 use clap::ValueEnum;
 use ppp_ipc::control::SessionSummary;
@@ -63,6 +67,29 @@ impl Field {
         matches!(self, Self::RxRate | Self::TxRate | Self::Rate)
     }
 
+    /// Whether it is one of which more is more.
+    pub(crate) fn is_amount(self) -> bool {
+        match self {
+            Self::Uptime
+            | Self::Rx
+            | Self::Tx
+            | Self::RxPackets
+            | Self::TxPackets
+            | Self::Traffic
+            | Self::RxRate
+            | Self::TxRate
+            | Self::Rate => true,
+            Self::Id
+            | Self::User
+            | Self::Ip
+            | Self::Ifname
+            | Self::State
+            | Self::Mac
+            | Self::Interface
+            | Self::Service => false,
+        }
+    }
+
     /// Its column in a table, and how that gives way.
     pub(crate) fn column(self) -> Column {
         match self {
@@ -77,11 +104,11 @@ impl Field {
             Self::Tx => Column::new("TX", Align::Right, 3),
             Self::Interface => Column::new("ON", Align::Left, 5),
             Self::Service => Column::new("SERVICE", Align::Left, 6).shrink_to(8),
-            Self::RxPackets => Column::new("RX-PACKETS", Align::Right, 0),
-            Self::TxPackets => Column::new("TX-PACKETS", Align::Right, 0),
-            Self::Traffic => Column::new("TRAFFIC", Align::Right, 0),
-            Self::RxRate => Column::new("RX-RATE", Align::Right, 0),
-            Self::TxRate => Column::new("TX-RATE", Align::Right, 0),
+            Self::RxPackets => Column::new("RX-PACKETS", Align::Right, 4),
+            Self::TxPackets => Column::new("TX-PACKETS", Align::Right, 3),
+            Self::Traffic => Column::new("TRAFFIC", Align::Right, 2),
+            Self::RxRate => Column::new("RX-RATE", Align::Right, 4),
+            Self::TxRate => Column::new("TX-RATE", Align::Right, 3),
             Self::Rate => Column::new("RATE", Align::Right, 0),
         }
     }
@@ -188,6 +215,12 @@ pub(crate) struct SortKey {
     pub(crate) field: Field,
     /// From large to small.
     pub(crate) descending: bool,
+}
+
+impl Display for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.field.name(), if self.descending { "-" } else { "" })
+    }
 }
 
 impl FromStr for SortKey {

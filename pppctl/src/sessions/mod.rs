@@ -4,7 +4,7 @@ pub(crate) mod field;
 pub(crate) mod filter;
 mod glob;
 mod list;
-mod printer;
+pub(crate) mod printer;
 pub(crate) mod rate;
 
 use clap::Args;

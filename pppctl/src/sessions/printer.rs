@@ -18,7 +18,7 @@ use crate::{
 const FITTED_ROWS: usize = 256;
 
 /// Writes a list.
-pub(super) trait Printer {
+pub(crate) trait Printer {
     /// The next entries.
     fn add(&mut self, entries: Vec<Entry>, out: &mut dyn Write) -> io::Result<()>;
 
@@ -27,7 +27,7 @@ pub(super) trait Printer {
 }
 
 /// The implementation of a format. JSON always has every field.
-pub(super) fn new(display: Display, columns: Vec<Field>) -> Box<dyn Printer> {
+pub(crate) fn new(display: Display, columns: Vec<Field>) -> Box<dyn Printer> {
     match display.format {
         Format::Table => {
             let fields = columns.iter().map(|field| field.column()).collect();

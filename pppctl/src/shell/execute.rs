@@ -13,7 +13,7 @@ use super::{
     words::{self, Pipeline},
 };
 use crate::{
-    command::{Format, Line, LineCommand},
+    command::{Command, DisplayOptions, Format, Line, LineCommand},
     console::Console,
     error::Error,
     run::{self, Display},
@@ -54,12 +54,11 @@ fn command(
 ) -> Result<Next, Error> {
     let filters = Filters::parse(&pipeline.filters).map_err(|error| Error::Line(Error::chain(&error)))?;
     let command = parse(&pipeline.command)?;
-    if let Parsed::Command(Line { command: LineCommand::Exit, .. }) = command {
+    if let Parsed::Exit = command {
         return Ok(Next::Leave);
     }
     let mut screen = Screen::of_stdout();
-    let lasting = matches!(&command, Parsed::Command(Line { command: LineCommand::Command(it), .. })
-        if it.is_lasting());
+    let lasting = matches!(&command, Parsed::Command(it, _) if it.is_lasting());
     let height = screen.height.filter(|_| paged && !filters.no_pager && !lasting && pages());
     if !filters.is_empty() {
         (screen.mark_headings, screen.colour) = (true, false);
@@ -83,9 +82,12 @@ fn command(
 
 /// A line that has been understood.
 enum Parsed {
-    Command(Line),
-    /// `--help` behind a command.
-    Help(String),
+    Command(Box<Command>, DisplayOptions),
+    /// Help on the command that these words lead to.
+    Help(Vec<String>),
+    /// What `--help` behind a command tells.
+    Text(String),
+    Exit,
 }
 
 fn show(
@@ -96,36 +98,32 @@ fn show(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match command {
-        Parsed::Help(text) => write!(out, "{text}").map_err(Error::Output),
-        Parsed::Command(Line { command: LineCommand::Help { words }, .. }) => {
-            help::command(&words, screen, out)
-        }
-        Parsed::Command(Line { command: LineCommand::Command(command), display }) => {
-            let format = display.format().or(format).unwrap_or_default();
+        Parsed::Command(command, options) => {
+            let format = options.format().or(format).unwrap_or_default();
             run::run(&command, Display { format, screen }, console, out)
         }
-        // Has been seen to before.
-        Parsed::Command(Line { command: LineCommand::Exit, .. }) => Ok(()),
+        Parsed::Help(words) => help::command(&words, screen, out),
+        Parsed::Text(text) => write!(out, "{text}").map_err(Error::Output),
+        Parsed::Exit => Ok(()),
     }
 }
 
 /// Words to a command. What is wrong with them is told in the shell's words where it is a command that is wrong.
 fn parse(words: &[String]) -> Result<Parsed, Error> {
     // Where `?` is no key, it is asked for as a word.
-    if let Some((mark, before)) = words.split_last().filter(|(last, _)| *last == "?") {
-        debug_assert_eq!(mark, "?");
-        let words = before.to_vec();
-        return Ok(Parsed::Command(Line {
-            display: Default::default(),
-            command: LineCommand::Help { words },
-        }));
+    if let Some((_, before)) = words.split_last().filter(|(last, _)| *last == "?") {
+        return Ok(Parsed::Help(before.to_vec()));
     }
     let error = match Line::try_parse_from(words) {
-        Ok(line) => return Ok(Parsed::Command(line)),
+        Ok(Line { command: LineCommand::Command(command), display }) => {
+            return Ok(Parsed::Command(Box::new(command), display));
+        }
+        Ok(Line { command: LineCommand::Help { words }, .. }) => return Ok(Parsed::Help(words)),
+        Ok(Line { command: LineCommand::Exit, .. }) => return Ok(Parsed::Exit),
         Err(error) => error,
     };
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return Ok(Parsed::Help(error.to_string()));
+        return Ok(Parsed::Text(error.to_string()));
     }
     let table = grammar::table();
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();

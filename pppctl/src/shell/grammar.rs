@@ -158,7 +158,7 @@ mod tests {
             ("show --output json st", "show stats"),
             ("show --out=json st", "show stats"),
             ("show --json st", "show stats"),
-            ("t u alice", "terminate user"),
+            ("ter u alice", "terminate user"),
             ("quit", "exit"),
         ] {
             assert_eq!(path(line).as_deref(), Ok(expected), "{line}");

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     num::NonZeroU16,
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::Child,
     sync::{Arc, Mutex},
@@ -81,6 +82,23 @@ impl Terminal {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        self.seen.lock().unwrap().parser.screen_mut().set_size(nonzero(rows), nonzero(columns));
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+    }
+
+    /// Whether the other screen is shown, as for a full-screen program, or the cursor hidden.
+    pub(crate) fn is_taken(&self) -> bool {
+        let seen = self.seen.lock().unwrap();
+        seen.parser.screen().alternate_screen() || seen.parser.screen().hide_cursor()
+    }
+
+    /// Sends a signal to the program.
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
     /// Everything that was ever written, control characters and all.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.seen.lock().unwrap().bytes.clone()
@@ -112,13 +130,13 @@ impl Terminal {
         self.wait_until(|screen| screen.trim_end().lines().last().is_some_and(|line| line == prompt))
     }
 
-    /// Waits for the program's end: its exit status.
+    /// Waits for the program's end: its exit status, or -1 and less for the signal that ended it.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
+                return status.code().unwrap_or_else(|| -status.signal().unwrap());
             }
             assert!(Instant::now() < deadline, "it goes on; there is:\n{}", self.screen());
             std::thread::sleep(Duration::from_millis(10));
