@@ -169,9 +169,14 @@ pub(crate) enum Command {
     // `sh` would be the beginning of `shutdown` as well, and is what everybody types.
     #[command(subcommand, alias = "sh")]
     Show(Show),
-    /// End sessions with a Terminate-Request and a PADT
-    #[command(subcommand)]
-    Terminate(Terminate),
+    /// End sessions with a Terminate-Request and a PADT; asks first if there are several
+    Terminate {
+        /// Do not ask
+        #[arg(short, long, global = true)]
+        yes: bool,
+        #[command(subcommand)]
+        which: Terminate,
+    },
     /// Take no new sessions, and keep those that there are; or take new ones again
     Drain {
         #[arg(value_enum)]
@@ -395,16 +400,9 @@ pub(crate) enum Terminate {
     Pattern {
         /// Such as 'guest*' or '*@isp.example': * is any text, ? one character
         pattern: String,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
     },
     /// Every session of the server; asks first
-    All {
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
+    All,
 }
 
 /// RFC 2516 §4: 0 is no session, 0xffff is reserved.

@@ -12,6 +12,7 @@ mod error;
 mod info;
 mod interrupt;
 mod output;
+mod question;
 mod request;
 mod run;
 mod sessions;

@@ -20,7 +20,7 @@ impl From<&Command> for Request {
             Command::Set(Set::Drain { switch }) => Self::Drain { on: *switch == Switch::On },
             // `top` asks for this again and again.
             Command::Top(_) => Self::ShowSessions,
-            Command::Terminate(which) => Self::Terminate(which.into()),
+            Command::Terminate { which, .. } => Self::Terminate(which.into()),
             Command::Drain { switch } => Self::Drain { on: *switch == Switch::On },
             Command::Monitor(monitor) => {
                 Self::Monitor(EventFilter { names: monitor.events.clone(), sessions: monitor.sessions() })
@@ -39,8 +39,8 @@ impl From<&Terminate> for Selector {
             Terminate::Mac { address } => Self::Mac(*address),
             Terminate::Ip { address } => Self::Ip(*address),
             Terminate::Interface { name } => Self::Interface(name.clone()),
-            Terminate::Pattern { pattern, .. } => Self::Pattern(pattern.clone()),
-            Terminate::All { yes: _ } => Self::All,
+            Terminate::Pattern { pattern } => Self::Pattern(pattern.clone()),
+            Terminate::All => Self::All,
         }
     }
 }
@@ -76,6 +76,7 @@ mod tests {
             ("terminate ip 10.0.0.2", Request::Terminate(Selector::Ip(Ipv4Addr::new(10, 0, 0, 2)))),
             ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),
             ("terminate all", Request::Terminate(Selector::All)),
+            ("terminate user alice --yes", Request::Terminate(Selector::User("alice".into()))),
             ("terminate all --yes", Request::Terminate(Selector::All)),
             ("terminate pattern al* --yes", Request::Terminate(Selector::Pattern("al*".into()))),
             ("show pool", Request::ShowPool),
@@ -129,7 +130,6 @@ mod tests {
             "terminate user",
             "terminate ip 10.0.0",
             "terminate mac 02:00",
-            "terminate user alice --yes",
             "monitor session-opened",
             "monitor --user alice --ip 10.0.0.2",
             "set log-level loud",

@@ -89,12 +89,31 @@ fn a_list_in_json_is_one_array() {
 
 #[test]
 fn terminate_names_its_sessions() {
-    let fake = Fake::answering(|request| {
-        assert_eq!(request, Request::Terminate(Selector::Mac([2, 0, 0x5e, 0x10, 0, 1])));
-        vec![Response::Terminated { count: 2 }, Response::Done]
-    });
-    let output = fake.run(&["terminate", "mac", "02:00:5e:10:00:01"]);
+    let mac = || Selector::Mac([2, 0, 0x5e, 0x10, 0, 1]);
+    let fake = |count| {
+        Fake::answering(move |request| {
+            if request == Request::Count(mac()) {
+                return vec![Response::Count { count }, Response::Done];
+            }
+            assert_eq!(request, Request::Terminate(mac()));
+            vec![Response::Terminated { count }, Response::Done]
+        })
+    };
+    // One session, which was named: no question.
+    let output = fake(1).run(&["terminate", "mac", "02:00:5e:10:00:01"]);
+    assert_eq!(result(&output), (0, "1 session told to end\n", ""));
+    let output = fake(2).run(&["terminate", "mac", "02:00:5e:10:00:01"]);
+    assert_fails(
+        &output,
+        2,
+        "this ends 2 sessions (mac 02:00:5e:10:00:01) and there is no terminal to ask on",
+    );
+    let output = fake(2).run(&["terminate", "--yes", "mac", "02:00:5e:10:00:01"]);
     assert_eq!(result(&output), (0, "2 sessions told to end\n", ""));
+    let (code, stdout, shown) =
+        on_a_terminal_with(fake(2), &["terminate", "mac", "02:00:5e:10:00:01"], b"y\n");
+    assert_eq!((code, stdout.as_str()), (0, "2 sessions told to end\n"));
+    assert!(shown.contains("Terminate mac 02:00:5e:10:00:01 on bras1 (2 sessions now)? [y/N] "), "{shown:?}");
 }
 
 #[test]
@@ -435,7 +454,7 @@ fn fake_with_five_sessions() -> Fake {
 fn terminate_all_asks() {
     let (code, stdout, shown) = on_a_terminal(fake_with_five_sessions(), b"y\n");
     assert_eq!((code, stdout.as_str()), (0, "5 sessions told to end\n"));
-    assert!(shown.contains("Terminate all sessions on bras1 (5 now)? [y/N] "), "{shown:?}");
+    assert!(shown.contains("Terminate all sessions on bras1 (5 sessions now)? [y/N] "), "{shown:?}");
 }
 
 #[test]
@@ -465,7 +484,7 @@ fn shutdown_hard_asks_and_soft_does_not() {
 
     let (code, stdout, shown) = on_a_terminal_with(fake(), &["shutdown", "hard"], b"y\n");
     assert_eq!((code, stdout.as_str()), (0, "stopping, 5 sessions left\n"));
-    assert!(shown.contains("End pppoed and all sessions on bras1 (5 now)? [y/N] "), "{shown:?}");
+    assert!(shown.contains("End pppoed and all sessions on bras1 (5 sessions now)? [y/N] "), "{shown:?}");
 }
 
 #[test]

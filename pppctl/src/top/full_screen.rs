@@ -95,7 +95,9 @@ impl<'a> Whole<'a> {
 
     /// Draws what is not there yet.
     fn draw(&mut self, view: &View) -> io::Result<()> {
-        let screen = Screen::of_stdout();
+        let mut screen = Screen::of_stdout();
+        // Behind the last column the cursor would stand on it, and what is erased from there on would be it.
+        screen.width = screen.width.map(|width| width.saturating_sub(1));
         let drawn = view.text(screen);
         if (screen, &drawn) == (self.size, &self.drawn) {
             return Ok(());

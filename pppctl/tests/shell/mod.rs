@@ -34,6 +34,7 @@ fn answer(request: Request) -> Vec<Response> {
             let stats = ServerStats { sessions: 3, max_sessions: 64, ..ServerStats::default() };
             vec![Response::Stats(Box::new(stats))]
         }
+        Request::Count(_) => vec![Response::Count { count: 1 }],
         Request::Terminate(_) => vec![Response::Terminated { count: 1 }],
         Request::Drain { on } => {
             let state = if on { ServiceState::Draining } else { ServiceState::Serving };
