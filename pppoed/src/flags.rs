@@ -191,6 +191,15 @@ pub struct Flags {
     #[arg(long, value_name = "NAME", default_value = "pppoed")]
     pub worker_user: String,
 
+    /// Group whose members may use the control socket, if there is such a group
+    #[arg(long, value_name = "GROUP", default_value = "pppoed")]
+    pub control_group: String,
+
+    /// Group whose members may look but change nothing, over a socket of its own (control.view.sock), if there is such
+    /// a group
+    #[arg(long, value_name = "GROUP", default_value = "pppoed-view")]
+    pub view_group: String,
+
     /// What to log [default: info, or debug with the option debug]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
@@ -358,6 +367,8 @@ mod tests {
             run_dir: "/run/pppoed".into(),
             worker: None,
             worker_user: "pppoed".into(),
+            control_group: "pppoed".into(),
+            view_group: "pppoed-view".into(),
             log_level: None,
             check: false,
             limits: LimitFlags::default(),

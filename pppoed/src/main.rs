@@ -1,13 +1,11 @@
 //! `pppoed`: a PPPoE access concentrator.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use nix::unistd::Group;
 use pppoed::config::{Config, ConfigError, Notice};
-use pppoed::control::{Answers, ControlSocket, Rights};
+use pppoed::control::{self, Answers, Sockets};
 use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::first_run;
 use pppoed::flags::{Flags, LogLevel};
@@ -23,8 +21,6 @@ use tracing::{info, warn};
 
 /// Exit status for mistakes on the command line and in files, as clap has it.
 const EXIT_USAGE: u8 = 2;
-/// Members of this group may use the control socket.
-const CONTROL_GROUP: &str = "pppoed";
 
 /// Threads for what may block: secrets, and interfaces, of which the kernel changes one at a time. Of more threads most
 /// would wait for each other.
@@ -128,11 +124,11 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
 async fn serve(config: &Config, mut readiness: Readiness, log: LogHandle) -> anyhow::Result<()> {
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     let supervisor = supervisor::prepare(config)?.with_log(log);
-    let group = Group::from_name(CONTROL_GROUP).ok().flatten().map(|group| group.gid);
     let answers = Answers::new();
-    let control = ControlSocket::open(&config.control_socket, group, Rights::Full, answers.clone())?;
+    let sockets = Sockets::open(config, &answers)?;
     let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
-    tokio::task::spawn_local(control.serve(calls));
+    let sockets = sockets.serve(&calls);
+    drop(calls);
     let (signals, signal_queue) = mpsc::channel(4);
     watch_signals(&signals)?;
 
@@ -142,15 +138,9 @@ async fn serve(config: &Config, mut readiness: Readiness, log: LogHandle) -> any
     supervisor.run(call_queue, signal_queue).await;
     systemd::stopping();
     answers.finish().await;
-    remove_socket(&config.control_socket);
+    control::remove(&sockets);
     drop(pid_file);
     Ok(())
-}
-
-fn remove_socket(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
-        warn!(path = %path.display(), %error, "cannot remove the control socket");
-    }
 }
 
 fn watch_signals(signals: &mpsc::Sender<Signal>) -> anyhow::Result<()> {

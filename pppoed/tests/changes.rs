@@ -212,6 +212,8 @@ const MUTATIONS: &[Mutation] = &[
     ("foreground", |config| config.foreground ^= true),
     ("worker", |config| config.worker = Some("/x".into())),
     ("worker-user", |config| config.worker_user.push('x')),
+    ("control-group", |config| config.control_group.push('x')),
+    ("view-group", |config| config.view_group.push('x')),
 ];
 
 #[test]

@@ -225,6 +225,8 @@ impl Reading {
         config.probe = before.probe;
         config.worker.clone_from(&before.worker);
         config.worker_user.clone_from(&before.worker_user);
+        config.control_group.clone_from(&before.control_group);
+        config.view_group.clone_from(&before.view_group);
         self
     }
 }

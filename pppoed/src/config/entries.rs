@@ -91,6 +91,8 @@ impl Config {
             foreground,
             worker,
             worker_user,
+            control_group,
+            view_group,
             origins,
             probe,
         } = self;
@@ -153,6 +155,8 @@ impl Config {
         list.add("foreground", Restart, foreground);
         list.add("worker", Restart, optional(worker.as_deref().map(shown)));
         list.add("worker-user", Restart, text(worker_user.as_bytes()));
+        list.add("control-group", Restart, text(control_group.as_bytes()));
+        list.add("view-group", Restart, text(view_group.as_bytes()));
         list.entries
     }
 }

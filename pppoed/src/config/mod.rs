@@ -154,6 +154,10 @@ pub struct Config {
     pub worker: Option<PathBuf>,
     /// User that workers become.
     pub worker_user: String,
+    /// Group whose members may use the control socket.
+    pub control_group: String,
+    /// Group whose members may look.
+    pub view_group: String,
     /// Where the settings come from that do not say so themselves.
     origins: Origins,
 }
@@ -254,6 +258,8 @@ impl Config {
             foreground: flags.foreground,
             worker: flags.worker.clone(),
             worker_user: flags.worker_user.clone(),
+            control_group: flags.control_group.clone(),
+            view_group: flags.view_group.clone(),
             origins,
         }
         .with_absolute_paths(directory))
@@ -287,6 +293,11 @@ impl Config {
             format!("Session {id} local {} remote {remote}\n", entry.local)
         });
         lines.collect()
+    }
+
+    /// The socket whose clients may only look, beside the control socket: `control.view.sock`.
+    pub fn view_socket(&self) -> PathBuf {
+        self.control_socket.with_extension("view.sock")
     }
 
     /// The largest payload to agree to by PPP-Max-Payload (RFC 4638); 1492 means not to agree to it.

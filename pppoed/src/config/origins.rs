@@ -108,6 +108,8 @@ impl Origins {
             "no-probe", "--no-probe", no_probe;
             "worker", "--worker", worker;
             "worker-user", "--worker-user", worker_user;
+            "control-group", "--control-group", control_group;
+            "view-group", "--view-group", view_group;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use interprocess::local_socket::tokio::{Stream as LocalStream, prelude::*};
+use nix::unistd::Uid;
 use ppp_ipc::{
     codec::{self, DecodeError, EncodeError},
     control::{ClientHello, Failure, Request, Response, ServerHello, VERSION},
@@ -39,6 +40,8 @@ pub(super) enum ClientError {
     Version { theirs: u16 },
     #[error("the client hung up in the middle of a message")]
     CutOff,
+    #[error("process {pid} of user {uid}, whom the workers run as, has nothing to say here")]
+    Worker { uid: u32, pid: i32 },
     #[error("the client asked nothing, and others need its place")]
     GaveWay,
 }
@@ -47,6 +50,7 @@ pub(super) enum ClientError {
 pub(super) async fn serve(
     stream: LocalStream,
     rights: Rights,
+    stranger: Option<Uid>,
     place: &Place,
     calls: mpsc::Sender<Call>,
     answers: Answers,
@@ -56,6 +60,9 @@ pub(super) async fn serve(
         (Some(uid), Some(pid)) => Caller { uid, pid },
         _ => return Err(ClientError::Anonymous),
     };
+    if stranger.is_some_and(|stranger| stranger.as_raw() == caller.uid) {
+        return Err(ClientError::Worker { uid: caller.uid, pid: caller.pid });
+    }
     let mut connection = Connection { stream, decoder: FrameDecoder::new() };
     let hello = tokio::select! {
         hello = timeout(CLIENT_TIMEOUT, connection.receive::<ClientHello>()) => hello??,

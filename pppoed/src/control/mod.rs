@@ -8,6 +8,7 @@
 
 mod client;
 mod places;
+mod sockets;
 mod stream;
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -18,12 +19,14 @@ use std::{fs, io};
 
 use interprocess::local_socket::tokio::{Listener, prelude::*};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
+use nix::unistd::Uid;
 use ppp_ipc::control::{Request, Response};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use self::client::ClientError;
 use self::places::Places;
+pub use self::sockets::{Sockets, remove};
 pub use self::stream::{Stream, Subscription};
 
 /// Clients of each socket that are served at once; more wait in the socket's backlog, or take the place of one that
@@ -163,6 +166,7 @@ pub struct ControlSocket {
     listener: Listener,
     path: PathBuf,
     rights: Rights,
+    stranger: Option<Uid>,
     answers: Answers,
 }
 
@@ -201,7 +205,13 @@ impl ControlSocket {
             nix::unistd::chown(path, None, Some(group)).map_err(|errno| system(errno.into()))?;
             fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(system)?;
         }
-        Ok(Self { listener, path: path.to_owned(), rights, answers })
+        Ok(Self { listener, path: path.to_owned(), rights, stranger: None, answers })
+    }
+
+    /// Refuses this user, whatever its groups: workers may be members of the group that the control socket has, and
+    /// have nothing to say here.
+    pub fn except(self, stranger: Option<Uid>) -> Self {
+        Self { stranger, ..self }
     }
 
     /// Serves clients for ever. Requests go to `calls`.
@@ -213,9 +223,9 @@ impl ControlSocket {
                 Ok(stream) => {
                     let place = places.take().await;
                     let (calls, answers) = (calls.clone(), self.answers.clone());
-                    let rights = self.rights;
+                    let (rights, stranger) = (self.rights, self.stranger);
                     tokio::task::spawn_local(async move {
-                        match client::serve(stream, rights, &place, calls, answers).await {
+                        match client::serve(stream, rights, stranger, &place, calls, answers).await {
                             Ok(()) => {}
                             // It only waited, and can come again.
                             Err(error @ ClientError::GaveWay) => debug!(%error, "control client dropped"),

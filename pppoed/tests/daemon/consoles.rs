@@ -4,11 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::thread;
 
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use ppp_ipc::codec;
-use ppp_ipc::control::{ClientHello, Request, Response, ServerHello, VERSION};
+use ppp_ipc::control::{self, ClientHello, Failure, Request, Response, Selector, ServerHello, VERSION};
 use ppp_ipc::frame::MAX_BODY_LEN;
 
 use super::console::Console;
@@ -17,7 +18,9 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 8] = [
+        ("who may look can change nothing", who_may_look),
+        ("workers have nothing to say on the control socket", workers_are_strangers),
         ("the control socket is for root", for_root),
         ("a console that sends anything else", sends_anything_else),
         ("a console of another version", other_version),
@@ -56,6 +59,50 @@ fn for_root() {
     assert!(lab.console().sessions().is_empty());
     lab.stop_with(&mut []);
 }
+
+fn who_may_look() {
+    let lab = Lab::start(&["--view-group", "nogroup"]);
+    let path = lab.path("run/control.view.sock");
+    let metadata = fs::metadata(&path).unwrap();
+    let nogroup = nix::unistd::Group::from_name("nogroup").unwrap().unwrap().gid;
+    assert_eq!((metadata.gid(), metadata.mode() & 0o777), (nogroup.as_raw(), 0o660));
+    let mut viewer = Console::connect(&path);
+    assert!(viewer.sessions().is_empty());
+    let changes = [
+        Request::Terminate(Selector::All),
+        Request::Drain { on: true },
+        Request::Shutdown(control::Shutdown::Hard),
+        Request::SetLogLevel { level: Some(control::LogLevel::Error), session: None },
+    ];
+    for request in changes {
+        assert_eq!(viewer.ask(&request), [Response::Failed(Failure::NotAllowed)], "{request:?}");
+    }
+    assert!(viewer.sessions().is_empty());
+    assert!(!lab.log().contains("command="), "nothing was done that would have to be told");
+    lab.stop_with(&mut []);
+    assert!(!path.exists());
+}
+
+/// As one of them would be that has got out of its sandbox.
+fn workers_are_strangers() {
+    let lab = Lab::start(&["--worker-user", "games", "--control-group", "games"]);
+    let path = lab.path("run/control.sock");
+    lab.let_all_pass();
+    let user = nix::unistd::User::from_name("games").unwrap().unwrap();
+    let mut command = std::process::Command::new("perl");
+    command.args(["-MSocket", "-e", CONNECT]).arg(&path).uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "connected, and hung up on\n", "{output:?}");
+    lab.logged(&["control client dropped", "whom the workers run as"]);
+    lab.stop_with(&mut []);
+}
+
+/// Connects, and says whether anybody answers.
+const CONNECT: &str = r#"
+    socket(my $socket, PF_UNIX, SOCK_STREAM, 0) or die $!;
+    connect($socket, sockaddr_un($ARGV[0])) or die $!;
+    print "connected, and ", sysread($socket, my $byte, 1) ? "answered" : "hung up on", "\n";
+"#;
 
 fn sends_anything_else() {
     let lab = Lab::start(&[]);
