@@ -17,8 +17,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use ppp_ipc::codec;
 use ppp_ipc::control::{
-    AuthMethod, ClientHello, Failure, HistoryEntry, NamedCount, Phase, Request, Response, Selector,
-    ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, Traffic, VERSION, pattern,
+    AuthMethod, ClientHello, ControlTraffic, Failure, HistoryEntry, NamedCount, Phase, Request, Response,
+    Selector, ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, SessionTimers, Traffic,
+    VERSION, pattern,
 };
 use ppp_ipc::frame::FrameDecoder;
 use serde::Serialize;
@@ -218,6 +219,10 @@ fn detail(summary: SessionSummary) -> SessionDetail {
         dropped_errors: 0,
         idle_s: Some(1),
         sandbox: vec!["seccomp filter".to_owned()],
+        options: Vec::new(),
+        timers: SessionTimers::default(),
+        rates: None,
+        control: ControlTraffic::default(),
         history: vec![HistoryEntry { at_ms: 0, event: "PADR".to_owned() }],
         summary,
     }

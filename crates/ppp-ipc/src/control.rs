@@ -12,6 +12,7 @@
 //! Text that a peer chose (names, services) has been escaped by `pppoed`: it holds no control
 //! characters and may be printed.
 
+mod detail;
 mod event;
 mod info;
 pub mod pattern;
@@ -22,6 +23,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 pub use crate::{reason::EndReason, worker::AuthMethod};
+pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use info::{
     AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, PoolLease, PoolRange, PoolStats,
@@ -383,6 +385,14 @@ pub struct SessionDetail {
     pub idle_s: Option<u64>,
     /// Protections that are in force in the worker.
     pub sandbox: Vec<String>,
+    /// What both ends agreed on, while the protocol is open.
+    pub options: Vec<NegotiatedOption>,
+    /// What is left until something happens by itself.
+    pub timers: SessionTimers,
+    /// How fast traffic flows; none in the first second.
+    pub rates: Option<SessionRates>,
+    /// Packets of control.
+    pub control: ControlTraffic,
     /// What happened to the session, oldest first.
     pub history: Vec<HistoryEntry>,
 }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, Event, HistoryEntry, InterfaceState, InterfaceStats, NamedCount, ServerStats, ServiceState,
-    SessionDetail, SessionSummary,
+    AuthMethod, ControlTraffic, Event, HistoryEntry, InterfaceState, InterfaceStats, NamedCount,
+    NegotiatedOption, ServerStats, ServiceState, SessionDetail, SessionRates, SessionSummary, SessionTimers,
 };
 use serde::{
     Serialize, Serializer,
@@ -26,7 +26,7 @@ pub(crate) struct Json;
 impl Output for Json {
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         let body = match answer {
-            Answer::Session(detail) => Body::Session(Session::from(&**detail)),
+            Answer::Session(detail) => Body::Session(Box::new(Session::from(&**detail))),
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
             Answer::Info(info) => return write_document(info::body(info), out),
             Answer::Terminated(count) => Body::Terminated(*count),
@@ -110,7 +110,7 @@ struct Document<T> {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Body<'a> {
-    Session(Session<'a>),
+    Session(Box<Session<'a>>),
     Stats(Stats<'a>),
     Terminated(u32),
     Service(Service),
@@ -143,6 +143,10 @@ struct Session<'a> {
     dropped: Dropped,
     idle_s: Option<u64>,
     sandbox: &'a [String],
+    options: &'a [NegotiatedOption],
+    timers: SessionTimers,
+    rates: Option<SessionRates>,
+    control: ControlTraffic,
     history: &'a [HistoryEntry],
 }
 
@@ -178,6 +182,10 @@ impl<'a> From<&'a SessionDetail> for Session<'a> {
             },
             idle_s: detail.idle_s,
             sandbox: &detail.sandbox,
+            options: &detail.options,
+            timers: detail.timers,
+            rates: detail.rates,
+            control: detail.control,
             history: &detail.history,
         }
     }
@@ -295,7 +303,7 @@ mod tests {
     #[test]
     fn one_session() {
         let summary = SUMMARY.replace(r#""service":"""#, r#""service":"internet""#);
-        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","local_link_local":"fe80::1","peer_link_local":"fe80::2","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4},"idle_s":7,"sandbox":["uid","seccomp"],"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
+        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","local_link_local":"fe80::1","peer_link_local":"fe80::2","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4},"idle_s":7,"sandbox":["uid","seccomp"],"options":[{"protocol":"lcp","option":"mru","ours":"1492","peers":"1480"},{"protocol":"ipcp","option":"primary-dns","ours":null,"peers":"192.0.2.53"}],"timers":{"deadline_left_s":null,"idle_left_s":60,"session_left_s":3600},"rates":{"rx_bits_per_s":8000,"tx_bits_per_s":16000000,"window_ms":12000},"control":{"rx_packets":9,"tx_packets":8,"rx_echo_requests":4,"rx_echo_replies":3,"tx_echo_requests":2,"tx_echo_replies":1},"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
         assert_eq!(
             render(&Answer::Session(Box::new(samples::detail()))),
             format!("{{\"schema\":1,\"session\":{{{summary},{rest}}}}}\n")

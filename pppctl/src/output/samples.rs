@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, Event, EventName, EventSession, HistoryEntry, InterfaceState, InterfaceStats, NamedCount,
-    Phase, ServerStats, ServiceState, SessionDetail, SessionSummary, Traffic,
+    AuthMethod, ControlTraffic, Event, EventName, EventSession, HistoryEntry, InterfaceState, InterfaceStats,
+    NamedCount, NegotiatedOption, Phase, ServerStats, ServiceState, SessionDetail, SessionRates,
+    SessionSummary, SessionTimers, Traffic,
 };
 
 pub(crate) fn summary(id: u16) -> SessionSummary {
@@ -55,6 +56,30 @@ pub(crate) fn detail() -> SessionDetail {
         dropped_errors: 4,
         idle_s: Some(7),
         sandbox: vec!["uid".into(), "seccomp".into()],
+        options: vec![
+            NegotiatedOption {
+                protocol: "lcp".into(),
+                option: "mru".into(),
+                ours: Some("1492".into()),
+                peers: Some("1480".into()),
+            },
+            NegotiatedOption {
+                protocol: "ipcp".into(),
+                option: "primary-dns".into(),
+                ours: None,
+                peers: Some("192.0.2.53".into()),
+            },
+        ],
+        timers: SessionTimers { deadline_left_s: None, idle_left_s: Some(60), session_left_s: Some(3600) },
+        rates: Some(SessionRates { rx_bits_per_s: 8000, tx_bits_per_s: 16_000_000, window_ms: 12_000 }),
+        control: ControlTraffic {
+            rx_packets: 9,
+            tx_packets: 8,
+            rx_echo_requests: 4,
+            rx_echo_replies: 3,
+            tx_echo_requests: 2,
+            tx_echo_replies: 1,
+        },
         history: vec![
             HistoryEntry { at_ms: 0, event: "PADR".into() },
             HistoryEntry { at_ms: 1042, event: "IPCP opened".into() },

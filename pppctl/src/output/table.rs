@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
 };
 
-use ppp_ipc::control::{AuthMethod, InterfaceStats, NamedCount, ServerStats, ServiceState, SessionDetail};
+use ppp_ipc::control::{
+    AuthMethod, ControlTraffic, InterfaceStats, NamedCount, NegotiatedOption, ServerStats, ServiceState,
+    SessionDetail, SessionRates, SessionTimers,
+};
 
 use super::{
     NONE, Output, event,
@@ -75,6 +78,9 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
         ("nbns", list(&detail.nbns)),
         ("received", format!("{} in {} packets", units::bytes(traffic.rx_bytes), traffic.rx_packets)),
         ("sent", format!("{} in {} packets", units::bytes(traffic.tx_bytes), traffic.tx_packets)),
+        ("rates", detail.rates.map_or_else(|| NONE.to_owned(), rates)),
+        ("timers", timers(&detail.timers)),
+        ("control", control(&detail.control)),
         (
             "dropped",
             format!(
@@ -92,6 +98,13 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
     for (label, value) in lines {
         writeln!(out, "{label:LABEL_WIDTH$}{value}")?;
     }
+    if !detail.options.is_empty() {
+        writeln!(out, "options")?;
+    }
+    for NegotiatedOption { protocol, option, ours, peers } in &detail.options {
+        let name = format!("{protocol} {option}");
+        writeln!(out, "    {name:LABEL_WIDTH$}  {}", printable(&both(ours.as_deref(), peers.as_deref())))?;
+    }
     if !detail.history.is_empty() {
         writeln!(out, "history")?;
     }
@@ -99,6 +112,45 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
         writeln!(out, "{:>10}  {}", units::milliseconds(entry.at_ms), printable(&entry.event))?;
     }
     Ok(())
+}
+
+fn rates(rates: SessionRates) -> String {
+    let SessionRates { rx_bits_per_s, tx_bits_per_s, window_ms } = rates;
+    let bytes = |bits: u64| units::bytes(bits / 8);
+    format!(
+        "{}/s received, {}/s sent, over {}s",
+        bytes(rx_bits_per_s),
+        bytes(tx_bits_per_s),
+        window_ms / 1000
+    )
+}
+
+fn timers(timers: &SessionTimers) -> String {
+    let SessionTimers { deadline_left_s, idle_left_s, session_left_s } = timers;
+    let left = |what: &str, seconds: &Option<u64>| {
+        seconds.map(|seconds| format!("{what} in {}", units::duration(seconds)))
+    };
+    let all = [
+        left("must be done", deadline_left_s),
+        left("idle", idle_left_s),
+        left("time is up", session_left_s),
+    ];
+    list(&all.into_iter().flatten().collect::<Vec<_>>())
+}
+
+fn control(control: &ControlTraffic) -> String {
+    let ControlTraffic {
+        rx_packets,
+        tx_packets,
+        rx_echo_requests,
+        rx_echo_replies,
+        tx_echo_requests,
+        tx_echo_replies,
+    } = control;
+    format!(
+        "{rx_packets} received, {tx_packets} sent; echo {tx_echo_requests} sent, {rx_echo_replies} answered; \
+         {rx_echo_requests} received, {tx_echo_replies} answered"
+    )
 }
 
 impl Table {
@@ -226,10 +278,16 @@ dns         192.0.2.53, 198.51.100.53
 nbns        -
 received    1.5 KiB in 12 packets
 sent        4.7 MiB in 9 packets
+rates       1000 B/s received, 1.9 MiB/s sent, over 12s
+timers      idle in 1m00s, time is up in 1h00m
+control     9 received, 8 sent; echo 2 sent, 3 answered; 4 received, 1 answered
 dropped     1 wrong source, 2 malformed, 3 not open, 4 queue or system
 silent for  7s
 worker      pid 4711
 sandbox     uid, seccomp
+options
+    lcp mru       1492 ours, 1480 the peer's
+    ipcp primary-dns  - ours, 192.0.2.53 the peer's
 history
     0.000s  PADR
     1.042s  IPCP opened

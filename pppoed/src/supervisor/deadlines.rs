@@ -27,6 +27,11 @@ impl Deadlines {
         }
     }
 
+    /// The deadline of one session.
+    pub(super) fn of(&self, token: Token) -> Option<Instant> {
+        self.of.get(&token).copied()
+    }
+
     /// The nearest deadline.
     pub(super) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|(at, _)| *at)

@@ -21,9 +21,11 @@ mod line;
 mod links;
 mod mac_watch;
 mod messages;
+mod negotiated;
 mod network;
 mod proxy_arp;
 mod quota;
+mod rate_meter;
 mod service;
 mod session;
 mod settings;
@@ -47,7 +49,7 @@ use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::{Event, SessionRequest};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep_until;
+use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
 use self::access::{Access, AccessView, Frame};
@@ -167,6 +169,9 @@ impl Supervisor {
         }
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
+        let mut rate_looks = tokio::time::interval(rate_meter::INTERVAL);
+        rate_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        rate_looks.tick().await;
         let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
         let mut watchdog = Watchdog::from_environment();
         while !self.is_done() {
@@ -194,11 +199,16 @@ impl Supervisor {
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
                 Some(call) = next_call => self.handle_call(call, Instant::now()),
                 _ = rotation.tick() => self.rotate_keys(Instant::now()),
+                _ = rate_looks.tick() => self.look_at_rates(Instant::now()),
                 _ = drop_log.tick() => self.log_drops(Instant::now()),
                 Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
             }
         }
         self.factory.stop().await;
+    }
+
+    fn look_at_rates(&mut self, now: Instant) {
+        self.table.iter_mut().for_each(|session| session.tick(now));
     }
 
     fn next_timeout(&self) -> Option<Instant> {

@@ -39,7 +39,8 @@ impl RateMeter {
     /// The rates until now, of a session that has lasted long enough to tell.
     pub(super) fn rates(&self, traffic: Traffic, now: Instant) -> Option<SessionRates> {
         let window = now.saturating_duration_since(self.older.at);
-        let milliseconds = u64::try_from(window.as_millis()).ok().filter(|milliseconds| *milliseconds >= 1000)?;
+        let milliseconds =
+            u64::try_from(window.as_millis()).ok().filter(|milliseconds| *milliseconds >= 1000)?;
         // The counters are the worker's, who may have them go back.
         let rate = |then: u64, now: u64| now.saturating_sub(then).saturating_mul(8000) / milliseconds;
         Some(SessionRates {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use ppp_ipc::{
-    control::{EventSession, HistoryEntry, Phase, SessionDetail, SessionSummary, Traffic},
+    control::{
+        ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail, SessionSummary, SessionTimers,
+        Traffic,
+    },
     reason::EndReason,
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network},
 };
@@ -18,10 +21,13 @@ use ppp_proto::discovery::server::RequestId;
 use ppp_wire::{MacAddr, escape::Escaped};
 use tracing::{debug, info, warn};
 
-use super::ipv6;
 use super::network::Given;
+use super::network::session_end;
+use super::rate_meter::RateMeter;
 use super::settings::Settings;
+use super::settings::idle_ms;
 use super::worker::WorkerHandle;
+use super::{ipv6, negotiated};
 use crate::options::SessionOptions;
 use crate::pool::Lease;
 
@@ -125,6 +131,7 @@ pub(super) struct Session {
     pub(super) peer_knows: bool,
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
+    rate_meter: RateMeter,
     history: VecDeque<HistoryEntry>,
 }
 
@@ -198,6 +205,7 @@ impl Session {
             is_doubtful: false,
             peer_knows: false,
             end: None,
+            rate_meter: RateMeter::new(now),
             history: VecDeque::new(),
         }
     }
@@ -280,7 +288,29 @@ impl Session {
         }
     }
 
-    pub(super) fn detail(&self, now: Instant) -> SessionDetail {
+    /// Looks at the counters for the rates.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.rate_meter.tick(self.traffic(), now);
+    }
+
+    /// `deadline` is when the session ends if nothing changes until then.
+    fn timers(&self, deadline: Option<Instant>, now: Instant) -> SessionTimers {
+        let left = |at: Instant| at.saturating_duration_since(now).as_secs();
+        let idle = idle_ms(self.options());
+        let idle_end = || {
+            let quiet_since = self.rate_meter.last_moved(&self.traffic(), now).max(self.opened?);
+            quiet_since.checked_add(Duration::from_millis(idle.into()))
+        };
+        let is_open = self.phase == Phase::Open;
+        SessionTimers {
+            deadline_left_s: deadline.filter(|_| !is_open).map(left),
+            idle_left_s: (is_open && idle > 0).then(idle_end).flatten().map(left),
+            session_left_s: session_end(self).map(left),
+        }
+    }
+
+    /// Everything. `deadline` is when the session ends if nothing changes until then.
+    pub(super) fn detail(&self, deadline: Option<Instant>, now: Instant) -> SessionDetail {
         let counters = self.snapshot();
         let add = |numbers: &[u64]| numbers.iter().fold(0_u64, |sum, number| sum.saturating_add(*number));
         let present = |servers: [Option<Ipv4Addr>; 2]| servers.into_iter().flatten().collect();
@@ -312,6 +342,17 @@ impl Session {
             ]),
             idle_s: (counters.rx_last_activity_ms > 0).then_some(idle),
             sandbox: self.protections.clone(),
+            options: negotiated::options(self),
+            timers: self.timers(deadline, now),
+            rates: self.rate_meter.rates(self.traffic(), now),
+            control: ControlTraffic {
+                rx_packets: counters.rx_control_packets,
+                tx_packets: counters.tx_control_packets,
+                rx_echo_requests: counters.rx_echo_requests,
+                rx_echo_replies: counters.rx_echo_replies,
+                tx_echo_requests: counters.tx_echo_requests,
+                tx_echo_replies: counters.tx_echo_replies,
+            },
             history: self.history.iter().cloned().collect(),
         }
     }

@@ -52,6 +52,11 @@ impl Table {
         self.sessions.get_mut(&token)
     }
 
+    /// All sessions, the oldest first.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.sessions.values_mut()
+    }
+
     pub(super) fn by_id(&self, id: u16) -> Option<&Session> {
         self.sessions.get(self.by_id.get(&id)?)
     }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    Failure, InterfaceState, LogLevel, LogLine, LogQuery, Request, Response, Selector, VERSION,
+    Failure, InterfaceState, LogLevel, LogLine, LogQuery, Request, Response, Selector, SessionTimers, VERSION,
 };
 
 use super::lab::{ACCESS, Lab, with_wire};
@@ -25,6 +25,18 @@ pub(crate) fn tests() -> Vec<super::Test> {
 fn facts() {
     let lab = Lab::start(&["-N", "3"]);
     let mut subscriber = Subscriber::open(good_mac(1));
+    let answer = lab.console().ask(&Request::ShowSession { id: subscriber.session_id });
+    let [Response::Session(detail)] = answer.as_slice() else { panic!("{answer:?}") };
+    let option = |protocol: &str, name: &str| {
+        let mut all = detail.options.iter();
+        all.find(|it| it.protocol == protocol && it.option == name)
+            .map(|it| (it.ours.as_deref(), it.peers.as_deref()))
+    };
+    assert_eq!(option("lcp", "authentication-protocol"), Some((None, Some("chap-md5"))));
+    let address = subscriber.address().unwrap().to_string();
+    assert_eq!(option("ipcp", "ip-address"), Some((Some("10.0.0.1"), Some(address.as_str()))));
+    assert_eq!(detail.timers, SessionTimers::default());
+    assert!(detail.control.rx_packets >= 4 && detail.control.tx_packets >= 4, "{:?}", detail.control);
     let answer = lab.console().ask(&Request::ShowPool);
     let [Response::Pool(pool), Response::Leases(leases)] = answer.as_slice() else { panic!("{answer:?}") };
     assert_eq!((pool.size, pool.in_use, pool.free, pool.reserved, pool.outside), (3, 1, 2, 0, 0));
