@@ -205,6 +205,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
     ("logfile", |config| set(&mut config.logfile, PathBuf::from("/x"))),
     ("log-level", |config| config.log_level.value = LogLevel::Trace),
+    ("no-offloads", |config| config.offloads ^= true),
     ("no-probe", |config| config.probe ^= true),
     ("run-dir", |config| config.run_dir = "/x".into()),
     ("control", |config| config.control_socket = "/x".into()),
