@@ -1,103 +1,20 @@
 //! The command table: every command, its words and its arguments.
 //!
 //! Parsing only. Whatever reads command lines parses them against [`Command`]: the arguments of the program
-//! ([`Cli`]) and the lines of the shell ([`Line`]). Help, completion, the man page and the completions of shells
+//! ([`crate::program::Cli`]) and the lines of the shell ([`crate::program::Line`]). Help, completion, the man page and the completions of shells
 //! are made from it as well.
 //!
 //! The name of a value ([`values`]) says what it is, and so what completes it.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, time::Duration};
 
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
+    Args, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
-use ppp_ipc::control::{DEFAULT_PATH, EventName, LogLevel, LogQuery, Selector};
+use ppp_ipc::control::{EventName, LogLevel, LogQuery, Selector};
 
 use crate::{sessions::Query, top::Top};
-
-const EXAMPLES: &str = "\
-Examples:
-  pppctl                             the interactive shell; `help` there tells more
-  pppctl show sessions               who is connected
-  pppctl sh ses                      the same: words may be cut short while they stay unique
-  pppctl show sessions --interface eth1 --sort traffic- --limit 10
-  pppctl show sessions --columns id,user,rate --sort rate-
-  pppctl show session 7              everything about session 7
-  pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
-  pppctl terminate user alice        hang up on alice
-  pppctl terminate all --yes         hang up on everybody, without the question
-  pppctl top                         who has most traffic now
-  pppctl monitor --user alice        what happens to alice, as it happens
-  pppctl drain on                    no new sessions; pppctl drain off takes them again
-  pppctl shutdown soft               end pppoed when its last session has ended
-  pppctl -c 'drain on; show stats'   several commands, up to the first that fails
-  pppctl < FILE                      the same, one or more in a line
-
-A table that is wider than the terminal leaves out its least important columns; other formats never do.
-
-Exit status:
-  0  done
-  1  refused: no such session, server busy, or the answer to a question was no
-  2  the command line is wrong
-  3  pppoed is not running, or its socket cannot be reached
-  4  not allowed
-  5  no answer in time, or one that is not understood (another version?)";
-
-/// Console of pppoed: shows and ends PPPoE sessions, drains and ends the server. Without a command: a shell.
-#[derive(Debug, Parser)]
-#[command(
-    name = "pppctl",
-    version,
-    infer_subcommands = true,
-    infer_long_args = true,
-    max_term_width = 100,
-    after_help = EXAMPLES
-)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionOptions,
-    #[command(flatten)]
-    pub(crate) display: DisplayOptions,
-    /// Carry out these commands, separated by `;`, as lines of the shell; the first that fails is the last
-    #[arg(short = 'c', value_name = "COMMANDS")]
-    pub(crate) commands: Option<String>,
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-}
-
-/// A line of the shell.
-#[derive(Debug, Parser)]
-#[command(
-    name = "",
-    no_binary_name = true,
-    disable_help_subcommand = true,
-    infer_subcommands = true,
-    infer_long_args = true,
-    max_term_width = 100
-)]
-pub(crate) struct Line {
-    #[command(flatten)]
-    pub(crate) display: DisplayOptions,
-    #[command(subcommand)]
-    pub(crate) command: LineCommand,
-}
-
-/// What a line of the shell may say.
-#[derive(Debug, Subcommand)]
-pub(crate) enum LineCommand {
-    #[command(flatten)]
-    Command(Command),
-    /// Tell what can be done, or everything about one command
-    Help {
-        /// Words of a command
-        #[arg(value_name = values::WORD)]
-        words: Vec<String>,
-    },
-    /// Leave the shell (as Ctrl-D does)
-    #[command(visible_alias = "quit")]
-    Exit,
-}
 
 /// Names of values, which say what they are. [`crate::shell`] completes them by these names.
 pub(crate) mod values {
@@ -119,47 +36,6 @@ pub(crate) mod values {
     pub(crate) const SORT: &str = "FIELD[-],...";
     /// A word of a command.
     pub(crate) const WORD: &str = "WORD";
-}
-
-/// How to reach `pppoed`.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ConnectionOptions {
-    /// Control socket of pppoed
-    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
-    pub(crate) socket: PathBuf,
-    /// Longest wait for any single answer of pppoed
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
-    pub(crate) timeout: Duration,
-}
-
-/// How to show answers.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub(crate) struct DisplayOptions {
-    /// How to show the answer [default: table]
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
-    output: Option<Format>,
-    /// Short for --output json
-    #[arg(long, global = true, conflicts_with = "output")]
-    json: bool,
-}
-
-impl DisplayOptions {
-    /// The format that was asked for, if any was.
-    pub(crate) fn format(self) -> Option<Format> {
-        if self.json { Some(Format::Json) } else { self.output }
-    }
-}
-
-/// How to show an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    #[default]
-    /// Aligned columns with human units
-    Table,
-    /// One document with raw numbers; one a line for what comes piece by piece
-    Json,
-    /// Comma-separated values with raw numbers (RFC 4180)
-    Csv,
 }
 
 /// What to do.
@@ -438,15 +314,7 @@ pub(crate) fn parse_mac(text: &str) -> Result<[u8; 6], String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-
-    #[test]
-    fn the_table_is_consistent() {
-        Cli::command().debug_assert();
-        Line::command().debug_assert();
-    }
 
     #[test]
     fn mac_addresses() {
@@ -472,14 +340,5 @@ mod tests {
         for bad in ["0", "-1", "nan", "inf", "3601", "soon"] {
             assert!(parse_seconds(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_help_reads_well() {
-        let help = Cli::command().render_long_help().to_string();
-        for expected in ["Examples:", "Exit status:", "terminate", "--socket <PATH>"] {
-            assert!(help.contains(expected), "{expected}: {help}");
-        }
-        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
     }
 }

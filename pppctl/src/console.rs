@@ -4,8 +4,8 @@ use ppp_ipc::control::{Request, Response, ServerHello};
 
 use crate::{
     answer::{Answer, Collector},
-    command::ConnectionOptions,
     error::Error,
+    program::ConnectionOptions,
     transport::{self, Client},
 };
 

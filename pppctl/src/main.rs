@@ -7,11 +7,15 @@
 
 mod answer;
 mod command;
+mod completions;
 mod console;
 mod error;
 mod info;
 mod interrupt;
+#[cfg(test)]
+mod man;
 mod output;
+mod program;
 mod question;
 mod request;
 mod run;
@@ -29,7 +33,14 @@ use std::{
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 
-use crate::{command::Cli, console::Console, error::Error, run::Display, shell::batch, terminal::Screen};
+use crate::{
+    console::Console,
+    error::Error,
+    program::{Cli, CliCommand},
+    run::Display,
+    shell::batch,
+    terminal::Screen,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -39,7 +50,10 @@ fn main() -> ExitCode {
         (Some(_), Some(_)) => Cli::command()
             .error(ErrorKind::ArgumentConflict, "give a command, or commands with -c, not both")
             .exit(),
-        (Some(command), None) => {
+        (Some(CliCommand::Completions { shell }), None) => {
+            completions::write(shell, &mut io::stdout().lock())
+        }
+        (Some(CliCommand::Command(command)), None) => {
             let display = Display { format: format.unwrap_or_default(), screen: Screen::of_stdout() };
             let mut out = BufWriter::new(io::stdout().lock());
             run::run(&command, display, &mut console, &mut out)

@@ -53,10 +53,17 @@ mod tests {
     use ppp_ipc::control::{EventName, LogLevel, LogQuery};
 
     use super::*;
-    use crate::command::{Cli, Format};
+    use crate::program::{Cli, CliCommand, Format};
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["pppctl"].into_iter().chain(line.split(' ')))
+    }
+
+    fn command(cli: &Cli) -> &Command {
+        match &cli.command {
+            Some(CliCommand::Command(command)) => command,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -106,7 +113,7 @@ mod tests {
         ];
         for (line, expected) in cases {
             let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(Request::from(cli.command.as_ref().unwrap()), expected, "{line}");
+            assert_eq!(Request::from(command(&cli)), expected, "{line}");
         }
     }
 

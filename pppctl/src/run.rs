@@ -3,10 +3,12 @@
 use std::io::Write;
 
 use crate::{
-    command::{Command, Format, Show},
+    command::{Command, Show},
     console::Console,
     error::Error,
-    output, question, sessions, stream,
+    output,
+    program::Format,
+    question, sessions, stream,
     terminal::Screen,
     top,
 };

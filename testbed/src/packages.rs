@@ -1,4 +1,4 @@
-//! The Debian packages that the scenarios need. The demo needs none of them.
+//! The Debian packages that the tests and scenarios need. The demo needs none of them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,10 +6,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// A package, and the program that it is needed for.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("iproute2", "ip"),
     ("iputils-ping", "ping"),
     ("kmod", "insmod"),
+    ("mandoc", "mandoc"),
     ("nftables", "nft"),
     ("ppp", "pppd"),
     ("pppoe", "pppoe-server"),

@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     answer::{Answer, Piece},
-    command::Format,
+    program::Format,
     terminal::Screen,
 };
 

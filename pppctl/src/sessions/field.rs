@@ -20,24 +20,39 @@ use crate::output::{
 /// Something to know of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Field {
+    /// PPPoE session id
     Id,
+    /// User name
     User,
+    /// The peer's IPv4 address
     Ip,
+    /// The session's network interface
     Ifname,
+    /// Phase, such as open
     State,
+    /// Time since the session began
     Uptime,
+    /// The peer's Ethernet address
     Mac,
+    /// Bytes from the peer
     Rx,
+    /// Bytes to the peer
     Tx,
+    /// Access interface
     Interface,
+    /// Service-Name that the peer chose
     Service,
+    /// Packets from the peer
     RxPackets,
+    /// Packets to the peer
     TxPackets,
     /// Bytes both ways
     Traffic,
+    /// Bits per second from the peer, now
     RxRate,
+    /// Bits per second to the peer, now
     TxRate,
-    /// Bits per second both ways
+    /// Bits per second both ways, now
     Rate,
 }
 

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use super::execute::{self, Next};
-use crate::{command::Format, console::Console, error::Error};
+use crate::{console::Console, error::Error, program::Format};
 
 /// Longest line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;

@@ -13,9 +13,10 @@ use super::{
     words::{self, Pipeline},
 };
 use crate::{
-    command::{Command, DisplayOptions, Format, Line, LineCommand},
+    command::Command,
     console::Console,
     error::Error,
+    program::{DisplayOptions, Format, Line, LineCommand},
     run::{self, Display},
     terminal::Screen,
 };

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
-use crate::command::Line;
+use crate::program::Line;
 
 /// The command table of the shell, options of every command included.
 pub(crate) fn table() -> Command {

@@ -12,7 +12,7 @@ use crate::{error::Error, output::style::Style, terminal::Screen};
 const MAX_LISTED: usize = 40;
 
 /// What the shell can do beside its commands.
-const FEATURES: &str = "\
+pub(crate) const FEATURES: &str = "\
 Words may be cut short while they stay unique: sh ses. Tab completes them, and the ids, names and addresses of
 sessions. ? tells what may come next. Ctrl-C ends a command, Ctrl-D the shell, Ctrl-R searches the lines of before.
 Several commands stand in one line with ; between them; # begins a comment.";

@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::SessionSummary;
 
 use crate::{
-    command::{ConnectionOptions, values},
-    console::Console,
-    error::Error,
-    output::is_harmless,
+    command::values, console::Console, error::Error, output::is_harmless, program::ConnectionOptions,
     sessions::fetch,
 };
 

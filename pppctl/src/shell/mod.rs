@@ -5,7 +5,7 @@ mod complete;
 mod execute;
 pub(crate) mod filter;
 mod grammar;
-mod help;
+pub(crate) mod help;
 mod history;
 mod live;
 mod pager;
@@ -28,7 +28,7 @@ use self::{
     live::Live,
     prompt::Prompt,
 };
-use crate::{command::Format, console::Console, error::Error, interrupt, terminal::Screen};
+use crate::{console::Console, error::Error, interrupt, program::Format, terminal::Screen};
 
 /// Lines that the history keeps.
 const HISTORY_LINES: usize = 2000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ppp_ipc::control::{Request, ServerStats, ServiceState};
 
 use crate::{
-    answer::Answer, command::ConnectionOptions, console::Console, error::Error, output, output::style::Style,
+    answer::Answer, console::Console, error::Error, output, output::style::Style, program::ConnectionOptions,
 };
 
 /// Longest wait for each message: the prompt comes without figures rather than late.

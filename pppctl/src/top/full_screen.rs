@@ -10,10 +10,10 @@ use super::{
     view::{Action, View},
 };
 use crate::{
-    command::ConnectionOptions,
     console::Console,
     error::Error,
     interrupt,
+    program::ConnectionOptions,
     sessions::rate::Meter,
     terminal::{Keys, Pressed, Screen},
 };

@@ -11,10 +11,11 @@ use std::{
 use clap::Args;
 
 use crate::{
-    command::{Format, parse_seconds, values},
+    command::{parse_seconds, values},
     console::Console,
     error::Error,
     interrupt::{self, Woken},
+    program::Format,
     run::Display,
     sessions::{
         Entry, fetch,

@@ -2,8 +2,8 @@ use ppp_ipc::control::{InterfaceState, SessionLogLevel};
 
 use super::*;
 use crate::answer::Answer;
-use crate::command::Format;
 use crate::output::{self, samples};
+use crate::program::Format;
 
 fn render(format: Format, info: Info) -> String {
     let mut out = Vec::new();

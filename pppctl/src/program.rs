@@ -1,0 +1,182 @@
+//! What stands around the commands: the program's own arguments, and what the shell has beside them.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ppp_ipc::control::DEFAULT_PATH;
+
+use crate::command::{Command, parse_seconds, values};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  pppctl                             the interactive shell; `help` there tells more
+  pppctl show sessions               who is connected
+  pppctl sh ses                      the same: words may be cut short while they stay unique
+  pppctl show sessions --interface eth1 --sort traffic- --limit 10
+  pppctl show sessions --columns id,user,rate --sort rate-
+  pppctl show session 7              everything about session 7
+  pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
+  pppctl terminate user alice        hang up on alice
+  pppctl terminate all --yes         hang up on everybody, without the question
+  pppctl top                         who has most traffic now
+  pppctl monitor --user alice        what happens to alice, as it happens
+  pppctl drain on                    no new sessions; pppctl drain off takes them again
+  pppctl shutdown soft               end pppoed when its last session has ended
+  pppctl -c 'drain on; show stats'   several commands, up to the first that fails
+  pppctl < FILE                      the same, one or more in a line
+
+A table that is wider than the terminal leaves out its least important columns; other formats never do.
+
+Exit status:
+  0  done
+  1  refused: no such session, server busy, or the answer to a question was no
+  2  the command line is wrong
+  3  pppoed is not running, or its socket cannot be reached
+  4  not allowed
+  5  no answer in time, or one that is not understood (another version?)
+  130  ended by Ctrl-C";
+
+const COMPLETIONS: &str = "\
+Examples:
+  pppctl completions bash > /etc/bash_completion.d/pppctl
+  pppctl completions zsh > /usr/local/share/zsh/site-functions/_pppctl
+  pppctl completions fish > /etc/fish/completions/pppctl.fish";
+
+/// Console of pppoed: shows and ends PPPoE sessions, drains and ends the server. Without a command: a shell.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pppctl",
+    version,
+    infer_subcommands = true,
+    infer_long_args = true,
+    max_term_width = 100,
+    after_help = EXAMPLES
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionOptions,
+    #[command(flatten)]
+    pub(crate) display: DisplayOptions,
+    /// Carry out these commands, separated by `;`, as lines of the shell; the first that fails is the last
+    #[arg(short = 'c', value_name = "COMMANDS")]
+    pub(crate) commands: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Option<CliCommand>,
+}
+
+/// What the program's arguments may say.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CliCommand {
+    #[command(flatten)]
+    Command(Box<Command>),
+    /// Print what a shell needs to complete the words of pppctl
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// A shell that can complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// A line of the shell.
+#[derive(Debug, Parser)]
+#[command(
+    name = "",
+    no_binary_name = true,
+    disable_help_subcommand = true,
+    infer_subcommands = true,
+    infer_long_args = true,
+    max_term_width = 100
+)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) display: DisplayOptions,
+    #[command(subcommand)]
+    pub(crate) command: LineCommand,
+}
+
+/// What a line of the shell may say.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LineCommand {
+    #[command(flatten)]
+    Command(Command),
+    /// Tell what can be done, or everything about one command
+    Help {
+        /// Words of a command
+        #[arg(value_name = values::WORD)]
+        words: Vec<String>,
+    },
+    /// Leave the shell (as Ctrl-D does)
+    #[command(visible_alias = "quit")]
+    Exit,
+}
+
+/// How to reach `pppoed`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConnectionOptions {
+    /// Control socket of pppoed
+    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
+    pub(crate) socket: PathBuf,
+    /// Longest wait for any single answer of pppoed
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub(crate) timeout: Duration,
+}
+
+/// How to show answers.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct DisplayOptions {
+    /// How to show the answer [default: table]
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output")]
+    json: bool,
+}
+
+impl DisplayOptions {
+    /// The format that was asked for, if any was.
+    pub(crate) fn format(self) -> Option<Format> {
+        if self.json { Some(Format::Json) } else { self.output }
+    }
+}
+
+/// How to show an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    /// Aligned columns with human units
+    Table,
+    /// One document with raw numbers; one a line for what comes piece by piece
+    Json,
+    /// Comma-separated values with raw numbers (RFC 4180)
+    Csv,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_consistent() {
+        Cli::command().debug_assert();
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_reads_well() {
+        let help = Cli::command().render_long_help().to_string();
+        for expected in ["Examples:", "Exit status:", "terminate", "--socket <PATH>"] {
+            assert!(help.contains(expected), "{expected}: {help}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+    }
+}
