@@ -166,6 +166,10 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(..=86400))]
     pub orphan_timeout: u32,
 
+    /// Seconds after the start of a pppoed that takes sessions over until it takes new ones: time for those to be found
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=60))]
+    pub adoption_grace: u32,
+
     /// Start although an interface is not there (yet), and serve it when it comes
     #[arg(long)]
     pub wait_for_interfaces: bool,
@@ -362,6 +366,7 @@ mod tests {
             no_offloads: false,
             cookie_lifetime: 5,
             orphan_timeout: 120,
+            adoption_grace: 2,
             wait_for_interfaces: false,
             no_probe: false,
             run_dir: "/run/pppoed".into(),

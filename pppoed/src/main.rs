@@ -123,6 +123,8 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
 /// Runs the server until it is told to stop.
 async fn serve(config: &Config, mut readiness: Readiness, log: LogHandle) -> anyhow::Result<()> {
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
+    // Until this process ends: before that no other one may take its sessions over.
+    let _run_dir = supervisor::claim_run_dir(config)?;
     let supervisor = supervisor::prepare(config)?.with_log(log);
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;
@@ -148,8 +150,8 @@ fn watch_signals(signals: &mpsc::Sender<Signal>) -> anyhow::Result<()> {
         (SignalKind::terminate(), Signal::Stop),
         (SignalKind::interrupt(), Signal::Stop),
         (SignalKind::hangup(), Signal::Reload),
-        // pppd's admins send these to change its debugging; here they must not end the server.
-        (SignalKind::user_defined1(), Signal::Unused),
+        (SignalKind::user_defined1(), Signal::Leave),
+        // pppd's admins send this to change its debugging; here it must not end the server.
         (SignalKind::user_defined2(), Signal::Unused),
     ];
     for (kind, meaning) in kinds {

@@ -28,6 +28,8 @@ pub enum Origin {
     Flag(&'static str),
     /// In a file.
     File(Place),
+    /// Somewhere where an earlier `pppoed` found it, which began the session that it holds for.
+    Earlier,
 }
 
 impl fmt::Display for Origin {
@@ -36,6 +38,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::Flag(flag) => f.write_str(flag),
             Self::File(place) => place.fmt(f),
+            Self::Earlier => f.write_str("an earlier pppoed"),
         }
     }
 }

@@ -90,6 +90,14 @@ impl PidFd {
         }
     }
 
+    /// Another descriptor of the process.
+    ///
+    /// # Errors
+    /// When the caller has too many open files.
+    pub fn duplicate(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Whether the process has ended, whoever its parent is.
     ///
     /// # Errors

@@ -215,6 +215,7 @@ impl Reading {
         config.discovery_ether_type = before.discovery_ether_type;
         config.session_ether_type = before.session_ether_type;
         config.cookie_lifetime = before.cookie_lifetime;
+        config.adoption_grace = before.adoption_grace;
         config.session_offset = before.session_offset;
         config.random_order = before.random_order;
         config.limits.mac_files.clone_from(&before.limits.mac_files);

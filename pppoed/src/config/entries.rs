@@ -77,6 +77,7 @@ impl Config {
             secrets,
             setup_deadline,
             orphan_timeout,
+            adoption_grace,
             offloads,
             ipv6,
             session,
@@ -131,6 +132,7 @@ impl Config {
         list.secrets(secrets);
         list.add("setup-deadline", NewSessions, Time(*setup_deadline));
         list.add("orphan-timeout", NewSessions, Time(*orphan_timeout));
+        list.add("adoption-grace", Restart, Time(*adoption_grace));
         list.add("no-offloads", NewSessions, !offloads);
         list.add(
             "ipv6",

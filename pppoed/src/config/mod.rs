@@ -123,6 +123,8 @@ pub struct Config {
     pub secrets: secrets::Settings,
     /// From the PADR until IPCP is open.
     pub setup_deadline: Duration,
+    /// How long new sessions wait for those that are taken over.
+    pub adoption_grace: Duration,
     /// How long a session goes on without us.
     pub orphan_timeout: Duration,
     /// IPv6, if it is wanted (`+ipv6`, `ipv6`).
@@ -241,6 +243,7 @@ impl Config {
             setup_deadline: seconds(flags.setup_deadline),
             orphan_timeout: seconds(flags.orphan_timeout),
             offloads: !flags.no_offloads,
+            adoption_grace: seconds(flags.adoption_grace),
             ipv6: ppp::ipv6(&options),
             session: options.session,
             dead_peer: flags.dead_peer.map(seconds),

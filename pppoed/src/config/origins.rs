@@ -99,6 +99,7 @@ impl Origins {
             "pap-secrets", "--pap-secrets", pap_secrets;
             "setup-deadline", "--setup-deadline", setup_deadline;
             "orphan-timeout", "--orphan-timeout", orphan_timeout;
+            "adoption-grace", "--adoption-grace", adoption_grace;
             "dead-peer", "-T", dead_peer;
             "max-mss", "-m", max_mss;
             "run-dir", "--run-dir", run_dir;

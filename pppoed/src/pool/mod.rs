@@ -235,12 +235,33 @@ impl AddressPool {
             .ok_or_else(|| self.explain(own, suggested, claim))?;
         let local = self.locals.get(&remote).copied().unwrap_or(own.local);
         let lease = Lease { slot, local, remote };
-        self.leases.insert(slot, lease);
-        *self.our_ends.entry(local).or_default() += 1;
-        self.holders.insert(remote, slot);
-        self.free.remove(&remote);
-        self.check_invariants();
+        self.insert(lease);
         Ok(lease)
+    }
+
+    /// Holds the address of a session that is there already, whether or not the pool would give it. A slot that is not of
+    /// the pool will do.
+    ///
+    /// # Errors
+    /// The slot that has the address already, or this one, if it has another. The pool is then unchanged.
+    pub fn hold(&mut self, lease: Lease) -> Result<(), u32> {
+        if let Some(&holder) = self.holders.get(&lease.remote) {
+            return Err(holder);
+        }
+        if self.leases.contains_key(&lease.slot) {
+            return Err(lease.slot);
+        }
+        self.insert(lease);
+        Ok(())
+    }
+
+    /// Notes a lease whose slot has none, and whose address nobody has.
+    fn insert(&mut self, lease: Lease) {
+        self.leases.insert(lease.slot, lease);
+        *self.our_ends.entry(lease.local).or_default() += 1;
+        self.holders.insert(lease.remote, lease.slot);
+        self.free.remove(&lease.remote);
+        self.check_invariants();
     }
 
     /// Takes the address of the session in `slot` back. Does nothing if it has none.

@@ -96,6 +96,16 @@ impl Slots {
         Some((slot, self.session_id(slot)?))
     }
 
+    /// Takes this slot, for a session that is there already; false if it is taken, or none of ours.
+    pub fn claim(&mut self, slot: u32) -> bool {
+        let taken = usize::try_from(slot).ok().and_then(|slot| self.taken.get_mut(slot));
+        let is_free = taken.is_some_and(|taken| !std::mem::replace(taken, true));
+        if is_free {
+            self.free.retain(|free| *free != slot);
+        }
+        is_free
+    }
+
     /// Gives a slot back. Does nothing if it is free, or is none of ours.
     pub fn release(&mut self, slot: u32) {
         let taken = usize::try_from(slot).ok().and_then(|slot| self.taken.get_mut(slot));
@@ -194,6 +204,18 @@ mod tests {
         }
         slots.resize(65524).unwrap();
         assert_eq!(ids(&mut slots).last(), Some(&65534));
+    }
+
+    #[test]
+    fn a_slot_is_claimed_once() {
+        let mut slots = Slots::new(3, 10).unwrap();
+        assert!(slots.claim(1));
+        assert!(!slots.claim(1) && !slots.claim(3));
+        assert_eq!([slots.take(), slots.take(), slots.take()], [Some((0, 11)), Some((2, 13)), None]);
+        assert!(!slots.claim(0));
+        slots.release(1);
+        assert_eq!(slots.free(), 1);
+        assert_eq!(slots.take(), Some((1, 12)));
     }
 
     proptest! {

@@ -44,6 +44,24 @@ fn assign(pool: &mut AddressPool, slot: u32, user: &str) -> Result<Lease, Assign
     pool.assign(slot, &Claim { user: Some(user.as_bytes()), addresses: Some(&addresses), fixed: &fixed })
 }
 
+/// A session of an earlier server, which had another pool.
+#[test]
+fn an_address_is_held_whoever_gave_it() {
+    let mut pool = pool("192.168.10.109", "192.168.10.2", 3);
+    let lease = |slot, remote| Lease { slot, local: ip("10.0.0.1"), remote: ip(remote) };
+    pool.hold(lease(7, "192.168.10.2")).unwrap();
+    pool.hold(lease(8, "10.9.9.9")).unwrap();
+    assert_eq!(pool.hold(lease(9, "10.9.9.9")), Err(8));
+    assert_eq!(pool.hold(lease(7, "10.9.9.8")), Err(7));
+    let usage = pool.usage(&FixedAddresses::default());
+    assert_eq!((usage.in_use, usage.outside, usage.free), (1, 1, 2));
+    assert_eq!(assign(&mut pool, 0, "cmz").unwrap().remote, ip("192.168.10.4"));
+    assert!(assign(&mut pool, 1, "cmz").is_err());
+    pool.release(7);
+    assert_eq!(assign(&mut pool, 1, "cmz").unwrap().remote, ip("192.168.10.2"));
+    assert_eq!(pool.release(8), Some(lease(8, "10.9.9.9")));
+}
+
 #[test]
 fn guide_c() {
     let mut pool = pool("192.168.10.109", "192.168.10.2", 20);

@@ -103,7 +103,7 @@ impl Supervisor {
             peer_mac: request.peer_mac,
             service: request.service_name.clone(),
             host_uniq: request.host_uniq.clone(),
-            pending: request.id,
+            pending: Some(request.id),
             max_payload,
         };
         let place = Place { id: session_id, slot, unit };
@@ -156,7 +156,7 @@ impl Supervisor {
         }
     }
 
-    fn send(&mut self, token: Token, message: ToWorker) {
+    pub(super) fn send(&mut self, token: Token, message: ToWorker) {
         if let Some(session) = self.table.get_mut(token) {
             session.worker.send(message);
         }

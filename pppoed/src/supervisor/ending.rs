@@ -100,7 +100,12 @@ impl Supervisor {
         self.deadlines.set(token, None);
         self.quota_looks.set(token, None);
         self.heartbeats.end(token);
-        session.end_with(EndReason::WorkerCrash, gone.to_string());
+        let detail = match self.adoption.is_expected(token) {
+            true => "its worker ended while there was no pppoed".to_owned(),
+            false => gone.to_string(),
+        };
+        session.end_with(EndReason::WorkerCrash, detail);
+        self.adoption.forget(token, session.id);
         let (reason, detail) = session.end.clone().unwrap_or((EndReason::WorkerCrash, String::new()));
 
         match session.pending.take() {

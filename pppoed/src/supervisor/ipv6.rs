@@ -28,7 +28,7 @@ pub(super) fn ends(report: Ipv6Report) -> Ipv6Ends {
 }
 
 /// Compares what a worker says with what it was told. `Err` says which rule it broke.
-fn check(told: Option<Ipv6Parameters>, report: Ipv6Report) -> Result<(), &'static str> {
+pub(super) fn check(told: Option<Ipv6Parameters>, report: Ipv6Report) -> Result<(), &'static str> {
     let told = told.ok_or("its IPV6CP opened though IPv6 is off")?;
     if report.local != told.local || told.remote.is_some_and(|remote| remote != report.remote) {
         return Err("its IPV6CP opened with another identifier than it was given");

@@ -98,7 +98,7 @@ impl Supervisor {
         }
     }
 
-    fn handle_lcp_opened(
+    pub(super) fn handle_lcp_opened(
         &mut self,
         token: Token,
         report: LcpReport,
@@ -141,7 +141,9 @@ impl Supervisor {
         };
         let Some(session) = self.table.get_mut(token) else { return };
         session.authentication = Authentication::Challenged(Challenge { identifier, value });
-        session.worker.send(ToWorker::Challenge { identifier, value: value.to_vec() });
+        // The next pppoed has to know what it may get an answer to.
+        self.keep_record(token);
+        self.send(token, ToWorker::Challenge { identifier, value: value.to_vec() });
     }
 
     /// A name and proof: starts the comparison with the secrets, beside the event loop.

@@ -6,6 +6,7 @@
 
 mod access;
 mod admission;
+mod adopt;
 mod answers;
 mod auth;
 mod console_share;
@@ -53,6 +54,7 @@ use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
 use self::access::{Access, AccessView, Frame};
+use self::adopt::{Adoption, Arrival};
 use self::auth::Outcome;
 use self::console_share::ConsoleShare;
 use self::deadlines::Deadlines;
@@ -77,7 +79,8 @@ use crate::pool::{AddressPool, Slots};
 use crate::secrets::{FixedAddresses, Secrets};
 use crate::systemd::Watchdog;
 
-pub use self::setup::{SetupError, check_secrets, prepare};
+pub use self::adopt::{ClaimError, RunDirClaim};
+pub use self::setup::{SetupError, check_secrets, claim_run_dir, prepare};
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
 const REPORT_QUEUE: usize = 1024;
@@ -103,6 +106,8 @@ enum Work {
     Pool(FixedAddresses, oneshot::Sender<Answer>),
     /// The lists of MAC addresses were read again.
     MacRules(MacRules),
+    /// A worker of an earlier `pppoed` says that it has a session.
+    Arrived(Arrival),
 }
 
 /// A signal to the process.
@@ -112,7 +117,9 @@ pub enum Signal {
     Stop,
     /// SIGHUP.
     Reload,
-    /// SIGUSR1 or SIGUSR2.
+    /// SIGUSR1: exit and leave the sessions to the next `pppoed`.
+    Leave,
+    /// SIGUSR2.
     Unused,
 }
 
@@ -142,6 +149,9 @@ pub struct Supervisor {
     events: Events,
     console_share: ConsoleShare,
     log: Option<LogHandle>,
+    adoption: Adoption,
+    /// To exit with the sessions going on.
+    is_leaving: bool,
     mac_rules: MacRules,
     hand_overs: HandOvers,
     drop_log: DropLog,
@@ -159,7 +169,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Runs until a [`Signal::Stop`], or a console, has ended all sessions, or the last one has ended after a soft
-    /// shutdown.
+    /// shutdown; or until [`Signal::Leave`], and then they go on.
     ///
     /// Must be called in a `LocalSet` of a current-thread runtime.
     pub async fn run(mut self, mut calls: mpsc::Receiver<Call>, mut signals: mpsc::Receiver<Signal>) {
@@ -205,6 +215,10 @@ impl Supervisor {
             }
         }
         self.factory.stop().await;
+        match self.is_leaving {
+            true => self.leave(),
+            false => self.clean_up(),
+        }
     }
 
     fn look_at_rates(&mut self, now: Instant) {
@@ -214,6 +228,7 @@ impl Supervisor {
     fn next_timeout(&self) -> Option<Instant> {
         let discovery = self.accesses.iter().filter_map(Access::next_timeout);
         let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
+        let looks = looks.chain(self.adoption.next_timeout());
         discovery.chain(self.deadlines.next()).chain(looks).min()
     }
 
@@ -221,6 +236,7 @@ impl Supervisor {
         self.handle_deadlines(now);
         self.handle_quota_looks(now);
         self.handle_heartbeats(now);
+        self.keep_counters(now);
         for access in &mut self.accesses {
             access.handle_timeout(now);
         }
@@ -243,7 +259,8 @@ impl Supervisor {
                     self.terminate(token, EndReason::Shutdown, "pppoed is stopping", now);
                 }
             }
-            Signal::Unused => info!("SIGUSR1 and SIGUSR2 have no effect"),
+            Signal::Leave => self.is_leaving = true,
+            Signal::Unused => info!("SIGUSR2 has no effect"),
             Signal::Reload => {
                 info!(
                     "SIGHUP: secrets files are read again whenever they change; nothing else can be reloaded yet"
@@ -260,6 +277,7 @@ impl Supervisor {
             Work::Link(access, news) => self.handle_link(access, news, now),
             Work::Pool(fixed, answer) => self.handle_pool(&fixed, answer),
             Work::MacRules(rules) => self.handle_mac_rules(rules),
+            Work::Arrived(arrival) => self.handle_arrival(arrival, now),
         }
     }
 
@@ -270,7 +288,7 @@ impl Supervisor {
             free_slots: self.slots.free(),
             limits: self.config.limits,
             mac_rules: &self.mac_rules,
-            closed: self.service != ServiceState::Serving,
+            closed: self.service != ServiceState::Serving || self.adoption.holds_back(now),
         };
         let Some(access) = self.accesses.get_mut(frame.access) else { return };
         access.handle_frame(frame, &view, now);

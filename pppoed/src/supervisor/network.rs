@@ -22,10 +22,10 @@ const IPV6_MIN_MTU: u16 = 1280;
 #[derive(Debug, Default)]
 pub(super) struct Given {
     /// In bytes; none until the interface is up.
-    mtu: Option<u16>,
-    ipv4: Option<Ipv4Ends>,
-    ipv6: Option<Ipv6Ends>,
-    proxy_arp: Option<ProxyArp>,
+    pub(super) mtu: Option<u16>,
+    pub(super) ipv4: Option<Ipv4Ends>,
+    pub(super) ipv6: Option<Ipv6Ends>,
+    pub(super) proxy_arp: Option<ProxyArp>,
 }
 
 impl Given {
@@ -134,7 +134,7 @@ impl Supervisor {
         }
         session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
         if session.phase != Phase::Network {
-            return;
+            return self.keep_record(token);
         }
         session.phase = Phase::Open;
         session.note("open", now);
@@ -149,6 +149,7 @@ impl Supervisor {
         self.watch_quota(token, now);
         self.heartbeats.begin(token, now);
         self.table.opened(token);
+        self.keep_record(token);
     }
 
     /// A session is open as long as any network protocol is.

@@ -27,6 +27,21 @@ impl ProxyArp {
         Ok(Self { interface, address })
     }
 
+    /// Takes over an entry that an earlier `pppoed` made.
+    pub(super) fn restore(interface: InterfaceId, address: Ipv4Addr) -> Self {
+        Self { interface, address }
+    }
+
+    /// Whose entry it is, and on which interface.
+    pub(super) fn describe(&self) -> (&InterfaceId, Ipv4Addr) {
+        (&self.interface, self.address)
+    }
+
+    /// Leaves the entry to the next `pppoed`.
+    pub(super) fn leave(self) {
+        std::mem::forget(self);
+    }
+
     fn end(&self) -> Result<(), NetlinkError> {
         Netlink::open()?.remove_proxy_neighbour(&self.interface, self.address)
     }

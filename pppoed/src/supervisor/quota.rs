@@ -123,7 +123,9 @@ impl Supervisor {
                 session.note(format!("no second opinion on its traffic: {}", chain(&error)), now);
                 LinkTraffic::default()
             });
-            tell_if_doubtful(session, &claimed, &seen);
+            if tell_if_doubtful(session, &claimed, &seen) {
+                self.keep_record(token);
+            }
             let used = quota.used(&believed(&claimed, &seen));
             if used > quota.limit {
                 let detail = format!("{used} bytes used of {}", quota.limit);
@@ -135,8 +137,10 @@ impl Supervisor {
     }
 }
 
-fn tell_if_doubtful(session: &mut Session, claimed: &Traffic, seen: &LinkTraffic) {
-    if !session.is_doubtful && is_far_less(claimed, seen) {
+/// Whether this is news.
+fn tell_if_doubtful(session: &mut Session, claimed: &Traffic, seen: &LinkTraffic) -> bool {
+    let is_news = !session.is_doubtful && is_far_less(claimed, seen);
+    if is_news {
         session.is_doubtful = true;
         warn!(
             session = session.id,
@@ -148,6 +152,7 @@ fn tell_if_doubtful(session: &mut Session, claimed: &Traffic, seen: &LinkTraffic
             "the worker claims less traffic than its interface has carried"
         );
     }
+    is_news
 }
 
 /// Runs where it may block.

@@ -12,7 +12,7 @@ impl Supervisor {
     /// Whether the event loop has nothing left to do.
     pub(super) fn is_done(&self) -> bool {
         let is_ending = matches!(self.service, ServiceState::ShutdownSoft | ServiceState::Stopping);
-        is_ending && self.table.is_empty()
+        self.is_leaving || is_ending && self.table.is_empty()
     }
 
     /// `drain on` closes the server for new sessions, `drain off` opens it again, also after `shutdown soft`. A server

@@ -102,9 +102,15 @@ pub(super) struct Session {
     pub(super) opened: Option<Instant>,
     pub(super) worker: WorkerHandle,
     pub(super) worker_pid: u32,
+    /// When it was started, once somebody had to know: see `ppp_linux::pidfd::start_time`.
+    pub(super) worker_start: Option<u64>,
+    /// Records of this session that were written.
+    pub(super) record_serial: u64,
     /// The session's interface, once it was made.
     pub(super) tun: Option<InterfaceId>,
     pub(super) counters: Option<SharedCounters>,
+    /// Its traffic as an earlier `pppoed` saw it last, for as long as there are no counters.
+    pub(super) kept_traffic: Traffic,
     pub(super) protections: Vec<String>,
     pub(super) lcp: Option<LcpReport>,
     pub(super) authentication: Authentication,
@@ -127,6 +133,8 @@ pub(super) struct Session {
     pub(super) given: Option<Given>,
     /// Its worker was caught claiming less traffic than there was.
     pub(super) is_doubtful: bool,
+    /// What the hooks want the next `pppoed` to know of it; nothing to us.
+    pub(super) hooks_state: Vec<u8>,
     /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
     pub(super) peer_knows: bool,
     /// Why it ends, once that is known.
@@ -153,7 +161,8 @@ pub(super) struct Origin {
     pub(super) peer_mac: MacAddr,
     pub(super) service: Vec<u8>,
     pub(super) host_uniq: Option<Vec<u8>>,
-    pub(super) pending: RequestId,
+    /// None for a session that an earlier `pppoed` began.
+    pub(super) pending: Option<RequestId>,
     pub(super) max_payload: u16,
 }
 
@@ -178,7 +187,7 @@ impl Session {
             settings,
             service: origin.service,
             host_uniq: origin.host_uniq,
-            pending: Some(origin.pending),
+            pending: origin.pending,
             unit,
             ifname: super::units::name(unit),
             max_payload: origin.max_payload,
@@ -187,8 +196,11 @@ impl Session {
             opened: None,
             worker,
             worker_pid: 0,
+            worker_start: None,
+            record_serial: 0,
             tun: None,
             counters: None,
+            kept_traffic: Traffic::default(),
             protections: Vec::new(),
             lcp: None,
             authentication: Authentication::Idle,
@@ -203,6 +215,7 @@ impl Session {
             mtu: None,
             given: Some(Given::default()),
             is_doubtful: false,
+            hooks_state: Vec::new(),
             peer_knows: false,
             end: None,
             rate_meter: RateMeter::new(now),
@@ -222,6 +235,17 @@ impl Session {
         }
         debug!(session = self.id, ifname = self.ifname, peer_mac = %self.peer_mac, "{event}");
         self.history.push_back(HistoryEntry { at_ms, event });
+    }
+
+    /// What happened, oldest first.
+    pub(super) fn history(&self) -> impl Iterator<Item = &HistoryEntry> {
+        self.history.iter()
+    }
+
+    /// Takes over the history that an earlier `pppoed` wrote.
+    pub(super) fn set_history(&mut self, history: Vec<HistoryEntry>) {
+        let surplus = history.len().saturating_sub(HISTORY_LEN);
+        self.history = history.into_iter().skip(surplus).collect();
     }
 
     /// Keeps the first reason for the end: what comes after it are consequences.
@@ -248,6 +272,11 @@ impl Session {
         self.network.map(|network| network.remote)
     }
 
+    /// Its worker, by a name that no other process has, once that had to be known.
+    pub(super) fn process(&self) -> Option<(u32, u64)> {
+        Some((self.worker_pid, self.worker_start?))
+    }
+
     pub(super) fn auth_method(&self) -> Option<AuthMethod> {
         self.lcp.as_ref().and_then(|lcp| lcp.auth)
     }
@@ -264,6 +293,9 @@ impl Session {
     }
 
     pub(super) fn traffic(&self) -> Traffic {
+        if self.counters.is_none() {
+            return self.kept_traffic;
+        }
         let counters = self.snapshot();
         Traffic {
             rx_packets: counters.rx_packets,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::access::Access;
+use super::adopt::{Adoption, ClaimError, Opening, RunDirClaim};
 use super::console_share::ConsoleShare;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
@@ -42,7 +43,8 @@ use crate::config::Config;
 use crate::pool::{AddressPool, SlotError, Slots};
 use crate::secrets::{Protocol, Secrets};
 
-/// Directory below the run directory that becomes the workers' root directory; always empty.
+/// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
+/// come back.
 const EMPTY_DIRECTORY: &str = "empty";
 /// Limit of a worker's address space in bytes. One needs about 10 MB, most of them the program and its libraries.
 const ADDRESS_SPACE_LIMIT: u64 = 64 << 20;
@@ -124,6 +126,12 @@ pub enum SetupError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Another `pppoed` has the run directory.
+    #[error(transparent)]
+    RunDir(#[from] ClaimError),
+    /// The workers of an earlier `pppoed` could not find us.
+    #[error("cannot open the socket by which workers come back")]
+    Door(#[source] io::Error),
     /// There are too many sessions, or none.
     #[error("{0} (-N or -p, and -o)")]
     Slots(#[from] SlotError),
@@ -139,6 +147,7 @@ pub enum SetupError {
 pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
     let chroot = prepare_directories(&config.run_dir)?;
     let sandbox = sandbox_parameters(&config.worker_user, &chroot)?;
+    let (uid, gid) = (sandbox.uid, sandbox.gid);
     let program = Program::open(&worker_path(config))?;
     let netns = netns::create()?;
     let factory = Rc::new(WorkerFactory::start(Recipe { program, netns, sandbox }));
@@ -167,7 +176,16 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
     if !config.limits.mac_files.is_empty() {
         tokio::task::spawn_local(mac_watch::watch(config.limits.mac_files.clone(), work.clone()));
     }
-    Ok(Supervisor {
+    let opening = Opening {
+        run_dir: &config.run_dir,
+        root: &chroot,
+        uid,
+        gid,
+        fresh_key: random::<32>()?,
+        grace: config.adoption_grace,
+    };
+    let adoption = Adoption::open(opening, work.clone(), now).map_err(SetupError::Door)?;
+    let mut supervisor = Supervisor {
         config: Rc::new(Settings::new(config)),
         factory,
         secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
@@ -183,6 +201,8 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         events: Events::new(),
         log: None,
         console_share: ConsoleShare::new(now),
+        adoption,
+        is_leaving: false,
         mac_rules: config.limits.mac_rules.clone(),
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),
@@ -195,7 +215,19 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         frames,
         queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
         links: Some(links),
-    })
+    };
+    supervisor.restore_kept(now);
+    Ok(supervisor)
+}
+
+/// Makes the run directory and takes it for this process alone, for as long as the answer is kept. To be done before
+/// [`prepare`], which puts things there.
+///
+/// # Errors
+/// When another `pppoed` has it, or it cannot be made.
+pub fn claim_run_dir(config: &Config) -> Result<RunDirClaim, SetupError> {
+    prepare_directories(&config.run_dir)?;
+    Ok(RunDirClaim::new(&config.run_dir)?)
 }
 
 /// What is wrong with the secrets files that the configured methods need, so that it is told before the first dial.
@@ -310,8 +342,11 @@ fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
             )));
         }
     }
-    let is_empty = fs::read_dir(&empty).is_ok_and(|mut entries| entries.next().is_none());
-    match is_empty {
+    // A worker that the last pppoed left has nothing but the socket there, by which it comes back.
+    let is_socket = |entry: io::Result<fs::DirEntry>| {
+        entry.and_then(|entry| entry.file_type()).is_ok_and(|kind| kind.is_socket())
+    };
+    match fs::read_dir(&empty).is_ok_and(|mut entries| entries.all(is_socket)) {
         true => Ok(empty),
         false => Err(SetupError::Directory { path: empty, problem: "the directory is not empty".to_owned() }),
     }

@@ -12,9 +12,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use ppp_ipc::adoption::{MIN_VERSION, Welcome};
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
-use ppp_ipc::worker::{FromWorker, Offloads, Start, ToWorker};
+use ppp_ipc::worker::{FromWorker, Offloads, Start, ToWorker, VERSION};
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_linux::packet::{SessionKey, SessionSocket};
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::adopt::Returning;
 use super::session::Token;
 use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
 use super::watch::watch;
@@ -81,7 +83,7 @@ pub(super) enum Report {
 
 /// How a worker went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gone(Option<Exit>);
+pub(super) struct Gone(pub(super) Option<Exit>);
 
 impl Gone {
     /// Whether it was killed by a signal that nobody sends it: a mistake in it, which somebody may be making use of.
@@ -103,12 +105,18 @@ impl fmt::Display for Gone {
 #[derive(Debug)]
 pub(super) struct WorkerHandle {
     orders: mpsc::Sender<Order>,
+    /// What the worker speaks: [`ppp_ipc::worker::VERSION`], or that of the `pppoed` that it was started by.
+    version: u16,
 }
 
+/// What a worker's task is told. When nobody is left who could tell it anything, the worker is left alone: it goes on
+/// without us ([`super::adopt`]).
 #[derive(Debug)]
-enum Order {
+pub(super) enum Order {
     Send(ToWorker),
     Kill,
+    /// The worker has come back, on this socket, and is to be answered this first.
+    Attach(UnixStream, Welcome),
 }
 
 impl WorkerHandle {
@@ -125,11 +133,37 @@ impl WorkerHandle {
             let gone = run(&factory, launch, queue, &reporter).await;
             reporter.report(Report::Gone(gone)).await;
         });
-        Self { orders }
+        Self { orders, version: VERSION }
     }
 
-    /// Queues a message. A worker whose queue is full is stuck, and is killed.
+    /// Begins a task for a worker that another `pppoed` has started, and that is expected back.
+    pub(super) fn expect(returning: Returning, token: Token, reports: mpsc::Sender<(Token, Report)>) -> Self {
+        let (orders, queue) = mpsc::channel(QUEUE_LEN);
+        let reporter = Reporter { token, reports };
+        tokio::task::spawn_local(async move {
+            let gone = returning.run(queue, &reporter).await;
+            reporter.report(Report::Gone(gone)).await;
+        });
+        Self { orders, version: MIN_VERSION }
+    }
+
+    /// A worker that ended before anybody here knew of it.
+    pub(super) fn gone() -> Self {
+        Self { orders: mpsc::channel(1).0, version: MIN_VERSION }
+    }
+
+    /// The worker is back, and speaks `version`: gives it its answer, and from then on it is as any other.
+    pub(super) fn attach(&mut self, stream: UnixStream, welcome: Welcome, version: u16) {
+        self.version = version;
+        // Full after more orders than are of any use: it is then being killed.
+        let _ = self.orders.try_send(Order::Attach(stream, welcome));
+    }
+
+    /// Queues a message, unless the worker is too old to know it. A worker whose queue is full is stuck, and is killed.
     pub(super) fn send(&self, message: ToWorker) {
+        if message.since() > self.version {
+            return;
+        }
         if let Err(mpsc::error::TrySendError::Full(_)) = self.orders.try_send(Order::Send(message)) {
             self.kill();
         }
@@ -145,13 +179,13 @@ impl WorkerHandle {
     }
 }
 
-struct Reporter {
+pub(super) struct Reporter {
     token: Token,
     reports: mpsc::Sender<(Token, Report)>,
 }
 
 impl Reporter {
-    async fn report(&self, report: Report) {
+    pub(super) async fn report(&self, report: Report) {
         // Fails only when the supervisor is gone, and then nobody needs it.
         let _ = self.reports.send((self.token, report)).await;
     }
@@ -181,16 +215,27 @@ async fn run(
     let pid = worker.pid;
     reporter.report(Report::Started(started)).await;
 
-    if let Err(violation) = converse(&mut stream, launch.start, &mut orders, reporter).await {
-        // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any more
-        // (RFC 2516 §5.5).
-        kill(&worker.process);
-        if let Some(why) = violation {
-            reporter.report(Report::Failed(why)).await;
+    let start = codec::encode(&ToWorker::Start(Box::new(launch.start)));
+    let first = start.map_err(|error| Parting::Kill(Some(chain(&error))));
+    let parting = match first {
+        Ok(first) => converse(&mut stream, first, &mut orders, reporter).await,
+        Err(parting) => parting,
+    };
+    match parting {
+        Parting::Left => return Gone(None),
+        Parting::HungUp => {}
+        Parting::Kill(why) => {
+            // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any
+            // more (RFC 2516 §5.5).
+            kill(&worker.process);
+            if let Some(why) = why {
+                reporter.report(Report::Failed(why)).await;
+            }
         }
     }
     drop(stream);
-    let gone = Gone(Some(reap(worker, &mut orders, reporter).await));
+    let Worker { process, entry: _entry, .. } = worker;
+    let gone = Gone(Some(reap(process, &mut orders, reporter).await));
     let said = last_words(&mut stderr);
     if !said.is_empty() {
         warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
@@ -237,7 +282,7 @@ impl Prepared {
     }
 }
 
-fn kill(process: &PidFd) {
+pub(super) fn kill(process: &PidFd) {
     if let Err(error) = process.signal(Signal::SIGKILL) {
         warn!(%error, "cannot kill a worker");
     }
@@ -286,42 +331,71 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Passes messages until the worker closes its socket. `Err` when it is to be killed, with the reason if the
-/// supervisor did not ask for it.
-async fn converse(
+/// Why a worker's task and its worker part.
+#[derive(Debug)]
+pub(super) enum Parting {
+    /// The worker closed its socket: it is over, or is about to be.
+    HungUp,
+    /// It is to be killed, for this reason if the supervisor did not ask for it.
+    Kill(Option<String>),
+    /// `pppoed` ends and leaves its sessions to the next one.
+    Left,
+}
+
+/// Passes messages, `first` before all others, until there is a reason to part.
+pub(super) async fn converse(
     stream: &mut UnixStream,
-    start: Start,
+    first: Vec<u8>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
-) -> Result<(), Option<String>> {
+) -> Parting {
+    match pass_messages(stream, first, orders, reporter).await {
+        Ok(parting) => parting,
+        Err(why) => Parting::Kill(Some(why)),
+    }
+}
+
+async fn pass_messages(
+    stream: &mut UnixStream,
+    first: Vec<u8>,
+    orders: &mut mpsc::Receiver<Order>,
+    reporter: &Reporter,
+) -> Result<Parting, String> {
     let (mut reader, mut writer) = stream.split();
     let mut decoder = FrameDecoder::new();
     let mut budget = Budget::new();
     let mut buffer = vec![0; 4096];
-    write(&mut writer, &ToWorker::Start(Box::new(start))).await?;
+    write(&mut writer, &first).await?;
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(Order::Send(message)) => write(&mut writer, &message).await?,
-                Some(Order::Kill) => return Err(None),
-                None => return Ok(()),
+                Some(Order::Send(message)) => {
+                    let bytes = codec::encode(&message).map_err(|error| chain(&error))?;
+                    write(&mut writer, &bytes).await?;
+                }
+                Some(Order::Kill) => return Ok(Parting::Kill(None)),
+                // It is there already.
+                Some(Order::Attach(..)) => {}
+                None => return Ok(Parting::Left),
             },
             count = reader.read(&mut buffer) => {
                 let count = match count {
                     // It went without reading everything: how it went tells more.
                     Err(error) if is_hang_up(&error) => 0,
-                    count => count.map_err(|error| Some(format!("reading from the worker: {error}")))?,
+                    count => count.map_err(|error| format!("reading from the worker: {error}"))?,
                 };
                 if count == 0 {
-                    let cut_off = decoder.is_mid_frame();
-                    return if cut_off { Err(Some("the worker closed its socket in a message".into())) } else { Ok(()) };
+                    return match decoder.is_mid_frame() {
+                        true => Err("the worker closed its socket in a message".into()),
+                        false => Ok(Parting::HungUp),
+                    };
                 }
                 decoder.push(buffer.get(..count).unwrap_or_default());
-                while let Some(body) = decoder.next_frame().map_err(|error| Some(chain(&error)))? {
+                while let Some(body) = decoder.next_frame().map_err(|error| chain(&error))? {
                     if !budget.take() {
-                        return Err(Some(format!("the worker sent more than {MESSAGE_BURST} messages at once")));
+                        return Err(format!("the worker sent more than {MESSAGE_BURST} messages at once"));
                     }
-                    let message = codec::decode::<FromWorker>(body).map_err(|error| Some(chain(&error)))?;
+                    let message = codec::decode::<FromWorker>(body).map_err(|error| chain(&error))?;
                     reporter.report(Report::Message(message)).await;
                 }
             }
@@ -329,14 +403,13 @@ async fn converse(
     }
 }
 
-async fn write(writer: &mut WriteHalf<'_>, message: &ToWorker) -> Result<(), Option<String>> {
-    let bytes = codec::encode(message).map_err(|error| Some(chain(&error)))?;
-    match timeout(WORKER_TIMEOUT, writer.write_all(&bytes)).await {
+async fn write(writer: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), String> {
+    match timeout(WORKER_TIMEOUT, writer.write_all(bytes)).await {
         Ok(Ok(())) => Ok(()),
         // It closed its socket: what it said before, and its exit status, tell more.
         Ok(Err(error)) if is_hang_up(&error) => Ok(()),
-        Ok(Err(error)) => Err(Some(format!("writing to the worker: {error}"))),
-        Err(_) => Err(Some("the worker does not read its messages".into())),
+        Ok(Err(error)) => Err(format!("writing to the worker: {error}")),
+        Err(_) => Err("the worker does not read its messages".into()),
     }
 }
 
@@ -345,9 +418,8 @@ fn is_hang_up(error: &io::Error) -> bool {
 }
 
 /// Waits for the end of the process, and forces it when it does not come by itself.
-async fn reap(worker: Worker, orders: &mut mpsc::Receiver<Order>, reporter: &Reporter) -> Exit {
+pub(super) async fn reap(process: PidFd, orders: &mut mpsc::Receiver<Order>, reporter: &Reporter) -> Exit {
     // Only now is it watched: while a session is idle, its socket tells enough.
-    let Worker { process, entry: _entry, .. } = worker;
     let process = match watch(process) {
         Ok(process) => process,
         Err(error) => {

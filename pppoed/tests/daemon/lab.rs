@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -73,14 +73,49 @@ impl Lab {
 
     /// As [`Lab::start`], with more in the environment.
     pub(crate) fn start_with(flags: &[&str], environment: &[(&str, &str)]) -> Self {
-        let directory = directory();
-        let mut lab = Self { process: spawn(&directory, flags, environment), directory };
-        until("the server to listen", || {
-            let exited = lab.process.try_wait().unwrap();
-            assert!(exited.is_none(), "it exited: {}", lab.log());
-            lab.log().contains(" ready ")
-        });
+        Self::begin(directory(), flags, environment)
+    }
+
+    /// As [`Lab::start`], with files that were made before.
+    pub(crate) fn start_in(directory: TempDir, flags: &[&str]) -> Self {
+        Self::begin(directory, flags, &[])
+    }
+
+    fn begin(directory: TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let process = spawn(&directory, ACCESS, flags, environment);
+        let mut lab = Self { process, directory };
+        lab.wait_ready(1);
         lab
+    }
+
+    /// Starts a server again, after the last one has ended, with the same files.
+    pub(crate) fn restart(&mut self, flags: &[&str]) {
+        self.restart_on(ACCESS, flags);
+    }
+
+    /// As [`Lab::restart`], to serve this interface.
+    pub(crate) fn restart_on(&mut self, interface: &str, flags: &[&str]) {
+        let before = self.log().matches(" ready ").count();
+        self.process = spawn(&self.directory, interface, flags, &[]);
+        self.wait_ready(before + 1);
+    }
+
+    fn wait_ready(&mut self, count: usize) {
+        until("the server to listen", || {
+            let exited = self.process.try_wait().unwrap();
+            assert!(exited.is_none(), "it exited: {}", self.log());
+            self.log().matches(" ready ").count() >= count
+        });
+    }
+
+    /// Waits until the server, which was told to, has ended.
+    pub(crate) fn wait_gone(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("the server to exit", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -154,7 +189,11 @@ impl Lab {
             status.is_some()
         });
         assert!(status.unwrap().success(), "{}", self.log());
-        assert!(!self.path("run/control.sock").exists(), "the control socket is still there");
+        let left = |directory: &str| -> Vec<_> {
+            let entries = fs::read_dir(self.path(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+            entries.filter(|name| name != "empty").collect()
+        };
+        assert_eq!((left("run"), left("run/empty")), (vec![], vec![]), "left behind");
         assert_eq!(ppp_interfaces(), Vec::<String>::new());
     }
 }
@@ -187,13 +226,14 @@ pub(crate) fn directory() -> TempDir {
     directory
 }
 
-fn spawn(directory: &TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Child {
+fn spawn(directory: &TempDir, interface: &str, flags: &[&str], environment: &[(&str, &str)]) -> Child {
     let path = |name: &str| directory.path().join(name);
     // With so few descriptors that it has to see to more, as under a system's default limits with more sessions.
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "ulimit -S -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_pppoed")]);
-    command.args(["-F", "-I", ACCESS, "-L", "10.0.0.1", "-R", "10.0.0.2", "-N", "2"]);
-    command.args(["--worker-user", "nobody", "--setup-deadline", "5"]);
+    command.args(["-F", "-I", interface, "-L", "10.0.0.1", "-R", "10.0.0.2", "-N", "2"]);
+    // Unless a test is about that, workers do not outlive it.
+    command.args(["--worker-user", "nobody", "--setup-deadline", "5", "--orphan-timeout", "0"]);
     for (flag, file) in [
         ("-O", "options"),
         ("--common-options", "empty"),

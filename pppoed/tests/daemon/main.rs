@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod adoption;
 mod console;
 mod consoles;
 mod endings;
@@ -17,6 +18,7 @@ mod monitoring;
 mod peer;
 mod rivals;
 mod showing;
+mod stranger;
 mod systemd;
 mod template;
 mod worker;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
     if worker::was_started_as_worker() {
         return worker::run();
     }
+    if stranger::was_started_as_stranger() {
+        return stranger::run();
+    }
     assert!(nix::unistd::geteuid().is_root(), "these tests need root: they make network namespaces");
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
 
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
     tests.extend(systemd::tests());
     tests.extend(rivals::tests());
     tests.extend(first_run::tests());
+    tests.extend(adoption::tests());
     tests.extend(heartbeat::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)

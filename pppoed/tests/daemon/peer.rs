@@ -220,6 +220,12 @@ impl Subscriber {
         self.link.status().ipcp.map(|ipcp| ipcp.local)
     }
 
+    /// Sends a Terminate-Request.
+    pub(crate) fn close(&mut self) {
+        self.link.close(Instant::now());
+        self.drive();
+    }
+
     /// Whether LCP is over.
     pub(crate) fn is_over(&mut self) -> bool {
         self.drive();

@@ -1,0 +1,235 @@
+//! Sessions outlive `pppoed`: what each leaves to the next one, and how that takes over.
+//!
+//! A session that has been open has a record ([`record`]), which its worker keeps, and which is in the run directory as
+//! well ([`store`]). When `pppoed` is lost the worker goes on by itself, and brings the record back ([`door`]). A
+//! record counts if it was marked with the key of the run directory ([`key`]), or is the one that lies there, and
+//! if it comes from the very process that it names.
+//!
+//! What is in the run directory is taken over at once, so that nobody else gets its address, number or interface; its
+//! worker is then waited for. If that is gone the session ends as any other whose worker is gone.
+
+mod describe;
+mod door;
+mod key;
+mod record;
+mod restore;
+mod returning;
+mod run_dir;
+mod store;
+mod take_over;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ppp_ipc::adoption::Ticket;
+use ppp_ipc::worker::ToWorker;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+pub(super) use self::door::Arrival;
+use self::door::{Strangers, Workers};
+use self::key::{Key, Source};
+pub(super) use self::returning::Returning;
+pub use self::run_dir::{Claim as RunDirClaim, ClaimError};
+use self::store::{Kept, Store};
+use super::session::Token;
+use super::worker::chain;
+use super::{Supervisor, Work};
+
+/// Time between two looks at the counters of all sessions, for the account of those whose worker goes while `pppoed` is
+/// not there.
+const COUNTERS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A process, for as long as the machine runs: its number, and when it was started.
+type Process = (u32, u64);
+
+/// What outlives this `pppoed`, and what an earlier one left.
+pub(super) struct Adoption {
+    run_dir: PathBuf,
+    /// The workers' root directory.
+    root: PathBuf,
+    key: Arc<Key>,
+    store: Option<Store>,
+    strangers: Strangers,
+    /// Sessions whose workers are expected, with the record that was in the run directory.
+    expected: HashMap<Process, Expected>,
+    /// What was in the run directory at the start, until it is taken over.
+    kept: Vec<Kept>,
+    /// No session begins until then: of what there is, something might not be known yet.
+    hold_back_until: Option<Instant>,
+    next_counters: Instant,
+}
+
+#[derive(Debug)]
+struct Expected {
+    token: Token,
+    ticket: Ticket,
+}
+
+/// What is needed to be found by the workers of an earlier `pppoed`.
+pub(super) struct Opening<'a> {
+    pub(super) run_dir: &'a Path,
+    /// The workers' root directory.
+    pub(super) root: &'a Path,
+    /// Their user and group.
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// A new key, should there be none.
+    pub(super) fresh_key: [u8; 32],
+    /// Time that they have to come back before sessions begin.
+    pub(super) grace: Duration,
+}
+
+impl Adoption {
+    /// Opens the socket for those that come back, and reads what the last `pppoed` left. Must be called in a `LocalSet`.
+    ///
+    /// Whatever is wrong in the run directory is told, and no reason not to start.
+    pub(super) fn open(
+        opening: Opening<'_>,
+        work: mpsc::Sender<Work>,
+        now: Instant,
+    ) -> std::io::Result<Self> {
+        let Opening { run_dir, root, uid, gid, fresh_key, grace } = opening;
+        let (key, source) = Key::open(run_dir, fresh_key);
+        let key = Arc::new(key);
+        let key_is_stored = match (&source, key.store()) {
+            (_, Ok(())) | (Source::Kept, Err(_)) => true,
+            (_, Err(error)) => {
+                warn!(
+                    path = %run_dir.display(), %error,
+                    "the key for taking sessions over cannot be written: if pppoed is killed or crashes, the next one \
+                     cannot take over the sessions, and they end"
+                );
+                false
+            }
+        };
+        if let Source::Replaced(why) = &source {
+            warn!(
+                reason = why,
+                "sessions of the last pppoed can only be taken over as far as their records are in the run directory"
+            );
+        }
+        let (kept, problems) = store::load(run_dir);
+        for problem in problems {
+            warn!(reason = problem, "a session's record cannot be used");
+        }
+        let started =
+            store::make_directory(run_dir).and_then(|()| Store::start(run_dir, key.clone(), key_is_stored));
+        let store = match started {
+            Ok(store) => Some(store),
+            Err(error) => {
+                warn!(
+                    path = %run_dir.display(), %error,
+                    "there will be no records of sessions: those that end while pppoed is not there are not cleaned up"
+                );
+                None
+            }
+        };
+        let (workers, strangers) = (Workers { uid, gid }, Strangers::default());
+        let listener = door::open(root, workers)?;
+        tokio::task::spawn_local(door::serve(listener, workers, strangers.clone(), work));
+        let is_successor = !matches!(source, Source::New) || !kept.is_empty();
+        Ok(Self {
+            run_dir: run_dir.to_owned(),
+            root: root.to_owned(),
+            key,
+            store,
+            strangers,
+            expected: HashMap::new(),
+            kept,
+            hold_back_until: is_successor.then(|| now + grace),
+            next_counters: now,
+        })
+    }
+
+    /// Whether sessions may not begin yet.
+    pub(super) fn holds_back(&self, now: Instant) -> bool {
+        self.hold_back_until.is_some_and(|until| now < until)
+    }
+
+    /// When [`Supervisor::keep_counters`] has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.store.as_ref().map(|_| self.next_counters)
+    }
+
+    /// A session is over: nothing is to be known of it any more.
+    pub(super) fn forget(&mut self, token: Token, session_id: u16) {
+        self.expected.retain(|_, expected| expected.token != token);
+        if let Some(store) = &self.store {
+            store.forget(session_id);
+        }
+    }
+
+    /// Whether a worker is still expected.
+    pub(super) fn is_expected(&self, token: Token) -> bool {
+        self.expected.values().any(|expected| expected.token == token)
+    }
+
+    /// All sessions have ended: leaves nothing behind.
+    fn clean_up(mut self) {
+        // Whatever is still being written is written first.
+        drop(self.store.take());
+        door::close(&self.root);
+        key::remove(&self.run_dir);
+        store::remove(&self.run_dir);
+    }
+}
+
+impl Supervisor {
+    /// What is known of a session changed, and it has been open: gives its worker a new record, and keeps that.
+    pub(super) fn keep_record(&mut self, token: Token) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if session.opened.is_none() || session.end.is_some() {
+            return;
+        }
+        let line = self.accesses.get(session.access).and_then(super::access::Access::line);
+        let Some((interface, _)) = line else { return };
+        let record = match session.describe(interface.index).and_then(record::encode) {
+            Ok(record) => record,
+            Err(error) => {
+                warn!(
+                    session = session.id,
+                    reason = chain(&error),
+                    "the next pppoed will not be able to take this session over"
+                );
+                return;
+            }
+        };
+        let tag = self.adoption.key.tag(&record);
+        let ticket = Ticket { record, tag };
+        session.worker.send(ToWorker::Record(ticket.clone()));
+        if let Some(store) = &self.adoption.store {
+            store.keep(session.id, ticket);
+        }
+    }
+
+    /// Writes the counters of all sessions down now and then.
+    pub(super) fn keep_counters(&mut self, now: Instant) {
+        if self.adoption.next_counters > now {
+            return;
+        }
+        self.adoption.next_counters = now + COUNTERS_INTERVAL;
+        if let Some(store) = self.adoption.store.as_ref().filter(|_| !self.table.is_empty()) {
+            store.keep_counters(self.table.iter().map(|session| (session.id, session.traffic())));
+        }
+    }
+
+    /// Exits with the sessions going on. Those that have not been open yet are ended by their workers.
+    pub(super) fn leave(mut self) {
+        info!(sessions = self.table.len(), "leaving: the sessions go on, for the next pppoed to take over");
+        self.adoption.next_counters = Instant::now();
+        self.keep_counters(Instant::now());
+        for token in self.table.tokens() {
+            if let Some(given) = self.table.get_mut(token).and_then(|session| session.given.take()) {
+                given.leave();
+            }
+        }
+    }
+
+    /// All sessions have ended.
+    pub(super) fn clean_up(self) {
+        self.adoption.clean_up();
+    }
+}

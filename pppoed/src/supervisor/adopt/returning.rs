@@ -1,0 +1,75 @@
+//! The task of a worker that another `pppoed` has started.
+
+use std::future::pending;
+use std::time::Duration;
+
+use ppp_ipc::codec;
+use ppp_linux::pidfd::{Exit, PidFd};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use crate::supervisor::template::wait;
+use crate::supervisor::watch::watch;
+use crate::supervisor::worker::{Gone, Order, Parting, Report, Reporter, converse, kill, reap};
+
+/// Time that a worker has to come back. It tries once a second; one that is stopped, or loops, never does.
+const RETURN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A worker that lives, and is expected.
+#[derive(Debug)]
+pub(in super::super) struct Returning {
+    pub(super) process: PidFd,
+}
+
+impl Returning {
+    /// Its life from here. Returns when its process is gone.
+    pub(in super::super) async fn run(self, mut orders: mpsc::Receiver<Order>, reporter: &Reporter) -> Gone {
+        let Self { process } = self;
+        // What comes before it does waits for it.
+        let mut first = Vec::new();
+        let expected = match watch(process) {
+            Ok(expected) => expected,
+            Err(error) => {
+                warn!(%error, "cannot watch a worker");
+                return Gone(Some(Exit::Unknown));
+            }
+        };
+        let deadline = Instant::now() + RETURN_DEADLINE;
+        let stream = loop {
+            let order = tokio::select! {
+                exit = wait(&expected) => return Gone(Some(exit)),
+                order = orders.recv() => order,
+                () = sleep_until(deadline) => {
+                    reporter.report(Report::Failed("its worker did not come back to pppoed".to_owned())).await;
+                    Some(Order::Kill)
+                }
+            };
+            match order {
+                Some(Order::Send(message)) => first.extend(codec::encode(&message).unwrap_or_default()),
+                Some(Order::Attach(stream, welcome)) => {
+                    let welcome = codec::encode(&welcome).unwrap_or_default();
+                    first.splice(..0, welcome);
+                    break Some(stream);
+                }
+                Some(Order::Kill) => break None,
+                None => return pending().await,
+            }
+        };
+        let process = expected.into_inner();
+        match stream {
+            None => kill(&process),
+            Some(mut stream) => match converse(&mut stream, first, &mut orders, reporter).await {
+                Parting::Left => return Gone(None),
+                Parting::HungUp => {}
+                Parting::Kill(why) => {
+                    kill(&process);
+                    if let Some(why) = why {
+                        reporter.report(Report::Failed(why)).await;
+                    }
+                }
+            },
+        }
+        Gone(Some(reap(process, &mut orders, reporter).await))
+    }
+}

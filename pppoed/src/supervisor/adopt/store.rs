@@ -1,0 +1,334 @@
+//! The records in the run directory: what the next `pppoed` knows of sessions whose workers it does not meet any more.
+//!
+//! No running session needs them, for its worker has its record as well. So whatever happens to these files (a full
+//! disk, a torn write) costs no session; what it may cost is the tidy end of one whose worker is gone as well. A thread
+//! writes them, so that a slow disk holds up nobody, and the latest of a session replaces what it has not written yet.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ppp_ipc::adoption::{TAG_LEN, Ticket};
+use ppp_ipc::control::Traffic;
+use sha2::{Digest, Sha256};
+use tracing::{info, warn};
+
+use super::key::{Key, write_whole};
+
+/// Directory of the records, below the run directory.
+const DIRECTORY: &str = "sessions";
+/// File of the counters, below the run directory.
+const COUNTERS: &str = "counters";
+const SUM_LEN: usize = 32;
+/// Time between attempts to write a key that could not be written.
+const KEY_RETRY: Duration = Duration::from_secs(10);
+
+/// A session that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) session_id: u16,
+    pub(super) ticket: Ticket,
+    /// Its traffic when it was last looked at.
+    pub(super) traffic: Traffic,
+}
+
+/// What is still to be written, and whether it was.
+#[derive(Default)]
+struct Jobs {
+    /// The latest of each session; none: the file is to go.
+    records: BTreeMap<u16, Option<Ticket>>,
+    counters: Option<Vec<u8>>,
+    /// Nothing more will come.
+    is_closed: bool,
+}
+
+type Shared = Arc<(Mutex<Jobs>, Condvar)>;
+
+/// Writes records.
+pub(super) struct Store {
+    shared: Shared,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Starts the thread that writes below `run_dir`, beginning with the key if that is still to be written.
+    pub(super) fn start(run_dir: &Path, key: Arc<Key>, key_is_stored: bool) -> io::Result<Self> {
+        let shared = Shared::default();
+        let mut writer = Writer {
+            run_dir: run_dir.to_owned(),
+            key,
+            key_is_stored,
+            tried_key: Instant::now(),
+            is_failing: false,
+        };
+        let jobs = shared.clone();
+        let thread = std::thread::Builder::new().name("records".into()).spawn(move || writer.run(&jobs))?;
+        Ok(Self { shared, writer: Some(thread) })
+    }
+
+    /// Writes a session's record, soon.
+    pub(super) fn keep(&self, session_id: u16, ticket: Ticket) {
+        self.change(|jobs| drop(jobs.records.insert(session_id, Some(ticket))));
+    }
+
+    /// Removes a session's record, soon.
+    pub(super) fn forget(&self, session_id: u16) {
+        self.change(|jobs| drop(jobs.records.insert(session_id, None)));
+    }
+
+    /// Writes the counters of all sessions, soon.
+    pub(super) fn keep_counters(&self, counters: impl Iterator<Item = (u16, Traffic)>) {
+        let mut content = Vec::new();
+        for (session_id, traffic) in counters {
+            content.extend_from_slice(&session_id.to_le_bytes());
+            for number in [traffic.rx_packets, traffic.rx_bytes, traffic.tx_packets, traffic.tx_bytes] {
+                content.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+        let sum = Sha256::digest(&content);
+        content.extend_from_slice(&sum);
+        self.change(|jobs| jobs.counters = Some(content));
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Jobs)) {
+        let (jobs, changed) = &*self.shared;
+        act(&mut jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        changed.notify_one();
+    }
+}
+
+impl Drop for Store {
+    /// Waits until everything is written.
+    fn drop(&mut self) {
+        self.change(|jobs| jobs.is_closed = true);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+struct Writer {
+    run_dir: PathBuf,
+    key: Arc<Key>,
+    key_is_stored: bool,
+    tried_key: Instant,
+    /// That writing fails was told.
+    is_failing: bool,
+}
+
+impl Writer {
+    fn run(&mut self, shared: &Shared) {
+        let (jobs, changed) = &**shared;
+        loop {
+            let (records, counters) = {
+                let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                while jobs.records.is_empty() && jobs.counters.is_none() {
+                    if jobs.is_closed {
+                        return;
+                    }
+                    jobs = changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                }
+                (std::mem::take(&mut jobs.records), jobs.counters.take())
+            };
+            let mut outcome = Ok(());
+            for (session_id, ticket) in records {
+                outcome = outcome.and(self.write_record(session_id, ticket.as_ref()));
+            }
+            if let Some(counters) = counters {
+                outcome = outcome.and(write_whole(&self.run_dir.join(COUNTERS), &counters));
+            }
+            if !self.key_is_stored && self.tried_key.elapsed() >= KEY_RETRY {
+                self.tried_key = Instant::now();
+                self.key_is_stored = self.key.store().is_ok();
+            }
+            self.tell(outcome);
+        }
+    }
+
+    fn write_record(&self, session_id: u16, ticket: Option<&Ticket>) -> io::Result<()> {
+        let path = self.run_dir.join(DIRECTORY).join(session_id.to_string());
+        let Some(ticket) = ticket else {
+            return match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        };
+        let mut content = ticket.record.clone();
+        content.extend_from_slice(&ticket.tag);
+        let sum = Sha256::digest(&content);
+        content.extend_from_slice(&sum);
+        write_whole(&path, &content)
+    }
+
+    /// Once when it begins to fail, and once when it works again.
+    fn tell(&mut self, outcome: io::Result<()>) {
+        let run_dir = self.run_dir.display();
+        match &outcome {
+            Err(error) if !self.is_failing => warn!(
+                path = %run_dir, %error,
+                "records of sessions cannot be written: sessions go on, also when pppoed is started again; only what \
+                 ends meanwhile may not be cleaned up"
+            ),
+            Ok(()) if self.is_failing => info!(path = %run_dir, "records of sessions can be written again"),
+            _ => {}
+        }
+        self.is_failing = outcome.is_err();
+    }
+}
+
+/// Makes the directory of the records.
+pub(super) fn make_directory(run_dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(run_dir.join(DIRECTORY))
+}
+
+/// All records that are there, and what is wrong with others.
+pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
+    let mut problems = Vec::new();
+    let counters = match fs::read(run_dir.join(COUNTERS)).map(|content| parse_counters(&content)) {
+        Ok(Some(counters)) => counters,
+        // Without it, those that are gone have the counters that are not known.
+        Ok(None) => {
+            problems.push(format!("{}: it is damaged", run_dir.join(COUNTERS).display()));
+            BTreeMap::new()
+        }
+        Err(_) => BTreeMap::new(),
+    };
+    let mut found = BTreeMap::new();
+    let entries = fs::read_dir(run_dir.join(DIRECTORY)).into_iter().flatten().flatten();
+    for entry in entries {
+        let path = entry.path();
+        let Some(session_id) = entry.file_name().to_str().and_then(|name| name.parse::<u16>().ok()) else {
+            // What was being written when the machine or pppoed went.
+            let _ = fs::remove_file(&path);
+            continue;
+        };
+        match fs::read(&path).map(|content| parse_record(&content)) {
+            Ok(Some(ticket)) => {
+                let traffic = counters.get(&session_id).copied().unwrap_or_default();
+                found.insert(session_id, Kept { session_id, ticket, traffic });
+            }
+            Ok(None) => problems.push(format!("{}: it is damaged", path.display())),
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    (found.into_values().collect(), problems)
+}
+
+fn parse_record(content: &[u8]) -> Option<Ticket> {
+    let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
+    if Sha256::digest(content).as_slice() != sum {
+        return None;
+    }
+    let (record, tag) = content.split_last_chunk::<TAG_LEN>()?;
+    Some(Ticket { record: record.to_vec(), tag: *tag })
+}
+
+fn parse_counters(content: &[u8]) -> Option<BTreeMap<u16, Traffic>> {
+    const ENTRY_LEN: usize = 2 + 4 * 8;
+    let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
+    if Sha256::digest(content).as_slice() != sum {
+        return None;
+    }
+    let number = |entry: &[u8], index: usize| -> Option<u64> {
+        entry.get(2 + 8 * index..).and_then(|rest| rest.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes))
+    };
+    let parse = |entry: &[u8]| {
+        let session_id = u16::from_le_bytes(*entry.first_chunk()?);
+        let traffic = Traffic {
+            rx_packets: number(entry, 0)?,
+            rx_bytes: number(entry, 1)?,
+            tx_packets: number(entry, 2)?,
+            tx_bytes: number(entry, 3)?,
+        };
+        Some((session_id, traffic))
+    };
+    content.chunks(ENTRY_LEN).map(parse).collect()
+}
+
+/// Leaves nothing behind: there is no session.
+pub(super) fn remove(run_dir: &Path) {
+    for name in [COUNTERS, "counters.new"] {
+        let _ = fs::remove_file(run_dir.join(name));
+    }
+    let _ = fs::remove_dir_all(run_dir.join(DIRECTORY));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket(byte: u8) -> Ticket {
+        Ticket { record: vec![byte; 100], tag: [byte; TAG_LEN] }
+    }
+
+    fn traffic(number: u64) -> Traffic {
+        Traffic { rx_packets: number, rx_bytes: number + 1, tx_packets: number + 2, tx_bytes: number + 3 }
+    }
+
+    fn store(run_dir: &Path) -> Store {
+        let (key, _) = Key::open(run_dir, [1; 32]);
+        make_directory(run_dir).unwrap();
+        Store::start(run_dir, Arc::new(key), true).unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = directory.path();
+        let store = store(run_dir);
+        store.keep(1, ticket(1));
+        store.keep(65534, ticket(2));
+        store.keep(3, ticket(3));
+        store.keep(1, ticket(4));
+        store.forget(3);
+        store.forget(4);
+        store.keep_counters([(1, traffic(10)), (65534, traffic(u64::MAX - 3))].into_iter());
+        drop(store);
+        let kept =
+            |session_id, byte, number| Kept { session_id, ticket: ticket(byte), traffic: traffic(number) };
+        assert_eq!(load(run_dir), (vec![kept(1, 4, 10), kept(65534, 2, u64::MAX - 3)], vec![]));
+        remove(run_dir);
+        assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
+        assert_eq!(load(run_dir), (vec![], vec![]));
+    }
+
+    #[test]
+    fn torn_files_cost_only_themselves() {
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = directory.path();
+        let store = store(run_dir);
+        store.keep(1, ticket(1));
+        store.keep(2, ticket(2));
+        store.keep_counters([(1, traffic(10))].into_iter());
+        drop(store);
+        let path = |name: &str| run_dir.join(name);
+        fs::write(path("sessions/3.new"), "half").unwrap();
+        let good = fs::read(path("sessions/1")).unwrap();
+        for len in [0, 1, 63, 64, good.len() - 1] {
+            fs::write(path("sessions/1"), &good[..len]).unwrap();
+            let (kept, problems) = load(run_dir);
+            assert_eq!(kept.len(), 1, "{len}");
+            assert!(problems[0].ends_with("/sessions/1: it is damaged"), "{problems:?}");
+        }
+        assert!(!path("sessions/3.new").exists());
+        fs::write(path("counters"), "torn").unwrap();
+        let (kept, problems) = load(run_dir);
+        assert_eq!((kept[0].traffic, problems.len()), (Traffic::default(), 2));
+    }
+
+    #[test]
+    fn what_cannot_be_written_holds_up_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = directory.path();
+        let store = store(run_dir);
+        fs::remove_dir_all(run_dir.join(DIRECTORY)).unwrap();
+        store.keep(1, ticket(1));
+        drop(store);
+        assert_eq!(load(run_dir).0, []);
+    }
+}

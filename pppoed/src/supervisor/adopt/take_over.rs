@@ -1,0 +1,258 @@
+//! A worker comes back: whether it is believed, and what becomes of its session.
+
+use std::time::Instant;
+
+use ppp_ipc::adoption::{MIN_VERSION, Returning as Claimed, Welcome};
+use ppp_ipc::control::{Phase, Traffic};
+use ppp_ipc::reason::EndReason;
+use ppp_ipc::worker::VERSION;
+use ppp_linux::counters::SharedCounters;
+use ppp_linux::pidfd::{PidFd, start_time};
+use subtle::ConstantTimeEq;
+use tracing::{info, warn};
+
+use super::restore::Known;
+use super::store::Kept;
+use super::{Arrival, Expected, Process};
+use crate::supervisor::Supervisor;
+use crate::supervisor::ipv6;
+use crate::supervisor::network::session_end;
+use crate::supervisor::session::Token;
+use crate::supervisor::worker::{Gone, chain, kill, printable};
+
+/// A claim that is believed.
+struct Believed {
+    known: Known,
+    process: PidFd,
+}
+
+impl Supervisor {
+    /// Takes over what lies in the run directory: the numbers, addresses and interfaces of these sessions are theirs before
+    /// anybody can ask for them. Those whose workers are gone end here.
+    pub(in super::super) fn restore_kept(&mut self, now: Instant) {
+        let (mut expected, mut gone) = (0, 0);
+        for kept in std::mem::take(&mut self.adoption.kept) {
+            let session_id = kept.session_id;
+            match self.restore_one(kept, now) {
+                Ok(true) => expected += 1,
+                Ok(false) => gone += 1,
+                Err(why) => {
+                    warn!(session = session_id, reason = why, "a session of the last pppoed is given up");
+                    if let Some(store) = &self.adoption.store {
+                        store.forget(session_id);
+                    }
+                }
+            }
+        }
+        if expected + gone > 0 {
+            info!(expected, gone, "sessions of the last pppoed");
+        }
+    }
+
+    /// True if its worker lives.
+    fn restore_one(&mut self, kept: Kept, now: Instant) -> Result<bool, String> {
+        let Kept { ticket, traffic, .. } = kept;
+        let known = Known::parse(&ticket.record).map_err(|error| chain(&error))?;
+        let process = known.process;
+        match find(process) {
+            Some(descriptor) => {
+                let token = self.restore_or_kill(known, descriptor, traffic, now)?;
+                self.adoption.expected.insert(process, Expected { token, ticket });
+                Ok(true)
+            }
+            None => {
+                let token = self.restore(known, None, traffic, now)?;
+                self.adoption.expected.insert(process, Expected { token, ticket });
+                self.finish(token, Gone(None), now);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Makes a session of what is known of it, or ends it at once: nobody could.
+    fn restore_or_kill(
+        &mut self,
+        known: Known,
+        process: PidFd,
+        traffic: Traffic,
+        now: Instant,
+    ) -> Result<Token, String> {
+        let other = process.duplicate().map_err(|error| error.to_string())?;
+        self.restore(known, Some(process), traffic, now).inspect_err(|_| kill(&other))
+    }
+
+    /// A worker says that it has a session.
+    pub(in super::super) fn handle_arrival(&mut self, arrival: Arrival, now: Instant) {
+        let Arrival { claim, pid, stream } = arrival;
+        let Believed { known, process } = match self.believe(&claim, pid) {
+            Ok(believed) => believed,
+            Err(why) => return self.adoption.strangers.turn_away(pid.into(), &why),
+        };
+        let counters = process
+            .duplicate_descriptor(claim.counters)
+            .map_err(|error| chain(&error))
+            .and_then(|file| SharedCounters::from_fd(file).map_err(|error| chain(&error)));
+        let access_index = known.access_index;
+        let token = match self.adoption.expected.remove(&known.process) {
+            Some(Expected { token, .. }) => {
+                if let Some(session) = self.table.get_mut(token)
+                    && session.record_serial < known.changes.serial
+                {
+                    known.changes.apply(session);
+                }
+                token
+            }
+            None => {
+                let session_id = known.session_id;
+                match self.restore_or_kill(known, process, Traffic::default(), now) {
+                    Ok(token) => token,
+                    Err(why) => {
+                        warn!(
+                            session = session_id,
+                            worker_pid = pid,
+                            reason = why,
+                            "a session cannot be taken over"
+                        );
+                        return;
+                    }
+                }
+            }
+        };
+        let farewell = self.is_unserved(token);
+        if let Some(session) = self.table.get_mut(token) {
+            session.worker.attach(stream, Welcome::Adopted { version: VERSION, farewell }, claim.version);
+            match counters {
+                Ok(counters) => session.counters = Some(counters),
+                Err(why) => warn!(
+                    session = session.id,
+                    reason = why,
+                    "the counters of a session that is taken over cannot be had (CAP_SYS_PTRACE is needed): they stay as \
+                     they were"
+                ),
+            }
+            session.note("taken over from another pppoed", now);
+            session.log("session taken over");
+        }
+        self.resume(token, *claim, now);
+        self.check_access(token, access_index, now);
+    }
+
+    /// Whether a claim is what it says: written by a `pppoed` here, for this very process, and not in use.
+    fn believe(&self, claim: &Claimed, pid: u32) -> Result<Believed, String> {
+        if !(MIN_VERSION..=VERSION).contains(&claim.version) {
+            return Err(format!("it has version {} of the worker protocol", claim.version));
+        }
+        let ticket = &claim.ticket;
+        let is_kept = || {
+            self.adoption.expected.values().any(|expected| {
+                expected.ticket.record == ticket.record && bool::from(expected.ticket.tag.ct_eq(&ticket.tag))
+            })
+        };
+        if !self.adoption.key.verify(&ticket.record, &ticket.tag) && !is_kept() {
+            return Err("its record is not ours".to_owned());
+        }
+        let known = Known::parse(&ticket.record).map_err(|error| chain(&error))?;
+        if known.process.0 != pid {
+            return Err("its record is of another worker".to_owned());
+        }
+        let process = find(known.process).ok_or("its record is of a process that is gone")?;
+        if !self.adoption.expected.contains_key(&known.process) {
+            let session = self.table.iter().find(|session| session.process() == Some(known.process));
+            if let Some(session) = session {
+                return Err(format!("its session {} is not lost", session.id));
+            }
+        }
+        Ok(Believed { known, process })
+    }
+
+    /// Whether we cannot send anything on its access interface.
+    fn is_unserved(&mut self, token: Token) -> bool {
+        let access = self.table.get_mut(token).map(|session| session.access);
+        access.is_none_or(|access| self.accesses.get(access).is_none())
+    }
+
+    /// Goes on where the session stands now.
+    fn resume(&mut self, token: Token, claim: Claimed, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if let Some(ended) = claim.ended {
+            session.end_with(ended.reason, printable(&ended.detail));
+            session.note(format!("ended without pppoed: {}", ended.reason), now);
+            return self.arm_exit_deadline(token, now);
+        }
+        if session.end.is_some() {
+            // It was told to end before it was back, and is being told now.
+            return;
+        }
+        let granted = session.network.map(|network| (network.local, network.remote));
+        let has_other_addresses =
+            claim.network.is_some_and(|report| granted != Some((report.local, report.remote)));
+        let told = session.ipv6;
+        let violation = match claim.ipv6.map(|report| ipv6::check(told, report)) {
+            Some(Err(violation)) => Some(violation),
+            _ if has_other_addresses => Some("its IPCP is open with other addresses than it was given"),
+            _ => None,
+        };
+        if let Some(violation) = violation {
+            let detail = format!("the worker broke the rules: {violation}");
+            return self.kill(token, EndReason::WorkerCrash, &detail);
+        }
+        session.ip_open = claim.network.is_some();
+        session.ipv6_open = claim.ipv6;
+        if session.ip_open || session.ipv6_open.is_some() {
+            session.phase = Phase::Network;
+            self.deadlines.set(token, self.table.get_mut(token).and_then(|session| session_end(session)));
+            return self.configure(token, now);
+        }
+        session.phase = Phase::Establish;
+        self.arm_setup_deadline(token, now);
+        let Some(report) = claim.lcp else { return };
+        match claim.authenticated {
+            // The user is who the record says: it cannot change in a session.
+            true => {
+                if let Some(session) = self.table.get_mut(token) {
+                    session.lcp = Some(report);
+                    session.phase = Phase::Network;
+                }
+            }
+            false => {
+                if let Err(violation) = self.handle_lcp_opened(token, report, now) {
+                    let detail = format!("the worker broke the rules: {violation}");
+                    self.kill(token, EndReason::WorkerCrash, &detail);
+                }
+            }
+        }
+    }
+
+    /// The access interface may have gone, or become another one, meanwhile.
+    fn check_access(&mut self, token: Token, index: u32, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        let name = session.access_name.clone();
+        let Some(access) = self.accesses.get(session.access) else {
+            let detail = format!("{name} is not served any more (-I)");
+            return self.terminate(token, EndReason::InterfaceGone, &detail, now);
+        };
+        let detail = match access.line() {
+            None => {
+                session.peer_knows = true;
+                format!("{name} is gone")
+            }
+            Some((id, _)) if id.index.get() != index => {
+                session.peer_knows = true;
+                format!("{name} is another interface than it was")
+            }
+            Some((_, mac)) if mac != session.own_mac => {
+                format!("the MAC address of {name} changed from {} to {mac}", session.own_mac)
+            }
+            Some(_) => return,
+        };
+        self.kill(token, EndReason::InterfaceGone, &detail);
+    }
+}
+
+/// The process of this name, if it still lives.
+fn find((pid, started): Process) -> Option<PidFd> {
+    let process = PidFd::open(pid).ok()?;
+    // Looked at while the descriptor holds the process: if that lives, the time is its own.
+    let is_it = start_time(pid).is_ok_and(|time| time == started);
+    (is_it && !process.has_ended().ok()?).then_some(process)
+}
