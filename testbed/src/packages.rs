@@ -33,7 +33,8 @@ pub(crate) fn command(program: &str) -> Result<Command> {
     Ok(Command::new(path))
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where a program is.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     DIRECTORIES.iter().map(|directory| Path::new(directory).join(program)).find(|path| path.exists())
 }
 

@@ -9,6 +9,7 @@ mod drain;
 mod endings;
 mod forged;
 mod hostile;
+mod installed;
 mod interface_gone;
 mod ipv6;
 mod limits;
@@ -79,4 +80,5 @@ pub(crate) static ALL: &[Scenario] = &[
     drain::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
+    installed::SCENARIO,
 ];

@@ -1,0 +1,132 @@
+# Runs as a service of a Debian with systemd, in a User-Mode Linux guest whose files are a copy of the machine's.
+# $1: a directory with the package and the test bed's client. Each step says what it shows; the first that fails ends it.
+set -eu
+trap 'code=$?; sync; [ $code = 0 ] || { echo "FAILED: $step"; journalctl -b --no-pager -o short -u pppoed | tail -n 20; journalctl -b --no-pager -o json -u pppoed | tail -n 5; }; sync' EXIT
+step="prepare the guest"
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
+modules=/usr/lib/uml/modules/$(uname -r)/kernel
+for module in drivers/net/tun drivers/net/veth; do insmod "$modules/$module.ko"; done
+ip link add eth1 type veth peer name host0
+ip netns add host
+ip link set host0 netns host
+ip link set eth1 up
+ip -n host link set host0 up
+sysctl -qw net.ipv4.ip_forward=1
+before=$(find /etc /usr /lib /var /run -xdev \( -iname '*pppoed*' -o -iname '*pppctl*' -o -iname 'ppp-worker*' \) | sort)
+
+say() {
+	echo "ok: $step"
+	step=$1
+}
+# Waits up to 20 seconds for a command to succeed.
+await() {
+	tries=200
+	until "$@" > /dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { echo "in vain: $*"; return 1; }
+		sleep 0.1
+	done
+}
+sessions() { pppctl show sessions -o json; }
+is_open() { sessions | grep -q '"state":"open"'; }
+is_empty() { ! sessions | grep -q '"id"'; }
+# What must not change for the subscriber.
+identity() { sessions | grep -oE '"(id|ifname|username|ip|mac)":("[^"]*"|[0-9]+)' | sort; }
+dial() {
+	ip netns exec host "$1/testbed" dial -i host0 --user alice --password secret > /run/dial.log 2>&1 &
+	dialler=$!
+	await is_open
+}
+ping_host() { ip netns exec host ping -q -c 1 -W 5 10.0.0.1; }
+
+say "the package installs, with its user, and starts nothing by itself"
+dpkg -i "$1"/*.deb
+getent passwd pppoed
+[ "$(id -gn pppoed)" = pppoed ]
+! systemctl -q is-active pppoed
+! systemctl -q is-enabled pppoed
+
+say "systemd-analyze finds no mistake in the unit"
+mistakes=$(systemd-analyze verify --man=no pppoed.service 2>&1 | grep -i pppoed || true)
+[ -z "$mistakes" ] || { echo "$mistakes"; exit 1; }
+systemd-analyze security --no-pager pppoed.service | tail -n 1
+
+say "it starts, and is ready when systemctl returns"
+mkdir -p /etc/ppp
+echo 'alice * secret *' > /etc/ppp/chap-secrets
+chmod 600 /etc/ppp/chap-secrets
+echo 'require-chap' > /etc/ppp/pppoe-server-options
+: > /etc/ppp/options
+echo 'PPPOED_OPTIONS="-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 8"' > /etc/default/pppoed
+systemctl start pppoed
+sessions
+systemctl status --no-pager pppoed | grep 'Serving up to 8 sessions'
+
+say "a client dials"
+dial "$1"
+await ping_host
+identity > /run/identity
+cat /run/identity
+[ -s /run/identity ]
+
+say "the journal has the session by its user's name"
+journalctl -b --no-pager -o json USERNAME=alice | grep -q '"SESSION"'
+journalctl -b --no-pager -o json SYSLOG_IDENTIFIER=pppoed USERNAME=alice | grep -q '"PEER_MAC"'
+
+say "systemctl reload"
+systemctl reload pppoed
+
+say "systemctl restart keeps the session"
+old=$(systemctl show -p MainPID --value pppoed)
+systemctl restart pppoed
+[ "$(systemctl show -p MainPID --value pppoed)" != "$old" ]
+await is_open
+identity | cmp - /run/identity
+ping_host
+
+say "a crash is followed by a new server, with the session"
+old=$(systemctl show -p MainPID --value pppoed)
+kill -s KILL "$old"
+restarted() { new=$(systemctl show -p MainPID --value pppoed) && [ "$new" != 0 ] && [ "$new" != "$old" ] && is_open; }
+await restarted
+identity | cmp - /run/identity
+ping_host
+
+say "an upgrade of the package keeps the session"
+dpkg -i "$1"/*.deb
+await is_open
+identity | cmp - /run/identity
+ping_host
+
+say "shutdown hard ends it, and the service is not started again"
+pppctl shutdown hard
+wait $dialler || true
+gone() { ! systemctl -q is-active pppoed; }
+await gone
+! ip -o link | grep -q 'ppp[0-9]'
+[ "$(systemctl show -p Result --value pppoed)" = success ]
+
+say "the init script starts, keeps sessions over a restart, and ends them"
+/etc/init.d/pppoed start
+/etc/init.d/pppoed status
+dial "$1"
+identity > /run/identity
+/etc/init.d/pppoed restart
+await is_open
+identity | cmp - /run/identity
+await ping_host
+/etc/init.d/pppoed stop
+! /etc/init.d/pppoed status
+wait $dialler || true
+! ip -o link | grep -q 'ppp[0-9]'
+
+say "purge leaves nothing"
+systemctl start pppoed
+dpkg --purge pppoed
+! getent passwd pppoed
+! getent group pppoed
+after=$(find /etc /usr /lib /var /run -xdev \( -iname '*pppoed*' -o -iname '*pppctl*' -o -iname 'ppp-worker*' \) | sort)
+[ "$before" = "$after" ] || { echo "left: $after"; exit 1; }
+systemctl daemon-reload
+say "end"
+echo "all steps passed"
