@@ -10,6 +10,7 @@ pub mod first_run;
 pub mod flags;
 pub mod hooks;
 pub mod inet;
+pub mod journal;
 pub mod log_levels;
 pub mod log_ring;
 pub mod logging;

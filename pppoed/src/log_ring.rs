@@ -85,12 +85,17 @@ impl<S: Subscriber> Layer<S> for RingLayer {
             Level::DEBUG => LogLevel::Debug,
             Level::TRACE => LogLevel::Trace,
         };
-        let mut collector = Collector { message: String::new(), fields: Vec::new(), room: MAX_LINE };
-        event.record(&mut collector);
-        let Collector { message, fields, .. } = collector;
+        let (message, fields) = collect(event, MAX_LINE);
         let time_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
         self.0.push(LogLine { seq: 0, time_ms, level, message, fields });
     }
+}
+
+/// The words and the fields of a line, with at most so many bytes of values; no control characters are left in them.
+pub(crate) fn collect(event: &Event<'_>, room: usize) -> (String, Vec<LogField>) {
+    let mut collector = Collector { message: String::new(), fields: Vec::new(), room };
+    event.record(&mut collector);
+    (collector.message, collector.fields)
 }
 
 struct Collector {

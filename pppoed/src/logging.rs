@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+use crate::journal::JournalLayer;
 use crate::log_levels::Levels;
 use crate::log_ring::LogRing;
 
@@ -62,11 +63,10 @@ impl LogHandle {
 pub fn start(settings: &LogSettings) -> anyhow::Result<LogHandle> {
     let mut layers: Layers = Vec::new();
     let under_systemd = env::var_os("JOURNAL_STREAM").is_some();
-    let journal = (under_systemd || settings.background).then(tracing_journald::layer).and_then(Result::ok);
+    let journal = (under_systemd || settings.background).then(JournalLayer::connect).and_then(Result::ok);
     let mut file = settings.file.clone();
     match journal {
         Some(journal) => {
-            let journal = journal.with_field_prefix(None).with_syslog_identifier("pppoed".to_owned());
             layers.push(journal.boxed());
         }
         None if settings.background => {
