@@ -16,6 +16,9 @@ pub use slots::{MAX_SESSIONS, SlotError, Slots};
 use crate::inet;
 use crate::secrets::{AddressRefusal, Addresses, FixedAddresses};
 
+/// Addresses of a range that are tried: more than there can be sessions and addresses that are kept for users.
+const MAX_TRIED: usize = 1 << 18;
+
 /// The addresses of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolEntry {
@@ -63,6 +66,14 @@ pub enum AssignError {
         address: Ipv4Addr,
         /// Who has it.
         slot: u32,
+    },
+    /// None of these addresses is free.
+    #[error("no address from {first} to {last} is free for this user")]
+    RangeExhausted {
+        /// The first that was tried.
+        first: Ipv4Addr,
+        /// The last that was possible.
+        last: Ipv4Addr,
     },
     /// There is no pool, and the user has no address of its own.
     #[error("there is no address pool (-R 0.0.0.0), and the user has no address of its own")]
@@ -233,6 +244,38 @@ impl AddressPool {
             .find(|address| self.is_available(*address, claim))
             .or_else(|| self.free.iter().copied().find(|address| self.is_available(*address, claim)))
             .ok_or_else(|| self.explain(own, suggested, claim))?;
+        let local = self.locals.get(&remote).copied().unwrap_or(own.local);
+        let lease = Lease { slot, local, remote };
+        self.insert(lease);
+        Ok(lease)
+    }
+
+    /// Gives the session in `slot` the lowest address from `first` to `last` that is free, whether it is of this pool or
+    /// not, and not kept for another user than that of `claim`. The user's list of addresses is not looked at.
+    ///
+    /// # Errors
+    /// Why there is none. The pool is then unchanged.
+    pub fn assign_within(
+        &mut self,
+        slot: u32,
+        first: Ipv4Addr,
+        last: Ipv4Addr,
+        claim: &Claim<'_>,
+    ) -> Result<Lease, AssignError> {
+        let no_such_slot = AssignError::NoSuchSlot { slot, count: self.entries.len() };
+        let own = usize::try_from(slot).ok().and_then(|index| self.entries.get(index)).ok_or(no_such_slot)?;
+        if let Some(lease) = self.leases.get(&slot) {
+            return Err(AssignError::SlotTaken(*lease));
+        }
+        let claim = Claim { addresses: None, ..*claim };
+        let mut range = (first.to_bits()..=last.to_bits()).map(Ipv4Addr::from_bits).take(MAX_TRIED);
+        let Some(remote) = range.find(|address| self.is_available(*address, &claim)) else {
+            return Err(match self.holders.get(&first) {
+                Some(&slot) if first == last => AssignError::InUse { address: first, slot },
+                _ if first == last && self.is_ours(first) => AssignError::Ours { address: first },
+                _ => AssignError::RangeExhausted { first, last },
+            });
+        };
         let local = self.locals.get(&remote).copied().unwrap_or(own.local);
         let lease = Lease { slot, local, remote };
         self.insert(lease);
