@@ -204,10 +204,20 @@ pub enum ToHost {
 /// The scripts to load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
-    /// Paths of the files, in order.
-    pub files: Vec<String>,
+    /// The files, in order.
+    pub files: Vec<Source>,
     /// Bytes that Lua may take for each file.
     pub memory_limit: u64,
+}
+
+/// A script as it was when `pppoed` read it. Its text is in a file that the host is born with, behind those of the files
+/// before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Name of the file without its directory.
+    pub name: String,
+    /// Length of its text in bytes.
+    pub len: u32,
 }
 
 /// A call of one function of one file.

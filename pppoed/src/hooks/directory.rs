@@ -55,14 +55,23 @@ pub enum DirectoryError {
     },
 }
 
-/// The scripts in `directory`, in order of name; none if there is no such directory. Each can be read, and changed only
-/// by root. A `directory` that is a file is one script.
+/// A script as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Name of the file without its directory.
+    pub name: String,
+    /// The program.
+    pub text: Vec<u8>,
+}
+
+/// The scripts in `directory`, in order of name; none if there is no such directory. Each can be changed only by root. A
+/// `directory` that is a file is one script. May block.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn scripts(directory: &Path) -> Result<Vec<PathBuf>, DirectoryError> {
+pub fn scripts(directory: &Path) -> Result<Vec<Script>, DirectoryError> {
     let unreadable = |source| DirectoryError::Unreadable { path: directory.to_owned(), source };
-    let mut scripts = match fs::read_dir(directory) {
+    let mut paths = match fs::read_dir(directory) {
         Ok(entries) => {
             let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
             paths.map_err(unreadable)?.into_iter().filter(|path| is_script(path)).collect()
@@ -71,14 +80,11 @@ pub fn scripts(directory: &Path) -> Result<Vec<PathBuf>, DirectoryError> {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => vec![directory.to_owned()],
         Err(error) => return Err(unreadable(error)),
     };
-    if scripts.len() > MAX_SCRIPTS {
-        return Err(DirectoryError::TooMany { path: directory.to_owned(), count: scripts.len() });
+    if paths.len() > MAX_SCRIPTS {
+        return Err(DirectoryError::TooMany { path: directory.to_owned(), count: paths.len() });
     }
-    scripts.sort();
-    for script in &scripts {
-        check(script)?;
-    }
-    Ok(scripts)
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
 }
 
 /// Editors leave files like `.50-nat.lua.swp` and `50-nat.lua~` behind.
@@ -87,18 +93,17 @@ fn is_script(path: &Path) -> bool {
     !is_hidden && path.extension().is_some_and(|extension| extension == "lua")
 }
 
-fn check(path: &Path) -> Result<(), DirectoryError> {
+fn read(path: &Path) -> Result<Script, DirectoryError> {
     let failed = |source| DirectoryError::File { path: path.to_owned(), source };
-    if path.to_str().is_none() {
-        return Err(DirectoryError::Name { path: path.to_owned() });
-    }
-    // Who may change the link is as important as who may change what it leads to.
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| DirectoryError::Name { path: path.to_owned() })?.to_owned();
     let target = path.canonicalize().map_err(failed)?;
-    let (_, metadata) = files::open_regular(&target).map_err(failed)?;
-    match exposure(path, &target, &metadata) {
-        Some(exposure) => Err(DirectoryError::Exposed { path: path.to_owned(), exposure }),
-        None => Ok(()),
+    let (file, metadata) = files::open_regular(&target).map_err(failed)?;
+    if let Some(exposure) = exposure(path, &target, &metadata) {
+        return Err(DirectoryError::Exposed { path: path.to_owned(), exposure });
     }
+    let text = files::read_all(file, &metadata, MAX_SCRIPT).map_err(failed)?.to_vec();
+    Ok(Script { name, text })
 }
 
 /// How others than root could change the file that `path` leads to. That they can read it is no harm.
@@ -137,9 +142,9 @@ mod tests {
         }
         symlink("README", directory.join("90-link.lua")).unwrap();
         let found = scripts(directory).unwrap();
-        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        let names: Vec<_> = found.iter().map(|script| script.name.as_str()).collect();
         assert_eq!(names, ["10-a.lua", "50-b.lua", "90-link.lua"]);
-        assert_eq!(scripts(&directory.join("README")).unwrap(), [directory.join("README")]);
+        assert_eq!(scripts(&directory.join("README")).unwrap()[0].name, "README");
     }
 
     #[test]

@@ -13,13 +13,14 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use ppp_ipc::hooks::{
-    Answer, Call, CallError, FileReport, FromHost, Function, Level, Load, Question, Reply, Returned, ToHost,
+    Answer, Call, CallError, FileReport, FromHost, Function, Level, Load, Question, Reply, Returned, Source,
+    ToHost,
 };
 use ppp_linux::spawn::{set_process_name, take_inherited};
 
 use super::link::{Link, LinkError};
 use super::script::Script;
-use super::{MAX_LOG_LINE, PLACE_FD, PLACE_LEN, SOCKET_FD, answer, directory};
+use super::{MAX_LOG_LINE, PLACE_FD, PLACE_LEN, SOCKET_FD, SOURCE_FD, answer, directory};
 
 /// Address space beside what Lua may take, in bytes: the program, its libraries and what `exec` captures.
 const OWN_ADDRESS_SPACE: u64 = 1 << 30;
@@ -96,7 +97,7 @@ fn leave(error: &LinkError) -> ! {
 
 /// The life of a hook host.
 pub(super) fn run() -> ExitCode {
-    match enter().and_then(|(link, place)| serve(link, place)) {
+    match enter().and_then(|(link, texts, place)| serve(link, &texts, place)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
@@ -105,22 +106,23 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
-fn enter() -> Result<(Link, File), LinkError> {
+fn enter() -> Result<(Link, File, File), LinkError> {
     let other = |error: &dyn std::error::Error| LinkError::Io(std::io::Error::other(error.to_string()));
-    let [socket, place] = take_inherited([SOCKET_FD, PLACE_FD]).map_err(|error| other(&error))?;
+    let [socket, texts, place] =
+        take_inherited([SOCKET_FD, SOURCE_FD, PLACE_FD]).map_err(|error| other(&error))?;
     // Killed without pppoed: what it was about to do would be done a second time by the next one.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| other(&error))?;
     set_process_name("pppoed-hooks")?;
     std::env::set_current_dir("/")?;
-    Ok((Link::new(UnixStream::from(socket)), File::from(place)))
+    Ok((Link::new(UnixStream::from(socket)), File::from(texts), File::from(place)))
 }
 
-fn serve(link: Link, place: File) -> Result<ExitCode, LinkError> {
+fn serve(link: Link, texts: &File, place: File) -> Result<ExitCode, LinkError> {
     let ToHost::Load(load) = link.receive()? else { return Err(LinkError::Unexpected) };
     limit_memory(&load);
     let host = Rc::new(Host { link: Some(link), place: Some(place), deadline: Cell::new(None) });
     let memory_limit = usize::try_from(load.memory_limit).unwrap_or(usize::MAX);
-    let scripts = match load_all(load.files.iter().map(Path::new), memory_limit, &host) {
+    let scripts = match load_all(sources(&load, texts)?, memory_limit, &host) {
         Ok(scripts) => scripts,
         Err(errors) => {
             host.tell(&FromHost::LoadFailed(errors));
@@ -156,15 +158,27 @@ fn limit_memory(load: &Load) {
     }
 }
 
-fn load_all<'a>(
-    files: impl Iterator<Item = &'a Path>,
+/// The scripts as `pppoed` has read them.
+fn sources(load: &Load, texts: &File) -> std::io::Result<Vec<directory::Script>> {
+    let mut offset = 0;
+    let read = |source: &Source| {
+        let mut text = vec![0; usize::try_from(source.len).unwrap_or(usize::MAX)];
+        texts.read_exact_at(&mut text, offset)?;
+        offset += u64::from(source.len);
+        Ok(directory::Script { name: source.name.clone(), text })
+    };
+    load.files.iter().map(read).collect()
+}
+
+fn load_all(
+    sources: Vec<directory::Script>,
     memory_limit: usize,
     host: &Rc<Host>,
 ) -> Result<Vec<Script>, Vec<String>> {
     let (mut scripts, mut errors) = (Vec::new(), Vec::new());
-    for path in files {
-        host.note_place(&path.display().to_string(), 0);
-        match Script::load(path, memory_limit, host) {
+    for source in sources {
+        host.note_place(&source.name, 0);
+        match Script::load(source, memory_limit, host) {
             Ok(script) => scripts.push(script),
             Err(error) => errors.push(cut(error)),
         }
@@ -221,8 +235,8 @@ fn cut(mut text: String) -> String {
 /// # Errors
 /// Everything that is wrong, one message with file and line for each.
 pub fn check(path: &Path) -> Result<Vec<(String, FileReport)>, Vec<String>> {
-    let files = directory::scripts(path).map_err(|error| vec![error.to_string()])?;
+    let sources = directory::scripts(path).map_err(|error| vec![error.to_string()])?;
     let host = Rc::new(Host { link: None, place: None, deadline: Cell::new(None) });
-    let scripts = load_all(files.iter().map(AsRef::as_ref), CHECK_MEMORY, &host)?;
+    let scripts = load_all(sources, CHECK_MEMORY, &host)?;
     Ok(scripts.iter().map(|script| (script.name().to_owned(), script.report())).collect())
 }

@@ -31,8 +31,10 @@ pub use host::check;
 pub const ROLE: &str = "hook-host";
 /// The host's end of its socket.
 pub const SOCKET_FD: i32 = 3;
+/// A file in memory with the text of all scripts, one after the other.
+pub const SOURCE_FD: i32 = 4;
 /// A file in memory in which the host notes where its script is: `file:line`.
-pub const PLACE_FD: i32 = 4;
+pub const PLACE_FD: i32 = 5;
 /// Bytes of such a note.
 pub const PLACE_LEN: usize = 128;
 /// Bytes of a line of log of a script, at most.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
@@ -10,10 +9,9 @@ use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, V
 use ppp_ipc::hooks::{self, Argument, Event, FileReport};
 
 use super::api::{self, Declared};
-use super::directory::MAX_SCRIPT;
+use super::directory;
 use super::host::Host;
 use super::values;
-use crate::files;
 
 /// Lua instructions between two looks at where a script is. Together some milliseconds' worth.
 const LOOK_INTERVAL: u32 = 200_000;
@@ -42,13 +40,14 @@ impl Script {
     ///
     /// # Errors
     /// What is wrong, with file and line.
-    pub(super) fn load(path: &Path, memory_limit: usize, host: &Rc<Host>) -> Result<Self, String> {
-        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
-        let (file, metadata) = files::open_regular(path).map_err(unreadable)?;
-        let source = files::read_all(file, &metadata, MAX_SCRIPT).map_err(unreadable)?;
+    pub(super) fn load(
+        source: directory::Script,
+        memory_limit: usize,
+        host: &Rc<Host>,
+    ) -> Result<Self, String> {
+        let directory::Script { name, text } = source;
         // Bytecode is not checked by Lua, and could crash it.
-        if source.first() == Some(&0x1b) {
+        if text.first() == Some(&0x1b) {
             return Err(format!("{name}: this is no text, but compiled Lua"));
         }
         let told = |error: mlua::Error| describe(&error);
@@ -56,8 +55,7 @@ impl Script {
         watch(&lua, &name, host).map_err(told)?;
         let declared = Rc::new(RefCell::new(Declared::default()));
         api::install(&lua, host, &declared).map_err(told)?;
-        // An editor's byte order mark is no part of the program; nor is "#!" in the first line.
-        let chunk = lua.load(source.as_slice()).set_name(format!("@{name}")).set_mode(ChunkMode::Text);
+        let chunk = lua.load(text).set_name(format!("@{name}")).set_mode(ChunkMode::Text);
         chunk.exec().map_err(told)?;
         let events = functions(&name, &lua.globals())?;
         let declared = std::mem::take(&mut *declared.borrow_mut());

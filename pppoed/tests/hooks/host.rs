@@ -1,6 +1,6 @@
 //! A hook host, and this process in the place of the supervisor.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -13,10 +13,9 @@ use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::hooks::{
     Answer, Argument, Call, CallError, Event, Field, FileReport, FromHost, Function, Level, Load, Question,
-    Reply, Returned, ToHost,
+    Reply, Returned, Source, ToHost,
 };
-use pppoed::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD};
-use tempfile::TempDir;
+use pppoed::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
 
 const MEMORY: u64 = 16 << 20;
 
@@ -29,16 +28,14 @@ pub(crate) struct Host {
     pub(crate) children: Vec<Option<u32>>,
     pub(crate) questions: Vec<Question>,
     pub(crate) replies: Vec<Reply>,
-    _scripts: TempDir,
 }
 
 impl Host {
     pub(crate) fn start(scripts: &[(&str, &str)]) -> Result<(Self, Vec<FileReport>), Vec<String>> {
-        let directory = tempfile::tempdir().unwrap();
+        let mut texts = tempfile::tempfile().unwrap();
         let files = scripts.iter().map(|(name, source)| {
-            let path = directory.path().join(name);
-            fs::write(&path, source).unwrap();
-            path.to_str().unwrap().to_owned()
+            texts.write_all(source.as_bytes()).unwrap();
+            Source { name: (*name).to_owned(), len: source.len().try_into().unwrap() }
         });
         let files = files.collect();
         let (stream, theirs) = UnixStream::pair().unwrap();
@@ -46,7 +43,11 @@ impl Host {
         let map = |parent_fd: OwnedFd, child_fd| FdMapping { parent_fd, child_fd };
         let mut command = Command::new(env!("CARGO_BIN_EXE_pppoed"));
         command.arg(ROLE).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
-        let mappings = vec![map(theirs.into(), SOCKET_FD), map(place.try_clone().unwrap().into(), PLACE_FD)];
+        let mappings = vec![
+            map(theirs.into(), SOCKET_FD),
+            map(texts.into(), SOURCE_FD),
+            map(place.try_clone().unwrap().into(), PLACE_FD),
+        ];
         command.fd_mappings(mappings).unwrap();
         let child = command.spawn().unwrap();
         drop(command);
@@ -60,7 +61,6 @@ impl Host {
             children: Vec::new(),
             questions: Vec::new(),
             replies: Vec::new(),
-            _scripts: directory,
         };
         host.send(&ToHost::Load(Load { files, memory_limit: MEMORY }));
         loop {
