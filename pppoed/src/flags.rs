@@ -1,5 +1,6 @@
 //! The command line: every flag of pppoe-server, with its letter and its meaning, and a few of our own.
 
+mod hooks;
 mod limits;
 
 use std::net::Ipv4Addr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+pub use hooks::{HookFailure, HookFlags};
 pub use limits::{LimitFlags, UserLimitPolicy};
 
 /// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
@@ -215,6 +217,10 @@ pub struct Flags {
     /// Limits.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Hook scripts.
+    #[command(flatten)]
+    pub hooks: HookFlags,
 }
 
 /// The least important message that is logged.
@@ -377,6 +383,7 @@ mod tests {
             log_level: None,
             check: false,
             limits: LimitFlags::default(),
+            hooks: HookFlags::default(),
         };
         assert_eq!(flags, expected);
     }

@@ -1,5 +1,6 @@
 //! `pppoed`: a PPPoE access concentrator.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     let flags = Flags::parse();
+    if let Some(path) = &flags.hooks.check_hooks {
+        return check_hooks(path);
+    }
     let (config, notices) = Config::load(&flags);
     let config = match config {
         Ok(config) => config,
@@ -55,6 +59,10 @@ fn main() -> ExitCode {
         for remark in supervisor::check_secrets(&config) {
             eprintln!("pppoed: {remark}");
         }
+        if let Err(errors) = hooks::check(&config.hooks.directory) {
+            errors.iter().for_each(|error| eprintln!("pppoed: {error}"));
+            return ExitCode::from(EXIT_USAGE);
+        }
         println!("no errors in the configuration: {} sessions", config.pool.len());
         return ExitCode::SUCCESS;
     }
@@ -63,6 +71,32 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("pppoed: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Loads scripts and tells what is in them, or what is wrong.
+fn check_hooks(path: &Path) -> ExitCode {
+    match hooks::check(path) {
+        Ok(scripts) => {
+            if scripts.is_empty() {
+                println!("{}: there are no hook scripts (*.lua)", path.display());
+            }
+            for (name, report) in scripts {
+                let mut functions: Vec<String> = report.events.iter().map(ToString::to_string).collect();
+                functions.extend(report.every.iter().map(|seconds| format!("every({seconds})")));
+                match functions.is_empty() {
+                    true => println!("{name}: no function has the name of a hook"),
+                    false => println!("{name}: {}", functions.join(" ")),
+                }
+            }
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            for error in errors {
+                eprintln!("pppoed: {error}");
+            }
+            ExitCode::from(EXIT_USAGE)
         }
     }
 }
@@ -125,7 +159,9 @@ async fn serve(config: &Config, mut readiness: Readiness, log: LogHandle) -> any
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     // Until this process ends: before that no other one may take its sessions over.
     let _run_dir = supervisor::claim_run_dir(config)?;
-    let supervisor = supervisor::prepare(config)?.with_log(log);
+    let hooks = supervisor::load_hooks(&config.hooks).await;
+    let hooks = hooks.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
+    let supervisor = supervisor::prepare(config, hooks)?.with_log(log);
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;
     let (calls, call_queue) = mpsc::channel(CALL_QUEUE);

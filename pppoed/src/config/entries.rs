@@ -14,7 +14,7 @@ use ppp_proto::auth::AuthConfig;
 use ppp_wire::escape::Escaped;
 
 use super::origins::Origins;
-use super::{Config, Limits};
+use super::{Config, Hooks, Limits};
 use crate::mac_list::MacFiles;
 use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
@@ -67,6 +67,7 @@ impl Config {
             unit_from_slot,
             per_mac,
             limits,
+            hooks,
             mru,
             lcp,
             ipcp,
@@ -114,6 +115,7 @@ impl Config {
         list.add("unit-from-slot", NewSessions, unit_from_slot);
         list.sourced("per-mac", Now, per_mac, |limit| format!("{limit:?}"));
         list.limits(limits);
+        list.hooks(hooks);
         list.sourced("mru", NewSessions, mru, ToString::to_string);
         list.restart(["lcp-restart", "lcp-max-configure", "lcp-max-terminate", "lcp-max-failure"], lcp);
         list.restart(["ipcp-restart", "ipcp-max-configure", "ipcp-max-terminate", "ipcp-max-failure"], ipcp);
@@ -238,6 +240,17 @@ impl List<'_> {
         self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));
+    }
+
+    fn hooks(&mut self, hooks: &Hooks) {
+        let Hooks { directory, hosts, deadline, failure, memory_limit, padi_limit, store } = hooks;
+        self.add("hooks-dir", Restart, shown(directory));
+        self.add("hook-hosts", Restart, hosts);
+        self.add("hook-deadline", Restart, Time(*deadline));
+        self.add("hook-failure", Restart, format_args!("{failure:?}"));
+        self.add("hook-memory", Restart, format_args!("{} MiB", memory_limit >> 20));
+        self.add("hook-padi-limit", Restart, padi_limit);
+        self.add("hook-store", Restart, shown(store));
     }
 
     fn restart(&mut self, keys: [&'static str; 4], config: &RestartConfig) {

@@ -7,6 +7,7 @@ mod addresses;
 mod change;
 mod entries;
 mod error;
+mod hooks;
 mod limits;
 mod origins;
 mod ppp;
@@ -27,6 +28,7 @@ pub use change::{Change, Changes, MAX_CHANGES, Setting};
 pub(crate) use entries::session_entries;
 pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
+pub use hooks::Hooks;
 pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
 pub use source::{Reading, SecretsRemarks, Source};
 
@@ -103,6 +105,8 @@ pub struct Config {
     pub per_mac: Sourced<PerMac>,
     /// All other limits.
     pub limits: Limits,
+    /// Hook scripts.
+    pub hooks: Hooks,
 
     /// The largest packet that we take from a client, in bytes; less where the wire carries less: 1492, or what
     /// client and server agree on by PPP-Max-Payload.
@@ -232,6 +236,7 @@ impl Config {
             unit_from_slot: flags.unit_from_slot,
             per_mac: per_mac(flags),
             limits: Limits::new(&flags.limits, directory)?,
+            hooks: Hooks::new(&flags.hooks),
             mru: ppp::mru(&options, notices),
             lcp: ppp::restart(&options.lcp),
             ipcp: ppp::restart(&options.ipcp),
@@ -275,6 +280,8 @@ impl Config {
             &mut self.secrets.pap_secrets,
             &mut self.run_dir,
             &mut self.control_socket,
+            &mut self.hooks.directory,
+            &mut self.hooks.store,
         ];
         let lists = &mut self.limits.mac_files;
         let optional = [&mut self.pid_file, &mut self.worker, &mut lists.allow, &mut lists.deny];

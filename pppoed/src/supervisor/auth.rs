@@ -1,5 +1,6 @@
 //! The verdict on a peer's proof: here, and never in a worker.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -7,9 +8,12 @@ use ppp_ipc::control::{EventName, Phase};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
+use ppp_wire::escape::Escaped;
+use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use super::hook_auth::{AddressRange, Decider, Denial, Ruling};
 use super::session::{Authentication, Challenge, Session, Token, User};
 use super::settings::idle_ms;
 use super::worker::printable;
@@ -17,7 +21,7 @@ use super::{Supervisor, Work};
 use crate::inet::SystemNames;
 use crate::options::SessionOptions;
 use crate::pool::{AssignError, Claim, Lease};
-use crate::secrets::{Addresses, FixedAddresses, Secrets};
+use crate::secrets::{Addresses, FixedAddresses, Protocol, Secrets};
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
 const REJECT_MESSAGE: &[u8] = b"Access denied";
@@ -26,11 +30,21 @@ const ACCEPT_MESSAGE: &[u8] = b"Access granted";
 
 /// A proof to be compared with the secrets.
 pub(super) struct Attempt {
-    name: Vec<u8>,
-    proof: AttemptProof,
+    pub(super) name: Vec<u8>,
+    pub(super) proof: AttemptProof,
 }
 
-enum AttemptProof {
+/// Nothing of it may be logged.
+impl fmt::Debug for Attempt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Attempt")
+            .field("name", &Escaped(&self.name).to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) enum AttemptProof {
     Pap { password: Zeroizing<Vec<u8>> },
     Chap { response: [u8; MD5_LEN], challenge: Challenge },
 }
@@ -39,6 +53,16 @@ impl Attempt {
     pub(super) fn pap(name: &[u8], password: &[u8]) -> Self {
         let password = Zeroizing::new(password.to_vec());
         Self { name: name.to_vec(), proof: AttemptProof::Pap { password } }
+    }
+
+    /// Whether it proves that the peer knows this secret.
+    fn fits(&self, secret: &[u8]) -> bool {
+        match &self.proof {
+            AttemptProof::Pap { password } => secret.ct_eq(password).into(),
+            AttemptProof::Chap { response, challenge } => {
+                chap::verify(challenge.identifier, secret, &challenge.value, response)
+            }
+        }
     }
 
     /// `None` when the response has a length that no response has.
@@ -55,34 +79,64 @@ pub(super) struct Outcome {
     number: u32,
     pub(super) name: Vec<u8>,
     pub(super) result: Result<Accepted, String>,
+    /// What the peer is told if it is refused, if a hook knows better than we.
+    pub(super) message: Option<Vec<u8>>,
 }
 
 /// A user whose proof was right.
 #[derive(Debug)]
 pub(super) struct Accepted {
     origin: String,
-    addresses: Addresses,
+    /// The addresses that the user may have; any, if a hook vouches for it.
+    addresses: Option<Addresses>,
     fixed: FixedAddresses,
     options: SessionOptions,
+    /// The addresses that a hook gives.
+    range: Option<AddressRange>,
+}
+
+/// Why a user whose proof was right is not let in.
+enum NotAdmitted {
+    Refused(String),
+    /// Its address is still that of a session which is ending.
+    After(Token),
+}
+
+impl From<String> for NotAdmitted {
+    fn from(why: String) -> Self {
+        Self::Refused(why)
+    }
 }
 
 impl Supervisor {
     /// Compares a proof with the secrets, beside the event loop: files are read, names are looked up, and hashed
     /// passwords take their time.
-    pub(super) fn verify(&mut self, token: Token, attempt: Attempt) {
+    pub(super) fn verify(&mut self, token: Token, number: u32, attempt: Attempt, ruling: Ruling) {
         let Some(session) = self.table.get_mut(token) else { return };
-        session.proofs += 1;
-        let (number, unit) = (session.proofs, session.unit);
+        let unit = session.unit;
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
         tokio::task::spawn_local(async move {
             let name = attempt.name.clone();
-            let comparing = tokio::task::spawn_blocking(move || compare(&secrets, &attempt, unit));
+            let comparing = tokio::task::spawn_blocking(move || compare(&secrets, &attempt, ruling, unit));
             let result =
                 comparing.await.unwrap_or_else(|error| Err(format!("the comparison failed: {error}")));
-            let outcome = Box::new(Outcome { number, name, result });
+            let outcome = Box::new(Outcome { number, name, result, message: None });
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Verified(token, outcome)).await;
         });
+    }
+
+    /// A hook does not let the peer in.
+    pub(super) fn deny_by_hook(
+        &mut self,
+        token: Token,
+        number: u32,
+        name: Vec<u8>,
+        denial: Denial,
+        now: Instant,
+    ) {
+        let Denial { why, message } = denial;
+        self.handle_verified(token, Outcome { number, name, result: Err(why), message }, now);
     }
 
     pub(super) fn handle_verified(&mut self, token: Token, outcome: Outcome, now: Instant) {
@@ -97,11 +151,19 @@ impl Supervisor {
             return self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
         }
         let Some(outcome) = self.make_room_for_user(token, outcome) else { return };
+        let name = printable(&outcome.name);
+        let admitted = match &outcome.result {
+            Ok(accepted) => self.admit(token, &outcome.name, accepted),
+            Err(why) => Err(NotAdmitted::Refused(why.clone())),
+        };
+        let admitted = match admitted {
+            Ok(verdict) => Ok(verdict),
+            Err(NotAdmitted::After(holder)) => return self.wait_for(holder, token, outcome),
+            Err(NotAdmitted::Refused(why)) => Err(why),
+        };
         let Some(session) = self.table.get_mut(token) else { return };
         session.authentication = Authentication::Idle;
-        let name = printable(&outcome.name);
-        let admitted = outcome.result.and_then(|accepted| self.admit(token, outcome.name, accepted));
-        let Some(session) = self.table.get_mut(token) else { return };
+        session.hooks.claimed_name = None;
         match admitted {
             Ok(verdict) => {
                 session.refusals = 0;
@@ -112,6 +174,7 @@ impl Supervisor {
                     self.events.session(EventName::AuthAccepted, session);
                 }
                 self.send_verdict(token, verdict);
+                self.hook_auth_up(token, now);
             }
             Err(why) => {
                 session.refusals += 1;
@@ -127,7 +190,8 @@ impl Supervisor {
                     reason = why,
                     "authentication refused"
                 );
-                self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
+                let message = outcome.message.unwrap_or_else(|| REJECT_MESSAGE.to_vec());
+                self.send_verdict(token, Verdict::Reject { message });
                 if is_last {
                     // The worker ends the session by itself, unless it belongs to a peer that wants to guess on.
                     self.terminate(token, EndReason::AuthFailed, &why, now);
@@ -137,34 +201,50 @@ impl Supervisor {
     }
 
     /// Finds an address for a user whose proof was right.
-    fn admit(&mut self, token: Token, name: Vec<u8>, accepted: Accepted) -> Result<Verdict, String> {
-        let session = self.table.get_mut(token).ok_or("the session is over")?;
+    fn admit(&mut self, token: Token, name: &[u8], accepted: &Accepted) -> Result<Verdict, NotAdmitted> {
+        let session = self.table.get_mut(token).ok_or_else(|| "the session is over".to_owned())?;
         let before = session.user.as_ref().map(|user| user.name.as_slice());
         if before.is_some_and(|before| before != name) {
-            return Err("a session cannot change its user".to_owned());
+            return Err("a session cannot change its user".to_owned().into());
         }
         if session.lease.is_none() {
             let claim =
-                Claim { user: Some(&name), addresses: Some(&accepted.addresses), fixed: &accepted.fixed };
-            match self.pool.assign(session.slot, &claim) {
+                Claim { user: Some(name), addresses: accepted.addresses.as_ref(), fixed: &accepted.fixed };
+            let assigned = match accepted.range {
+                Some(AddressRange { first, last }) => {
+                    self.pool.assign_within(session.slot, first, last, &claim)
+                }
+                None => self.pool.assign(session.slot, &claim),
+            };
+            match assigned {
                 Ok(lease) => session.lease = Some(lease),
-                Err(error) => return Err(self.explain(&error, &accepted.origin)),
+                Err(error) => {
+                    let holder = self.holder(&error);
+                    return Err(match holder.filter(|holder| holder.end.is_some()) {
+                        Some(holder) => NotAdmitted::After(holder.token),
+                        None => self.explain(&error, &accepted.origin).into(),
+                    });
+                }
             }
         }
-        let options = accepted.options.over(&session.settings.session_options);
-        session.user = Some(User { name, origin: accepted.origin, options });
-        grant(session).ok_or_else(|| "the session has no address".to_owned())
+        let options = accepted.options.clone().over(&session.settings.session_options);
+        session.user = Some(User { name: name.to_vec(), origin: accepted.origin.clone(), options });
+        grant(session).ok_or_else(|| "the session has no address".to_owned().into())
     }
 
-    /// Why a user gets no address, with the line of the secret and, where somebody has the address, who.
-    fn explain(&self, error: &AssignError, origin: &str) -> String {
-        let holder = match error {
+    /// The session that has the address which was wanted.
+    fn holder(&self, error: &AssignError) -> Option<&Session> {
+        match error {
             AssignError::InUse { slot, .. } => {
                 self.slots.session_id(*slot).and_then(|id| self.table.by_id(id))
             }
             _ => None,
-        };
-        match (error, holder) {
+        }
+    }
+
+    /// Why a user gets no address, with the line of the secret and, where somebody has the address, who.
+    fn explain(&self, error: &AssignError, origin: &str) -> String {
+        match (error, self.holder(error)) {
             (AssignError::InUse { address, .. }, Some(holder)) => {
                 format!(
                     "{origin}: address {address} is in use by session {} of {}",
@@ -211,7 +291,33 @@ pub(super) fn network(lease: Lease, options: &SessionOptions) -> Network {
 }
 
 /// Runs where it may block.
-fn compare(secrets: &Mutex<Secrets>, attempt: &Attempt, unit: u32) -> Result<Accepted, String> {
+fn compare(
+    secrets: &Mutex<Secrets>,
+    attempt: &Attempt,
+    ruling: Ruling,
+    unit: u32,
+) -> Result<Accepted, String> {
+    let Ruling { decider, addresses: range, options } = ruling;
+    let origin = match &decider {
+        Decider::Files => {
+            let accepted = compare_with_files(secrets, attempt, unit)?;
+            return Ok(Accepted { options: options.over(&accepted.options), range, ..accepted });
+        }
+        Decider::Secret { file, secret } if !attempt.fits(&secret.0) => {
+            return Err(format!("the proof does not fit the secret of hook {file}"));
+        }
+        Decider::Secret { file, .. } | Decider::Nobody { file } => format!("hook {file}"),
+    };
+    let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    // So that the user gets nobody else's address; files that cannot be read keep none.
+    for protocol in [Protocol::Chap, Protocol::Pap] {
+        let _ = secrets.refresh(protocol);
+    }
+    let fixed = secrets.fixed_addresses(&SystemNames);
+    Ok(Accepted { origin, addresses: None, fixed, options, range })
+}
+
+fn compare_with_files(secrets: &Mutex<Secrets>, attempt: &Attempt, unit: u32) -> Result<Accepted, String> {
     let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
     let (result, notices) = match &attempt.proof {
         AttemptProof::Pap { password } => secrets.pap(&attempt.name, password),
@@ -229,5 +335,11 @@ fn compare(secrets: &Mutex<Secrets>, attempt: &Attempt, unit: u32) -> Result<Acc
     for notice in notices {
         warn!("{notice}");
     }
-    Ok(Accepted { origin: grant.place.to_string(), addresses, fixed, options: grant.options })
+    Ok(Accepted {
+        origin: grant.place.to_string(),
+        addresses: Some(addresses),
+        fixed,
+        options: grant.options,
+        range: None,
+    })
 }

@@ -94,9 +94,10 @@ impl Supervisor {
         }
     }
 
-    /// The worker is gone, and with it the interface and its socket: tells the peer, frees everything, logs the end.
+    /// The worker is gone, and with it the interface and its socket: tells the peer, logs the end, and has the hooks
+    /// called that follow. [`Supervisor::release`] is last.
     pub(super) fn finish(&mut self, token: Token, gone: Gone, now: Instant) {
-        let Some(mut session) = self.table.remove(token) else { return };
+        let Some(session) = self.table.get_mut(token) else { return };
         self.deadlines.set(token, None);
         self.quota_looks.set(token, None);
         self.heartbeats.end(token);
@@ -105,35 +106,47 @@ impl Supervisor {
             false => gone.to_string(),
         };
         session.end_with(EndReason::WorkerCrash, detail);
-        self.adoption.forget(token, session.id);
         let (reason, detail) = session.end.clone().unwrap_or((EndReason::WorkerCrash, String::new()));
 
-        match session.pending.take() {
+        let pending = session.pending.take();
+        let (access, id, peer_knows) = (session.access, session.id, session.peer_knows);
+        let (own_mac, peer_mac) = (session.own_mac, session.peer_mac);
+        match pending {
             // The host waits for the answer to its next request, and might take this one for it.
             Some(_) if reason == EndReason::Replaced => {}
             Some(request) => {
                 let refusal = Refusal::System("the server cannot start a session now".to_owned());
-                self.answer(session.access, |server| server.refuse(request, &refusal).err());
+                self.answer(access, |server| server.refuse(request, &refusal).err());
             }
             None => {
-                let (id, own_mac, peer_mac) = (session.id, session.own_mac, session.peer_mac);
-                if let Some(access) = self.accesses.get_mut(session.access) {
+                if let Some(access) = self.accesses.get_mut(access) {
                     access.with_server(|server| match reason {
                         // The peer said so itself.
                         EndReason::Padt => server.session_ended(id),
-                        _ if session.peer_knows => server.session_ended(id),
+                        _ if peer_knows => server.session_ended(id),
                         _ => server.terminate_from(own_mac, id, peer_mac, reason.as_str()),
                     });
                 }
             }
         }
+        let Some(session) = self.table.get_mut(token) else { return };
+        self.stats.ended(reason);
+        session.log_end(reason, &detail, now);
+        self.events.session_ended(session, reason, &detail, now);
+        if !self.hook_session_ended(token, now) {
+            self.release(token, now);
+        }
+    }
+
+    /// The last hook has run, too: everything that the session had is free.
+    pub(super) fn release(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.remove(token) else { return };
+        // Until now: the next pppoed would have its last hooks called, if this one did not live to see their end.
+        self.adoption.forget(token, session.id);
         self.pool.release(session.slot);
         self.units.release(session.unit);
         self.slots.release(session.slot);
-        self.stats.ended(reason);
-        session.log_end(reason, &detail, now);
         self.forget_log_level(session.id);
-        self.events.session_ended(&session, reason, &detail, now);
         self.retry_waiting(now);
         self.continue_hand_overs(token, now);
     }

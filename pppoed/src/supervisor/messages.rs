@@ -164,7 +164,7 @@ impl Supervisor {
             _ => return Err("it sent a proof that answers nothing"),
         };
         session.note("proof received", now);
-        self.verify(token, attempt);
+        self.authenticate(token, attempt, now);
         Ok(())
     }
 

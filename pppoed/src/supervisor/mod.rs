@@ -16,6 +16,20 @@ mod drop_log;
 mod ending;
 mod events;
 mod heartbeat;
+mod hook_auth;
+mod hook_fields;
+#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
+mod hook_news;
+#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
+mod hook_pool;
+mod hook_process;
+mod hook_scripts;
+mod hook_sessions;
+#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
+mod hook_stats;
+mod hook_store;
+#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
+mod hooks;
 mod interfaces;
 mod ipv6;
 mod line;
@@ -61,6 +75,8 @@ use self::deadlines::Deadlines;
 use self::drop_log::{DropLog, Refusals};
 use self::events::Events;
 use self::heartbeat::Heartbeats;
+use self::hook_news::HookNews;
+use self::hooks::Hooks;
 use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::quota::Measured;
@@ -80,6 +96,7 @@ use crate::secrets::{FixedAddresses, Secrets};
 use crate::systemd::Watchdog;
 
 pub use self::adopt::{ClaimError, RunDirClaim};
+pub use self::hooks::{HookScripts, load_hooks};
 pub use self::setup::{SetupError, check_secrets, claim_run_dir, prepare};
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
@@ -108,6 +125,8 @@ enum Work {
     MacRules(MacRules),
     /// A worker of an earlier `pppoed` says that it has a session.
     Arrived(Arrival),
+    /// Something about hooks.
+    Hook(HookNews),
 }
 
 /// A signal to the process.
@@ -160,6 +179,9 @@ pub struct Supervisor {
     waiting: VecDeque<(AccessIndex, SessionRequest)>,
     next_token: u64,
     service: ServiceState,
+    hooks: Hooks,
+    /// What clients and scripts are told that we are called.
+    ac_name: Vec<u8>,
     reports: mpsc::Sender<(Token, Report)>,
     work: mpsc::Sender<Work>,
     frames: mpsc::Sender<Frame>,
@@ -184,7 +206,7 @@ impl Supervisor {
         rate_looks.tick().await;
         let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
         let mut watchdog = Watchdog::from_environment();
-        while !self.is_done() {
+        while !(self.is_done() && self.hooks_are_done()) {
             let deadline = self.next_timeout();
             let deadline_passes = async {
                 match deadline {
@@ -215,6 +237,7 @@ impl Supervisor {
             }
         }
         self.factory.stop().await;
+        self.stop_hooks().await;
         match self.is_leaving {
             true => self.leave(),
             false => self.clean_up(),
@@ -228,7 +251,7 @@ impl Supervisor {
     fn next_timeout(&self) -> Option<Instant> {
         let discovery = self.accesses.iter().filter_map(Access::next_timeout);
         let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
-        let looks = looks.chain(self.adoption.next_timeout());
+        let looks = looks.chain(self.adoption.next_timeout()).chain(self.hooks.next_timeout());
         discovery.chain(self.deadlines.next()).chain(looks).min()
     }
 
@@ -237,6 +260,7 @@ impl Supervisor {
         self.handle_quota_looks(now);
         self.handle_heartbeats(now);
         self.keep_counters(now);
+        self.handle_hook_timeouts(now);
         for access in &mut self.accesses {
             access.handle_timeout(now);
         }
@@ -262,8 +286,9 @@ impl Supervisor {
             Signal::Leave => self.is_leaving = true,
             Signal::Unused => info!("SIGUSR2 has no effect"),
             Signal::Reload => {
+                self.reload_hooks(None);
                 info!(
-                    "SIGHUP: secrets files are read again whenever they change; nothing else can be reloaded yet"
+                    "SIGHUP: hook scripts are read again, secrets files whenever they change; nothing else can be reloaded yet"
                 );
             }
         }
@@ -278,6 +303,7 @@ impl Supervisor {
             Work::Pool(fixed, answer) => self.handle_pool(&fixed, answer),
             Work::MacRules(rules) => self.handle_mac_rules(rules),
             Work::Arrived(arrival) => self.handle_arrival(arrival, now),
+            Work::Hook(news) => self.handle_hook_news(news, now),
         }
     }
 

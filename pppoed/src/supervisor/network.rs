@@ -132,10 +132,21 @@ impl Supervisor {
         if session.options().source_check.as_ref().is_some_and(|check| !check.value) {
             session.worker.send(ToWorker::AnySource);
         }
-        session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
-        if session.phase != Phase::Network {
-            return self.keep_record(token);
+        if !self.hook_allows_relay(token, now) {
+            return;
         }
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
+        if session.phase == Phase::Network {
+            self.note_open(token, now);
+        }
+        self.hook_session_open(token, now);
+        self.keep_record(token);
+    }
+
+    /// Packets flow: from here, other deadlines hold.
+    fn note_open(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
         session.phase = Phase::Open;
         session.note("open", now);
         // A link that is negotiated anew is no news.
@@ -149,7 +160,6 @@ impl Supervisor {
         self.watch_quota(token, now);
         self.heartbeats.begin(token, now);
         self.table.opened(token);
-        self.keep_record(token);
     }
 
     /// A session is open as long as any network protocol is.
@@ -159,6 +169,7 @@ impl Supervisor {
             session.phase = Phase::Network;
             self.arm_setup_deadline(token, now);
         }
+        self.hook_session_changed(token, now);
     }
 }
 

@@ -21,6 +21,7 @@ use ppp_proto::discovery::server::RequestId;
 use ppp_wire::{MacAddr, escape::Escaped};
 use tracing::{debug, info, warn};
 
+use super::hook_sessions::HookState;
 use super::network::Given;
 use super::network::session_end;
 use super::rate_meter::RateMeter;
@@ -133,10 +134,10 @@ pub(super) struct Session {
     pub(super) given: Option<Given>,
     /// Its worker was caught claiming less traffic than there was.
     pub(super) is_doubtful: bool,
-    /// What the hooks want the next `pppoed` to know of it; nothing to us.
-    pub(super) hooks_state: Vec<u8>,
     /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
     pub(super) peer_knows: bool,
+    /// What the hooks know of it, and want the next `pppoed` to know.
+    pub(super) hooks: HookState,
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
     rate_meter: RateMeter,
@@ -215,8 +216,8 @@ impl Session {
             mtu: None,
             given: Some(Given::default()),
             is_doubtful: false,
-            hooks_state: Vec::new(),
             peer_knows: false,
+            hooks: HookState::new(token),
             end: None,
             rate_meter: RateMeter::new(now),
             history: VecDeque::new(),

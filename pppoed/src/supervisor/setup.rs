@@ -30,6 +30,7 @@ use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
 use super::events::Events;
 use super::heartbeat::Heartbeats;
+use super::hooks::{HookScripts, Hooks};
 use super::line::{Line, Listening};
 use super::links::Links;
 use super::settings::Settings;
@@ -144,7 +145,7 @@ pub enum SetupError {
 ///
 /// # Errors
 /// [`SetupError`]; nothing is left behind then.
-pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
+pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupError> {
     let chroot = prepare_directories(&config.run_dir)?;
     let sandbox = sandbox_parameters(&config.worker_user, &chroot)?;
     let (uid, gid) = (sandbox.uid, sandbox.gid);
@@ -210,13 +211,17 @@ pub fn prepare(config: &Config) -> Result<Supervisor, SetupError> {
         waiting: std::collections::VecDeque::new(),
         next_token: 0,
         service: ServiceState::default(),
+        hooks: Hooks::new(config.hooks.clone()),
+        ac_name: config.ac_name.value.clone(),
         reports,
         work,
         frames,
         queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
         links: Some(links),
     };
+    supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
+    supervisor.begin_hooks();
     Ok(supervisor)
 }
 

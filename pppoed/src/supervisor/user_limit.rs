@@ -105,6 +105,12 @@ impl Supervisor {
         }
     }
 
+    /// The verdict on a newcomer waits until that session is gone.
+    pub(super) fn wait_for(&mut self, holder: Token, newcomer: Token, outcome: Outcome) {
+        let waits_for = BTreeSet::from([holder]);
+        self.hand_overs.waiting.push(HandOver { token: newcomer, outcome, waits_for });
+    }
+
     /// A session is gone: decides about those that waited for it, and forgets it if it was waiting itself.
     pub(super) fn continue_hand_overs(&mut self, gone: Token, now: Instant) {
         let ready = self.hand_overs.take_ready(gone);

@@ -12,6 +12,7 @@ mod consoles;
 mod endings;
 mod first_run;
 mod heartbeat;
+mod hooks;
 mod lab;
 mod misbehaviour;
 mod monitoring;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     tests.extend(first_run::tests());
     tests.extend(adoption::tests());
     tests.extend(heartbeat::tests());
+    tests.extend(hooks::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

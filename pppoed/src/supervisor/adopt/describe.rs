@@ -63,9 +63,7 @@ impl Session {
         if self.is_doubtful {
             items.push(Item::Doubtful);
         }
-        if !self.hooks_state.is_empty() {
-            items.push(Item::Hooks(self.hooks_state.clone()));
-        }
+        items.extend(self.hooks.record().map(Item::Hooks));
         items.push(Item::History(self.history().map(|entry| (entry.at_ms, entry.event.clone())).collect()));
         Ok(items)
     }

@@ -87,7 +87,7 @@ impl Changes {
             session.authentication = Authentication::Challenged(challenge);
         }
         session.is_doubtful = self.is_doubtful;
-        session.hooks_state = self.hooks_state;
+        session.hooks.restore(&self.hooks_state);
         session.set_history(self.history);
     }
 }

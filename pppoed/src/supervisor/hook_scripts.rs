@@ -1,0 +1,216 @@
+//! The scripts that are in use, and the tasks that keep a host running each.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ppp_ipc::hooks::{Call, Event, FileReport, Function};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use super::Work;
+use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Outcome, PlannedCall};
+use super::hook_pool::HostId;
+use super::hook_process::{CallEnd, HostProcess, HostRecipe};
+use crate::hooks::directory;
+
+/// Time until the start of a host is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A set of scripts that load.
+#[derive(Debug)]
+pub(super) struct ScriptSet {
+    /// A number that no other set has.
+    pub(super) generation: u64,
+    pub(super) files: Vec<ScriptFile>,
+    recipe: HostRecipe,
+}
+
+#[derive(Debug)]
+pub(super) struct ScriptFile {
+    /// Without its directory.
+    pub(super) name: String,
+    pub(super) report: FileReport,
+}
+
+/// A set, and the host that has shown that it loads.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) scripts: Rc<ScriptSet>,
+    pub(super) host: HostProcess,
+}
+
+/// Reads the scripts of a directory, and loads them in a host. `None` when there are none.
+///
+/// # Errors
+/// All that is wrong, with file and line.
+pub(super) async fn load(
+    directory: &Path,
+    memory_limit: u64,
+    generation: u64,
+) -> Result<Option<Loaded>, Vec<String>> {
+    let path = directory.to_owned();
+    let reading = tokio::task::spawn_blocking(move || directory::scripts(&path));
+    let scripts = match reading.await {
+        Ok(scripts) => scripts.map_err(|error| vec![error.to_string()])?,
+        Err(error) => return Err(vec![format!("reading the hook scripts was cut off: {error}")]),
+    };
+    if scripts.is_empty() {
+        return Ok(None);
+    }
+    let recipe = HostRecipe::new(&scripts, memory_limit).map_err(|error| vec![error])?;
+    let (host, reports) =
+        HostProcess::start(&recipe).await.map_err(super::hook_process::NotStarted::into_messages)?;
+    let files =
+        scripts.into_iter().zip(reports).map(|(script, report)| ScriptFile { name: script.name, report });
+    Ok(Some(Loaded { scripts: Rc::new(ScriptSet { generation, files: files.collect(), recipe }), host }))
+}
+
+impl ScriptSet {
+    /// Whether some file has a function for it.
+    pub(super) fn has(&self, event: Event) -> bool {
+        self.files.iter().any(|file| file.report.events.contains(&event))
+    }
+
+    /// The calls that a function needs: of all files that have it, or of `only` one of this name.
+    pub(super) fn plan(
+        &self,
+        function: Function,
+        only: Option<&str>,
+        file: Option<u16>,
+        deadline: Duration,
+    ) -> Vec<PlannedCall> {
+        let has = |report: &FileReport| match function {
+            Function::Event(event) => report.events.contains(&event),
+            Function::Every(number) => usize::from(number) < report.every.len(),
+        };
+        let files = (0_u16..).zip(&self.files);
+        files
+            .filter(|(index, _)| file.is_none_or(|file| file == *index))
+            .filter(|(_, file)| only.is_none_or(|name| name == file.name) && has(&file.report))
+            .map(|(index, file)| {
+                let own = file.report.deadline.map(|seconds| Duration::from_secs(u64::from(seconds)));
+                PlannedCall { file: index, deadline: own.unwrap_or(deadline) }
+            })
+            .collect()
+    }
+}
+
+/// Keeps one host running: starts it, gives it its jobs, replaces it when it fails or there are other scripts.
+pub(super) async fn keep(
+    id: HostId,
+    mut scripts: Rc<ScriptSet>,
+    mut host: Option<HostProcess>,
+    mut orders: mpsc::Receiver<HostOrder>,
+    work: mpsc::Sender<Work>,
+) {
+    loop {
+        let running = match host.take() {
+            Some(running) => running,
+            None => match HostProcess::start(&scripts.recipe).await {
+                Ok((running, _)) => running,
+                Err(why) => {
+                    let why = why.into_messages().join("; ");
+                    warn!(reason = why, "a hook host cannot be started; hooks wait");
+                    // It has told nobody that it is ready, so there is no job for it.
+                    match timeout(RETRY_INTERVAL, orders.recv()).await {
+                        Err(_) | Ok(Some(HostOrder::Run(_))) => {}
+                        Ok(Some(HostOrder::Replace(others))) => scripts = others,
+                        Ok(Some(HostOrder::Stop(_)) | None) => return,
+                    }
+                    continue;
+                }
+            },
+        };
+        // Fails only when the supervisor is gone.
+        let _ = work.send(Work::Hook(HookNews::Ready { host: id, generation: scripts.generation })).await;
+        let order = tokio::select! {
+            order = orders.recv() => order,
+            () = running.ended() => {
+                warn!(end = running.end().await, "a hook host ended by itself and is started again");
+                continue;
+            }
+        };
+        match order {
+            Some(HostOrder::Run(job)) => {
+                let (outcome, kept) = run(&scripts, running, job, &work).await;
+                host = kept;
+                let _ = work.send(Work::Hook(HookNews::Done { host: id, outcome })).await;
+            }
+            Some(HostOrder::Replace(others)) => {
+                running.end().await;
+                scripts = others;
+            }
+            Some(HostOrder::Stop(_)) | None => {
+                running.end().await;
+                return;
+            }
+        }
+    }
+}
+
+/// Makes the calls of a job. The host is replaced on the way if one of them takes it down; `None` if the last one did.
+async fn run(
+    scripts: &ScriptSet,
+    host: HostProcess,
+    job: HostJob,
+    work: &mpsc::Sender<Work>,
+) -> (Outcome, Option<HostProcess>) {
+    let mut outcome = Outcome::default();
+    let mut host = Some(host);
+    let HostJob { calls, function, arguments, label, show } = job;
+    for PlannedCall { file, deadline } in calls {
+        let name = scripts.files.get(usize::from(file)).map_or("", |file| file.name.as_str());
+        let begun = Instant::now();
+        let mut running = match host.take() {
+            Some(running) => running,
+            None => match HostProcess::start(&scripts.recipe).await {
+                Ok((running, _)) => running,
+                Err(why) => {
+                    let failed = Failed::NoHost(why.into_messages().join("; "));
+                    outcome.calls.push(CallOutcome {
+                        file: name.to_owned(),
+                        took: begun.elapsed(),
+                        result: Err(failed),
+                        shown: None,
+                    });
+                    continue;
+                }
+            },
+        };
+        let deadline_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
+        let call = Call { file, function, arguments: arguments.clone(), deadline_ms, show };
+        let begun = Instant::now();
+        let end = running.call(call, name, &label, work).await;
+        let took = begun.elapsed();
+        let (result, shown) = match end {
+            CallEnd::Returned(returned) => {
+                match returned.is_worn {
+                    true => drop(running.end().await),
+                    false => host = Some(running),
+                }
+                let failed = |error: ppp_ipc::hooks::CallError| match error.is_nonsense {
+                    true => Failed::Nonsense(error.message),
+                    false => Failed::Error(error.message),
+                };
+                (returned.result.map_err(failed), returned.shown)
+            }
+            CallEnd::TimedOut { place } => {
+                running.end().await;
+                (Err(Failed::TimedOut { deadline, place }), None)
+            }
+            CallEnd::Broken(why) => {
+                let end = running.end().await;
+                (Err(Failed::HostEnded(format!("{why} (it {end})"))), None)
+            }
+        };
+        let call = CallOutcome { file: name.to_owned(), took, result, shown };
+        let is_final = call.is_final();
+        outcome.calls.push(call);
+        if is_final {
+            break;
+        }
+    }
+    (outcome, host)
+}

@@ -1,0 +1,383 @@
+//! Hook scripts in a whole server: when they are called, what their answers do, and what their failures do not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ppp_ipc::control::Selector;
+use tempfile::TempDir;
+
+use super::lab::{Lab, SECRET, until, with_wire};
+use super::peer::{Host, Subscriber};
+use super::worker::good_mac;
+
+pub(crate) fn tests() -> Vec<super::Test> {
+    let tests: [(&str, fn()); 14] = [
+        ("hooks see a session's life in its order", life),
+        ("without scripts there is no hook host", no_scripts),
+        ("scripts that do not load stop the start", not_loaded),
+        ("a hook supplies the secret, the address and the limits", auth_supplies),
+        ("a hook refuses at the authentication", auth_refuses),
+        ("a hook vetoes, and ip_down is called", veto),
+        ("a failing hook refuses, unless it is allowed to fail", failure_policy),
+        ("a hook that hangs is killed, and only its own session waits", hanging),
+        ("an address is free after ip_down", address_after_ip_down),
+        ("ip_down is called when a worker is killed", worker_killed),
+        ("ip_down waits for ip_up", order_of_up_and_down),
+        ("scripts are loaded anew, or stay as they were", reload),
+        ("functions are called every so often, and the store lasts", every_and_store),
+        ("a hook ends a session", terminate),
+    ];
+    let test = |(name, test): (&str, fn())| -> super::Test {
+        (format!("hooks: {name}"), Box::new(move || with_wire(test)))
+    };
+    tests.into_iter().map(test).collect()
+}
+
+/// Scripts in a directory, and a file that they write to.
+struct Scripts {
+    directory: TempDir,
+}
+
+/// Defines `note(...)`, which writes a line that the test reads.
+const NOTE: &str = "function note(...) local t = {...} for i = 1, select('#', ...) do t[i] = tostring(t[i]) end \
+                    assert(file.append(NOTES, table.concat(t, ' ') .. '\\n')) end\n";
+
+impl Scripts {
+    fn new(scripts: &[(&str, &str)]) -> Self {
+        let scripts_of = Self { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir(scripts_of.hooks()).unwrap();
+        scripts.iter().for_each(|(name, source)| scripts_of.write(name, source));
+        scripts_of
+    }
+
+    fn hooks(&self) -> PathBuf {
+        self.directory.path().join("hooks.d")
+    }
+
+    fn notes_path(&self) -> PathBuf {
+        self.directory.path().join("notes")
+    }
+
+    fn write(&self, name: &str, source: &str) {
+        let notes = format!("NOTES = {:?} ", self.notes_path());
+        fs::write(self.hooks().join(name), notes + NOTE.trim_end() + " " + source).unwrap();
+    }
+
+    fn start(&self, flags: &[&str]) -> Lab {
+        let store = self.directory.path().join("store");
+        let hooks = self.hooks();
+        let mut all = vec!["--hooks-dir", text(&hooks), "--hook-store", text(&store)];
+        all.extend(flags);
+        Lab::start(&all)
+    }
+
+    fn notes(&self) -> String {
+        fs::read_to_string(self.notes_path()).unwrap_or_default()
+    }
+
+    /// Waits until a line begins so.
+    fn noted(&self, start: &str) -> String {
+        let mut found = None;
+        until(&format!("the note {start:?} in {:?}", self.notes()), || {
+            found = self.notes().lines().find(|line| line.starts_with(start)).map(str::to_owned);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Hosts of the server, by their process ids.
+fn hook_hosts(lab: &Lab) -> Vec<i32> {
+    let children = format!("/proc/{0}/task/{0}/children", lab.pid());
+    let children = fs::read_to_string(children).unwrap_or_default();
+    let is_host = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "pppoed-hooks")
+    };
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(is_host).collect()
+}
+
+fn life() {
+    let scripts = Scripts::new(&[(
+        "a.lua",
+        "function server_start(v) note('server_start', v.sessions, v.interfaces[1]) end\n\
+         function auth(s, p) note('auth', s.username, p.method, #p.response, s.ipremote) end\n\
+         function auth_up(s) note('auth_up', s.username, s.secret_origin ~= nil) end\n\
+         function ip_pre_up(s) note('ip_pre_up', s.ifname, s.ipremote, file.read('/proc/net/dev'):find(s.ifname) ~= nil) end\n\
+         function ip_up(s) note('ip_up', s.id, s.mac, s.ipv4_open, s.mtu, s.state) end\n\
+         function ip_down(s) note('ip_down', s.reason, s.ipremote, s.connect_time, file.read('/proc/net/dev'):find(s.ifname) ~= nil) end\n\
+         function auth_down(s) note('auth_down', s.sid:len(), s.username) end\n\
+         function server_stop() note('server_stop') end",
+    )]);
+    let lab = scripts.start(&[]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    scripts.noted("ip_up");
+    subscriber.assert_alive();
+    subscriber.host.hang_up();
+    scripts.noted("auth_down");
+    lab.stop_with(&mut []);
+    let mac = good_mac(1);
+    let expected = format!(
+        "server_start 0 access0\n\
+         auth alice chap-md5 16 nil\n\
+         auth_up alice true\n\
+         ip_pre_up ppp0 10.0.0.2 true\n\
+         ip_up 1 {mac} true 1492 open\n\
+         ip_down padt 10.0.0.2 0 false\n\
+         auth_down 16 alice\n\
+         server_stop\n"
+    );
+    assert_eq!(scripts.notes(), expected);
+}
+
+fn no_scripts() {
+    let scripts = Scripts::new(&[]);
+    let lab = scripts.start(&[]);
+    Subscriber::open(good_mac(1)).assert_alive();
+    assert_eq!(hook_hosts(&lab), [0; 0]);
+    scripts.write("a.lua", "function ip_up(s) note('ip_up', s.id) end");
+    lab.signal(Signal::SIGHUP);
+    until("the hosts", || hook_hosts(&lab).len() == 4);
+    Subscriber::open(good_mac(2)).assert_alive();
+    scripts.noted("ip_up 2");
+    fs::remove_file(scripts.hooks().join("a.lua")).unwrap();
+    lab.signal(Signal::SIGHUP);
+    until("the hosts to end", || hook_hosts(&lab).is_empty());
+}
+
+fn not_loaded() {
+    let scripts = Scripts::new(&[("good.lua", ""), ("bad.lua", "function ip_up(s)\nif")]);
+    let run = |argument: &[&str]| {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_pppoed")).args(argument).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let hooks = scripts.hooks();
+    let (ok, said) = run(&["--check-hooks", text(&hooks)]);
+    assert!(!ok && said.contains("bad.lua:2: 'then' expected") || said.contains("bad.lua:2:"), "{said}");
+    let (ok, said) = run(&["-F", "-I", "lo", "--hooks-dir", text(&hooks), "--run-dir", "/nonexistent/run"]);
+    assert!(!ok && said.contains("bad.lua:2:"), "{said}");
+}
+
+fn auth_supplies() {
+    let source = format!(
+        "function auth(s, proof) return {{secret = '{SECRET}', address = '192.0.2.77', dns = {{'9.9.9.9'}}, \
+         session_timeout = 3, options = {{'set', 'PLAN=gold'}}}} end\n\
+         function ip_up(s) note('up', s.ipremote, s.dns1, s.session_timeout, s.env.PLAN, s.secret_origin) end"
+    );
+    let scripts = Scripts::new(&[("a.lua", &source)]);
+    // The secrets files do not know her.
+    let lab = scripts.start(&["--chap-secrets", "/dev/null"]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    assert_eq!(subscriber.address(), Some([192, 0, 2, 77].into()));
+    assert_eq!(scripts.noted("up"), "up 192.0.2.77 9.9.9.9 3 gold hook a.lua");
+    subscriber.assert_alive();
+    lab.logged(&["session ended", "session-timeout"]);
+}
+
+fn refused_login(lab: &Lab) {
+    let mut subscriber = Subscriber::begin(Host::dial(good_mac(1)), b"alice");
+    until("the refusal", || subscriber.is_over());
+    lab.logged(&["session ended", "reason=\"auth-failed\""]);
+}
+
+fn auth_refuses() {
+    let scripts = Scripts::new(&[
+        ("a.lua", "function auth(s) if s.username == 'alice' then return false, 'closed on Sundays' end end"),
+        ("b.lua", "function auth(s) return {accept = true} end"),
+    ]);
+    let lab = scripts.start(&[]);
+    refused_login(&lab);
+    lab.logged(&["authentication refused", "reason=\"hook a.lua: closed on Sundays\"", "username=\"alice\""]);
+    let mut other = Subscriber::begin(Host::dial(good_mac(2)), b"bob");
+    until("IPCP to open", || {
+        other.drive();
+        other.address().is_some()
+    });
+}
+
+fn veto() {
+    let scripts = Scripts::new(&[
+        ("a.lua", "function ip_pre_up(s) note('pre', s.id) return false, 'no room' end"),
+        (
+            "b.lua",
+            "function ip_up(s) note('up') end function ip_down(s) note('down', s.reason, s.detail) end",
+        ),
+    ]);
+    let lab = scripts.start(&[]);
+    let mut subscriber = Subscriber::begin(Host::dial(good_mac(1)), b"alice");
+    until("the veto", || subscriber.is_over());
+    assert_eq!(scripts.noted("down"), "down hook-veto hook a.lua: no room");
+    lab.logged(&["session ended", "reason=\"hook-veto\"", "hook a.lua: no room"]);
+    assert_eq!(scripts.notes().lines().count(), 2, "{}", scripts.notes());
+}
+
+fn failure_policy() {
+    let scripts = Scripts::new(&[("a.lua", "function auth(s)\n  return s.nothing.at_all\nend")]);
+    let lab = scripts.start(&[]);
+    refused_login(&lab);
+    lab.logged(&[
+        "a hook failed",
+        "hook=\"auth\"",
+        "a.lua:2: attempt to index a nil value",
+        "username=\"alice\"",
+    ]);
+    drop(lab);
+    let lab = scripts.start(&["--hook-failure", "allow"]);
+    Subscriber::open(good_mac(1)).assert_alive();
+    drop(lab);
+    scripts.write("a.lua", "function ip_pre_up(s)\n  return 7\nend");
+    let lab = scripts.start(&[]);
+    let mut subscriber = Subscriber::begin(Host::dial(good_mac(1)), b"alice");
+    until("the veto", || subscriber.is_over());
+    lab.logged(&["a hook failed", "hook=\"ip_pre_up\"", "it returned a integer"]);
+}
+
+fn hanging() {
+    let scripts = Scripts::new(&[
+        (
+            "a.lua",
+            "function ip_up(s)\n if s.id == 1 then\n while true do pcall(function() while true do end end) end end note('up', s.id) end",
+        ),
+        (
+            "b.lua",
+            "function ip_up(s) note('other', s.id) end function ip_down(s) note('down', s.id, s.reason) end",
+        ),
+    ]);
+    // One host is enough to see that it is replaced; with two, others go on beside it.
+    let lab = scripts.start(&["--hook-deadline", "2", "--hook-hosts", "2"]);
+    let mut first = Subscriber::open(good_mac(1));
+    let begun = Instant::now();
+    let mut second = Subscriber::open(good_mac(2));
+    scripts.noted("other 2");
+    assert!(begun.elapsed() < Duration::from_secs(2), "it waited for the other");
+    lab.logged(&[
+        "a hook failed",
+        "session=1",
+        "hook=\"ip_up\"",
+        "a.lua",
+        "took longer than 2s",
+        "last seen at a.lua:3",
+    ]);
+    // The other file's function is called all the same, in a new host.
+    scripts.noted("other 1");
+    first.assert_alive();
+    second.assert_alive();
+    until("the new host", || hook_hosts(&lab).len() == 2);
+    lab.stop_with(&mut [&mut first, &mut second]);
+    assert!(scripts.notes().contains("down 1 shutdown\n"), "{}", scripts.notes());
+}
+
+fn address_after_ip_down() {
+    let scripts = Scripts::new(&[(
+        "a.lua",
+        "function auth(s) return {address = '192.0.2.9'} end\n\
+         function ip_up(s) note('up', s.sid) end\n\
+         function ip_down(s) exec{'sleep', '0.7'} note('down', s.sid) end",
+    )]);
+    let lab = scripts.start(&[]);
+    let mut first = Subscriber::open(good_mac(1));
+    scripts.noted("up");
+    // It takes over from itself, and wants the same address.
+    let mut second = Subscriber::open_again(good_mac(1), 2);
+    assert_eq!(first.host.terminated(), "replaced");
+    assert_eq!(second.address(), Some([192, 0, 2, 9].into()));
+    until("the second ip_up", || scripts.notes().lines().count() >= 3);
+    let notes = scripts.notes();
+    let words: Vec<&str> = notes.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(words, ["up", "down", "up"], "{notes}");
+    second.assert_alive();
+    lab.stop_with(&mut [&mut second]);
+}
+
+fn worker_killed() {
+    let scripts = Scripts::new(&[(
+        "a.lua",
+        "function ip_up(s) note('up', s.worker_pid) end function ip_down(s) note('down', s.reason, s.rx_packets) end",
+    )]);
+    let lab = scripts.start(&[]);
+    let _subscriber = Subscriber::open(good_mac(1));
+    let noted = scripts.noted("up");
+    kill(Pid::from_raw(noted.split(' ').nth(1).unwrap().parse().unwrap()), Signal::SIGKILL).unwrap();
+    assert!(scripts.noted("down").starts_with("down worker-crash "));
+    until("the session to go", || lab.console().sessions().is_empty());
+}
+
+fn order_of_up_and_down() {
+    let scripts = Scripts::new(&[(
+        "a.lua",
+        "function ip_up(s) note('begin', s.id) exec{'sleep', '0.7'} note('up', s.id) end\n\
+         function ip_down(s) note('down', s.id) end",
+    )]);
+    let _lab = scripts.start(&[]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    scripts.noted("begin");
+    subscriber.host.hang_up();
+    scripts.noted("down");
+    assert_eq!(scripts.notes(), "begin 1\nup 1\ndown 1\n");
+}
+
+fn reload() {
+    let scripts = Scripts::new(&[("a.lua", "function ip_up(s) note('old', s.id) end")]);
+    let lab = scripts.start(&[]);
+    let mut first = Subscriber::open(good_mac(1));
+    scripts.noted("old 1");
+    scripts.write("a.lua", "function ip_up(s) note('broken') end }");
+    lab.signal(Signal::SIGHUP);
+    lab.logged(&["the hook scripts stay as they were", "a.lua:1:"]);
+    // A host that is replaced has the scripts that were good.
+    for host in hook_hosts(&lab) {
+        kill(Pid::from_raw(host), Signal::SIGKILL).unwrap();
+    }
+    let mut second = Subscriber::open(good_mac(2));
+    scripts.noted("old 2");
+    second.host.hang_up();
+    until("the session to go", || lab.console().sessions().len() == 1);
+    scripts.write(
+        "a.lua",
+        "function reload(v) note('reload', v.sessions) end function ip_up(s) note('new', s.id) end",
+    );
+    lab.signal(Signal::SIGHUP);
+    scripts.noted("reload 1");
+    Subscriber::open(good_mac(3)).assert_alive();
+    scripts.noted("new 2");
+    first.assert_alive();
+}
+
+fn every_and_store() {
+    let scripts = Scripts::new(&[(
+        "a.lua",
+        "every(1, function() note('tick', store.add('a.ticks', 1), #sessions()) end)\n\
+         function server_stop() store.set('a.text', 'kept') end",
+    )]);
+    let lab = scripts.start(&[]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    scripts.noted("tick 2 1");
+    lab.stop_with(&mut [&mut subscriber]);
+    let _lab = scripts.start(&[]);
+    let ticks = scripts.notes().lines().count();
+    scripts.noted(&format!("tick {} 0", ticks + 1));
+    let store = fs::read_to_string(scripts.directory.path().join("store")).unwrap();
+    assert!(store.contains(r#"{"key":"a.text","value":"kept"}"#), "{store}");
+}
+
+fn terminate() {
+    let scripts = Scripts::new(&[(
+        "a.lua",
+        "function ip_up(s) note('up', session(s.sid).id, session(99), select(2, terminate(99))) terminate(s.id, 'enough\\n') end\n\
+         function ip_down(s) note('down', s.reason) end",
+    )]);
+    let lab = scripts.start(&[]);
+    let mut subscriber = Subscriber::begin(Host::dial(good_mac(1)), b"alice");
+    until("the end", || subscriber.is_over());
+    assert_eq!(scripts.noted("up"), "up 1 nil there is no such session");
+    scripts.noted("down admin");
+    lab.logged(&["session ended", "reason=\"admin\"", r"by hook a.lua: enough\\n"]);
+    lab.console().terminate(Selector::All);
+}
