@@ -16,6 +16,34 @@ use ppp_ipc::control::{EventName, LogLevel, LogQuery, Selector};
 
 use crate::{sessions::Query, top::Top};
 
+const SESSIONS_EXAMPLES: &str = "\
+Examples:
+  show sessions --state authenticate        who is on the way in
+  show sessions --user '*@isp2' --sort uptime
+  show sessions --columns id,user,rate --sort rate- --limit 10
+  show sessions --ip 10.0.0.0/24 -o csv
+  show session 7                            everything about session 7";
+
+const TERMINATE_EXAMPLES: &str = "\
+Examples:
+  terminate session 7
+  terminate user alice                      every session of alice
+  terminate pattern 'guest*'                tells how many those are, and asks
+  terminate interface eth1 --yes            does not ask";
+
+const MONITOR_EXAMPLES: &str = "\
+Examples:
+  monitor                                   everything
+  monitor auth-refused refused              who does not get in, and why
+  monitor --user alice
+  monitor --json                            a document in each line";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  top                                       s: another column, r: the other way round, h: the other keys
+  top --interface eth1 --sort tx-rate-
+  top -n 1 --limit 5                        once, without the keys";
+
 /// Names of values, which say what they are. [`crate::shell`] completes them by these names.
 pub(crate) mod values {
     /// PPPoE session id.
@@ -46,6 +74,7 @@ pub(crate) enum Command {
     #[command(subcommand, alias = "sh")]
     Show(Show),
     /// End sessions with a Terminate-Request and a PADT; asks first if there are several
+    #[command(after_help = TERMINATE_EXAMPLES)]
     Terminate {
         /// Do not ask
         #[arg(short, long, global = true)]
@@ -64,8 +93,10 @@ pub(crate) enum Command {
     /// Versions of pppctl and of the pppoed that runs
     Version,
     /// Show what happens as it happens, until Ctrl-C
+    #[command(after_help = MONITOR_EXAMPLES)]
     Monitor(Monitor),
     /// Show the sessions with the most traffic, again and again
+    #[command(after_help = TOP_EXAMPLES)]
     Top(Top),
     /// End pppoed
     #[command(subcommand)]
@@ -158,7 +189,7 @@ pub(crate) enum Shutdown {
 pub(crate) enum Show {
     /// List all sessions, or show everything about one
     // One command and not two, so that its prefixes are unique.
-    #[command(visible_alias = "session")]
+    #[command(visible_alias = "session", after_help = SESSIONS_EXAMPLES)]
     Sessions {
         /// PPPoE session id; without it, sessions are listed
         #[arg(value_name = values::SESSION, value_parser = session_id(), conflicts_with_all = Query::ARGUMENTS)]

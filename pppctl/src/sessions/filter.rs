@@ -3,10 +3,9 @@
 use std::{net::Ipv4Addr, str::FromStr};
 
 use clap::Args;
-use ppp_ipc::control::{Phase, SessionSummary};
+use ppp_ipc::control::{Phase, SessionSummary, pattern::matches};
 use regex_lite::Regex;
 
-use super::glob;
 use crate::command::{parse_mac, values};
 
 /// Conditions that a session has to meet, all of them.
@@ -47,12 +46,12 @@ impl Filter {
     pub(crate) fn matches(&self, session: &SessionSummary) -> bool {
         let Self { user, mac, ip, interface, state, pattern } = self;
         let username = session.username.as_deref();
-        user.as_ref().is_none_or(|user| username.is_some_and(|name| glob::matches(user, name)))
+        user.as_ref().is_none_or(|user| username.is_some_and(|name| matches(user, name)))
             && mac.is_none_or(|mac| parse_mac(&session.mac) == Ok(mac))
             && ip.is_none_or(|network| session.ip.is_some_and(|ip| network.contains(ip)))
-            && interface.as_ref().is_none_or(|name| {
-                glob::matches(name, &session.ifname) || glob::matches(name, &session.interface)
-            })
+            && interface
+                .as_ref()
+                .is_none_or(|name| matches(name, &session.ifname) || matches(name, &session.interface))
             && state.is_none_or(|state| session.state == state)
             && pattern.as_ref().is_none_or(|pattern| {
                 let ip = session.ip.map(|ip| ip.to_string());

@@ -2,7 +2,6 @@
 
 pub(crate) mod field;
 pub(crate) mod filter;
-mod glob;
 mod list;
 pub(crate) mod printer;
 pub(crate) mod rate;
