@@ -40,18 +40,26 @@ pub(crate) fn path(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// When cargo fails.
 pub(crate) fn build() -> Result<()> {
+    build_these(&PROGRAMS)
+}
+
+/// Builds some of the workspace's programs in the same way.
+///
+/// # Errors
+/// When cargo fails.
+pub(crate) fn build_these(programs: &[&str]) -> Result<()> {
     let mut cargo = cargo("build")?;
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    for program in PROGRAMS {
+    for program in programs {
         cargo.args(["-p", program]);
     }
     let status = cargo.status().context("run cargo")?;
     if !status.success() {
         bail!("cargo build: {status}");
     }
-    PROGRAMS.iter().try_for_each(|program| path(program).map(drop))
+    programs.iter().try_for_each(|program| path(program).map(drop))
 }
 
 /// A cargo command in the workspace that uses the target directory that this program is in.

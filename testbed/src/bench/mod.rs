@@ -1,5 +1,6 @@
 //! Benchmarks: they print figures, and pass no judgement on them.
 
+mod console;
 mod memory;
 mod setup;
 
@@ -11,6 +12,7 @@ use clap::Subcommand;
 /// What to measure
 #[derive(Debug, Subcommand)]
 pub(crate) enum Benchmark {
+    Console(console::Arguments),
     Setup(setup::Arguments),
 }
 
@@ -21,6 +23,7 @@ impl Benchmark {
     /// When something cannot be measured.
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Setup(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         }
     }
