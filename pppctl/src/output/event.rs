@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use ppp_ipc::control::Event;
+use ppp_ipc::control::{Event, EventName};
 
-use super::{printable, units};
+use super::{printable, style::Style, units};
 
 /// Width of the longest name of an event.
 const NAME_WIDTH: usize = 15;
 
 /// `10:31:02.123  session-open     7 ppp0 alice 10.0.0.2 02:00:5e:10:00:01 eth1`
-pub(super) fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event, colour: bool) -> String {
     let mut words: Vec<String> = Vec::new();
     if let Some(session) = &event.session {
         words.push(session.id.to_string());
@@ -29,9 +29,18 @@ pub(super) fn line(event: &Event) -> String {
         format!("received {up}, sent {down}")
     }));
     words.extend(event.caller.map(|caller| format!("by uid {} pid {}", caller.uid, caller.pid)));
-    let line =
-        format!("{}  {:NAME_WIDTH$}  {}", time_of_day(event.time_ms), event.event.as_str(), words.join(" "));
-    printable(line.trim_end()).into_owned()
+    let name = style(event.event).paint(&format!("{:NAME_WIDTH$}", event.event.as_str()), colour);
+    let line = format!("{}  {name}  {}", time_of_day(event.time_ms), printable(&words.join(" ")));
+    line.trim_end().to_owned()
+}
+
+fn style(event: EventName) -> Style {
+    match event {
+        EventName::SessionOpen => Style::Good,
+        EventName::AuthRefused | EventName::Refused => Style::Bad,
+        EventName::SessionEnded => Style::Pending,
+        _ => Style::Plain,
+    }
 }
 
 /// The time of day, UTC, to the millisecond.
@@ -44,7 +53,7 @@ pub(super) fn time_of_day(ms_since_1970: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ppp_ipc::control::{EventCaller, EventName};
+    use ppp_ipc::control::EventCaller;
 
     use super::*;
     use crate::output::samples;
@@ -52,7 +61,7 @@ mod tests {
     #[test]
     fn lines() {
         assert_eq!(
-            line(&samples::ended()),
+            line(&samples::ended(), false),
             "10:31:02.123  session-ended    7 ppp0 alice 10.0.0.2 02:00:5e:10:00:01 eth1 (admin) by uid 0 with pppctl \
              after 1h02m received 1.5 KiB, sent 4.7 MiB"
         );
@@ -66,6 +75,11 @@ mod tests {
             caller: Some(EventCaller { uid: 1000, pid: 4711 }),
             ..samples::ended()
         };
-        assert_eq!(line(&command), r"10:31:02.123  command          drain on\nforged by uid 1000 pid 4711");
+        assert_eq!(
+            line(&command, false),
+            r"10:31:02.123  command          drain on\nforged by uid 1000 pid 4711"
+        );
+        let refused = Event { event: EventName::Refused, ..command };
+        assert!(line(&refused, true).contains("  \x1b[31mrefused        \x1b[0m  drain on"));
     }
 }

@@ -48,7 +48,7 @@ impl Output for Table {
 
     fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
         match piece {
-            Piece::Event(event) => writeln!(out, "{}", event::line(event)),
+            Piece::Event(event) => writeln!(out, "{}", event::line(event, self.screen.colour)),
             Piece::Lost(1) => writeln!(out, "-- 1 event came too fast and is lost"),
             Piece::Lost(count) => writeln!(out, "-- {count} events came too fast and are lost"),
         }

@@ -121,9 +121,13 @@ impl<'a> Place<'a> {
         self.command.get_subcommands().filter(|it| !it.is_hide_set())
     }
 
-    /// The options that may come next.
+    /// The options that may come next, beside the arguments that were given.
     pub(crate) fn options(&self) -> impl Iterator<Item = &'a Arg> {
-        self.command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set())
+        let given = self.command.get_positionals().take(self.given);
+        let excluded: Vec<_> =
+            given.flat_map(|arg| self.command.get_arg_conflicts_with(arg)).map(Arg::get_id).collect();
+        let possible = self.command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set());
+        possible.filter(move |arg| !excluded.contains(&arg.get_id()))
     }
 
     /// Whether this is a whole command, as far as its words go.
@@ -173,6 +177,16 @@ mod tests {
         assert!(error.starts_with("no command \"frob\" after \"show\": try "), "{error}");
         let error = path("show s").unwrap_err();
         assert!(error.starts_with("\"s\" after \"show\" may be ") && error.contains(" or "), "{error}");
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_not_offered() {
+        let table = table();
+        let offers = |words: &[&str]| {
+            let place = follow(&table, words).unwrap();
+            place.options().any(|arg| arg.get_long() == Some("sort"))
+        };
+        assert!(offers(&["show", "sessions"]) && !offers(&["show", "sessions", "7"]));
     }
 
     #[test]
