@@ -12,6 +12,7 @@
 //! Text that a peer chose (names, services) has been escaped by `pppoed`: it holds no control
 //! characters and may be printed.
 
+mod auth_test;
 mod detail;
 mod event;
 mod info;
@@ -23,6 +24,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 pub use crate::{reason::EndReason, worker::AuthMethod};
+pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use info::{
@@ -91,6 +93,8 @@ pub enum Request {
     ShowLog(LogQuery),
     /// Which server this is: [`Response::Version`].
     ShowVersion,
+    /// Which line of which file would decide about a user: one [`Response::AuthVerdict`] per method.
+    AuthTest(AuthTest),
     /// How many sessions [`Request::Terminate`] would end: [`Response::Count`].
     Count(Selector),
     /// Change what is logged, of everything or of one session (until its end): [`Response::LogLevels`].
@@ -111,6 +115,8 @@ impl Request {
             Self::ShowPool | Self::ShowInterfaces | Self::ShowVersion | Self::Count(_) => true,
             Self::ShowLog(_) => true,
             Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) | Self::SetLogLevel { .. } => false,
+            // With it, passwords can be guessed.
+            Self::AuthTest(_) => false,
         }
     }
 }
@@ -131,6 +137,7 @@ impl fmt::Display for Request {
             Self::ShowInterfaces => f.write_str("show interfaces"),
             Self::ShowLog(_) => f.write_str("show log"),
             Self::ShowVersion => f.write_str("version"),
+            Self::AuthTest(test) => write!(f, "auth test {}", test.user),
             Self::Count(selector) => write!(f, "count {selector}"),
             Self::SetLogLevel { level, session } => {
                 write!(f, "set log-level {}", level.map_or("default", LogLevel::as_str))?;
@@ -247,6 +254,8 @@ pub enum Response {
     Log(Vec<LogLine>),
     /// Which server this is.
     Version(ServerVersion),
+    /// What would become of a user, by one method.
+    AuthVerdict(Box<AuthVerdict>),
     /// Number of sessions that match.
     Count {
         /// How many.

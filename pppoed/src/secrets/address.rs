@@ -1,6 +1,9 @@
 //! The address column of a secrets file: which addresses a user may have.
 
+use std::fmt;
 use std::net::Ipv4Addr;
+
+use ppp_wire::escape::Escaped;
 
 use super::{Notice, Shown};
 use crate::inet::{self, Resolve};
@@ -17,6 +20,18 @@ pub struct AddressList {
     rules: Vec<Rule>,
     /// The list ended with `-`.
     dash: bool,
+}
+
+/// The words as they stand on the line.
+impl fmt::Display for AddressList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.rules.iter().map(|rule| rule.word.as_str()).chain(self.dash.then_some("-"));
+        let words: Vec<&str> = words.collect();
+        match words.is_empty() {
+            true => f.write_str("none"),
+            false => Escaped(words.join(" ").as_bytes()).fmt(f),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@
 mod address;
 mod crypt;
 mod digest;
+mod explain;
 mod lookup;
 mod md5_crypt;
 mod notice;
@@ -32,6 +33,7 @@ use zeroize::Zeroizing;
 
 pub use address::{AddressList, AddressProblem, AddressRefusal, Addresses, Why};
 pub use digest::{Digest, LineChange};
+pub use explain::{Explanation, Near};
 pub use lookup::{Match, Refusal};
 pub use notice::Notice;
 pub use store::{FixedAddresses, Grant, Secrets, Settings};

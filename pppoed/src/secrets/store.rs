@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{AddressList, Digest, Match, Notice, Pattern, Protocol, Refusal, SecretsFile};
+use subtle::ConstantTimeEq;
+
+use super::{AddressList, Digest, Explanation, Match, Near, Notice, Pattern, Protocol, Refusal, SecretsFile};
 use crate::files::Stamp;
 use crate::inet::Resolve;
 use crate::options::SessionOptions;
@@ -78,6 +80,52 @@ impl Secrets {
     pub fn pap(&mut self, name: &[u8], password: &[u8]) -> (Result<Grant, Refusal>, Vec<Notice>) {
         let papcrypt = self.papcrypt;
         self.pap.check(name, &self.our_name, |found| found.verify_pap(password, papcrypt))
+    }
+
+    /// Which line would decide about `name`, and why the others would not, of which at most `limit` are named. A
+    /// `password` is tried on it.
+    pub fn explain(
+        &mut self,
+        protocol: Protocol,
+        name: &[u8],
+        password: Option<&[u8]>,
+        limit: usize,
+    ) -> Explanation {
+        let (server, papcrypt) = (self.our_name.clone(), self.papcrypt);
+        let store = match protocol {
+            Protocol::Chap => &mut self.chap,
+            Protocol::Pap => &mut self.pap,
+        };
+        let file = match store.current().0 {
+            Ok(file) => file,
+            Err(refusal) => {
+                let near = Near::default();
+                return Explanation { place: None, addresses: None, verdict: Err(refusal), near };
+            }
+        };
+        let found = match file.lookup(name, &server) {
+            Ok(found) => found,
+            Err(refusal) => {
+                let near = file.near(name, &server, None, limit);
+                return Explanation { place: None, addresses: None, verdict: Err(refusal), near };
+            }
+        };
+        let place = found.entry.place.clone();
+        let verified = match protocol {
+            // A response is right if it was made with the secret, and so if its maker knows the secret.
+            Protocol::Chap => found.verify_chap(|secret| {
+                password.is_some_and(|password| ConstantTimeEq::ct_eq(secret, password).into())
+            }),
+            Protocol::Pap => found.verify_pap(password.unwrap_or_default(), papcrypt),
+        };
+        let verdict = match verified {
+            Ok(()) => Ok(Some(())),
+            Err(Refusal::WrongPassword { .. }) if password.is_none() => Ok(None),
+            Err(refusal) => Err(refusal),
+        };
+        let addresses = Some(found.entry.addresses.to_string());
+        let near = file.near(name, &server, Some(&place), limit);
+        Explanation { place: Some(place), addresses, verdict, near }
     }
 
     /// Reads whichever file has changed. For start and reload, so that what is wrong in them is told at once.

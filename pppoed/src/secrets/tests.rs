@@ -577,3 +577,57 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_decides_is_explained_without_the_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("chap-secrets");
+    let lines = "* * everybodys *\nalice gw first 10.0.0.7\nalice other second *\nAlice gw third *\nalice gw fourth *\n\
+                 bob gw fifth *\ncarol gw \"\" *\n";
+    std::fs::write(&path, lines).unwrap();
+    let settings = Settings {
+        chap_secrets: path.clone(),
+        pap_secrets: path.clone(),
+        our_name: b"gw".to_vec(),
+        papcrypt: false,
+    };
+    let mut secrets = Secrets::new(settings);
+    let place = |line| format!("{}:{line}", path.display());
+    for protocol in [Protocol::Chap, Protocol::Pap] {
+        let mut explain = |user: &str, password: Option<&str>| {
+            secrets.explain(protocol, user.as_bytes(), password.map(str::as_bytes), 3)
+        };
+        let alice = explain("alice", None);
+        assert_eq!(alice.place.as_ref().map(ToString::to_string), Some(place(2)));
+        assert_eq!(alice.addresses.as_deref(), Some("10.0.0.7"));
+        assert!(matches!(alice.verdict, Ok(None)));
+        let near: Vec<String> =
+            alice.near.lines.iter().map(|(place, why)| format!("{} {why}", place.line)).collect();
+        let better =
+            format!("{} comes first: it names the client or server, or stands before this one", place(2));
+        assert_eq!(
+            near,
+            [
+                format!("1 fits too, but {better}"),
+                "3 is for server \"other\", and our name is \"gw\" (option name)".to_owned(),
+                "4 is for user \"Alice\": upper and lower case differ".to_owned(),
+            ]
+        );
+        assert_eq!(alice.near.more, 3, "the fifth, which is beyond the limit, and two for others");
+        assert!(matches!(explain("alice", Some("first")).verdict, Ok(Some(()))));
+        assert!(matches!(explain("alice", Some("second")).verdict, Err(Refusal::WrongPassword { .. })));
+        assert!(matches!(explain("carol", None).verdict, Err(Refusal::EmptySecret { .. })));
+        let stranger = explain("dave", Some("everybodys"));
+        assert_eq!(stranger.place.as_ref().map(|place| place.line), Some(1));
+        assert!(matches!(stranger.verdict, Ok(Some(()))));
+        for explained in [alice, stranger] {
+            let shown = format!("{explained:?}");
+            for secret in ["everybodys", "first\"", "second", "third", "fourth", "fifth"] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+    let missing = secrets.explain(Protocol::Chap, b"alice", None, 3);
+    assert!(matches!(missing.verdict, Err(Refusal::Unreadable { .. })));
+}

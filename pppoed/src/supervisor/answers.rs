@@ -36,6 +36,7 @@ impl Supervisor {
                 Some(id) if self.table.by_id(id).is_none() => no_such_session(),
                 _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),
             },
+            Request::AuthTest(test) => return self.test_auth(test, answer),
             Request::Count(selector) => match check(&selector) {
                 Ok(()) => Response::Count { count: number(self.table.select(&selector).len()) }.into(),
                 Err(why) => refused(why).into(),

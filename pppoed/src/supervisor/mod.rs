@@ -9,6 +9,7 @@ mod admission;
 mod adopt;
 mod answers;
 mod auth;
+mod auth_test;
 mod console_share;
 mod deadlines;
 mod dial;
