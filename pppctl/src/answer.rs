@@ -149,6 +149,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::ShowLog(_) => "the log",
         Request::ShowVersion => "the version",
         Request::Count(_) => "a number of sessions",
+        Request::AuthTest(_) => "a verdict",
         Request::SetLogLevel { .. } => "the log level",
     }
 }
@@ -168,6 +169,7 @@ fn got(response: &Response) -> &'static str {
         Response::Log(_) => "the log",
         Response::Version(_) => "its version",
         Response::Count { .. } => "a number of sessions",
+        Response::AuthVerdict(_) => "a verdict",
         Response::LogLevels(_) => "the log level",
     }
 }

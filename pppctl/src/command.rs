@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// Change something while pppoed runs
     #[command(subcommand)]
     Set(Set),
+    /// Look into the secrets files as pppoed does
+    #[command(subcommand)]
+    Auth(Auth),
     /// Versions of pppctl and of the pppoed that runs
     Version,
     /// Show what happens as it happens, until Ctrl-C
@@ -205,6 +208,22 @@ pub(crate) enum Show {
     Interfaces,
     /// The latest lines of the log
     Log(Log),
+    /// Everything that is counted, as OpenMetrics text
+    Metrics,
+}
+
+/// What to find out about users.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auth {
+    /// Which line of which file would decide about a user, and why the others would not
+    Test {
+        /// User name
+        #[arg(value_name = values::USER)]
+        user: String,
+        /// Ask for a password, and try it; where there is no terminal, it is the first line of standard input
+        #[arg(short, long)]
+        password: bool,
+    },
 }
 
 /// Which lines of the log to show.

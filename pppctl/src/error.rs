@@ -22,6 +22,9 @@ pub(crate) enum Error {
     /// The answer to the question was not yes.
     #[error("nothing was done")]
     Declined,
+    /// The metrics cannot be served.
+    #[error("cannot listen for collectors: give another address with --listen")]
+    Listen(#[source] io::Error),
     /// The question could not be asked.
     #[error("cannot ask on the terminal")]
     Ask(#[source] io::Error),
@@ -55,7 +58,12 @@ impl Error {
         match self {
             Self::InLine { source, .. } => source.exit_code(),
             Self::NeedsYes(_) | Self::Line(_) => USAGE,
-            Self::Declined | Self::Ask(_) | Self::Input(_) | Self::Terminal(_) | Self::Output(_) => FAILED,
+            Self::Declined
+            | Self::Listen(_)
+            | Self::Ask(_)
+            | Self::Input(_)
+            | Self::Terminal(_)
+            | Self::Output(_) => FAILED,
             Self::Transport(error) => match error {
                 transport::Error::NotRunning { .. } | transport::Error::Connect { .. } => NOT_RUNNING,
                 transport::Error::NotAllowed { .. } => NOT_ALLOWED,

@@ -1,7 +1,7 @@
 //! Answers about the server itself: addresses, interfaces, log, version.
 
 use ppp_ipc::control::{
-    AccessInterface, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
+    AccessInterface, AuthVerdict, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
 };
 
 use crate::answer::Error;
@@ -22,6 +22,8 @@ pub(crate) enum Info {
     Version(ServerVersion),
     /// Number of sessions that match.
     Count(u32),
+    /// To `auth test`, one for each method.
+    Auth(Vec<AuthVerdict>),
     /// To `set log-level`.
     LogLevels(LogLevels),
 }
@@ -32,6 +34,7 @@ impl Info {
         match request {
             Request::ShowInterfaces => Some(Self::Interfaces(Vec::new())),
             Request::ShowLog(_) => Some(Self::Log(Vec::new())),
+            Request::AuthTest(_) => Some(Self::Auth(Vec::new())),
             _ => None,
         }
     }
@@ -48,6 +51,9 @@ impl Info {
             }
             (Request::ShowPool, Response::Leases(more), Some(Self::Pool(_, leases))) => extend(leases, more)?,
             (Request::ShowInterfaces, Response::Interface(one), Some(Self::Interfaces(all))) => {
+                extend(all, vec![*one])?;
+            }
+            (Request::AuthTest(_), Response::AuthVerdict(one), Some(Self::Auth(all))) => {
                 extend(all, vec![*one])?;
             }
             (Request::ShowLog(_), Response::Log(more), Some(Self::Log(lines))) => extend(lines, more)?,

@@ -14,7 +14,9 @@ mod info;
 mod interrupt;
 #[cfg(test)]
 mod man;
+mod metrics;
 mod output;
+mod password;
 mod program;
 mod question;
 mod request;
@@ -52,6 +54,9 @@ fn main() -> ExitCode {
             .exit(),
         (Some(CliCommand::Completions { shell }), None) => {
             completions::write(shell, &mut io::stdout().lock())
+        }
+        (Some(CliCommand::Metrics { listen }), None) => {
+            metrics::Listen(listen).run(&mut console, &mut io::stdout().lock())
         }
         (Some(CliCommand::Command(command)), None) => {
             let display = Display { format: format.unwrap_or_default(), screen: Screen::of_stdout() };

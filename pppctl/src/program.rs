@@ -1,6 +1,6 @@
 //! What stands around the commands: the program's own arguments, and what the shell has beside them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ppp_ipc::control::DEFAULT_PATH;
@@ -20,6 +20,7 @@ Examples:
   pppctl terminate all --yes         hang up on everybody, without the question
   pppctl top                         who has most traffic now
   pppctl monitor --user alice        what happens to alice, as it happens
+  pppctl auth test alice             which line of which file decides about alice
   pppctl drain on                    no new sessions; pppctl drain off takes them again
   pppctl shutdown soft               end pppoed when its last session has ended
   pppctl -c 'drain on; show stats'   several commands, up to the first that fails
@@ -69,6 +70,12 @@ pub(crate) struct Cli {
 pub(crate) enum CliCommand {
     #[command(flatten)]
     Command(Box<Command>),
+    /// Serve the metrics over HTTP, for collectors such as Prometheus, until Ctrl-C
+    Metrics {
+        /// Where to listen, such as 127.0.0.1:9752; there is no password
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+    },
     /// Print what a shell needs to complete the words of pppctl
     #[command(after_help = COMPLETIONS)]
     Completions {

@@ -1,8 +1,8 @@
 //! From a parsed command to the message that asks `pppoed` for it.
 
-use ppp_ipc::control::{self, EventFilter, Request, Selector};
+use ppp_ipc::control::{self, AuthTest, EventFilter, Request, Selector};
 
-use crate::command::{Command, Set, Show, Shutdown, Switch, Terminate};
+use crate::command::{Auth, Command, Set, Show, Shutdown, Switch, Terminate};
 
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
@@ -13,6 +13,11 @@ impl From<&Command> for Request {
             Command::Show(Show::Pool) => Self::ShowPool,
             Command::Show(Show::Interfaces) => Self::ShowInterfaces,
             Command::Show(Show::Log(log)) => Self::ShowLog(log.query()),
+            // Made of several answers.
+            Command::Show(Show::Metrics) => Self::ShowStats,
+            Command::Auth(Auth::Test { user, .. }) => {
+                Self::AuthTest(AuthTest { user: user.clone(), password: None })
+            }
             Command::Version => Self::ShowVersion,
             Command::Set(Set::LogLevel { level, session }) => {
                 Self::SetLogLevel { level: level.known(), session: *session }
@@ -94,6 +99,7 @@ mod tests {
                 Request::ShowLog(LogQuery { level: LogLevel::Warn, count: 5, session: Some(7) }),
             ),
             ("version", Request::ShowVersion),
+            ("auth test al", Request::AuthTest(AuthTest { user: "al".into(), password: None })),
             ("set log-level debug", Request::SetLogLevel { level: Some(LogLevel::Debug), session: None }),
             ("set log default --session 7", Request::SetLogLevel { level: None, session: Some(7) }),
             ("set drain on", Request::Drain { on: true }),

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
+use ppp_ipc::control::{Password, Request};
+
 use crate::{
-    command::{Command, Show},
+    command::{Auth, Command, Show},
     console::Console,
     error::Error,
-    output,
+    metrics, output, password,
     program::Format,
     question, sessions, stream,
     terminal::Screen,
@@ -41,6 +43,15 @@ pub(crate) fn run(
         }
         return stream::run(console, &command.into(), &*output, out);
     }
-    let answer = console.call(command.into())?;
+    if let Command::Show(Show::Metrics) = command {
+        return metrics::show(console, out);
+    }
+    let mut request = Request::from(command);
+    if let (Command::Auth(Auth::Test { password: true, .. }), Request::AuthTest(test)) =
+        (command, &mut request)
+    {
+        test.password = Some(Password(password::read()?));
+    }
+    let answer = console.call(request)?;
     output.write(&answer, out).map_err(Error::Output)
 }

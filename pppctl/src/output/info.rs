@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    AccessInterface, LogField, LogLevel, LogLevels, LogLine, PoolLease, PoolRange, PoolStats, ServerVersion,
+    AccessInterface, AuthLine, AuthMethod, AuthVerdict, LogField, LogLevel, LogLevels, LogLine, PoolLease,
+    PoolRange, PoolStats, ServerVersion,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -59,6 +60,7 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
             let software = printable(software);
             writeln!(out, "pppoed {software} on {host}, pid {pid}, up {uptime}, control protocol {protocol}")
         }
+        Info::Auth(verdicts) => verdicts.iter().try_for_each(|verdict| write_verdict(verdict, out)),
         Info::Count(1) => writeln!(out, "1 session matches"),
         Info::Count(count) => writeln!(out, "{count} sessions match"),
         Info::LogLevels(LogLevels { level, sessions }) => {
@@ -67,6 +69,31 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
             of.try_for_each(|of| writeln!(out, "log level {} for session {}", of.level.as_str(), of.id))
         }
     }
+}
+
+fn write_verdict(verdict: &AuthVerdict, out: &mut dyn Write) -> io::Result<()> {
+    let AuthVerdict { method, is_asked_for, decided_by, is_right, refusal, addresses, others, more } =
+        verdict;
+    let method = match method {
+        AuthMethod::Pap => "PAP",
+        AuthMethod::ChapMd5 => "CHAP-MD5",
+    };
+    let note = if *is_asked_for { "" } else { " (pppoed does not ask for it)" };
+    writeln!(out, "{method}{note}")?;
+    let mut lines = Vec::new();
+    lines.extend(decided_by.as_ref().map(|place| format!("{place} decides")));
+    lines.extend(addresses.as_ref().map(|addresses| format!("addresses: {addresses}")));
+    lines.extend(
+        is_right.map(|is_right| {
+            if is_right { "the password is right" } else { "the password is wrong" }.to_owned()
+        }),
+    );
+    lines.extend(refusal.iter().cloned());
+    lines.extend(others.iter().map(|line| format!("{} {}", line.place, line.why)));
+    if *more > 0 {
+        lines.push(format!("{more} other lines are for others, or not shown"));
+    }
+    lines.iter().try_for_each(|line| writeln!(out, "  {}", printable(line)))
 }
 
 fn write_pool(
@@ -149,6 +176,7 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         Log(Vec<Line<'a>>),
         Version(Version<'a>),
         Count(u32),
+        AuthTest(Vec<Verdict<'a>>),
         LogLevels(&'a LogLevels),
     }
     match info {
@@ -176,7 +204,35 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
             uptime_s: *uptime_s,
         }),
         Info::Count(count) => Body::Count(*count),
+        Info::Auth(verdicts) => Body::AuthTest(verdicts.iter().map(Verdict::from).collect()),
         Info::LogLevels(levels) => Body::LogLevels(levels),
+    }
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    method: AuthMethod,
+    asked_for: bool,
+    decided_by: Option<&'a str>,
+    right: Option<bool>,
+    refusal: Option<&'a str>,
+    addresses: Option<&'a str>,
+    others: &'a [AuthLine],
+    more: u32,
+}
+
+impl<'a> From<&'a AuthVerdict> for Verdict<'a> {
+    fn from(verdict: &'a AuthVerdict) -> Self {
+        Self {
+            method: verdict.method,
+            asked_for: verdict.is_asked_for,
+            decided_by: verdict.decided_by.as_deref(),
+            right: verdict.is_right,
+            refusal: verdict.refusal.as_deref(),
+            addresses: verdict.addresses.as_deref(),
+            others: &verdict.others,
+            more: verdict.more,
+        }
     }
 }
 

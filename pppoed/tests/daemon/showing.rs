@@ -3,15 +3,17 @@
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    Failure, InterfaceState, LogLevel, LogLine, LogQuery, Request, Response, Selector, SessionTimers, VERSION,
+    AuthTest, Failure, InterfaceState, LogLevel, LogLine, LogQuery, Password, Request, Response, Selector,
+    SessionTimers, VERSION,
 };
 
-use super::lab::{ACCESS, Lab, with_wire};
+use super::lab::{ACCESS, Lab, SECRET, SHORT_USER, with_wire};
 use super::peer::Subscriber;
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
+        ("who decides about a user is shown, and a password tried", auth),
         ("the pool, the interfaces and the version are shown", facts),
         ("the log is shown, and its level set while it runs", log),
         ("sessions are counted and ended by a pattern", patterns),
@@ -64,6 +66,33 @@ fn lines(lab: &Lab, query: LogQuery) -> Vec<LogLine> {
         other => panic!("{other:?}"),
     };
     lab.console().ask(&Request::ShowLog(query)).into_iter().flat_map(of).collect()
+}
+
+fn auth() {
+    let lab = Lab::start(&[]);
+    let ask = |user: &str, password: Option<&str>| {
+        let password = password.map(|password| Password(password.as_bytes().to_vec()));
+        let answer = lab.console().ask(&Request::AuthTest(AuthTest { user: user.to_owned(), password }));
+        let [Response::AuthVerdict(chap), Response::AuthVerdict(pap)] = answer.as_slice() else {
+            panic!("{answer:?}")
+        };
+        assert!(chap.is_asked_for && !pap.is_asked_for);
+        assert!(!format!("{answer:?}").contains(SECRET));
+        chap.clone()
+    };
+    let secrets = lab.path("secrets").display().to_string();
+    let alice = ask("alice", None);
+    assert_eq!((alice.decided_by, alice.is_right), (Some(format!("{secrets}:1")), None));
+    let short = ask(SHORT_USER, Some(SECRET));
+    assert_eq!((&short.decided_by, short.is_right), (&Some(format!("{secrets}:2")), Some(true)));
+    assert_eq!(short.others[0].place, format!("{secrets}:1"));
+    assert!(short.others[0].why.contains("comes first"), "{short:?}");
+    let wrong = ask("al\nice", Some("a guess"));
+    assert_eq!(wrong.is_right, Some(false));
+    assert!(wrong.refusal.unwrap().contains("wrong password"));
+    lab.logged(&["console", "command=\"auth test al\\\\nice\"", "uid=0"]);
+    assert!(!lab.log().contains(SECRET) && !lab.log().contains("a guess"));
+    lab.stop_with(&mut []);
 }
 
 fn log() {

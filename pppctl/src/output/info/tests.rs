@@ -74,6 +74,33 @@ fn version() -> Info {
     })
 }
 
+fn auth() -> Info {
+    let decided = AuthVerdict {
+        method: AuthMethod::ChapMd5,
+        is_asked_for: true,
+        decided_by: Some("/etc/ppp/chap-secrets:3".into()),
+        is_right: Some(false),
+        refusal: Some("/etc/ppp/chap-secrets:3: user \"alice\" gave a wrong password".into()),
+        addresses: Some("10.0.0.7".into()),
+        others: vec![AuthLine {
+            place: "/etc/ppp/chap-secrets:9".into(),
+            why: "is for user \"Alice\"".into(),
+        }],
+        more: 4,
+    };
+    let unknown = AuthVerdict {
+        method: AuthMethod::Pap,
+        is_asked_for: false,
+        decided_by: None,
+        is_right: None,
+        refusal: Some("no line".into()),
+        addresses: None,
+        others: vec![],
+        more: 0,
+    };
+    Info::Auth(vec![decided, unknown])
+}
+
 fn levels() -> Info {
     let sessions = vec![SessionLogLevel { id: 7, level: LogLevel::Trace }];
     Info::LogLevels(LogLevels { level: LogLevel::Info, sessions })
@@ -115,6 +142,20 @@ eth2       absent  -                     -         0     0        1
             "pppctl {}\npppoed 0.1.0 on bras1, pid 4711, up 1h02m, control protocol 2\n",
             env!("CARGO_PKG_VERSION")
         )
+    );
+    assert_eq!(
+        render(Format::Table, auth()),
+        "\
+CHAP-MD5
+  /etc/ppp/chap-secrets:3 decides
+  addresses: 10.0.0.7
+  the password is wrong
+  /etc/ppp/chap-secrets:3: user \"alice\" gave a wrong password
+  /etc/ppp/chap-secrets:9 is for user \"Alice\"
+  4 other lines are for others, or not shown
+PAP (pppoed does not ask for it)
+  no line
+"
     );
     assert_eq!(render(Format::Table, Info::Count(2)), "2 sessions match\n");
     assert_eq!(render(Format::Table, levels()), "log level info\nlog level trace for session 7\n");
@@ -161,6 +202,17 @@ fn json() {
              \"host\":\"bras1\",\"pid\":4711,\"uptime_s\":3725}}}}\n"
         )
     );
+    assert_eq!(
+        render(Format::Json, auth()),
+        concat!(
+            r#"{"schema":1,"auth_test":[{"method":"chap-md5","asked_for":true,"decided_by":"/etc/ppp/chap-secrets:3","#,
+            r#""right":false,"refusal":"/etc/ppp/chap-secrets:3: user \"alice\" gave a wrong password","#,
+            r#""addresses":"10.0.0.7","others":[{"place":"/etc/ppp/chap-secrets:9","why":"is for user \"Alice\""}],"more":4},"#,
+            r#"{"method":"pap","asked_for":false,"decided_by":null,"right":null,"refusal":"no line","addresses":null,"#,
+            r#""others":[],"more":0}]}"#,
+            "\n"
+        )
+    );
     assert_eq!(render(Format::Json, Info::Count(2)), "{\"schema\":1,\"count\":2}\n");
     assert_eq!(
         render(Format::Json, levels()),
@@ -171,7 +223,7 @@ fn json() {
 #[test]
 fn every_field_is_documented() {
     let documentation = include_str!("../../../../docs/json-schema.md");
-    for info in [pool(), interfaces(), version(), levels(), Info::Count(1), Info::Log(Vec::new())] {
+    for info in [pool(), interfaces(), version(), levels(), auth(), Info::Count(1), Info::Log(Vec::new())] {
         let value = serde_json::from_str(&render(Format::Json, info)).unwrap();
         for field in output::json::fields(&value) {
             assert!(documentation.contains(&format!("`{field}`")), "{field} is not in docs/json-schema.md");

@@ -1,0 +1,174 @@
+//! The OpenMetrics text format, version 1.0.0. `docs/metrics.md` lists the metrics.
+
+use std::fmt::{self, Display as _, Write as _};
+
+use ppp_ipc::control::{
+    AccessInterface, InterfaceState, NamedCount, PoolStats, ServerStats, ServerVersion, ServiceState,
+};
+
+/// What the server said.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) version: Option<ServerVersion>,
+    pub(super) stats: Option<ServerStats>,
+    pub(super) interfaces: Vec<AccessInterface>,
+    pub(super) pool: Option<PoolStats>,
+}
+
+/// Kinds of metrics, as the format calls them.
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Info,
+    StateSet,
+}
+
+/// One metric with all of its samples.
+struct Family<'a> {
+    name: &'a str,
+    kind: Kind,
+    unit: Option<&'a str>,
+    help: &'a str,
+    samples: Vec<(Vec<(&'a str, &'a str)>, u64)>,
+}
+
+const STATES: [ServiceState; 4] =
+    [ServiceState::Serving, ServiceState::Draining, ServiceState::ShutdownSoft, ServiceState::Stopping];
+
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server(f)?;
+        self.pool(f)?;
+        self.interfaces(f)?;
+        f.write_str("# EOF\n")
+    }
+}
+
+impl Facts {
+    fn server(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(version) = &self.version {
+            let protocol = version.protocol.to_string();
+            let labels = vec![("version", version.software.as_str()), ("protocol", protocol.as_str())];
+            let help = "Versions of pppoed and of its control protocol.";
+            family("pppoed", Kind::Info, help, vec![(labels, 1)]).fmt(f)?;
+        }
+        let Some(stats) = &self.stats else { return Ok(()) };
+        let one = |count: u64| vec![(Vec::new(), count)];
+        Family {
+            unit: Some("seconds"),
+            ..family("pppoed_uptime_seconds", Kind::Gauge, "Time since the start.", one(stats.uptime_s))
+        }
+        .fmt(f)?;
+        let states =
+            STATES.map(|state| (vec![("pppoed_service", state.as_str())], u64::from(state == stats.state)));
+        family("pppoed_service", Kind::StateSet, "What the server does for clients.", states.into())
+            .fmt(f)?;
+        let gauges = [
+            ("pppoed_sessions", "Sessions, in any phase.", stats.sessions),
+            ("pppoed_open_sessions", "Sessions with packets flowing.", stats.open),
+            ("pppoed_max_sessions", "Most sessions that there can be.", stats.max_sessions),
+        ];
+        for (name, help, count) in gauges {
+            family(name, Kind::Gauge, help, one(count.into())).fmt(f)?;
+        }
+        let help = "Sessions that were started.";
+        family("pppoed_sessions_started", Kind::Counter, help, one(stats.started)).fmt(f)?;
+        let ended = stats.ended.iter().map(|end| (vec![("reason", end.name.as_str())], end.count));
+        let help = "Sessions that ended, by reason.";
+        family("pppoed_sessions_ended", Kind::Counter, help, ended.collect()).fmt(f)
+    }
+
+    fn pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(pool) = &self.pool else { return Ok(()) };
+        let states = [("in_use", pool.in_use), ("reserved", pool.reserved), ("free", pool.free)];
+        let samples = states.map(|(state, count)| (vec![("state", state)], u64::from(count)));
+        let help = "Addresses of the pool, by what they are: had by sessions, kept for single users, free.";
+        family("pppoed_pool_addresses", Kind::Gauge, help, samples.into()).fmt(f)
+    }
+
+    fn interfaces(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gauge = |name, help, value: fn(&AccessInterface) -> u64| {
+            let samples = self
+                .interfaces
+                .iter()
+                .map(|interface| (vec![("interface", interface.stats.interface.as_str())], value(interface)));
+            family(name, Kind::Gauge, help, samples.collect())
+        };
+        gauge("pppoed_interface_up", "Whether the access interface can carry frames.", |interface| {
+            u64::from(interface.stats.state == InterfaceState::Up)
+        })
+        .fmt(f)?;
+        gauge("pppoed_interface_sessions", "Sessions on the access interface.", |it| it.sessions.into())
+            .fmt(f)?;
+        gauge("pppoed_interface_open_sessions", "Those with packets flowing.", |it| it.open.into()).fmt(f)?;
+
+        let packets = self.interfaces.iter().flat_map(|interface| {
+            let name = interface.stats.interface.as_str();
+            interface.stats.packets.iter().filter_map(move |NamedCount { name: what, count }| {
+                let (direction, code) = what.split_once('_')?;
+                Some((vec![("interface", name), ("direction", direction), ("code", code)], *count))
+            })
+        });
+        let help = "Discovery packets, by direction and code.";
+        family("pppoed_discovery_packets", Kind::Counter, help, packets.collect()).fmt(f)?;
+        let dropped = self.interfaces.iter().flat_map(|interface| {
+            let name = interface.stats.interface.as_str();
+            let causes = interface.stats.dropped.iter();
+            causes.map(move |cause| (vec![("interface", name), ("cause", cause.name.as_str())], cause.count))
+        });
+        let help = "Discovery packets that were dropped, by cause.";
+        family("pppoed_discovery_dropped_packets", Kind::Counter, help, dropped.collect()).fmt(f)
+    }
+}
+
+fn family<'a>(
+    name: &'a str,
+    kind: Kind,
+    help: &'a str,
+    samples: Vec<(Vec<(&'a str, &'a str)>, u64)>,
+) -> Family<'a> {
+    Family { name, kind, unit: None, help, samples }
+}
+
+impl fmt::Display for Family<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, unit, help, samples } = self;
+        let (kind, suffix) = match kind {
+            Kind::Counter => ("counter", "_total"),
+            Kind::Gauge => ("gauge", ""),
+            Kind::Info => ("info", "_info"),
+            Kind::StateSet => ("stateset", ""),
+        };
+        writeln!(f, "# TYPE {name} {kind}")?;
+        if let Some(unit) = unit {
+            writeln!(f, "# UNIT {name} {unit}")?;
+        }
+        writeln!(f, "# HELP {name} {help}")?;
+        for (labels, value) in samples {
+            write!(f, "{name}{suffix}")?;
+            for (number, (label, value)) in labels.iter().enumerate() {
+                write!(f, "{}{label}=\"", if number == 0 { "{" } else { "," })?;
+                escape(value, f)?;
+                f.write_char('"')?;
+            }
+            writeln!(f, "{} {value}", if labels.is_empty() { "" } else { "}" })?;
+        }
+        Ok(())
+    }
+}
+
+fn escape(value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for character in value.chars() {
+        match character {
+            '\\' => f.write_str("\\\\")?,
+            '"' => f.write_str("\\\"")?,
+            '\n' => f.write_str("\\n")?,
+            other => f.write_char(other)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
