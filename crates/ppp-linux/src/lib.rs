@@ -6,6 +6,7 @@
 //! asynchronous runtime: descriptors are non-blocking and implement [`AsFd`](std::os::fd::AsFd), so that any
 //! event loop can wait for them.
 
+mod bpf;
 pub mod child;
 pub mod counters;
 pub mod interface;

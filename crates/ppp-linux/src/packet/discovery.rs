@@ -49,7 +49,9 @@ impl DiscoverySocket {
         ether_type: EtherType,
         receive_buffer: usize,
     ) -> Result<Self, PacketError> {
-        let setup = Setup { purpose: "discovery", interface, ether_type, receive_buffer, filter: None };
+        let purpose = "discovery";
+        let setup =
+            Setup { purpose, interface, ether_type, receive_buffer, filter: None, lock_filter: false };
         PacketSocket::open(&setup).map(Self)
     }
 

@@ -34,12 +34,22 @@ pub(super) fn session_filter(key: &SessionKey) -> Vec<sock_filter> {
     // CODE is 0 for session data (RFC 2516 section 6).
     let version_type_code = u16::from_be_bytes([VERSION_TYPE, 0]);
     checks.push(Check::Half { offset: offset::VERSION_TYPE_CODE, expected: version_type_code });
-    // A frame of a VLAN comes with its tag taken out, and would otherwise look like one of the bare
-    // interface.
-    checks.push(Check::Word { offset: ancillary(libc::SKF_AD_VLAN_TAG_PRESENT), expected: 0 });
-    let host = u32::from(libc::PACKET_HOST);
-    checks.push(Check::Word { offset: ancillary(libc::SKF_AD_PKTTYPE), expected: host });
+    checks.extend(for_us());
     assemble(&checks)
+}
+
+/// The program that lets frames of any session through that were sent to us.
+pub(super) fn stray_filter() -> Vec<sock_filter> {
+    assemble(&for_us())
+}
+
+fn for_us() -> [Check; 2] {
+    [
+        // A frame of a VLAN comes with its tag taken out, and would otherwise look like one of the bare
+        // interface.
+        Check::Word { offset: ancillary(libc::SKF_AD_VLAN_TAG_PRESENT), expected: 0 },
+        Check::Word { offset: ancillary(libc::SKF_AD_PKTTYPE), expected: libc::PACKET_HOST.into() },
+    ]
 }
 
 /// The kernel's notes about a frame are read like bytes at negative offsets.

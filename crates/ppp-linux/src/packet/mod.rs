@@ -1,11 +1,18 @@
 //! Packet sockets (packet(7)): one for an interface's discovery frames, one for each session.
 //!
-//! Both carry whole Ethernet frames, header included, and are bound to one interface and one EtherType. Both
+//! The sessions of an interface are a group ([`SessionGroup`]), so that a frame finds its socket without a question to
+//! each of them.
+//!
+//! All carry whole Ethernet frames, header included, and are bound to one interface and one EtherType. All
 //! are non-blocking.
 
 mod batch;
 mod discovery;
 mod filter;
+mod group;
+#[cfg(test)]
+mod group_tests;
+mod selector;
 mod session;
 mod socket;
 #[cfg(test)]
@@ -17,6 +24,7 @@ use thiserror::Error;
 
 pub use self::batch::{Frame, FrameBatch, MAX_BATCH};
 pub use self::discovery::{DiscoverySocket, Received};
+pub use self::group::{MAX_MEMBERS, Membership, SessionGroup};
 pub use self::session::{SessionKey, SessionSocket};
 pub(crate) use self::socket::attach_filter;
 use crate::interface::IfName;
@@ -76,6 +84,17 @@ pub enum PacketError {
         step: &'static str,
         /// The kernel's answer.
         source: io::Error,
+    },
+    /// There is no room for one session more on an interface.
+    #[error(
+        "the fanout group of {interface} is full: it has {members} members, some of which may be about to leave; \
+         start again with a larger -N, or with --no-ebpf"
+    )]
+    GroupFull {
+        /// The interface.
+        interface: IfName,
+        /// How many members there are, the one for strays included.
+        members: usize,
     },
     /// A descriptor that was handed over as a session's socket is something else.
     #[error("the descriptor that was handed over is not a session socket: {problem}")]

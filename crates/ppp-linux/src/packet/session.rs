@@ -8,7 +8,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EtherType;
 
 use super::filter::session_filter;
-use super::socket::{PacketSocket, Setup, socket_option};
+use super::socket::{PacketSocket, Setup, get_integer};
 use super::{FrameBatch, PacketError, Statistics};
 use crate::interface::InterfaceId;
 
@@ -28,9 +28,9 @@ pub struct SessionKey {
 /// Receives the frames of one session and no others, and sends frames. Non-blocking.
 ///
 /// The filter that sees to the former is attached and locked before the socket is bound, so whoever holds the
-/// descriptor has never seen and will never see anybody else's frame. (The kernel runs every session's filter
-/// on every frame. To do better, all sessions of an interface could join one `PACKET_FANOUT` group, in
-/// [`SessionSocket::open`], whose selector finds the session's socket; the filter then only guards.)
+/// descriptor has never seen and will never see anybody else's frame. The kernel runs every session's filter on
+/// every frame, unless the socket is in a [`super::SessionGroup`], which finds the session's socket; the filter then
+/// only guards.
 #[derive(Debug)]
 pub struct SessionSocket(PacketSocket);
 
@@ -55,6 +55,7 @@ impl SessionSocket {
             ether_type: key.ether_type,
             receive_buffer,
             filter: Some(&filter),
+            lock_filter: true,
         };
         PacketSocket::open(&setup).map(Self)
     }
@@ -65,8 +66,10 @@ impl SessionSocket {
     /// [`PacketError::NotSessionSocket`] when it is anything else, in particular a packet socket without a
     /// locked filter.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, PacketError> {
-        let option =
-            |option| socket_option(fd.as_fd(), option).map_err(|source| PacketError::Examine { source });
+        let option = |option| {
+            get_integer(fd.as_fd(), libc::SOL_SOCKET, option)
+                .map_err(|source| PacketError::Examine { source })
+        };
         let problem = if option(libc::SO_DOMAIN)? != libc::AF_PACKET {
             Some("it is not a packet socket")
         } else if option(libc::SO_TYPE)? != libc::SOCK_RAW {

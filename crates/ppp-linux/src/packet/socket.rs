@@ -29,8 +29,10 @@ pub(super) struct Setup<'a> {
     pub(super) ether_type: EtherType,
     /// Bytes of frames, with the kernel's book-keeping, that may wait to be read.
     pub(super) receive_buffer: usize,
-    /// Attached and locked before the first frame can arrive.
+    /// Attached before the first frame can arrive.
     pub(super) filter: Option<&'a [sock_filter]>,
+    /// Whether nobody may ever replace the filter.
+    pub(super) lock_filter: bool,
 }
 
 impl PacketSocket {
@@ -49,6 +51,8 @@ impl PacketSocket {
             .map_err(|errno| step("create the socket (this needs root)")(errno.into()))?;
         if let Some(filter) = setup.filter {
             attach_filter(fd.as_fd(), filter).map_err(step("attach the filter"))?;
+        }
+        if setup.lock_filter {
             set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1)
                 .map_err(step("lock the filter"))?;
         }
@@ -112,10 +116,38 @@ impl From<PacketSocket> for OwnedFd {
     }
 }
 
-/// Reads an integer option of the socket level.
-pub(super) fn socket_option(fd: BorrowedFd<'_>, option: c_int) -> io::Result<c_int> {
-    get_option(fd, libc::SOL_SOCKET, option)
+/// Reads an integer option.
+pub(super) fn get_integer(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> io::Result<c_int> {
+    get_option(fd, level, option)
 }
+
+/// `struct fanout_args` (linux/if_packet.h): a fanout group, and its member's wish to join it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FanoutArgs {
+    #[cfg(target_endian = "little")]
+    id: u16,
+    type_flags: u16,
+    #[cfg(target_endian = "big")]
+    id: u16,
+    max_num_members: u32,
+}
+
+impl FanoutArgs {
+    /// A new group with an eBPF program and a number of its own, which the kernel finds.
+    pub(super) fn of_new_group(max_num_members: u32) -> Self {
+        const UNIQUE_ID: u16 = 0x2000;
+        Self { id: 0, type_flags: FANOUT_EBPF | UNIQUE_ID, max_num_members }
+    }
+
+    /// The same group, now that it has a number: the lower half of what `PACKET_FANOUT` reads as.
+    pub(super) fn of_next_member(self, found: c_int) -> Self {
+        let [.., high, low] = found.to_be_bytes();
+        Self { id: u16::from_be_bytes([high, low]), type_flags: FANOUT_EBPF, ..self }
+    }
+}
+
+const FANOUT_EBPF: u16 = 7;
 
 /// Attaches a classic BPF program, which replaces the one that is there.
 pub(crate) fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
@@ -156,6 +188,8 @@ pub(super) unsafe trait SocketOption: Copy {}
 unsafe impl SocketOption for c_int {}
 // SAFETY: two integers.
 unsafe impl SocketOption for libc::tpacket_stats {}
+// SAFETY: three integers.
+unsafe impl SocketOption for FanoutArgs {}
 // SAFETY: an integer and a raw pointer; `attach_filter` makes the only value, from a slice that it borrows.
 unsafe impl SocketOption for sock_fprog {}
 

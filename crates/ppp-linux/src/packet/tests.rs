@@ -17,26 +17,26 @@ use crate::netlink::Netlink;
 use crate::netns;
 use crate::tun::create_tap;
 
-const PEER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xaa]);
-const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xbb]);
+pub(super) const PEER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xaa]);
+pub(super) const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xbb]);
 const SESSION_ID: u16 = 0x1234;
 
 /// The wire that the access interface is plugged into.
-struct Wire {
+pub(super) struct Wire {
     tap: OwnedFd,
     interface: Interface,
 }
 
 impl Wire {
-    fn id(&self) -> &InterfaceId {
+    pub(super) fn id(&self) -> &InterfaceId {
         &self.interface.id
     }
 
-    fn own(&self) -> MacAddr {
+    pub(super) fn own(&self) -> MacAddr {
         self.interface.mac.unwrap()
     }
 
-    fn key(&self) -> SessionKey {
+    pub(super) fn key(&self) -> SessionKey {
         SessionKey {
             ether_type: EtherType::PppoeSession,
             session_id: SESSION_ID,
@@ -46,7 +46,7 @@ impl Wire {
     }
 
     /// A frame arrives at the interface.
-    fn inject(&self, frame: &[u8]) {
+    pub(super) fn inject(&self, frame: &[u8]) {
         assert_eq!(nix::unistd::write(&self.tap, frame), Ok(frame.len()));
     }
 
@@ -65,7 +65,7 @@ impl Wire {
         self.frame(self.own(), PEER, EtherType::PppoeSession, [0x11, 0], SESSION_ID, payload)
     }
 
-    fn frame(
+    pub(super) fn frame(
         &self,
         destination: MacAddr,
         source: MacAddr,
@@ -83,7 +83,7 @@ impl Wire {
     }
 }
 
-fn with_wire(test: impl FnOnce(&Wire) + Send) {
+pub(super) fn with_wire(test: impl FnOnce(&Wire) + Send) {
     let in_namespace = || {
         let name = "access0".parse().unwrap();
         let tap = create_tap(&name).unwrap();
@@ -105,7 +105,7 @@ fn session(wire: &Wire) -> SessionSocket {
 }
 
 /// The first payload byte of each frame that waits in a session's socket.
-fn payloads(socket: &SessionSocket) -> Vec<u8> {
+pub(super) fn payloads(socket: &SessionSocket) -> Vec<u8> {
     let mut buffer = [0; 2048];
     let mut found = Vec::new();
     loop {
@@ -123,7 +123,7 @@ fn payloads(socket: &SessionSocket) -> Vec<u8> {
 }
 
 /// A frame as it travels in VLAN 5.
-fn tagged(frame: &[u8]) -> Vec<u8> {
+pub(super) fn tagged(frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat()
 }
 
