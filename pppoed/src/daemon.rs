@@ -102,8 +102,9 @@ pub fn leave_terminal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Descriptors that one session takes here: its worker's socket, standard error and process, and its counters.
-const DESCRIPTORS_PER_SESSION: u64 = 4;
+/// Descriptors that one session takes here: its worker's socket, standard error and process, its counters,
+/// and its place among the sessions of its interface.
+const DESCRIPTORS_PER_SESSION: u64 = 5;
 /// Descriptors for all else: sockets, consoles, files, the sessions that are being started.
 const OTHER_DESCRIPTORS: u64 = 512;
 

@@ -185,6 +185,11 @@ pub struct Flags {
     #[arg(long)]
     pub no_offloads: bool,
 
+    /// Do without eBPF: the kernel then asks the filter of every session of an interface about every frame, and hosts
+    /// that send in sessions that do not exist get no PADT
+    #[arg(long)]
+    pub no_ebpf: bool,
+
     /// Directory for our sockets
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
     pub run_dir: PathBuf,
@@ -375,6 +380,7 @@ mod tests {
             adoption_grace: 2,
             wait_for_interfaces: false,
             no_probe: false,
+            no_ebpf: false,
             run_dir: "/run/pppoed".into(),
             worker: None,
             worker_user: "pppoed".into(),

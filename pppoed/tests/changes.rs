@@ -136,6 +136,7 @@ const MUTATIONS: &[Mutation] = &[
     ("per-mac", |config| config.per_mac.value = PerMac::AtMost(3)),
     ("padi-rate", |config| config.limits.discovery.padi = None),
     ("padr-rate", |config| config.limits.discovery.padr = None),
+    ("padt-rate", |config| config.limits.discovery.padt = None),
     ("mac-rate", |config| config.limits.discovery.per_mac = None),
     ("pado-delay", |config| {
         config.limits.pado_delay = "5".parse::<pppoed::config::PadoDelayText>().unwrap().0;
@@ -209,6 +210,7 @@ const MUTATIONS: &[Mutation] = &[
     ("log-level", |config| config.log_level.value = LogLevel::Trace),
     ("no-offloads", |config| config.offloads ^= true),
     ("no-probe", |config| config.probe ^= true),
+    ("no-ebpf", |config| config.ebpf ^= true),
     ("run-dir", |config| config.run_dir = "/x".into()),
     ("control", |config| config.control_socket = "/x".into()),
     ("pid-file", |config| config.pid_file = Some("/x".into())),

@@ -224,6 +224,7 @@ impl Reading {
         config.pid_file.clone_from(&before.pid_file);
         config.foreground = before.foreground;
         config.probe = before.probe;
+        config.ebpf = before.ebpf;
         config.worker.clone_from(&before.worker);
         config.worker_user.clone_from(&before.worker_user);
         config.control_group.clone_from(&before.control_group);

@@ -97,6 +97,7 @@ impl Config {
             view_group,
             origins,
             probe,
+            ebpf,
         } = self;
         let mut list = List { entries: Vec::new(), origins };
         list.add("interface", Restart, interfaces.join(" "));
@@ -153,6 +154,7 @@ impl Config {
         list.optional("logfile", Now, logfile, |path| shown(path));
         list.sourced("log-level", Now, log_level, |level| format!("{level:?}").to_lowercase());
         list.add("no-probe", Restart, !probe);
+        list.add("no-ebpf", Restart, !ebpf);
         list.add("run-dir", Restart, shown(run_dir));
         list.add("control", Restart, shown(control_socket));
         list.add("pid-file", Restart, optional(pid_file.as_deref().map(shown)));
@@ -226,9 +228,12 @@ impl List<'_> {
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
         } = limits;
-        for (key, rate) in
-            [("padi-rate", discovery.padi), ("padr-rate", discovery.padr), ("mac-rate", discovery.per_mac)]
-        {
+        for (key, rate) in [
+            ("padi-rate", discovery.padi),
+            ("padr-rate", discovery.padr),
+            ("padt-rate", discovery.padt),
+            ("mac-rate", discovery.per_mac),
+        ] {
             self.add(key, Now, optional(rate.map(|rate| format!("{rate:?}"))));
         }
         self.add("pado-delay", Now, format_args!("{pado_delay:?}"));

@@ -72,6 +72,7 @@ impl Limits {
             discovery: server::Limits {
                 padi: rate(flags.padi_rate, default.padi),
                 padr: rate(flags.padr_rate, default.padr),
+                padt: rate(flags.padt_rate, default.padt),
                 per_mac: rate(flags.mac_rate, default.per_mac),
             },
             pado_delay: flags.pado_delay.clone().unwrap_or_default().0,
@@ -193,6 +194,7 @@ mod tests {
         let none = LimitFlags {
             padi_rate: zero,
             padr_rate: zero,
+            padt_rate: zero,
             mac_rate: zero,
             max_starting: zero,
             sessions_per_user: zero,
@@ -200,7 +202,7 @@ mod tests {
             ..LimitFlags::default()
         };
         let none = Limits::new(&none, Path::new("")).unwrap();
-        assert_eq!(none.discovery, server::Limits { padi: None, padr: None, per_mac: None });
+        assert_eq!(none.discovery, server::Limits { padi: None, padr: None, padt: None, per_mac: None });
         assert_eq!((none.max_starting, none.per_user), (None, None));
         assert_eq!(none.heartbeat, None);
         let heartbeat = Heartbeat { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };

@@ -74,6 +74,8 @@ pub struct Config {
     pub wait_for_interfaces: bool,
     /// Look for other servers on the interfaces.
     pub probe: bool,
+    /// Let an eBPF program find the session of a frame, where the kernel lets us.
+    pub ebpf: bool,
     /// EtherType of discovery frames.
     pub discovery_ether_type: EtherType,
     /// EtherType of session frames.
@@ -228,6 +230,7 @@ impl Config {
             ignore_when_full: flags.ignore_when_full,
             wait_for_interfaces: flags.wait_for_interfaces,
             probe: !flags.no_probe,
+            ebpf: !flags.no_ebpf,
             cookie_lifetime: seconds(flags.cookie_lifetime),
             pool: sessions.entries,
             pool_origins: sessions.origins,

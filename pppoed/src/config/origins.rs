@@ -84,6 +84,7 @@ impl Origins {
             "unit-from-slot", "-u", unit_from_slot;
             "padi-rate", "--padi-rate", limits.padi_rate;
             "padr-rate", "--padr-rate", limits.padr_rate;
+            "padt-rate", "--padt-rate", limits.padt_rate;
             "mac-rate", "--mac-rate", limits.mac_rate;
             "pado-delay", "--pado-delay", limits.pado_delay;
             "max-starting", "--max-starting", limits.max_starting;
@@ -106,6 +107,7 @@ impl Origins {
             "control", "-U", control_socket;
             "pid-file", "-X", pid_file;
             "foreground", "-F", foreground;
+            "no-ebpf", "--no-ebpf", no_ebpf;
             "no-probe", "--no-probe", no_probe;
             "worker", "--worker", worker;
             "worker-user", "--worker-user", worker_user;

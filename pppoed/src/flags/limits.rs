@@ -18,7 +18,12 @@ pub struct LimitFlags {
     #[arg(long, value_name = "COUNT")]
     pub padr_rate: Option<u32>,
 
-    /// PADI, and PADR, answered per second and MAC address, and so many at once; 0 for no limit [default: 10]
+    /// PADT per second and interface, and so many at once, for hosts that send in sessions that do not exist (with
+    /// eBPF); 0 for no limit [default: 100]
+    #[arg(long, value_name = "COUNT")]
+    pub padt_rate: Option<u32>,
+
+    /// PADI, PADR, and data of no session, answered per second and MAC address, and so many at once; 0 for no limit [default: 10]
     #[arg(long, value_name = "COUNT")]
     pub mac_rate: Option<u32>,
 

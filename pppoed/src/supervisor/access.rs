@@ -18,13 +18,23 @@ use tracing::warn;
 use super::admission::{Present, SessionLimits};
 use super::line::Line;
 use super::session::AccessIndex;
+use super::session_sockets::{SessionSockets, SocketSettings};
 use super::table::Table;
 use crate::mac_list::MacRules;
 
-/// A discovery frame that was received.
+/// The stage that a frame belongs to by its EtherType (RFC 2516 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Discovery,
+    /// Of no session that has a worker.
+    Session,
+}
+
+/// A frame that was received.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) access: AccessIndex,
+    pub(super) stage: Stage,
     pub(super) bytes: Vec<u8>,
     pub(super) packet_type: PacketType,
 }
@@ -34,6 +44,7 @@ pub(super) struct Frame {
 struct FrameCounters {
     received: [u64; CODES.len()],
     sent: [u64; CODES.len()],
+    strays: u64,
     other_host: u64,
     send_failed: u64,
     /// Frames that came faster than they were read. The kernel's own count begins anew whenever it is asked.
@@ -73,6 +84,11 @@ impl Access {
         self.name.as_str()
     }
 
+    /// Where its sessions get their sockets from, while it is there.
+    pub(super) fn session_sockets(&self) -> Option<&SessionSockets> {
+        self.line.as_ref().map(|line| &line.sessions)
+    }
+
     /// What the interface is, and which address it has, while it is there.
     pub(super) fn line(&self) -> Option<(&InterfaceId, MacAddr)> {
         self.line.as_ref().map(|line| (&line.interface.id, line.mac))
@@ -91,12 +107,13 @@ impl Access {
     }
 
     /// The interface changed.
-    pub(super) fn update(&mut self, interface: Interface, mac: MacAddr) {
+    pub(super) fn update(&mut self, interface: Interface, mac: MacAddr, settings: SocketSettings) {
         let mut is_new_wire = false;
         if let Some(line) = &mut self.line {
             is_new_wire = line.mac != mac || (interface.running && !line.interface.running);
             line.interface = interface;
             line.mac = mac;
+            line.retry_group(settings);
         }
         self.tell_server();
         if is_new_wire {
@@ -144,6 +161,12 @@ impl Access {
                 return;
             }
             PacketType::Host | PacketType::Broadcast | PacketType::Multicast | PacketType::Unknown(_) => {}
+        }
+        if frame.stage == Stage::Session {
+            self.counters.strays += 1;
+            self.server.handle_stray(&frame.bytes, sessions, now);
+            self.flush();
+            return;
         }
         count(&mut self.counters.received, &frame.bytes);
         if let Some(rival) = self.probe.as_mut().and_then(|probe| probe.handle_frame(&frame.bytes)) {
@@ -202,6 +225,7 @@ impl Access {
                 .collect()
         };
         let mut packets = by_code("received", &self.counters.received);
+        packets.push(named("received_stray".to_owned(), self.counters.strays));
         packets.extend(by_code("sent", &self.counters.sent));
         let mut dropped: Vec<_> = self
             .server

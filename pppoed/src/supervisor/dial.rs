@@ -73,6 +73,7 @@ impl Supervisor {
     ) -> Result<(), String> {
         let interface = self.accesses.get(access).ok_or("there is no such access interface")?;
         let (access_id, own_mac) = interface.line().ok_or("the access interface is gone")?;
+        let sockets = interface.session_sockets().ok_or("the access interface is gone")?.clone();
         let (access_id, access_name) = (access_id.clone(), interface.name().to_owned());
         let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
         let seed = super::setup::random::<8>().map(u64::from_le_bytes).map_err(|error| error.to_string())?;
@@ -94,7 +95,7 @@ impl Supervisor {
         let ipv6 = start.link.ipv6;
         let token = Token(self.next_token);
         self.next_token += 1;
-        let launch = Launch { start, access: access_id, key, tun };
+        let launch = Launch { start, access: access_id, sockets, key, tun };
         let worker = WorkerHandle::launch(self.factory.clone(), launch, token, self.reports.clone());
         let origin = Origin {
             access,

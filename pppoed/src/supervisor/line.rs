@@ -1,42 +1,56 @@
-//! An access interface that is there: its facts, its discovery socket, and the task that reads it.
+//! An access interface that is there: its facts, its sockets, and the tasks that read them.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use ppp_linux::interface::Interface;
-use ppp_linux::packet::{DiscoverySocket, PacketError};
+use ppp_linux::packet::{DiscoverySocket, PacketError, SessionGroup};
 use ppp_wire::MacAddr;
-use ppp_wire::ethernet::EtherType;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::sleep;
 use tracing::warn;
 
-use super::access::Frame;
+use super::access::{Frame, Stage};
 use super::session::AccessIndex;
+use super::session_sockets::{SessionSockets, SocketSettings};
+use super::watch::watch_for;
 
 /// Longest discovery frame that is read whole; a longer one is counted as over-long. The MTU of Ethernet is 1500.
 const FRAME_BUFFER: usize = 1600;
 
-/// An interface and the socket that was opened on it.
+/// Session frames of no session that are read in one go, and the pause after it: 640 per second, which is more than
+/// are answered. A flood is dropped by the kernel.
+const STRAYS_AT_ONCE: usize = 32;
+const STRAYS_PAUSE: Duration = Duration::from_millis(50);
+
+/// An error tells the group that its interface went down, and has to be fetched at once.
+const READABLE_OR_ERROR: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// An interface and the sockets that were opened on it.
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) interface: Interface,
     pub(super) mac: MacAddr,
     pub(super) socket: DiscoverySocket,
+    pub(super) sessions: SessionSockets,
 }
 
 impl Listening {
-    /// Opens the socket; `mac` is the interface's. May block.
+    /// Opens the sockets; `mac` is the interface's. May block.
     pub(super) fn open(
         interface: Interface,
         mac: MacAddr,
-        ether_type: EtherType,
+        settings: SocketSettings,
     ) -> Result<Self, PacketError> {
         let buffer = DiscoverySocket::DEFAULT_RECEIVE_BUFFER;
-        let socket = DiscoverySocket::open(&interface.id, ether_type, buffer)?;
-        Ok(Self { interface, mac, socket })
+        let socket = DiscoverySocket::open(&interface.id, settings.discovery, buffer)?;
+        let sessions = SessionSockets::open(&interface, settings);
+        Ok(Self { interface, mac, socket, sessions })
     }
 }
 
@@ -53,8 +67,12 @@ impl AsRawFd for Watched {
 pub(super) struct Line {
     pub(super) interface: Interface,
     pub(super) mac: MacAddr,
+    pub(super) sessions: SessionSockets,
     socket: Rc<AsyncFd<Watched>>,
     reader: AbortHandle,
+    stray_reader: Option<AbortHandle>,
+    access: AccessIndex,
+    frames: mpsc::Sender<Frame>,
 }
 
 impl Line {
@@ -67,15 +85,37 @@ impl Line {
         access: AccessIndex,
         frames: mpsc::Sender<Frame>,
     ) -> io::Result<Self> {
-        let Listening { interface, mac, socket } = listening;
+        let Listening { interface, mac, socket, sessions } = listening;
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may not own their descriptor; this one does"
         )]
         let socket = Rc::new(AsyncFd::new(Watched(socket))?);
         let name = interface.id.name.to_string();
-        let reading = tokio::task::spawn_local(read(Rc::clone(&socket), name, access, frames));
-        Ok(Self { interface, mac, socket, reader: reading.abort_handle() })
+        let reading = tokio::task::spawn_local(read(Rc::clone(&socket), name, access, frames.clone()));
+        let reader = reading.abort_handle();
+        let mut line = Self { interface, mac, sessions, socket, reader, stray_reader: None, access, frames };
+        line.read_strays()?;
+        Ok(line)
+    }
+
+    /// Tries again to make a group for the sessions, if the interface was down the last time and is not now.
+    pub(super) fn retry_group(&mut self, settings: SocketSettings) {
+        if !matches!(self.sessions, SessionSockets::Filters { when_up: true }) || !self.interface.up {
+            return;
+        }
+        self.sessions = SessionSockets::open(&self.interface, settings);
+        if let Err(error) = self.read_strays() {
+            warn!(interface = %self.interface.id.name, %error, "frames of no session go unanswered");
+        }
+    }
+
+    fn read_strays(&mut self) -> io::Result<()> {
+        let Some(group) = self.sessions.group() else { return Ok(()) };
+        let group = watch_for(group.clone(), READABLE_OR_ERROR)?;
+        let reading = tokio::task::spawn_local(read_strays(group, self.access, self.frames.clone()));
+        self.stray_reader = Some(reading.abort_handle());
+        Ok(())
     }
 
     /// How many frames the kernel has dropped since this was last called, because they came faster than they were read.
@@ -85,13 +125,21 @@ impl Line {
 
     /// Sends a frame, from its Ethernet header on.
     pub(super) fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.socket.get_ref().0.send(frame)
+        let socket = &self.socket.get_ref().0;
+        match socket.send(frame) {
+            // It may have been down since the last call, and be up now: that is told once.
+            Err(error) if error.kind() == io::ErrorKind::NetworkDown => socket.send(frame),
+            outcome => outcome,
+        }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         self.reader.abort();
+        if let Some(reader) = &self.stray_reader {
+            reader.abort();
+        }
     }
 }
 
@@ -102,7 +150,8 @@ async fn read(socket: Rc<AsyncFd<Watched>>, name: String, access: AccessIndex, f
         match guard.try_io(|socket| socket.get_ref().0.recv(&mut buffer)) {
             Ok(Ok(received)) => {
                 let bytes = buffer.get(..received.len).unwrap_or_default().to_vec();
-                let frame = Frame { access, bytes, packet_type: received.packet_type };
+                let packet_type = received.packet_type;
+                let frame = Frame { access, stage: Stage::Discovery, bytes, packet_type };
                 if frames.send(frame).await.is_err() {
                     return;
                 }
@@ -112,6 +161,28 @@ async fn read(socket: Rc<AsyncFd<Watched>>, name: String, access: AccessIndex, f
                 if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::NetworkDown) => {}
             Ok(Err(error)) => warn!(interface = name, %error, "discovery socket"),
             Err(_would_block) => {}
+        }
+    }
+}
+
+/// Reads the frames of no session for ever, and not faster than they may be answered.
+async fn read_strays(group: AsyncFd<SessionGroup>, access: AccessIndex, frames: mpsc::Sender<Frame>) {
+    let mut buffer = vec![0; FRAME_BUFFER];
+    let mut at_once = 0;
+    while let Ok(mut guard) = group.ready(READABLE_OR_ERROR).await {
+        // Whatever the error is, the socket has forgotten it, and the group has seen to it; see `read`.
+        if let Ok(Ok(received)) = guard.try_io(|group| group.get_ref().recv_stray(&mut buffer)) {
+            let bytes = buffer.get(..received.len).unwrap_or_default().to_vec();
+            let packet_type = received.packet_type;
+            let frame = Frame { access, stage: Stage::Session, bytes, packet_type };
+            if frames.send(frame).await.is_err() {
+                return;
+            }
+        }
+        at_once += 1;
+        if at_once == STRAYS_AT_ONCE {
+            at_once = 0;
+            sleep(STRAYS_PAUSE).await;
         }
     }
 }

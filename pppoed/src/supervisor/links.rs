@@ -10,7 +10,6 @@ use std::time::Duration;
 use ppp_linux::interface::{IfName, Interface};
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
 use ppp_linux::packet::PacketError;
-use ppp_wire::ethernet::EtherType;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -19,6 +18,7 @@ use tracing::{error, warn};
 use super::Work;
 use super::line::Listening;
 use super::session::AccessIndex;
+use super::session_sockets::SocketSettings;
 use super::worker::chain;
 
 /// Time until an interface is looked at again that could not be looked at, or not be listened on.
@@ -38,7 +38,7 @@ pub(super) enum LinkNews {
 /// The watch, before it runs.
 pub(super) struct Links {
     watch: LinkWatch,
-    ether_type: EtherType,
+    sockets: SocketSettings,
     targets: Vec<Target>,
 }
 
@@ -85,8 +85,8 @@ impl AsRawFd for Watched {
 
 impl Links {
     /// Begins to collect hints, so it comes before the first look at the interfaces.
-    pub(super) fn new(ether_type: EtherType) -> Result<Self, NetlinkError> {
-        Ok(Self { watch: LinkWatch::open()?, ether_type, targets: Vec::new() })
+    pub(super) fn new(sockets: SocketSettings) -> Result<Self, NetlinkError> {
+        Ok(Self { watch: LinkWatch::open()?, sockets, targets: Vec::new() })
     }
 
     /// Adds the next access interface, as the supervisor has it now.
@@ -97,7 +97,7 @@ impl Links {
 
     /// Runs for ever, in a task.
     pub(super) async fn run(self, work: mpsc::Sender<Work>) {
-        let Self { watch, ether_type, mut targets } = self;
+        let Self { watch, sockets, mut targets } = self;
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may not own their descriptor; this one does"
@@ -110,7 +110,7 @@ impl Links {
             let mut again = None;
             for (access, target) in targets.iter_mut().enumerate().filter(|(_, target)| target.stale) {
                 target.stale = false;
-                match look(target, ether_type).await {
+                match look(target, sockets).await {
                     Ok(news) => {
                         if tell(&work, access, news).await.is_err() {
                             return;
@@ -165,7 +165,7 @@ async fn tell(work: &mpsc::Sender<Work>, access: AccessIndex, news: Vec<LinkNews
 }
 
 /// What is new about an interface. The target knows it afterwards.
-async fn look(target: &mut Target, ether_type: EtherType) -> Result<Vec<LinkNews>, LookError> {
+async fn look(target: &mut Target, sockets: SocketSettings) -> Result<Vec<LinkNews>, LookError> {
     let (name, known) = (target.name.clone(), target.known.clone());
     // Others may keep the kernel's lock for long, when they make many interfaces.
     let looking = tokio::task::spawn_blocking(move || -> Result<_, LookError> {
@@ -173,7 +173,7 @@ async fn look(target: &mut Target, ether_type: EtherType) -> Result<Vec<LinkNews
         let is_new = found.as_ref().is_some_and(|found| !is_same(known.as_ref(), found));
         let mac = found.as_ref().and_then(|found| found.mac);
         let listening = match (&found, mac) {
-            (Some(found), Some(mac)) if is_new => match Listening::open(found.clone(), mac, ether_type) {
+            (Some(found), Some(mac)) if is_new => match Listening::open(found.clone(), mac, sockets) {
                 Ok(listening) => Some(listening),
                 // It went meanwhile; or else this is tried again.
                 Err(_) if find(&name, None)?.is_none() => return Ok((None, None)),
@@ -219,6 +219,7 @@ fn is_same(known: Option<&Interface>, found: &Interface) -> bool {
 #[cfg(test)]
 mod tests {
     use ppp_linux::interface::{IfIndex, InterfaceId};
+    use ppp_wire::ethernet::EtherType;
 
     use super::*;
 
@@ -252,11 +253,13 @@ mod tests {
     #[test]
     fn what_is_not_there_is_gone_once_and_what_is_not_ethernet_is_not_there() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (discovery, session) = (EtherType::PppoeDiscovery, EtherType::PppoeSession);
+        let sockets = SocketSettings { discovery, session, ebpf: true, sessions: 1 };
         for name in ["no-such-link", "lo"] {
             let known = Some(interface(0x7fff_0000, name));
             let mut target = Target { name: name.parse().unwrap(), known, stale: true };
             let mut looked = || {
-                let news = runtime.block_on(look(&mut target, EtherType::PppoeDiscovery)).unwrap();
+                let news = runtime.block_on(look(&mut target, sockets)).unwrap();
                 news.iter().map(|news| matches!(news, LinkNews::Gone)).collect::<Vec<_>>()
             };
             assert_eq!(looked(), [true], "{name}");

@@ -44,6 +44,7 @@ mod quota;
 mod rate_meter;
 mod service;
 mod session;
+mod session_sockets;
 mod settings;
 mod setup;
 mod show;
@@ -68,7 +69,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
-use self::access::{Access, AccessView, Frame};
+use self::access::{Access, AccessView, Frame, Stage};
 use self::adopt::{Adoption, Arrival};
 use self::auth::Outcome;
 use self::console_share::ConsoleShare;
@@ -82,6 +83,7 @@ use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::quota::Measured;
 use self::session::{AccessIndex, Token};
+use self::session_sockets::SessionSockets;
 use self::settings::Settings;
 use self::stats::Stats;
 use self::table::Table;
@@ -239,9 +241,18 @@ impl Supervisor {
         }
         self.factory.stop().await;
         self.stop_hooks().await;
+        let sockets = self.accesses.iter().filter_map(Access::session_sockets);
         match self.is_leaving {
-            true => self.leave(),
-            false => self.clean_up(),
+            true => {
+                sockets.for_each(SessionSockets::leave);
+                self.leave();
+            }
+            false => {
+                for sockets in sockets {
+                    sockets.closed().await;
+                }
+                self.clean_up();
+            }
         }
     }
 
@@ -309,6 +320,10 @@ impl Supervisor {
     }
 
     fn handle_frame(&mut self, frame: &Frame, now: Instant) {
+        if frame.stage == Stage::Session && self.adoption.holds_back(now) {
+            // Perhaps of a session whose worker has not come back yet.
+            return;
+        }
         let view = AccessView {
             access: frame.access,
             table: &self.table,

@@ -14,6 +14,7 @@ use ppp_wire::ethernet::EtherType;
 use super::admission::SessionLimits;
 use super::ipv6::interface_identifier;
 use super::session::Session;
+use super::session_sockets::SocketSettings;
 use crate::config::{Config, Ipv6Config, UserLimit};
 use crate::options::SessionOptions;
 
@@ -21,6 +22,7 @@ use crate::options::SessionOptions;
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) session_ether_type: EtherType,
+    pub(super) sockets: SocketSettings,
     pub(super) discovery_ether_type: EtherType,
     /// How long a session goes on without us.
     pub(super) orphan_timeout: Duration,
@@ -70,6 +72,7 @@ impl Settings {
         };
         Self {
             session_ether_type: config.session_ether_type,
+            sockets: SocketSettings::new(config),
             discovery_ether_type: config.discovery_ether_type,
             orphan_timeout: config.orphan_timeout,
             limits: SessionLimits {

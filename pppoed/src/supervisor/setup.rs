@@ -33,6 +33,7 @@ use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::line::{Line, Listening};
 use super::links::Links;
+use super::session_sockets::SocketSettings;
 use super::settings::Settings;
 use super::stats::Stats;
 use super::table::Table;
@@ -155,7 +156,7 @@ pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupE
 
     let now = Instant::now();
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
-    let mut links = Links::new(config.discovery_ether_type)?;
+    let mut links = Links::new(SocketSettings::new(config))?;
     let mut netlink = Netlink::open()?;
     let mut accesses = Vec::with_capacity(config.interfaces.len());
     for (index, name) in config.interfaces.iter().enumerate() {
@@ -169,6 +170,7 @@ pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupE
         accesses.push(access);
     }
 
+    SocketSettings::new(config).tell();
     for remark in check_secrets(config) {
         warn!("{remark}");
     }
@@ -271,7 +273,7 @@ fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Optio
         warn!(interface = %name, "the interface is down: ip link set {name} up");
     }
     let mtu = interface.mtu;
-    let listening = Listening::open(interface, mac, config.discovery_ether_type)?;
+    let listening = Listening::open(interface, mac, SocketSettings::new(config))?;
     info!(interface = %name, %mac, mtu, "listening for PPPoE discovery");
     Ok(Some(listening))
 }

@@ -11,9 +11,17 @@ use tokio::io::unix::AsyncFd;
 /// # Errors
 /// When the runtime cannot watch it.
 pub(super) fn watch<T: AsRawFd>(descriptor: T) -> io::Result<AsyncFd<T>> {
+    watch_for(descriptor, Interest::READABLE)
+}
+
+/// Watches a descriptor for certain events. Must be called in a runtime.
+///
+/// # Errors
+/// When the runtime cannot watch it.
+pub(super) fn watch_for<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     #[expect(
         deprecated,
         reason = "its successor is unsafe for types that may not own their descriptor; ours do"
     )]
-    AsyncFd::with_interest(descriptor, Interest::READABLE)
+    AsyncFd::with_interest(descriptor, interest)
 }

@@ -18,7 +18,7 @@ use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::worker::{FromWorker, Offloads, Start, ToWorker, VERSION};
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::{IfName, InterfaceId};
-use ppp_linux::packet::{SessionKey, SessionSocket};
+use ppp_linux::packet::{Membership, SessionKey};
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::tun::Tun;
 use ppp_wire::escape::Escaped;
@@ -31,6 +31,7 @@ use tracing::{debug, warn};
 
 use super::adopt::Returning;
 use super::session::Token;
+use super::session_sockets::SessionSockets;
 use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
 use super::watch::watch;
 
@@ -54,6 +55,7 @@ pub(super) const MAX_SHOWN: usize = 512;
 pub(super) struct Launch {
     pub(super) start: Start,
     pub(super) access: InterfaceId,
+    pub(super) sockets: SessionSockets,
     pub(super) key: SessionKey,
     pub(super) tun: IfName,
 }
@@ -205,7 +207,7 @@ async fn run(
         }
         Err(why) => Err(why),
     };
-    let (Running { worker, mut stream, mut stderr }, started) = match outcome {
+    let (Running { worker, membership, mut stream, mut stderr }, started) = match outcome {
         Ok(running) => running,
         Err(why) => {
             reporter.report(Report::NotStarted(why)).await;
@@ -235,7 +237,13 @@ async fn run(
     }
     drop(stream);
     let Worker { process, entry: _entry, .. } = worker;
-    let gone = Gone(Some(reap(process, &mut orders, reporter).await));
+    let exit = reap(process, &mut orders, reporter).await;
+    match exit {
+        // It may still have the socket, and then it has not left the group.
+        Exit::Unknown => std::mem::forget(membership),
+        _ => drop(membership),
+    }
+    let gone = Gone(Some(exit));
     let said = last_words(&mut stderr);
     if !said.is_empty() {
         warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
@@ -249,6 +257,7 @@ async fn run(
 /// What a worker needs that does not run yet.
 struct Prepared {
     packet: OwnedFd,
+    membership: Option<Membership>,
     tun: OwnedFd,
     interface: InterfaceId,
     /// What the kernel knows of what was wanted.
@@ -259,6 +268,7 @@ struct Prepared {
 /// A worker that runs.
 struct Running {
     worker: Worker,
+    membership: Option<Membership>,
     stream: UnixStream,
     stderr: io::PipeReader,
 }
@@ -278,7 +288,7 @@ impl Prepared {
         let descriptors = [theirs.into(), self.packet, self.tun, counters, their_stderr.into()];
         let worker = factory.birth(descriptors).await?;
         let started = Started { pid: worker.pid, tun: self.interface, counters: self.counters };
-        Ok((Running { worker, stream, stderr }, started))
+        Ok((Running { worker, membership: self.membership, stream, stderr }, started))
     }
 }
 
@@ -292,12 +302,14 @@ pub(super) fn kill(process: &PidFd) {
 async fn prepare(launch: &Launch) -> Result<Prepared, String> {
     let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
     let wanted = launch.start.offloads;
+    let sockets = launch.sockets.clone();
     let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        let packet = SessionSocket::open(&access, &key, SessionSocket::DEFAULT_RECEIVE_BUFFER)?;
+        let (packet, membership) = sockets.open_session(&access, &key)?;
         let (tun, interface) = Tun::create(&name)?;
         let offloads = offer(&tun, wanted);
         let counters = SharedCounters::create()?;
-        Ok(Prepared { packet: packet.into(), tun: tun.into(), interface, offloads, counters })
+        let (packet, tun) = (packet.into(), tun.into());
+        Ok(Prepared { packet, membership, tun, interface, offloads, counters })
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|error| chain(error.as_ref())),

@@ -20,6 +20,7 @@ mod peer;
 mod rivals;
 mod showing;
 mod stranger;
+mod strays;
 mod systemd;
 mod template;
 mod worker;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     tests.extend(adoption::tests());
     tests.extend(heartbeat::tests());
     tests.extend(hooks::tests());
+    tests.extend(strays::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

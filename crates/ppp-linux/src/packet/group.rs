@@ -77,6 +77,8 @@ struct Shared {
     joining: AtomicUsize,
     /// The interface went down, and the account does not know.
     went_down: AtomicBool,
+    /// Nobody leaves any more.
+    is_frozen: AtomicBool,
 }
 
 /// The members as the kernel has them.
@@ -162,6 +164,7 @@ impl SessionGroup {
             departed: Mutex::default(),
             joining: AtomicUsize::new(0),
             went_down: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(false),
         })))
     }
 
@@ -201,6 +204,17 @@ impl SessionGroup {
         }
         let (wire_len, packet_type) = outcome?;
         Ok(Received { len: wire_len.min(buffer.len()), wire_len, packet_type })
+    }
+
+    /// From now on nobody leaves, whatever becomes of the memberships: the process is about to end, and others have the
+    /// sockets. Waits for those who are just leaving.
+    ///
+    /// The group lives on with its sockets. The first member goes with this process, so that the last one gets its
+    /// place; and the number of the last place leads there, because one less divides it.
+    pub fn freeze(&self) {
+        // Whoever sees to the leavers looks at this with the account in hand.
+        let _account = lock(&self.0.account);
+        self.0.is_frozen.store(true, Ordering::SeqCst);
     }
 
     /// Waits until all who are leaving have left, but no longer than `patience`. Returns how many there still are.
@@ -296,13 +310,21 @@ impl Shared {
     fn see_leavers_off(self: Arc<Self>) {
         loop {
             let serials = mem::take(&mut lock(&self.departed).serials);
-            lock(&self.account).mark(&serials);
+            let mut account = lock(&self.account);
+            if self.is_frozen.load(Ordering::SeqCst) {
+                return;
+            }
+            account.mark(&serials);
+            drop(account);
             // Whoever joins has a peer who waits.
             let deadline = Instant::now() + COURTESY;
             while self.joining.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
                 thread::sleep(COURTESY_STEP);
             }
             let mut account = lock(&self.account);
+            if self.is_frozen.load(Ordering::SeqCst) {
+                return;
+            }
             self.bring_up_to_date(&mut account);
             let is_done = !account.see_some_off();
             self.bring_up_to_date(&mut account);

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EtherType;
 
@@ -111,6 +112,15 @@ impl SessionSocket {
     /// As [`super::DiscoverySocket::send`].
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.0.send(frame)
+    }
+
+    /// Changes how many bytes may wait to be read; the kernel has a least number, enough for one or two short frames.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+        setsockopt(&self.0, sockopt::RcvBuf, &bytes)?;
+        Ok(())
     }
 
     /// What the kernel received and dropped since this was last called; asking sets the numbers to 0.

@@ -54,13 +54,20 @@ pub struct Limits {
     pub padi: Option<Rate>,
     /// PADR with a good cookie on this interface.
     pub padr: Option<Rate>,
-    /// PADI of one peer, and PADR with a good cookie of one peer.
+    /// PADT on this interface, in answer to session data of no session.
+    pub padt: Option<Rate>,
+    /// PADI of one peer, and PADR with a good cookie of one peer, and PADT for one peer.
     pub per_mac: Option<Rate>,
 }
 
 impl Limits {
-    /// 2000 PADI and 500 PADR per second, 10 per second of one peer, each with a burst of one second's worth.
-    pub const DEFAULT: Self = Self { padi: per_second(2000), padr: per_second(500), per_mac: per_second(10) };
+    /// 2000 PADI, 500 PADR and 100 PADT per second, 10 per second of one peer, each with a burst of one second's worth.
+    pub const DEFAULT: Self = Self {
+        padi: per_second(2000),
+        padr: per_second(500),
+        padt: per_second(100),
+        per_mac: per_second(10),
+    };
 }
 
 impl Default for Limits {

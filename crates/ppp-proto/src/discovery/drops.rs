@@ -59,7 +59,7 @@ drop_causes! {
     PadiRate => "padi_rate",
     /// A PADR, with a good cookie, beyond the interface's rate.
     PadrRate => "padr_rate",
-    /// A PADI, or a PADR with a good cookie, beyond the rate of a single peer.
+    /// A PADI, a PADR with a good cookie, or session data of no session, beyond the rate of a single peer.
     MacRate => "mac_rate",
     /// A PADI while too many PADOs wait for their time.
     PadoQueueFull => "pado_queue_full",
@@ -75,6 +75,10 @@ drop_causes! {
     NoSuchSession => "no_such_session",
     /// A PADT from another station than the session's owner.
     NotOwner => "not_owner",
+    /// Session data of a session that is just beginning or ending, and so not its worker's.
+    EarlyOrLate => "early_or_late",
+    /// Session data of no session, beyond the rate of the PADTs that answer it.
+    PadtRate => "padt_rate",
     /// The tags to echo do not fit the answer.
     AnswerTooLong => "answer_too_long",
 }

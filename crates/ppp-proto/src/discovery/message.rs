@@ -22,16 +22,10 @@ impl<'a> Received<'a> {
         mtu: u16,
     ) -> Result<Self, DropCause> {
         let ethernet = EthernetFrame::new_checked(frame).map_err(header_cause)?;
-        let (source, destination) = (ethernet.source(), ethernet.destination());
         if ethernet.ether_type() != ether_type {
             return Err(DropCause::EtherType);
         }
-        if source == own {
-            return Err(DropCause::OwnFrame);
-        }
-        if !source.is_unicast() {
-            return Err(DropCause::SourceNotUnicast);
-        }
+        let (source, destination) = stations(&ethernet, own)?;
         // Ethernet pads short frames, so an MTU below the smallest frame does not count.
         let longest = (ethernet::HEADER_LEN + usize::from(mtu)).max(ethernet::MIN_FRAME_LEN);
         if frame.len() > longest {
@@ -44,9 +38,29 @@ impl<'a> Received<'a> {
         Ok(Self { source, destination, packet })
     }
 
+    /// A frame of the session stage, whatever its EtherType is there.
+    pub(super) fn parse_session(frame: &'a [u8], own: MacAddr) -> Result<Self, DropCause> {
+        let ethernet = EthernetFrame::new_checked(frame).map_err(header_cause)?;
+        let (source, destination) = stations(&ethernet, own)?;
+        let packet = PppoePacket::new_checked(ethernet.payload()).map_err(header_cause)?;
+        Ok(Self { source, destination, packet })
+    }
+
     pub(super) fn code(&self) -> Code {
         self.packet.code()
     }
+}
+
+/// Source and destination of a frame.
+fn stations(frame: &EthernetFrame<'_>, own: MacAddr) -> Result<(MacAddr, MacAddr), DropCause> {
+    let source = frame.source();
+    if source == own {
+        return Err(DropCause::OwnFrame);
+    }
+    if !source.is_unicast() {
+        return Err(DropCause::SourceNotUnicast);
+    }
+    Ok((source, frame.destination()))
 }
 
 /// The cause for headers that do not parse: everything but a wrong version is that bytes are missing.

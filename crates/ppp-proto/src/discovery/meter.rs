@@ -28,9 +28,9 @@ pub(super) struct Meter {
     hasher: MacHasher,
     padi: Option<TokenBucket>,
     padi_reserve: u32,
-    padr: Option<TokenBucket>,
     padi_of_mac: Option<MacBuckets>,
-    padr_of_mac: Option<MacBuckets>,
+    padr: Metered,
+    padt: Metered,
     turned_away: RecentMacs,
 }
 
@@ -41,9 +41,9 @@ impl Meter {
             hasher: MacHasher::new(cookie_key),
             padi: None,
             padi_reserve: 0,
-            padr: None,
             padi_of_mac: None,
-            padr_of_mac: None,
+            padr: Metered::default(),
+            padt: Metered::default(),
             turned_away: RecentMacs::new(epoch),
         };
         meter.set_limits(limits, epoch);
@@ -55,9 +55,9 @@ impl Meter {
         let bucket = |rate: Option<Rate>| rate.map(|rate| TokenBucket::new(rate, now));
         self.padi = bucket(limits.padi);
         self.padi_reserve = limits.padi.map_or(0, |rate| rate.burst() / RESERVE_DIVISOR);
-        self.padr = bucket(limits.padr);
         self.padi_of_mac = limits.per_mac.map(MacBuckets::new);
-        self.padr_of_mac = limits.per_mac.map(MacBuckets::new);
+        self.padr = Metered { all: bucket(limits.padr), of_mac: limits.per_mac.map(MacBuckets::new) };
+        self.padt = Metered { all: bucket(limits.padt), of_mac: limits.per_mac.map(MacBuckets::new) };
     }
 
     /// Whether a PADI that is otherwise good may be answered.
@@ -84,16 +84,39 @@ impl Meter {
 
     /// Whether a PADR with a good cookie may be answered.
     pub(super) fn admit_padr(&mut self, peer: MacAddr, now: Instant) -> Result<(), DropCause> {
-        let mac = self.hasher.hash(peer);
-        let moment = nanos(self.epoch, now);
-        if self.padr_of_mac.as_ref().is_some_and(|buckets| !buckets.has_token(&mac, moment)) {
+        self.padr.admit(&self.hasher.hash(peer), self.epoch, now, DropCause::PadrRate)
+    }
+
+    /// Whether session data of no session may be answered by a PADT.
+    pub(super) fn admit_padt(&mut self, peer: MacAddr, now: Instant) -> Result<(), DropCause> {
+        self.padt.admit(&self.hasher.hash(peer), self.epoch, now, DropCause::PadtRate)
+    }
+}
+
+/// A rate for all peers, and one for each.
+#[derive(Default)]
+struct Metered {
+    all: Option<TokenBucket>,
+    of_mac: Option<MacBuckets>,
+}
+
+impl Metered {
+    fn admit(
+        &mut self,
+        mac: &MacHash,
+        epoch: Instant,
+        now: Instant,
+        too_many: DropCause,
+    ) -> Result<(), DropCause> {
+        let moment = nanos(epoch, now);
+        if self.of_mac.as_ref().is_some_and(|buckets| !buckets.has_token(mac, moment)) {
             return Err(DropCause::MacRate);
         }
-        if self.padr.as_mut().is_some_and(|padr| !padr.take(now)) {
-            return Err(DropCause::PadrRate);
+        if self.all.as_mut().is_some_and(|all| !all.take(now)) {
+            return Err(too_many);
         }
-        if let Some(buckets) = &mut self.padr_of_mac {
-            buckets.spend(&mac, moment);
+        if let Some(buckets) = &mut self.of_mac {
+            buckets.spend(mac, moment);
         }
         Ok(())
     }

@@ -14,7 +14,9 @@
 //! * A PADR without exactly one Service-Name is answered with Service-Name-Error, once its cookie is known to be good.
 //! * An empty Service-Name means any service, and is confirmed as the first one offered.
 //! * Without services configured, only the empty Service-Name is served, as `pppoe-server` without `-S` does.
-//! * Nothing is ever sent to a peer without a good cookie, except the PADO that carries one.
+//! * Session data of no session is answered by a PADT, without a cookie: it was not sent to all, the answer is not
+//!   longer than a short frame, and a PADT can end nothing but the session of that id with the sender.
+//! * Nothing else is ever sent to a peer without a good cookie, except the PADO that carries one.
 //! * Rates are limited last, so that only what would be answered counts: see [`Limits`].
 
 use std::collections::VecDeque;
@@ -220,6 +222,14 @@ impl Server {
         }
     }
 
+    /// Takes a received frame of the session stage that no session's worker gets, from its Ethernet header on. Its
+    /// sender thinks that it has a session here: we may have been started again, or it missed our PADT. So it gets one.
+    pub fn handle_stray(&mut self, frame: &[u8], sessions: &impl Sessions, now: Instant) {
+        if let Err(cause) = self.receive_stray(frame, sessions, now) {
+            self.drops.count(cause);
+        }
+    }
+
     /// Confirms a session with a PADS, then sends HURL and MOTM in a PADM each.
     ///
     /// # Errors
@@ -318,6 +328,35 @@ impl Server {
                 Err(DropCause::Code)
             }
         }
+    }
+
+    fn receive_stray(
+        &mut self,
+        frame: &[u8],
+        sessions: &impl Sessions,
+        now: Instant,
+    ) -> Result<(), DropCause> {
+        let received = Received::parse_session(frame, self.config.mac)?;
+        let (session_id, peer_mac) = (received.packet.session_id(), received.source);
+        if received.destination != self.config.mac {
+            return Err(DropCause::Destination);
+        }
+        if received.code() != Code::SessionData {
+            return Err(DropCause::Code);
+        }
+        if matches!(session_id, 0 | u16::MAX) {
+            return Err(DropCause::SessionId);
+        }
+        if sessions.owner(session_id) == Some(peer_mac) {
+            return Err(DropCause::EarlyOrLate);
+        }
+        if sessions.admission(peer_mac) == Admission::Forbidden {
+            return Err(DropCause::MacNotAllowed);
+        }
+        self.meter.admit_padt(peer_mac, now)?;
+        let padt = self.config.padt(self.config.mac, session_id, peer_mac, "there is no such session");
+        self.transmits.push_back(padt);
+        Ok(())
     }
 
     fn receive_padi(

@@ -109,7 +109,7 @@ fn a_server_presents_itself_anew_and_keeps_its_promises() {
     assert_eq!(bench.feed(&padi(&[new]))[0].tag(TagType::AcName), Some(&b"renamed"[..]));
 
     let one = Some(Rate::per_second(NonZeroU32::MIN));
-    let limits = Limits { padi: None, padr: None, per_mac: one };
+    let limits = Limits { padi: None, padr: None, padt: None, per_mac: one };
     bench.server.reconfigure(Config { limits, ..config.clone() }, now).unwrap();
     assert_eq!(bench.feed(&padi(&[new])).len(), 1);
     bench.assert_dropped(&padi(&[new]), DropCause::MacRate);

@@ -50,7 +50,7 @@ impl Bench {
 
 #[test]
 fn the_defaults_are_those_that_the_documents_name() {
-    let expected = Limits { padi: rate(2000), padr: rate(500), per_mac: rate(10) };
+    let expected = Limits { padi: rate(2000), padr: rate(500), padt: rate(100), per_mac: rate(10) };
     assert_eq!(Config::new(AC, 1, 1500, "ac").limits, expected);
 }
 
@@ -213,7 +213,8 @@ fn repeated_padrs_of_one_peer_have_a_rate() {
 
 #[test]
 fn no_limits_are_none() {
-    let mut bench = Bench::new(|config| config.limits = Limits { padi: None, padr: None, per_mac: None });
+    let mut bench =
+        Bench::new(|config| config.limits = Limits { padi: None, padr: None, padt: None, per_mac: None });
     for _ in 0..5000 {
         assert!(bench.offers(HOST));
     }
@@ -279,7 +280,7 @@ fn offers_wait_by_load() {
 #[test]
 fn waiting_offers_are_bounded() {
     let mut bench = Bench::new(|config| {
-        config.limits = Limits { padi: None, padr: None, per_mac: None };
+        config.limits = Limits { padi: None, padr: None, padt: None, per_mac: None };
         config.pado_delay = PadoDelay::new(PadoTiming::After(millis(1)), &[]).unwrap();
     });
     for number in 0..4096 {

@@ -8,4 +8,5 @@ mod interface;
 mod limits;
 mod pair;
 mod server;
+mod strays;
 mod support;

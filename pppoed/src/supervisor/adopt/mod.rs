@@ -10,6 +10,7 @@
 
 mod describe;
 mod door;
+mod heirlooms;
 mod key;
 mod record;
 mod restore;
@@ -30,6 +31,7 @@ use tracing::{info, warn};
 
 pub(super) use self::door::Arrival;
 use self::door::{Strangers, Workers};
+use self::heirlooms::Heirlooms;
 use self::key::{Key, Source};
 pub(super) use self::returning::Returning;
 pub use self::run_dir::{Claim as RunDirClaim, ClaimError};
@@ -55,6 +57,7 @@ pub(super) struct Adoption {
     strangers: Strangers,
     /// Sessions whose workers are expected, with the record that was in the run directory.
     expected: HashMap<Process, Expected>,
+    heirlooms: Heirlooms,
     /// What was in the run directory at the start, until it is taken over.
     kept: Vec<Kept>,
     /// No session begins until then: of what there is, something might not be known yet.
@@ -138,6 +141,7 @@ impl Adoption {
             store,
             strangers,
             expected: HashMap::new(),
+            heirlooms: Heirlooms::default(),
             kept,
             hold_back_until: is_successor.then(|| now + grace),
             next_counters: now,
@@ -157,6 +161,7 @@ impl Adoption {
     /// A session is over: nothing is to be known of it any more.
     pub(super) fn forget(&mut self, token: Token, session_id: u16) {
         self.expected.retain(|_, expected| expected.token != token);
+        self.heirlooms.release(token);
         if let Some(store) = &self.store {
             store.forget(session_id);
         }

@@ -9,11 +9,11 @@ use ppp_ipc::worker::VERSION;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::pidfd::{PidFd, start_time};
 use subtle::ConstantTimeEq;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::restore::Known;
 use super::store::Kept;
-use super::{Arrival, Expected, Process};
+use super::{Arrival, Expected, Process, heirlooms};
 use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
 use crate::supervisor::network::session_end;
@@ -88,6 +88,8 @@ impl Supervisor {
             Ok(believed) => believed,
             Err(why) => return self.adoption.strangers.turn_away(pid.into(), &why),
         };
+        // Before the worker is answered: until then it keeps its socket, even if its session is over.
+        let heirloom = heirlooms::packet_socket(&process);
         let counters = process
             .duplicate_descriptor(claim.counters)
             .map_err(|error| chain(&error))
@@ -118,6 +120,12 @@ impl Supervisor {
                 }
             }
         };
+        match heirloom {
+            Some(socket) => self.adoption.heirlooms.keep(token, socket),
+            None => {
+                debug!(worker_pid = pid, "the packet socket of a session that is taken over cannot be had")
+            }
+        }
         let farewell = self.is_unserved(token);
         if let Some(session) = self.table.get_mut(token) {
             session.worker.attach(stream, Welcome::Adopted { version: VERSION, farewell }, claim.version);
