@@ -10,6 +10,16 @@ use ppp_proto::lcp::{LcpConfig, LcpNegotiated};
 use ppp_proto::link::{CloseReason, EchoConfig, LinkConfig, Verdict};
 use ppp_proto::{NegotiationFailure, RestartConfig};
 
+use crate::relay::{RateLimit, Rates};
+
+/// The limits as the relay takes them.
+pub(crate) fn rates(rates: ipc::Rates) -> Rates {
+    let limit = |kbit_per_second: u32| {
+        (kbit_per_second > 0).then_some(RateLimit { kbit_per_second, burst: rates.burst })
+    };
+    Rates { down: limit(rates.down), up: limit(rates.up) }
+}
+
 /// A time in milliseconds, of which 0 means "never".
 pub(crate) fn limit(milliseconds: u32) -> Option<Duration> {
     (milliseconds > 0).then(|| millis(milliseconds))

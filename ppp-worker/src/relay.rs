@@ -3,11 +3,14 @@
 //! Everything that a faster data path would replace is behind [`Relay`]. What it holds between two calls can all be
 //! made again: nothing of it is lost with its owner but packets.
 
+mod codel;
 mod down;
+mod shaper;
 mod up;
 
 use std::io;
 use std::ops::Range;
+use std::time::Instant;
 
 use ppp_linux::counters::{WorkerCounters, monotonic_millis};
 use ppp_linux::packet::SessionSocket;
@@ -18,6 +21,7 @@ use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{self, PppoePacket, SESSION_HEADER_LEN};
 
 use self::down::{Down, Outlet};
+pub(crate) use self::shaper::RateLimit;
 use self::up::{Gate, Up};
 use crate::grant::{Family, Grant};
 
@@ -66,6 +70,15 @@ pub(crate) struct Relay {
 pub(crate) struct Activity {
     pub(crate) received: bool,
     pub(crate) sent: bool,
+}
+
+/// Limits of both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rates {
+    /// To the peer.
+    pub(crate) down: Option<RateLimit>,
+    /// From the peer.
+    pub(crate) up: Option<RateLimit>,
 }
 
 /// Whether another call would find something.
@@ -154,7 +167,11 @@ impl Relay {
     ///
     /// # Errors
     /// When the packet socket is broken: the access interface is gone.
-    pub(crate) fn receive(&mut self, control: &mut impl ControlPlane) -> io::Result<Option<More>> {
+    pub(crate) fn receive(
+        &mut self,
+        control: &mut impl ControlPlane,
+        now: Instant,
+    ) -> io::Result<Option<More>> {
         let count = match self.socket.recv_batch(&mut self.up.frames) {
             Ok(count) => count,
             Err(error) if is_transient(&error) => return Ok(None),
@@ -162,7 +179,7 @@ impl Relay {
         };
         self.counters.rx_last_activity_ms.set(monotonic_millis());
         for number in 0..count {
-            self.take_frame(number, control);
+            self.take_frame(number, control, now);
         }
         self.up.flush(&self.tun, &self.counters);
         if count < self.up.frames.capacity() {
@@ -173,7 +190,7 @@ impl Relay {
     }
 
     /// Handles a frame of the batch.
-    fn take_frame(&mut self, number: usize, control: &mut impl ControlPlane) {
+    fn take_frame(&mut self, number: usize, control: &mut impl ControlPlane, now: Instant) {
         let Some(frame) = self.up.frames.frame(number) else { return };
         if frame.is_truncated() {
             return self.counters.rx_drops_oversize.add(1);
@@ -191,13 +208,34 @@ impl Relay {
             Some(grant) => {
                 let gate = Gate { counters: &self.counters, mru: self.mru };
                 let packet = start + information.start..start + information.end;
-                self.activity.received |= self.up.push(gate, family, packet, &grant);
+                self.activity.received |= self.up.push(gate, family, packet, &grant, now);
             }
             None if control.is_open(family) && self.held.len() < MAX_HELD => {
                 self.held.push((family, bytes.get(information).unwrap_or_default().to_vec()));
             }
             None => self.counters.rx_drops_not_open.add(1),
         }
+    }
+
+    /// Limits the rates to and from the peer, from now on.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(crate) fn set_rates(&mut self, rates: Rates, now: Instant) -> io::Result<()> {
+        self.down.shaper.set_limit(rates.down, PACKET_OFFSET, now)?;
+        self.up.shaper.set_limit(rates.up, 0, now)
+    }
+
+    /// When packets that had to wait may go.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        [self.up.shaper.poll_timeout(), self.down.shaper.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Lets packets go that had to wait.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.up.flush_waiting(&self.tun, &self.counters, self.grant, now);
+        let outlet = outlet(&self.socket, &self.counters, &self.addressing, self.grant);
+        self.down.send_waiting(outlet, now);
     }
 
     /// Whether [`Relay::rest`] would give something back.
@@ -224,7 +262,7 @@ impl Relay {
     ///
     /// # Errors
     /// When the TUN is gone.
-    pub(crate) fn transmit(&mut self) -> io::Result<More> {
+    pub(crate) fn transmit(&mut self, now: Instant) -> io::Result<More> {
         let mut bytes = 0;
         let mut more = More::Perhaps;
         for _ in 0..MAX_READS {
@@ -238,23 +276,8 @@ impl Relay {
                 Err(error) => return Err(error),
             };
             bytes += read.len();
-            let outlet = Outlet {
-                socket: &self.socket,
-                counters: &self.counters,
-                addressing: &self.addressing,
-                grant: self.grant,
-            };
-            let sent = &mut self.activity.sent;
-            let is_cut = self.down.cut(read, |buffer, packet| {
-                let bytes = buffer.get_mut(packet.clone()).unwrap_or_default();
-                if let Some(family) = outlet.admits(bytes) {
-                    outlet.send(buffer, packet, family);
-                    *sent = true;
-                }
-            });
-            if !is_cut {
-                self.counters.tx_drops_malformed.add(1);
-            }
+            let outlet = outlet(&self.socket, &self.counters, &self.addressing, self.grant);
+            self.activity.sent |= self.down.send(read, outlet, now);
             if bytes >= MAX_READ_BYTES {
                 break;
             }
@@ -291,6 +314,16 @@ impl Addressing {
             EthernetHeader { destination: self.peer_mac, source: self.own_mac, ether_type: self.ether_type };
         pppoe::emit_session_header(&ethernet, self.session_id, ppp_len)
     }
+}
+
+/// The way to the peer.
+fn outlet<'a>(
+    socket: &'a SessionSocket,
+    counters: &'a WorkerCounters,
+    addressing: &'a Addressing,
+    grant: Option<Grant>,
+) -> Outlet<'a> {
+    Outlet { socket, counters, addressing, grant }
 }
 
 /// What the relay needs of the link that it carries.

@@ -34,6 +34,8 @@ pub(crate) enum SessionError {
     Control(#[from] ControlError),
     #[error("waiting for descriptors: {0}")]
     Poll(#[source] io::Error),
+    #[error("no memory for packets that wait: {0}")]
+    Memory(#[source] io::Error),
     #[error("pppoed broke the rules: {0}")]
     Protocol(&'static str),
 }
@@ -139,14 +141,14 @@ impl Session {
             }
             let ready = self.wait()?;
             let now = Instant::now();
-            if ready.is_nothing() {
+            if ready.is_nothing() && self.relay.poll_timeout().is_none() {
                 self.relay.rest();
             }
             if ready.packet {
                 self.receive(now);
             }
             if ready.tun {
-                self.transmit_data();
+                self.transmit_data(now);
             }
             if ready.control {
                 self.lifeline.receive()?;
@@ -271,6 +273,9 @@ impl Session {
                 });
             }
             ToWorker::AnySource => self.any_source = true,
+            ToWorker::SetRates(rates) => {
+                self.relay.set_rates(convert::rates(rates), now).map_err(SessionError::Memory)?;
+            }
             ToWorker::Terminate(reason) => self.close(reason, now),
             ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
             ToWorker::Record(ticket) => self.lifeline.keep(ticket),
@@ -288,7 +293,7 @@ impl Session {
             let (link, ipv6) = (&mut self.link, self.ipv6);
             let mut control = LinkInput { link, ipv6, now, echo_requests: 0, echo_replies: 0 };
             let malformed_before = control.link.drops().malformed;
-            let outcome = self.relay.receive(&mut control);
+            let outcome = self.relay.receive(&mut control, now);
             let LinkInput { echo_requests, echo_replies, .. } = control;
             let counters = self.relay.counters();
             counters.rx_echo_requests.add(echo_requests);
@@ -311,9 +316,9 @@ impl Session {
         }
     }
 
-    fn transmit_data(&mut self) {
+    fn transmit_data(&mut self, now: Instant) {
         for _ in 0..MAX_ROUNDS {
-            match self.relay.transmit() {
+            match self.relay.transmit(now) {
                 Ok(More::No) => return,
                 Ok(More::Perhaps) => {}
                 Err(_) => {
@@ -339,6 +344,7 @@ impl Session {
 
     fn handle_timeouts(&mut self, now: Instant) {
         self.link.handle_timeout(now);
+        self.relay.handle_timeout(now);
         if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
             self.close(EndReason::Idle, now);
         }
@@ -370,6 +376,7 @@ impl Session {
             self.idle_deadline(),
             self.dead_peer_deadline(),
             self.lifeline.poll_timeout(),
+            self.relay.poll_timeout(),
             orphan,
             quiet,
         ];

@@ -11,6 +11,7 @@
 //!   ◀──────────────────────────── Authenticate
 //!   Verdict ─────────────────────────────────▶
 //!   ◀─────────────────────── NetworkUp, Ipv6Up  (IPCP is Opened; IPV6CP is; in either order)
+//!   SetRates ────────────────────────────────▶  limits of the session; again when they change
 //!   AnySource ───────────────────────────────▶  with the option nosourcecheck
 //!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
 //!   Record ──────────────────────────────────▶  for the next pppoed ([`crate::adoption`]); again when it changes
@@ -33,7 +34,7 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// What `pppoed` tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +66,8 @@ pub enum ToWorker {
     Record(Ticket),
     /// The next leave to relay is for IPv4 packets of any source: the kernel looks at it.
     AnySource,
+    /// Limits from now on, in place of earlier ones.
+    SetRates(Rates),
 }
 
 impl ToWorker {
@@ -80,6 +83,7 @@ impl ToWorker {
             | Self::Ping { .. }
             | Self::Record(_) => 3,
             Self::AnySource => 4,
+            Self::SetRates(_) => 5,
         }
     }
 }
@@ -327,6 +331,17 @@ pub struct Relay {
     pub ipv4: bool,
     /// The peer's Interface-Identifier that the TUN was configured for, where IPv6 may flow.
     pub ipv6: Option<InterfaceIdentifier>,
+}
+
+/// Limits of a session's traffic, counted in IP packets from their header on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// To the peer, in kbit/s; 0 none.
+    pub down: u32,
+    /// From the peer, in kbit/s; 0 none.
+    pub up: u32,
+    /// Bytes that may go at once each way; 0 for what is good for the rate.
+    pub burst: u32,
 }
 
 /// The end of a session.

@@ -8,8 +8,8 @@ use ppp_ipc::codec::{decode, encode};
 use ppp_ipc::frame::HEADER_LEN;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{
-    AuthMethod, Ended, FromWorker, Ipv6Report, LcpReport, Network, NetworkReport, Proof, Relay, ToWorker,
-    VERSION, Verdict,
+    AuthMethod, Ended, FromWorker, Ipv6Report, LcpReport, Network, NetworkReport, Proof, Rates, Relay,
+    ToWorker, VERSION, Verdict,
 };
 
 const REPORT: NetworkReport =
@@ -102,6 +102,7 @@ fn what_pppoed_says_to_workers_that_it_took_over() {
         (ToWorker::Ping { sequence: 8 }, "06 08".to_owned()),
         (ToWorker::Record(ticket()), format!("07 02aabb {}", tag())),
         (ToWorker::AnySource, "08".to_owned()),
+        (ToWorker::SetRates(Rates { down: 10_000, up: 200, burst: 0 }), "09 fb1027 c8 00".to_owned()),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(&pinned), "{message:?}");

@@ -23,7 +23,7 @@ use nix::unistd::ftruncate;
 use thiserror::Error;
 
 /// Version of the layout of [`Cells`]: changes whenever a field is added, removed or moved.
-pub const LAYOUT_VERSION: u64 = 1;
+pub const LAYOUT_VERSION: u64 = 2;
 
 /// What went wrong with a session's counters.
 #[derive(Debug, Error)]
@@ -146,6 +146,10 @@ counters! {
     tx_drops_malformed,
     /// Frames for the peer that the packet socket did not take.
     tx_drops_send_error,
+    /// Packets from the peer that were dropped because they came faster than the session's limit.
+    rx_drops_rate,
+    /// Packets for the peer that were dropped because they came faster than the session's limit.
+    tx_drops_rate,
     /// LCP Echo-Requests from the peer.
     rx_echo_requests,
     /// LCP Echo-Replies from the peer.
@@ -381,9 +385,9 @@ mod tests {
     }
 
     #[test]
-    fn the_layout_is_what_version_1_says() {
-        assert_eq!(size_of::<Cells>(), 23 * 8);
+    fn the_layout_is_what_version_2_says() {
+        assert_eq!(size_of::<Cells>(), 25 * 8);
         assert_eq!(std::mem::offset_of!(Cells, rx_packets), 8);
-        assert_eq!(std::mem::offset_of!(Cells, tx_last_activity_ms), 22 * 8);
+        assert_eq!(std::mem::offset_of!(Cells, tx_last_activity_ms), 24 * 8);
     }
 }

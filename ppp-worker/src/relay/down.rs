@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::time::Instant;
 
 use ppp_linux::counters::WorkerCounters;
 use ppp_linux::packet::SessionSocket;
@@ -12,6 +13,7 @@ use ppp_wire::mss;
 use ppp_wire::offload::{Segments, VnetHeader};
 use ppp_wire::pppoe::SESSION_HEADER_LEN;
 
+use super::shaper::{Offer, Shaper};
 use super::{Addressing, PACKET_OFFSET, PROTOCOL_LEN};
 use crate::grant::{Family, Grant};
 
@@ -26,6 +28,7 @@ pub(super) struct Down {
     buffer: PageBuffer,
     /// Longest packet since memory was given back.
     longest: usize,
+    pub(super) shaper: Shaper,
 }
 
 /// What a packet of data for the peer goes through.
@@ -39,18 +42,19 @@ pub(super) struct Outlet<'a> {
 
 impl Down {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { buffer: PageBuffer::new(PACKET_OFFSET + MAX_READ)?, longest: 0 })
+        Ok(Self { buffer: PageBuffer::new(PACKET_OFFSET + MAX_READ)?, longest: 0, shaper: Shaper::default() })
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.longest > QUIET_READ
+        self.longest > QUIET_READ || self.shaper.is_busy()
     }
 
     pub(super) fn rest(&mut self) {
-        if self.is_busy() {
+        if self.longest > QUIET_READ {
             self.longest = 0;
             self.buffer.give_back();
         }
+        self.shaper.rest();
     }
 
     /// Reads a packet of the kernel.
@@ -62,15 +66,38 @@ impl Down {
         Ok(Read { header, packet: PACKET_OFFSET..PACKET_OFFSET + len })
     }
 
-    /// Cuts what was read, and calls `take` with the buffer and where each packet is in it. False if it cannot be cut.
-    pub(super) fn cut(&mut self, read: Read, mut take: impl FnMut(&mut [u8], Range<usize>)) -> bool {
+    /// Cuts what was read, and sends each packet that may go now. Whether there was any that may go at all.
+    pub(super) fn send(&mut self, read: Read, outlet: Outlet<'_>, now: Instant) -> bool {
         let Ok(mut segments) = Segments::new(&mut self.buffer, read.packet, &read.header) else {
+            outlet.counters.tx_drops_malformed.add(1);
             return false;
         };
+        let mut any = false;
         while let Some(packet) = segments.next_packet(&mut self.buffer) {
-            take(&mut self.buffer, packet);
+            let bytes = self.buffer.get_mut(packet.clone()).unwrap_or_default();
+            let Some(family) = outlet.admits(bytes) else { continue };
+            any = true;
+            match self.shaper.offer(family, bytes, now) {
+                Offer::Pass => outlet.send(&mut self.buffer, packet, family),
+                Offer::Queued => {}
+                Offer::Dropped => outlet.counters.tx_drops_rate.add(1),
+            }
         }
-        true
+        any
+    }
+
+    /// Sends what had to wait and need not any more, as far as it is still granted.
+    pub(super) fn send_waiting(&mut self, outlet: Outlet<'_>, now: Instant) {
+        loop {
+            let (packet, dropped) = self.shaper.pop(now);
+            outlet.counters.tx_drops_rate.add(dropped);
+            let Some((family, packet)) = packet else { return };
+            if outlet.grant.is_some_and(|grant| grant.allows(family)) {
+                outlet.send(self.shaper.storage(), packet, family);
+            } else {
+                outlet.counters.tx_drops_not_open.add(1);
+            }
+        }
     }
 }
 

@@ -236,7 +236,7 @@ impl Bench {
             self.peer.send(frame).unwrap();
         }
         // The loopback interface delivers before it returns.
-        while self.relay.receive(&mut self.plane).unwrap().is_some() {}
+        while self.relay.receive(&mut self.plane, Instant::now()).unwrap().is_some() {}
     }
 
     fn receive_data(&mut self, packets: &[Vec<u8>]) {
@@ -253,7 +253,7 @@ impl Bench {
 
     /// The relay sends everything that the host has sent.
     fn transmit(&mut self) {
-        while self.relay.transmit().unwrap() == More::Perhaps {}
+        while self.relay.transmit(Instant::now()).unwrap() == More::Perhaps {}
     }
 
     /// The next frame that the relay sent.
@@ -519,4 +519,44 @@ fn with_checksums(mut packet: Vec<u8>) -> Vec<u8> {
 fn corrupted(mut packet: Vec<u8>) -> Vec<u8> {
     packet[100] ^= 1;
     packet
+}
+
+/// Limits of 800 kbit/s with a burst of 3000 bytes: 1000 bytes take 10 ms.
+#[test]
+fn what_is_over_the_limit_waits() {
+    Bench::run(|mut bench| {
+        bench.relay.set_grant(GRANT);
+        let limit = Some(RateLimit { kbit_per_second: 800, burst: 3000 });
+        let start = Instant::now();
+        bench.relay.set_rates(Rates { down: limit, up: limit }, start).unwrap();
+        assert_eq!(bench.relay.poll_timeout(), None);
+        let packets: Vec<_> = (0..6).map(|number| udp(PEER_V4, OURS_V4, &[number; 972])).collect();
+        for packet in packets {
+            bench.peer.send(&data_frame(&packet)).unwrap();
+        }
+        while bench.relay.receive(&mut bench.plane, start).unwrap().is_some() {}
+        for number in 0..6 {
+            bench.host.send_to(&[number; 972], (PEER_V4, PORT)).unwrap();
+        }
+        while bench.relay.transmit(start).unwrap() == More::Perhaps {}
+        let counters = bench.counters.snapshot();
+        assert_eq!((counters.rx_packets, counters.tx_packets), (3, 3));
+        assert_eq!(bench.relay.poll_timeout(), Some(start + Duration::from_millis(10)));
+
+        bench.relay.handle_timeout(start + Duration::from_millis(20));
+        let counters = bench.counters.snapshot();
+        assert_eq!((counters.rx_packets, counters.tx_packets), (5, 5));
+        bench.relay.rest();
+        assert!(bench.relay.is_busy(), "something waits");
+        bench.relay.revoke(Family::Ipv4);
+        bench.relay.handle_timeout(start + Duration::from_secs(1));
+        let counters = bench.counters.snapshot();
+        assert_eq!((counters.rx_drops_not_open, counters.tx_drops_not_open), (1, 1));
+        bench.relay.rest();
+        assert!(!bench.relay.is_busy());
+        for number in 0..5 {
+            assert_eq!(bench.host_hears(), [number; 972]);
+            assert_eq!(bench.peer_hears()[PACKET_OFFSET + 28..][..972], [number; 972]);
+        }
+    });
 }
