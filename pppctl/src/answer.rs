@@ -110,7 +110,11 @@ impl Collector {
     pub(crate) fn push(&mut self, response: Response) -> Result<Option<Answer>, Error> {
         let Some(response) = self.push_info(response)? else { return Ok(None) };
         match (&self.request, response, &mut self.answer) {
-            (Request::ShowSession { .. }, Response::Session(detail), answer @ None) => {
+            (
+                Request::ShowSession { .. } | Request::SetRate { .. },
+                Response::Session(detail),
+                answer @ None,
+            ) => {
                 *answer = Some(Answer::Session(detail));
             }
             (Request::ShowStats, Response::Stats(stats), answer @ None) => {
@@ -139,7 +143,7 @@ impl Collector {
 fn wanted(request: &Request) -> &'static str {
     match request {
         Request::ShowSessions => "sessions",
-        Request::ShowSession { .. } => "one session",
+        Request::ShowSession { .. } | Request::SetRate { .. } => "one session",
         Request::ShowStats => "counters",
         Request::Terminate(_) => "the number of ended sessions",
         Request::Drain { .. } | Request::Shutdown(_) => "the state of the service",
@@ -184,7 +188,9 @@ fn subject(request: &Request) -> String {
         }
         Request::Terminate(Selector::Ip(ip)) => format!("has the address {ip}"),
         Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),
-        Request::SetLogLevel { session: Some(id), .. } => format!("has the id {id}"),
+        Request::SetLogLevel { session: Some(id), .. } | Request::SetRate { id, .. } => {
+            format!("has the id {id}")
+        }
         Request::Terminate(Selector::Pattern(pattern)) => format!("is like {pattern:?}"),
         _ => "is there".to_owned(),
     }

@@ -12,7 +12,7 @@ use clap::{
     Args, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
-use ppp_ipc::control::{EventName, LogLevel, LogQuery, Selector};
+use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
 
 use crate::{sessions::Query, top::Top};
 
@@ -263,6 +263,16 @@ pub(crate) enum Set {
     Drain {
         #[arg(value_enum)]
         switch: Switch,
+    },
+    /// Limit a session's rates, from now on until its end
+    Rate {
+        /// PPPoE session id
+        #[arg(value_name = values::SESSION, value_parser = session_id())]
+        session: u16,
+        /// To the peer: a number of kbit/s, or one like 512k, 10M or 1G; none for no limit
+        down: BitRate,
+        /// From the peer; as it was if it is left out
+        up: Option<BitRate>,
     },
 }
 

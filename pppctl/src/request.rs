@@ -22,6 +22,9 @@ impl From<&Command> for Request {
             Command::Set(Set::LogLevel { level, session }) => {
                 Self::SetLogLevel { level: level.known(), session: *session }
             }
+            Command::Set(Set::Rate { session, down, up }) => {
+                Self::SetRate { id: *session, down: *down, up: *up }
+            }
             Command::Set(Set::Drain { switch }) => Self::Drain { on: *switch == Switch::On },
             // `top` asks for this again and again.
             Command::Top(_) => Self::ShowSessions,
@@ -55,7 +58,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use clap::Parser;
-    use ppp_ipc::control::{EventName, LogLevel, LogQuery};
+    use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery};
 
     use super::*;
     use crate::program::{Cli, CliCommand, Format};
@@ -101,6 +104,8 @@ mod tests {
             ("version", Request::ShowVersion),
             ("auth test al", Request::AuthTest(AuthTest { user: "al".into(), password: None })),
             ("set log-level debug", Request::SetLogLevel { level: Some(LogLevel::Debug), session: None }),
+            ("set rate 7 10M", Request::SetRate { id: 7, down: BitRate(10_000), up: None }),
+            ("set rate 7 none 512k", Request::SetRate { id: 7, down: BitRate(0), up: Some(BitRate(512)) }),
             ("set log default --session 7", Request::SetLogLevel { level: None, session: Some(7) }),
             ("set drain on", Request::Drain { on: true }),
             ("monitor", Request::Monitor(EventFilter::default())),
@@ -146,6 +151,9 @@ mod tests {
             "monitor session-opened",
             "monitor --user alice --ip 10.0.0.2",
             "set log-level loud",
+            "set rate 7",
+            "set rate 0 10M",
+            "set rate 7 10Mbit",
             "show log -n x",
             "drain",
             "drain maybe",

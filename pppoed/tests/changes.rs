@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser as _;
+use ppp_ipc::rate::BitRate;
 use ppp_proto::auth::AuthMethod;
 use ppp_wire::ethernet::EtherType;
 use pppoed::config::{Change, Changes, Config, Effect, Ipv6Config, MAX_CHANGES, PerMac, Reading, Source};
@@ -195,6 +196,9 @@ const MUTATIONS: &[Mutation] = &[
     ("ms-dns", |config| config.session.ms_dns.push(Sourced::default_value([9, 9, 9, 9].into()))),
     ("ms-wins", |config| config.session.ms_wins.push(Sourced::default_value([9, 9, 9, 9].into()))),
     ("proxyarp", |config| set(&mut config.session.proxyarp, true)),
+    ("rate-down", |config| set(&mut config.session.rate_down, BitRate(1))),
+    ("rate-up", |config| set(&mut config.session.rate_up, BitRate(1))),
+    ("rate-burst", |config| set(&mut config.session.rate_burst, 1)),
     ("sourcecheck", |config| set(&mut config.session.source_check, false)),
     ("ipparam", |config| set(&mut config.session.ipparam, b"x".to_vec())),
     ("set X", |config| {

@@ -17,9 +17,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use ppp_ipc::codec;
 use ppp_ipc::control::{
-    AuthMethod, ClientHello, ControlTraffic, Failure, HistoryEntry, NamedCount, Phase, Request, Response,
-    Selector, ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, SessionTimers, Traffic,
-    VERSION, pattern,
+    AuthMethod, BitRate, ClientHello, ControlTraffic, Failure, HistoryEntry, NamedCount, Phase, Request,
+    Response, Selector, ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, SessionTimers,
+    Traffic, VERSION, pattern,
 };
 use ppp_ipc::frame::FrameDecoder;
 use serde::Serialize;
@@ -217,6 +217,9 @@ fn detail(summary: SessionSummary) -> SessionDetail {
         dropped_malformed: 0,
         dropped_not_open: 0,
         dropped_errors: 0,
+        dropped_rate: 0,
+        rate_down: BitRate::default(),
+        rate_up: BitRate::default(),
         idle_s: Some(1),
         sandbox: vec!["seccomp filter".to_owned()],
         options: Vec::new(),

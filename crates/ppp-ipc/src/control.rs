@@ -23,7 +23,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::{reason::EndReason, worker::AuthMethod};
+pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
@@ -36,7 +36,7 @@ pub use info::{
 ///
 /// A release whose messages differ in anything from the last one's has a higher number: bincode tells neither the
 /// fields of a type nor the number of its variants.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Path of the control socket unless configured.
 pub const DEFAULT_PATH: &str = "/run/pppoed/control.sock";
@@ -104,6 +104,15 @@ pub enum Request {
         /// The session; `None` for everything.
         session: Option<u16>,
     },
+    /// Limit a session's rates until its end, or until this is asked again: [`Response::Session`].
+    SetRate {
+        /// PPPoE session id.
+        id: u16,
+        /// To the peer.
+        down: BitRate,
+        /// From the peer; `None` leaves it as it is.
+        up: Option<BitRate>,
+    },
 }
 
 impl Request {
@@ -117,6 +126,7 @@ impl Request {
             Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) | Self::SetLogLevel { .. } => false,
             // With it, passwords can be guessed.
             Self::AuthTest(_) => false,
+            Self::SetRate { .. } => false,
         }
     }
 }
@@ -142,6 +152,10 @@ impl fmt::Display for Request {
             Self::SetLogLevel { level, session } => {
                 write!(f, "set log-level {}", level.map_or("default", LogLevel::as_str))?;
                 session.map_or(Ok(()), |id| write!(f, " --session {id}"))
+            }
+            Self::SetRate { id, down, up } => {
+                write!(f, "set rate {id} {down}")?;
+                up.map_or(Ok(()), |up| write!(f, " {up}"))
             }
         }
     }
@@ -390,6 +404,12 @@ pub struct SessionDetail {
     pub dropped_not_open: u64,
     /// Packets dropped because a queue was full or the system refused them.
     pub dropped_errors: u64,
+    /// Packets dropped because they came faster than the session's limits.
+    pub dropped_rate: u64,
+    /// Limit of the rate to the peer.
+    pub rate_down: BitRate,
+    /// Limit of the rate from the peer.
+    pub rate_up: BitRate,
     /// Seconds since the last frame of the peer.
     pub idle_s: Option<u64>,
     /// Protections that are in force in the worker.

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
-    AuthMethod, ControlTraffic, Event, EventName, EventSession, HistoryEntry, InterfaceState, InterfaceStats,
-    NamedCount, NegotiatedOption, Phase, ServerStats, ServiceState, SessionDetail, SessionRates,
-    SessionSummary, SessionTimers, Traffic,
+    AuthMethod, BitRate, ControlTraffic, Event, EventName, EventSession, HistoryEntry, InterfaceState,
+    InterfaceStats, NamedCount, NegotiatedOption, Phase, ServerStats, ServiceState, SessionDetail,
+    SessionRates, SessionSummary, SessionTimers, Traffic,
 };
 
 pub(crate) fn summary(id: u16) -> SessionSummary {
@@ -54,6 +54,9 @@ pub(crate) fn detail() -> SessionDetail {
         dropped_malformed: 2,
         dropped_not_open: 3,
         dropped_errors: 4,
+        dropped_rate: 5,
+        rate_down: BitRate(10_000),
+        rate_up: BitRate(0),
         idle_s: Some(7),
         sandbox: vec!["uid".into(), "seccomp".into()],
         options: vec![

@@ -84,13 +84,15 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
         (
             "dropped",
             format!(
-                "{} wrong source, {} malformed, {} not open, {} queue or system",
+                "{} wrong source, {} malformed, {} not open, {} queue or system, {} over the limit",
                 detail.dropped_source,
                 detail.dropped_malformed,
                 detail.dropped_not_open,
-                detail.dropped_errors
+                detail.dropped_errors,
+                detail.dropped_rate
             ),
         ),
+        ("limit", format!("down {}, up {}", detail.rate_down, detail.rate_up)),
         ("silent for", detail.idle_s.map_or_else(|| NONE.to_owned(), units::duration)),
         ("worker", format!("pid {}", detail.worker_pid)),
         ("sandbox", list(&detail.sandbox)),
@@ -281,7 +283,8 @@ sent        4.7 MiB in 9 packets
 rates       1000 B/s received, 1.9 MiB/s sent, over 12s
 timers      idle in 1m00s, time is up in 1h00m
 control     9 received, 8 sent; echo 2 sent, 3 answered; 4 received, 1 answered
-dropped     1 wrong source, 2 malformed, 3 not open, 4 queue or system
+dropped     1 wrong source, 2 malformed, 3 not open, 4 queue or system, 5 over the limit
+limit       down 10M, up none
 silent for  7s
 worker      pid 4711
 sandbox     uid, seccomp

@@ -298,6 +298,9 @@ impl List<'_> {
             ipparam,
             environment,
             source_check,
+            rate_down,
+            rate_up,
+            rate_burst,
         } = options;
         self.optional("idle", NewSessions, idle, ToString::to_string);
         self.optional("maxconnect", NewSessions, maxconnect, ToString::to_string);
@@ -311,6 +314,9 @@ impl List<'_> {
             self.push(key, NewSessions, optional(Some(all.join(" ")).filter(|all| !all.is_empty())), origin);
         }
         self.optional("proxyarp", NewSessions, proxyarp, ToString::to_string);
+        self.optional("rate-down", NewSessions, rate_down, ToString::to_string);
+        self.optional("rate-up", NewSessions, rate_up, ToString::to_string);
+        self.optional("rate-burst", NewSessions, rate_burst, ToString::to_string);
         self.optional("sourcecheck", NewSessions, source_check, ToString::to_string);
         self.optional("ipparam", NewSessions, ipparam, |parameter| text(parameter));
         for (name, value) in environment {

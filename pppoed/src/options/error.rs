@@ -4,6 +4,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use ppp_ipc::rate::RateError;
+
 use crate::origin::Place;
 use crate::words::Flaw;
 
@@ -120,6 +122,9 @@ pub enum ValueError {
     /// An address in one of the short forms of C, most likely a typing error.
     #[error("not a full IPv4 address (pppd reads it as {0}; write {0} if that is what you mean)")]
     NotQuiteAnAddress(Ipv4Addr),
+    /// Not a rate.
+    #[error("{0}")]
+    Rate(#[from] RateError),
     /// A number outside the option's range.
     #[error("must be between {min} and {max}")]
     OutOfRange {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use ppp_ipc::rate::BitRate;
+use ppp_ipc::worker::Rates;
 use ppp_proto::ipcp::NameServers;
 
 use super::parse::{self, UserWord};
@@ -30,6 +32,12 @@ pub struct SessionOptions {
     pub ms_wins: Vec<Sourced<Ipv4Addr>>,
     /// `proxyarp` (true) or `noproxyarp` (false).
     pub proxyarp: Option<Sourced<bool>>,
+    /// `rate-down`: limit of the rate to the peer.
+    pub rate_down: Option<Sourced<BitRate>>,
+    /// `rate-up`: limit of the rate from the peer.
+    pub rate_up: Option<Sourced<BitRate>>,
+    /// `rate-burst`: bytes that may go at once each way; 0 for what is good for the rate.
+    pub rate_burst: Option<Sourced<u32>>,
     /// `nosourcecheck` (false): the worker lets IPv4 packets of any source pass, and leaves it to the kernel to look.
     pub source_check: Option<Sourced<bool>>,
     /// `ipparam`: last argument of the scripts.
@@ -60,6 +68,16 @@ impl SessionOptions {
         NameServers { dns: pair(&self.ms_dns), nbns: pair(&self.ms_wins) }
     }
 
+    /// The limits as a worker takes them.
+    pub fn rates(&self) -> Rates {
+        let rate = |option: &Option<Sourced<BitRate>>| option.as_ref().map_or(0, |rate| rate.value.0);
+        Rates {
+            down: rate(&self.rate_down),
+            up: rate(&self.rate_up),
+            burst: self.rate_burst.as_ref().map_or(0, |burst| burst.value),
+        }
+    }
+
     /// These options where set, and those of `general` elsewhere. A list (`ms-dns`) replaces the whole list.
     pub fn over(self, general: &Self) -> Self {
         fn list(own: Vec<Sourced<Ipv4Addr>>, general: &[Sourced<Ipv4Addr>]) -> Vec<Sourced<Ipv4Addr>> {
@@ -77,6 +95,9 @@ impl SessionOptions {
             ms_dns: list(self.ms_dns, &general.ms_dns),
             ms_wins: list(self.ms_wins, &general.ms_wins),
             proxyarp: self.proxyarp.or_else(|| general.proxyarp.clone()),
+            rate_down: self.rate_down.or_else(|| general.rate_down.clone()),
+            rate_up: self.rate_up.or_else(|| general.rate_up.clone()),
+            rate_burst: self.rate_burst.or_else(|| general.rate_burst.clone()),
             source_check: self.source_check.or_else(|| general.source_check.clone()),
             ipparam: self.ipparam.or_else(|| general.ipparam.clone()),
             environment,

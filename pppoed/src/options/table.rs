@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::value::{address, interface_identifier, number};
+use super::value::{address, interface_identifier, number, rate};
 use super::{OctetDirection, PppOptions, Script, SessionOptions, ValueError};
 use crate::origin::{Origin, Sourced};
 
@@ -42,12 +42,17 @@ use Action::{AlreadyTrue, Global, Include, NoEffect, Refused, Session};
 
 const NUMBER: Option<&str> = Some("a number");
 const SECONDS: Option<&str> = Some("a number of seconds");
+const RATE: Option<&str> = Some("a rate, such as 512k or 10M");
+const BYTES: Option<&str> = Some("a number of bytes");
 const PATH: Option<&str> = Some("a path");
 const WORD: Option<&str> = Some("a word");
 const ADDRESS: Option<&str> = Some("an IPv4 address");
 
 /// pppd keeps numbers in a C int.
 const MAX: u32 = i32::MAX.unsigned_abs();
+
+/// As much as the queue of a limited session holds at most.
+const MAX_BURST: u32 = 1 << 20;
 
 const fn row(name: &'static str, argument: Option<&'static str>, action: Action) -> Row {
     Row { name, argument, action, remark: None }
@@ -327,6 +332,10 @@ static TABLE: &[Row] = &[
     row("ms-wins", ADDRESS, Session(|o, w, at| add_server(&mut o.ms_wins, w, at))),
     remarked("ipparam", WORD, Session(|o, w, at| set(&mut o.ipparam, w.to_vec(), at)), NO_SCRIPTS),
     row("proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, true, at))),
+    // Not pppd's, which leaves limits to the scripts.
+    row("rate-down", RATE, Session(|o, w, at| set(&mut o.rate_down, rate(w)?, at))),
+    row("rate-up", RATE, Session(|o, w, at| set(&mut o.rate_up, rate(w)?, at))),
+    row("rate-burst", BYTES, Session(|o, w, at| set(&mut o.rate_burst, number(w, 0, MAX_BURST)?, at))),
     // Not one of pppd's, which leaves sources to the kernel in any case.
     row("nosourcecheck", None, Session(|o, _, at| set(&mut o.source_check, false, at))),
     row("noproxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ppp_ipc::rate::{BitRate, RateError};
+
 use super::ValueError;
 use crate::inet::{self, Resolve as _, SystemNames};
 
@@ -42,6 +44,12 @@ pub(super) fn address(word: &[u8]) -> Result<Ipv4Addr, ValueError> {
 pub(super) fn host_address(word: &[u8]) -> Result<Ipv4Addr, ValueError> {
     let address = address(word)?;
     if inet::is_bad_host(address) { Err(ValueError::BadAddress) } else { Ok(address) }
+}
+
+/// A limit of a session's traffic.
+pub(super) fn rate(word: &[u8]) -> Result<BitRate, ValueError> {
+    let text = std::str::from_utf8(word).map_err(|_| RateError::Malformed)?;
+    Ok(text.parse()?)
 }
 
 /// The low 64 bits of an IPv6 address whose high 64 bits are zero.

@@ -37,6 +37,7 @@ impl Supervisor {
                 _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),
             },
             Request::AuthTest(test) => return self.test_auth(test, answer),
+            Request::SetRate { id, down, up } => self.set_rate(id, down, up, now),
             Request::Count(selector) => match check(&selector) {
                 Ok(()) => Response::Count { count: number(self.table.select(&selector).len()) }.into(),
                 Err(why) => refused(why).into(),

@@ -42,6 +42,7 @@ mod network;
 mod proxy_arp;
 mod quota;
 mod rate_meter;
+mod rates;
 mod service;
 mod session;
 mod session_sockets;

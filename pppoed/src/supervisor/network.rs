@@ -136,6 +136,7 @@ impl Supervisor {
             return;
         }
         let Some(session) = self.table.get_mut(token) else { return };
+        session.send_rates();
         session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
         if session.phase == Phase::Network {
             self.note_open(token, now);

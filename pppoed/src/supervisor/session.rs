@@ -9,11 +9,11 @@ use std::{
 
 use ppp_ipc::{
     control::{
-        ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail, SessionSummary, SessionTimers,
-        Traffic,
+        BitRate, ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail, SessionSummary,
+        SessionTimers, Traffic,
     },
     reason::EndReason,
-    worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network},
+    worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network, Rates},
 };
 use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
 use ppp_linux::interface::InterfaceId;
@@ -132,6 +132,10 @@ pub(super) struct Session {
     pub(super) mtu: Option<u16>,
     /// What the interface has; none while it is being configured.
     pub(super) given: Option<Given>,
+    /// Limits that were set in place of those of its options.
+    pub(super) set_rates: Option<Rates>,
+    /// Limits that its worker was told.
+    pub(super) sent_rates: Option<Rates>,
     /// Its worker was caught claiming less traffic than there was.
     pub(super) is_doubtful: bool,
     /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
@@ -215,6 +219,8 @@ impl Session {
             ipv6_open: None,
             mtu: None,
             given: Some(Given::default()),
+            set_rates: None,
+            sent_rates: None,
             is_doubtful: false,
             peer_knows: false,
             hooks: HookState::new(token),
@@ -373,6 +379,9 @@ impl Session {
                 counters.tx_drops_oversize,
                 counters.tx_drops_send_error,
             ]),
+            dropped_rate: add(&[counters.rx_drops_rate, counters.tx_drops_rate]),
+            rate_down: BitRate(self.rates().down),
+            rate_up: BitRate(self.rates().up),
             idle_s: (counters.rx_last_activity_ms > 0).then_some(idle),
             sandbox: self.protections.clone(),
             options: negotiated::options(self),
