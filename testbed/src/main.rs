@@ -9,6 +9,7 @@ mod demo;
 mod echo;
 mod guest;
 mod interrupt;
+mod iperf;
 mod lab;
 mod meter;
 mod own_client;

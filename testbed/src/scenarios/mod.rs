@@ -8,6 +8,7 @@ mod docker_lab;
 mod drain;
 mod endings;
 mod forged;
+mod full_mtu;
 mod hostile;
 mod installed;
 mod interface_gone;
@@ -17,6 +18,7 @@ mod mac_change;
 mod protocol_details;
 mod proxyarp;
 mod quota_and_idle;
+mod rates;
 mod reference;
 mod relay_speed;
 mod rp_pppoe_from_source;
@@ -81,4 +83,6 @@ pub(crate) static ALL: &[Scenario] = &[
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
     installed::SCENARIO,
+    full_mtu::SCENARIO,
+    rates::SCENARIO,
 ];
