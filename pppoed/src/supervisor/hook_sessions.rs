@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::codec;
-use ppp_ipc::control::Phase;
+use ppp_ipc::control::{BitRate, Phase};
 use ppp_ipc::hooks::{Answer, Argument, Event, Field, Question, Reply, SessionFields, Which};
 use ppp_ipc::reason::EndReason;
 use ppp_wire::escape::Escaped;
@@ -269,7 +269,12 @@ impl Supervisor {
                 self.terminate(token, EndReason::Admin, &detail, now);
                 Reply::Done(Ok(()))
             }
-            Question::SetRate { .. } => Reply::Done(Err("this version has no rate limits".to_owned())),
+            Question::SetRate { which, down, up } => {
+                let token = self.find(&which).map(|session| session.token);
+                let set = token
+                    .is_some_and(|token| self.limit_session(token, BitRate(down), Some(BitRate(up)), now));
+                Reply::Done(if set { Ok(()) } else { Err("there is no such session".to_owned()) })
+            }
             Question::StoreGet(_)
             | Question::StoreSet(..)
             | Question::StoreAdd(..)

@@ -41,6 +41,7 @@ impl Supervisor {
         session.set_rates = Some(rates);
         session.note(format!("limited to {} down, {} up", BitRate(rates.down), BitRate(rates.up)), now);
         session.send_rates();
+        self.keep_record(token);
         true
     }
 

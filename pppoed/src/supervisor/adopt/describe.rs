@@ -64,6 +64,7 @@ impl Session {
             items.push(Item::Doubtful);
         }
         items.extend(self.hooks.record().map(Item::Hooks));
+        items.extend(self.sent_rates.map(Item::Rates));
         items.push(Item::History(self.history().map(|entry| (entry.at_ms, entry.event.clone())).collect()));
         Ok(items)
     }

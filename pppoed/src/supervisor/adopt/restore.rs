@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{HistoryEntry, Phase, Traffic};
-use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network};
+use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network, Rates};
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::pidfd::PidFd;
@@ -62,6 +62,7 @@ pub(super) struct Changes {
     given: Vec<Item>,
     options: SessionOptions,
     challenge: Option<Challenge>,
+    rates: Option<Rates>,
     is_doubtful: bool,
     history: Vec<HistoryEntry>,
     hooks_state: Vec<u8>,
@@ -88,6 +89,8 @@ impl Changes {
         }
         session.is_doubtful = self.is_doubtful;
         session.hooks.restore(&self.hooks_state);
+        // What the worker was told holds, whatever the options were when it was.
+        (session.set_rates, session.sent_rates) = (self.rates, self.rates);
         session.set_history(self.history);
     }
 }
@@ -101,7 +104,7 @@ impl Known {
         let (mut lcp, mut user, mut lease, mut network, mut ipv6) = (None, None, None, None, None);
         let (mut auth_methods, mut protections, mut history) = (Vec::new(), Vec::new(), Vec::new());
         let (mut given, mut options, mut challenge) = (Vec::new(), SessionOptions::default(), None);
-        let (mut is_doubtful, mut hooks_state) = (false, Vec::new());
+        let (mut is_doubtful, mut hooks_state, mut rates) = (false, Vec::new(), None);
         for item in record::decode(bytes)? {
             match item {
                 Item::Serial(number) => serial = number,
@@ -132,6 +135,7 @@ impl Known {
                         entries.into_iter().map(|(at_ms, event)| HistoryEntry { at_ms, event }).collect();
                 }
                 Item::Hooks(state) => hooks_state = state,
+                Item::Rates(told) => rates = Some(told),
                 Item::Mtu(_) | Item::Ipv4Ends(..) | Item::Ipv6Ends(..) | Item::ProxyArp { .. } => {
                     given.push(item);
                 }
@@ -156,6 +160,7 @@ impl Known {
             is_doubtful,
             history,
             hooks_state,
+            rates,
         };
         Ok(Self {
             process: process.ok_or(missing("which worker the session has"))?,
