@@ -2,6 +2,7 @@
 
 mod console;
 mod memory;
+mod scale;
 mod setup;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Benchmark {
     Console(console::Arguments),
+    Scale(scale::Arguments),
     Setup(setup::Arguments),
 }
 
@@ -24,6 +26,7 @@ impl Benchmark {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+            Self::Scale(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Setup(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         }
     }
