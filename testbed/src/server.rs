@@ -41,7 +41,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) chap_secrets: &'a str,
     /// `/etc/ppp/pap-secrets`.
     pub(crate) pap_secrets: &'a str,
-    /// More files in `/etc/ppp`: name and content.
+    /// More files in `/etc/ppp`: name, perhaps with a directory, and content. What begins with `#!` is executable.
     pub(crate) files: &'a [(&'a str, &'a str)],
 }
 
@@ -303,8 +303,11 @@ fn prepare_files(directory: &Path, setup: &Setup<'_>) -> Result<()> {
     let sometimes = [("pppoe-server-options", setup.options), ("options", setup.common_options)];
     let sometimes = sometimes.iter().filter(|(_, content)| !content.is_empty());
     for (name, content) in always.iter().chain(sometimes).chain(setup.files) {
-        fs::write(etc.join(name), content).with_context(|| format!("write {name}"))?;
-        fs::set_permissions(etc.join(name), Permissions::from_mode(0o600))?;
+        let path = etc.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(&path, content).with_context(|| format!("write {name}"))?;
+        let mode = if content.starts_with("#!") { 0o755 } else { 0o600 };
+        fs::set_permissions(&path, Permissions::from_mode(mode))?;
     }
     Ok(())
 }
