@@ -75,7 +75,7 @@ pub struct PppOptions {
     pub ipv6_local_id: Option<Sourced<u64>>,
     /// The peer's interface identifier, from `ipv6 LOCAL,REMOTE`.
     pub ipv6_remote_id: Option<Sourced<u64>>,
-    /// `ip-up-script` and its kin. Kept for the part that runs scripts.
+    /// `ip-up-script` and its kin. Hooks find them in the session's table.
     pub scripts: BTreeMap<Script, Sourced<PathBuf>>,
     /// `logfile`.
     pub logfile: Option<Sourced<PathBuf>>,
@@ -98,7 +98,7 @@ pub struct FsmOptions {
     pub max_failure: Option<Sourced<u32>>,
 }
 
-/// A script that pppd runs at some point of a session.
+/// A script that pppd runs at some point of a session, and that the hook `compat.lua` runs likewise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Script {
     /// `auth-down-script`
@@ -115,12 +115,21 @@ pub enum Script {
     Ipv6Down,
     /// `ipv6-up-script`
     Ipv6Up,
-    /// `net-down-script`
-    NetDown,
-    /// `net-init-script`
-    NetInit,
-    /// `net-pre-up-script`
-    NetPreUp,
+}
+
+impl Script {
+    /// Name of the file in `/etc/ppp`: the option without `-script`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthDown => "auth-down",
+            Self::AuthUp => "auth-up",
+            Self::IpDown => "ip-down",
+            Self::IpPreUp => "ip-pre-up",
+            Self::IpUp => "ip-up",
+            Self::Ipv6Down => "ipv6-down",
+            Self::Ipv6Up => "ipv6-up",
+        }
+    }
 }
 
 /// How a peer may prove who it is.

@@ -68,7 +68,7 @@ const fn remarked(
 }
 
 const fn script(name: &'static str, set: Set<PppOptions>) -> Row {
-    remarked(name, PATH, Global(set), NO_SCRIPTS)
+    row(name, PATH, Global(set))
 }
 
 fn set<T>(slot: &mut Option<Sourced<T>>, value: T, origin: Origin) -> Result<(), ValueError> {
@@ -180,7 +180,7 @@ const NO_MSCHAP: &str = "this version has no MS-CHAP; use require-chap, which Wi
 const NO_MULTILINK: &str = "this server has no multilink: each client has one session of its own; remove it";
 const NO_PEER_DNS: &str = "this server does not ask its clients for name servers";
 const NO_ROUTE: &str = "this server never sets a default route towards a client";
-const NO_SCRIPTS: &str = "scripts are not run by this version";
+const NO_NET_SCRIPT: &str = "there is no such script with this server; auth-up and ip-pre-up are the nearest";
 const NO_SERIAL: &str = "it is about serial lines, and PPPoE has none";
 const NO_TLS: &str = "it is about EAP-TLS, and this version has no EAP; remove it";
 const NO_VJ: &str = "this server never does Van Jacobson header compression";
@@ -330,7 +330,7 @@ static TABLE: &[Row] = &[
     row("ipcp-restart", SECONDS, Global(|o, w, at| set(&mut o.ipcp.restart, number(w, 1, MAX)?, at))),
     row("ms-dns", ADDRESS, Session(|o, w, at| add_server(&mut o.ms_dns, w, at))),
     row("ms-wins", ADDRESS, Session(|o, w, at| add_server(&mut o.ms_wins, w, at))),
-    remarked("ipparam", WORD, Session(|o, w, at| set(&mut o.ipparam, w.to_vec(), at)), NO_SCRIPTS),
+    row("ipparam", WORD, Session(|o, w, at| set(&mut o.ipparam, w.to_vec(), at))),
     row("proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, true, at))),
     // Not pppd's, which leaves limits to the scripts.
     row("rate-down", RATE, Session(|o, w, at| set(&mut o.rate_down, rate(w)?, at))),
@@ -422,8 +422,8 @@ static TABLE: &[Row] = &[
     row("mo-timeout", SECONDS, Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at))),
     row("active-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
     row("pass-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
-    remarked("set", Some("NAME=value"), Session(set_variable), NO_SCRIPTS),
-    remarked("unset", Some("a variable's name"), Session(unset_variable), NO_SCRIPTS),
+    row("set", Some("NAME=value"), Session(set_variable)),
+    row("unset", Some("a variable's name"), Session(unset_variable)),
     script("auth-down-script", |o, w, at| set_script(o, Script::AuthDown, w, at)),
     script("auth-up-script", |o, w, at| set_script(o, Script::AuthUp, w, at)),
     script("ip-down-script", |o, w, at| set_script(o, Script::IpDown, w, at)),
@@ -431,9 +431,9 @@ static TABLE: &[Row] = &[
     script("ip-up-script", |o, w, at| set_script(o, Script::IpUp, w, at)),
     script("ipv6-down-script", |o, w, at| set_script(o, Script::Ipv6Down, w, at)),
     script("ipv6-up-script", |o, w, at| set_script(o, Script::Ipv6Up, w, at)),
-    script("net-down-script", |o, w, at| set_script(o, Script::NetDown, w, at)),
-    script("net-init-script", |o, w, at| set_script(o, Script::NetInit, w, at)),
-    script("net-pre-up-script", |o, w, at| set_script(o, Script::NetPreUp, w, at)),
+    row("net-down-script", PATH, NoEffect(NO_NET_SCRIPT)),
+    row("net-init-script", PATH, NoEffect(NO_NET_SCRIPT)),
+    row("net-pre-up-script", PATH, NoEffect(NO_NET_SCRIPT)),
     // the program itself
     row("file", PATH, Include),
     row("call", WORD, Refused("it names a set-up for dialling out; write file and a path")),

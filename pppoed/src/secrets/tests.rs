@@ -202,9 +202,6 @@ fn options_of_a_user() {
     assert_eq!(
         notices,
         [
-            "/etc/ppp/chap-secrets:1: ipparam: scripts are not run by this version",
-            "/etc/ppp/chap-secrets:1: set: scripts are not run by this version",
-            "/etc/ppp/chap-secrets:1: unset: scripts are not run by this version",
             "/etc/ppp/chap-secrets:1: nodeflate has no effect: this server never compresses: CCP is rejected and the \
              session goes on without",
         ]

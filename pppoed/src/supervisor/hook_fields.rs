@@ -131,6 +131,11 @@ fn options(fields: &mut Fields, session: &Session) {
         Some((name.clone(), value.clone()))
     });
     fields.add(&["env"], Value::Table(variables.collect()));
+    let scripts = session.settings.scripts.iter();
+    let scripts = scripts.map(|(script, path)| {
+        (script.as_str().as_bytes().to_vec(), path.as_os_str().as_encoded_bytes().to_vec())
+    });
+    fields.add(&["scripts"], Value::Table(scripts.collect()));
 }
 
 /// What is known of the server, for `server_start` and its kin.

@@ -1,5 +1,7 @@
 //! The configuration in the terms that sessions need.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ppp_ipc::worker::{
@@ -16,7 +18,7 @@ use super::ipv6::interface_identifier;
 use super::session::Session;
 use super::session_sockets::SocketSettings;
 use crate::config::{Config, Ipv6Config, UserLimit};
-use crate::options::SessionOptions;
+use crate::options::{Script, SessionOptions};
 
 /// What sessions are made with.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Settings {
     pub(super) setup_deadline: Duration,
     /// Options of the files; a user's own go over them.
     pub(super) session_options: SessionOptions,
+    /// Paths of pppd's scripts, where they are not the usual ones.
+    pub(super) scripts: BTreeMap<Script, PathBuf>,
     /// Parameters of every link, but for what discovery, the session and the peer decide.
     pub(super) link: LinkParameters,
     /// IPv6, if it is on.
@@ -84,6 +88,7 @@ impl Settings {
             unit_from_slot: config.unit_from_slot,
             setup_deadline: config.setup_deadline,
             session_options: config.session.clone(),
+            scripts: config.scripts.iter().map(|(script, path)| (*script, path.value.clone())).collect(),
             link,
             ipv6: config.ipv6,
             mru: config.mru.value,
