@@ -5,3 +5,4 @@
 mod api;
 mod failures;
 mod host;
+mod shipped;

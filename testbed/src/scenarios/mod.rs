@@ -9,6 +9,7 @@ mod drain;
 mod endings;
 mod forged;
 mod full_mtu;
+mod hook_scripts;
 mod hostile;
 mod installed;
 mod interface_gone;
@@ -80,6 +81,11 @@ pub(crate) static ALL: &[Scenario] = &[
     mac_change::SCENARIO,
     quota_and_idle::SCENARIO,
     drain::SCENARIO,
+    hook_scripts::NAT,
+    hook_scripts::MSS_CLAMP,
+    hook_scripts::DENY_AND_HOURS,
+    hook_scripts::ACCOUNTING,
+    hook_scripts::ROUTES,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
     installed::SCENARIO,

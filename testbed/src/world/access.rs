@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{World, netlink};
+use super::{Wiring, World, netlink};
 
 /// The interface and its end in `cli`.
 const INTERFACE: &str = "eth1";
@@ -44,6 +44,14 @@ impl World {
     /// When the kernel refuses.
     pub(crate) fn set_access_mtu(&self, mtu: u32) -> Result<()> {
         netlink::set_mtu(&self.srv, INTERFACE, mtu)
+    }
+
+    /// Gives the server's uplink another MTU in bytes, and leaves the far host's end as it is.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn set_uplink_mtu(&self, wiring: Wiring, mtu: u32) -> Result<()> {
+        netlink::set_mtu(&self.srv, wiring.uplink(), mtu)
     }
 
     /// Gives a station's link another MTU in bytes.
