@@ -3,6 +3,7 @@
 mod centos_five_steps;
 mod centos_two_nics;
 mod check;
+mod compat;
 mod discovery;
 mod docker_lab;
 mod drain;
@@ -31,6 +32,8 @@ mod worker_killed;
 mod wrong_options;
 
 use anyhow::Result;
+
+pub(crate) use hook_scripts::shipped;
 
 use crate::lab::Lab;
 
@@ -86,6 +89,7 @@ pub(crate) static ALL: &[Scenario] = &[
     hook_scripts::DENY_AND_HOURS,
     hook_scripts::ACCOUNTING,
     hook_scripts::ROUTES,
+    compat::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
     installed::SCENARIO,
