@@ -1,6 +1,7 @@
 //! Benchmarks: they print figures, and pass no judgement on them.
 
 mod console;
+mod hooks;
 mod memory;
 mod scale;
 mod setup;
@@ -15,6 +16,7 @@ use clap::Subcommand;
 pub(crate) enum Benchmark {
     Console(console::Arguments),
     Scale(scale::Arguments),
+    Hooks(hooks::Arguments),
     Setup(setup::Arguments),
 }
 
@@ -27,6 +29,7 @@ impl Benchmark {
         match self {
             Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Scale(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+            Self::Hooks(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Setup(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         }
     }
