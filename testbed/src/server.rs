@@ -59,6 +59,8 @@ enum Placement {
 pub(crate) struct Server {
     process: Process,
     directory: PathBuf,
+    /// How often it was started.
+    starts: u32,
 }
 
 impl Server {
@@ -81,19 +83,51 @@ impl Server {
     fn launch(world: &World, directory: &Path, setup: &Setup<'_>, placement: Placement) -> Result<Self> {
         let directory = directory.join("pppoed");
         prepare_files(&directory, setup)?;
-        let mut command = Command::new(programs::path("pppoed")?);
+        Self::execute(world, directory, setup, placement, &programs::path("pppoed")?, "pppoed.log")
+    }
+
+    /// Ends the server by a signal after which its sessions go on.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub(crate) fn lose(&mut self, signal: Signal) -> Result<()> {
+        self.process.stop(signal, STOP_LIMIT).map(drop)
+    }
+
+    /// Starts a server that was lost again, from this program, with the files that it had. Its log begins anew.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_again(&mut self, world: &World, setup: &Setup<'_>, program: &Path) -> Result<()> {
+        self.starts += 1;
+        let log = format!("pppoed-{}.log", self.starts);
+        let starts = self.starts;
+        *self = Self::execute(world, self.directory.clone(), setup, Placement::Covered, program, &log)?;
+        self.starts = starts;
+        Ok(())
+    }
+
+    fn execute(
+        world: &World,
+        directory: PathBuf,
+        setup: &Setup<'_>,
+        placement: Placement,
+        program: &Path,
+        log: &str,
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
         command.args(setup.flags.split_ascii_whitespace()).arg("-F").current_dir("/");
         if placement == Placement::Flags {
             name_files(&mut command, &directory);
         }
         // Under systemd the test bed has a journal; the log must come to us.
         command.env_remove("JOURNAL_STREAM");
-        let log = directory.join("pppoed.log");
+        let log = directory.join(log);
         let process = Process::start_prepared(&world.srv, &mut command, &log, || match placement {
             Placement::Covered => private_mounts(&directory),
             Placement::Flags => Ok(()),
         })?;
-        let mut server = Server { process, directory };
+        let mut server = Server { process, directory, starts: 1 };
         wait::until_true("pppoed's control socket", START_LIMIT, || {
             if let Some(status) = server.process.ended()? {
                 bail!("pppoed ended with {status}:\n{}", server.process.output()?);

@@ -25,6 +25,7 @@ mod reference;
 mod relay_speed;
 mod rp_pppoe_from_source;
 mod sandbox;
+mod server_restarted;
 mod sigterm;
 mod storm;
 mod worker_hung;
@@ -76,6 +77,7 @@ pub(crate) static ALL: &[Scenario] = &[
     limits::SCENARIO,
     sandbox::SCENARIO,
     storm::SCENARIO,
+    server_restarted::SCENARIO,
     worker_killed::SCENARIO,
     worker_hung::SCENARIO,
     ipv6::SCENARIO,
