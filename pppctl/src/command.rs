@@ -185,6 +185,8 @@ pub(crate) enum Shutdown {
         #[arg(short, long)]
         yes: bool,
     },
+    /// End now and leave the sessions to the next pppoed, as SIGUSR1 does; without one they end after a while
+    Keep,
 }
 
 /// What to show.

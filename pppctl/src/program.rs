@@ -23,6 +23,7 @@ Examples:
   pppctl auth test alice             which line of which file decides about alice
   pppctl drain on                    no new sessions; pppctl drain off takes them again
   pppctl shutdown soft               end pppoed when its last session has ended
+  pppctl shutdown keep               end pppoed alone; the next one takes the sessions over
   pppctl -c 'drain on; show stats'   several commands, up to the first that fails
   pppctl < FILE                      the same, one or more in a line
 

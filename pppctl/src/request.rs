@@ -35,6 +35,7 @@ impl From<&Command> for Request {
             }
             Command::Shutdown(Shutdown::Soft) => Self::Shutdown(control::Shutdown::Soft),
             Command::Shutdown(Shutdown::Hard { yes: _ }) => Self::Shutdown(control::Shutdown::Hard),
+            Command::Shutdown(Shutdown::Keep) => Self::Shutdown(control::Shutdown::Keep),
         }
     }
 }
@@ -119,6 +120,7 @@ mod tests {
             ("drain on", Request::Drain { on: true }),
             ("d off", Request::Drain { on: false }),
             ("shutdown soft", Request::Shutdown(control::Shutdown::Soft)),
+            ("shutdown keep", Request::Shutdown(control::Shutdown::Keep)),
             ("shut ha", Request::Shutdown(control::Shutdown::Hard)),
             ("shutdown hard --yes", Request::Shutdown(control::Shutdown::Hard)),
         ];

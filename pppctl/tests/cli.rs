@@ -496,6 +496,7 @@ fn shutdown_hard_asks_and_soft_does_not() {
                 let state = match how {
                     Shutdown::Soft => ServiceState::ShutdownSoft,
                     Shutdown::Hard => ServiceState::Stopping,
+                    Shutdown::Keep => ServiceState::Leaving,
                 };
                 vec![Response::Service { state, sessions: 5 }, Response::Done]
             }
@@ -504,6 +505,8 @@ fn shutdown_hard_asks_and_soft_does_not() {
     };
     let output = pppctl(Path::new("/nonexistent"), &["shutdown", "hard"]).output().unwrap();
     assert_fails(&output, 2, "add --yes");
+    let output = fake().run(&["shutdown", "keep"]);
+    assert_eq!(result(&output), (0, "ending; 5 sessions left to the next pppoed\n", ""));
     let output = fake().run(&["shutdown", "hard", "--yes"]);
     assert_eq!(result(&output), (0, "stopping, 5 sessions left\n", ""));
     let output = fake().run(&["shutdown", "soft"]);

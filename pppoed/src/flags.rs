@@ -15,6 +15,9 @@ pub use limits::{LimitFlags, UserLimitPolicy};
 ///
 /// Takes the flags of pppoe-server, the options of /etc/ppp/pppoe-server-options and the users of
 /// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets.
+///
+/// Signals: SIGTERM and SIGINT end all sessions, then pppoed. SIGUSR1 ends pppoed alone; the next one takes the sessions
+/// over.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(name = "pppoed", version, args_override_self = true)]
 pub struct Flags {

@@ -142,6 +142,7 @@ impl fmt::Display for Request {
             Self::Drain { on } => write!(f, "drain {}", if *on { "on" } else { "off" }),
             Self::Shutdown(Shutdown::Soft) => f.write_str("shutdown soft"),
             Self::Shutdown(Shutdown::Hard) => f.write_str("shutdown hard"),
+            Self::Shutdown(Shutdown::Keep) => f.write_str("shutdown keep"),
             Self::Monitor(_) => f.write_str("monitor"),
             Self::ShowPool => f.write_str("show pool"),
             Self::ShowInterfaces => f.write_str("show interfaces"),
@@ -168,6 +169,8 @@ pub enum Shutdown {
     Soft,
     /// All sessions are ended now, as SIGTERM does.
     Hard,
+    /// Now, and the sessions go on for the next `pppoed` to take over, as SIGUSR1 does.
+    Keep,
 }
 
 /// What the server does for clients.
@@ -183,6 +186,8 @@ pub enum ServiceState {
     ShutdownSoft,
     /// It ends all sessions, and then exits.
     Stopping,
+    /// It exits, and its sessions go on.
+    Leaving,
 }
 
 impl ServiceState {
@@ -193,6 +198,7 @@ impl ServiceState {
             Self::Draining => "draining",
             Self::ShutdownSoft => "shutdown-soft",
             Self::Stopping => "stopping",
+            Self::Leaving => "leaving",
         }
     }
 }

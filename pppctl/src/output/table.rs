@@ -206,6 +206,7 @@ fn service(state: ServiceState, sessions: u32) -> String {
         ServiceState::Draining => format!("draining: no new sessions, {sessions} left"),
         ServiceState::ShutdownSoft => format!("shutting down after the last session, {sessions} left"),
         ServiceState::Stopping => format!("stopping, {sessions} left"),
+        ServiceState::Leaving => format!("ending; {sessions} left to the next pppoed"),
     }
 }
 

@@ -36,6 +36,7 @@ impl Prompt {
             ServiceState::Draining => "draining",
             ServiceState::ShutdownSoft => "shutting down",
             ServiceState::Stopping => "stopping",
+            ServiceState::Leaving => "leaving",
         };
         let comma = if state.is_empty() { "" } else { ", " };
         let plain = format!("{host} ({sessions}{comma}{state})> ");

@@ -296,7 +296,10 @@ impl Supervisor {
                     self.terminate(token, EndReason::Shutdown, "pppoed is stopping", now);
                 }
             }
-            Signal::Leave => self.is_leaving = true,
+            Signal::Leave => {
+                self.service = ServiceState::Leaving;
+                self.is_leaving = true;
+            }
             Signal::Unused => info!("SIGUSR2 has no effect"),
             Signal::Reload => {
                 self.reload_hooks(None);

@@ -19,7 +19,7 @@ impl Supervisor {
     /// that is stopping stops.
     pub(super) fn set_drain(&mut self, on: bool, caller: Caller) -> Response {
         match (self.service, on) {
-            (ServiceState::Stopping, _) => {}
+            (ServiceState::Stopping | ServiceState::Leaving, _) => {}
             (_, true) => self.close_service(ServiceState::Draining, caller),
             (_, false) => self.enter(ServiceState::Serving, caller),
         }
@@ -28,8 +28,12 @@ impl Supervisor {
 
     pub(super) fn shut_down(&mut self, how: Shutdown, caller: Caller) -> Response {
         match (self.service, how) {
-            (ServiceState::Stopping, _) => {}
+            (ServiceState::Stopping | ServiceState::Leaving, _) => {}
             (_, Shutdown::Soft) => self.close_service(ServiceState::ShutdownSoft, caller),
+            (_, Shutdown::Keep) => {
+                self.enter(ServiceState::Leaving, caller);
+                self.is_leaving = true;
+            }
             (_, Shutdown::Hard) => {
                 self.handle_signal(Signal::Stop, Instant::now());
             }
@@ -49,6 +53,9 @@ impl Supervisor {
     fn enter(&mut self, state: ServiceState, caller: Caller) {
         if self.service != state {
             self.service = state;
+            if state != ServiceState::Leaving {
+                self.adoption.remember_drain(state != ServiceState::Serving);
+            }
             info!(
                 uid = caller.uid,
                 pid = caller.pid,

@@ -224,6 +224,10 @@ pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupE
     supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
     supervisor.begin_hooks();
+    if supervisor.adoption.was_draining() {
+        info!("draining, as before the restart: pppctl drain off takes new sessions again");
+        supervisor.service = ServiceState::Draining;
+    }
     Ok(supervisor)
 }
 

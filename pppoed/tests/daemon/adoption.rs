@@ -1,15 +1,18 @@
 //! The server is killed, stopped, or told to leave, and started again: sessions go on, and what ended is cleaned up.
 
 use std::fs;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ppp_ipc::adoption::{Claim, Returning, TAG_LEN, Ticket};
 use ppp_ipc::codec;
-use ppp_ipc::control::{Phase, Request, Response, SessionDetail};
+use ppp_ipc::control::{Phase, Request, Response, ServiceState, SessionDetail, Shutdown};
 use ppp_ipc::worker::VERSION;
 
 use super::lab::{self, HOSTS, Lab, ppp_interfaces, until, with_wire};
@@ -21,9 +24,10 @@ use super::worker::good_mac;
 const GO_ON: &[&str] = &["--orphan-timeout", "20"];
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 15] = [
+    let tests: [(&str, fn()); 17] = [
         ("sessions outlive a server that is killed", killed),
         ("sessions outlive a server that is told to leave", left),
+        ("a console may end the server alone", shutdown_keep),
         ("sessions that were taken over end without harm to the others", one_of_three_ends),
         ("sessions outlive three servers", three_servers),
         ("a worker that died meanwhile is cleaned up", worker_died_meanwhile),
@@ -34,6 +38,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("a worker that does not come back is given up", stopped_worker),
         ("strangers get nothing", strangers),
         ("torn files cost no session", torn_files),
+        ("a full disk costs no session", full_disk),
         ("without key and records sessions end by themselves", nothing_left),
         ("an interface that is not served any more", unserved_interface),
         ("another pool and fewer sessions", other_pool),
@@ -175,6 +180,29 @@ fn one_of_three_ends() {
         }
         lab.stop_with(&mut [second, third, &mut fourth]);
     }
+}
+
+/// And the next one still takes no new sessions.
+fn shutdown_keep() {
+    let mut lab = Lab::start(GO_ON);
+    let mut subscriber = open(&lab, 1);
+    lab.console().ask(&Request::Drain { on: true });
+    let answer = lab.console().ask(&Request::Shutdown(Shutdown::Keep));
+    let leaving = Response::Service { state: ServiceState::Leaving, sessions: 1 };
+    assert_eq!(answer, [leaving]);
+    assert!(lab.wait_gone().success());
+    subscriber.assert_alive();
+    lab.restart(GO_ON);
+    taken_over(&lab, 1, 1);
+    subscriber.assert_alive();
+    lab.logged(&["draining, as before the restart"]);
+    let answer = lab.console().ask(&Request::Drain { on: false });
+    assert_eq!(answer, [Response::Service { state: ServiceState::Serving, sessions: 1 }]);
+    lab.kill();
+    lab.restart(GO_ON);
+    taken_over(&lab, 1, 2);
+    assert_eq!(lab.log().matches("draining, as before").count(), 1);
+    lab.stop_with(&mut [&mut subscriber]);
 }
 
 fn three_servers() {
@@ -402,6 +430,37 @@ fn torn_files() {
         second.assert_alive();
         until("the records", all_there);
     }
+    lab.stop_with(&mut [&mut first, &mut second]);
+}
+
+fn full_disk() {
+    // A small file system that only this thread and its server see.
+    let none: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    let directory = lab::directory();
+    let run = directory.path().join("run");
+    fs::create_dir(&run).unwrap();
+    mount(Some("tmpfs"), &run, Some("tmpfs"), MsFlags::empty(), Some("size=128k,mode=755")).unwrap();
+
+    let mut lab = Lab::start_in(directory, GO_ON);
+    let mut first = open(&lab, 1);
+    let mut ballast = fs::File::create(run.join("ballast")).unwrap();
+    while ballast.write_all(&[0; 512]).is_ok() {}
+    let mut second = Subscriber::open(good_mac(2));
+    lab.in_phase(2, Phase::Open);
+    lab.logged(&["WARN", "records of sessions cannot be written"]);
+    for times in 1..3 {
+        lab.kill();
+        lab.restart(GO_ON);
+        taken_over(&lab, 1, times);
+        taken_over(&lab, 2, times);
+        first.assert_alive();
+        second.assert_alive();
+    }
+    // Not even the one that was never written down.
+    assert!(run.join("sessions/1").exists() && !run.join("sessions/2").exists());
+    fs::remove_file(run.join("ballast")).unwrap();
     lab.stop_with(&mut [&mut first, &mut second]);
 }
 

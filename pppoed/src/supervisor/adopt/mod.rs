@@ -20,6 +20,8 @@ mod store;
 mod take_over;
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +45,9 @@ use super::{Supervisor, Work};
 /// Time between two looks at the counters of all sessions, for the account of those whose worker goes while `pppoed` is
 /// not there.
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A file of the run directory that is there while the server takes no new sessions.
+const DRAINING: &str = "draining";
 
 /// A process, for as long as the machine runs: its number, and when it was started.
 type Process = (u32, u64);
@@ -89,11 +94,7 @@ impl Adoption {
     /// Opens the socket for those that come back, and reads what the last `pppoed` left. Must be called in a `LocalSet`.
     ///
     /// Whatever is wrong in the run directory is told, and no reason not to start.
-    pub(super) fn open(
-        opening: Opening<'_>,
-        work: mpsc::Sender<Work>,
-        now: Instant,
-    ) -> std::io::Result<Self> {
+    pub(super) fn open(opening: Opening<'_>, work: mpsc::Sender<Work>, now: Instant) -> io::Result<Self> {
         let Opening { run_dir, root, uid, gid, fresh_key, grace } = opening;
         let (key, source) = Key::open(run_dir, fresh_key);
         let key = Arc::new(key);
@@ -172,6 +173,26 @@ impl Adoption {
         self.expected.values().any(|expected| expected.token == token)
     }
 
+    /// Whether the server takes new sessions outlasts `pppoed`, as far as that can be written down.
+    pub(super) fn remember_drain(&self, on: bool) {
+        let path = self.run_dir.join(DRAINING);
+        let outcome = match on {
+            true => fs::write(&path, ""),
+            false => fs::remove_file(&path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            }),
+        };
+        if let Err(error) = outcome {
+            warn!(path = %path.display(), %error, "the next pppoed will not know whether the server is draining");
+        }
+    }
+
+    /// Whether an earlier `pppoed` was not to take new sessions.
+    pub(super) fn was_draining(&self) -> bool {
+        self.run_dir.join(DRAINING).exists()
+    }
+
     /// All sessions have ended: leaves nothing behind.
     fn clean_up(mut self) {
         // Whatever is still being written is written first.
@@ -179,6 +200,7 @@ impl Adoption {
         door::close(&self.root);
         key::remove(&self.run_dir);
         store::remove(&self.run_dir);
+        let _ = fs::remove_file(self.run_dir.join(DRAINING));
     }
 }
 
