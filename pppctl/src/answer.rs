@@ -1,7 +1,7 @@
 //! An answer, put together from its pieces.
 
 use ppp_ipc::control::{
-    Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail,
+    CaptureRequest, Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail,
 };
 
 use crate::info::Info;
@@ -154,6 +154,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::ShowVersion => "the version",
         Request::Count(_) => "a number of sessions",
         Request::AuthTest(_) => "a verdict",
+        Request::Capture(_) => "frames",
         Request::SetLogLevel { .. } => "the log level",
     }
 }
@@ -174,6 +175,7 @@ fn got(response: &Response) -> &'static str {
         Response::Version(_) => "its version",
         Response::Count { .. } => "a number of sessions",
         Response::AuthVerdict(_) => "a verdict",
+        Response::Frames(_) | Response::CaptureEnd(_) => "frames",
         Response::LogLevels(_) => "the log level",
     }
 }
@@ -188,9 +190,9 @@ fn subject(request: &Request) -> String {
         }
         Request::Terminate(Selector::Ip(ip)) => format!("has the address {ip}"),
         Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),
-        Request::SetLogLevel { session: Some(id), .. } | Request::SetRate { id, .. } => {
-            format!("has the id {id}")
-        }
+        Request::SetLogLevel { session: Some(id), .. }
+        | Request::SetRate { id, .. }
+        | Request::Capture(CaptureRequest { session: id, .. }) => format!("has the id {id}"),
         Request::Terminate(Selector::Pattern(pattern)) => format!("is like {pattern:?}"),
         _ => "is there".to_owned(),
     }

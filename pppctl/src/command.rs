@@ -6,13 +6,13 @@
 //!
 //! The name of a value ([`values`]) says what it is, and so what completes it.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use clap::{
     Args, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
-use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
+use ppp_ipc::control::{BitRate, CaptureRequest, EventName, LogLevel, LogQuery, Selector};
 
 use crate::{sessions::Query, top::Top};
 
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     /// Look into the secrets files as pppoed does
     #[command(subcommand)]
     Auth(Auth),
+    /// Copy a session's frames, those of the peer and ours, into a file that Wireshark reads (pcapng)
+    Capture(Capture),
     /// Versions of pppctl and of the pppoed that runs
     Version,
     /// Show what happens as it happens, until Ctrl-C
@@ -161,7 +163,7 @@ fn event_names() -> impl TypedValueParser<Value = EventName> {
 impl Command {
     /// Whether it goes on until it is ended, and shows what comes as it comes.
     pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self, Self::Monitor(_) | Self::Top(_))
+        matches!(self, Self::Monitor(_) | Self::Top(_) | Self::Capture(_))
     }
 }
 
@@ -212,6 +214,46 @@ pub(crate) enum Show {
     Log(Log),
     /// Everything that is counted, as OpenMetrics text
     Metrics,
+}
+
+/// What to capture, and when to stop.
+#[derive(Args, Debug)]
+pub(crate) struct Capture {
+    /// PPPoE session id
+    #[arg(value_name = values::SESSION, value_parser = session_id())]
+    session: u16,
+    /// File to write, which only you can read; - is standard output
+    #[arg(short, long, value_name = values::FILE)]
+    pub(crate) write: PathBuf,
+    /// Stop after so many frames
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    packets: u32,
+    /// Stop after so many bytes
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000_000)]
+    bytes: u64,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    seconds: u32,
+    /// Copy so many bytes of each frame
+    #[arg(long, value_name = "COUNT", default_value_t = CaptureRequest::MAX_SNAPLEN)]
+    snaplen: u16,
+    /// Copy PAP passwords as well; without, there are asterisks in their place
+    #[arg(long)]
+    secrets: bool,
+}
+
+impl Capture {
+    /// What to ask for.
+    pub(crate) fn request(&self) -> CaptureRequest {
+        CaptureRequest {
+            session: self.session,
+            packets: self.packets,
+            bytes: self.bytes,
+            seconds: self.seconds,
+            snaplen: self.snaplen,
+            secrets: self.secrets,
+        }
+    }
 }
 
 /// What to find out about users.

@@ -22,6 +22,9 @@ pub(crate) enum Error {
     /// The answer to the question was not yes.
     #[error("nothing was done")]
     Declined,
+    /// The file of a capture cannot be written.
+    #[error("cannot write the capture: give another file with -w")]
+    File(#[source] io::Error),
     /// The metrics cannot be served.
     #[error("cannot listen for collectors: give another address with --listen")]
     Listen(#[source] io::Error),
@@ -60,6 +63,7 @@ impl Error {
             Self::NeedsYes(_) | Self::Line(_) => USAGE,
             Self::Declined
             | Self::Listen(_)
+            | Self::File(_)
             | Self::Ask(_)
             | Self::Input(_)
             | Self::Terminal(_)

@@ -6,6 +6,7 @@
 //! arguments, or a line of the [`shell`].
 
 mod answer;
+mod capture;
 mod command;
 mod completions;
 mod console;

@@ -18,6 +18,7 @@ impl From<&Command> for Request {
             Command::Auth(Auth::Test { user, .. }) => {
                 Self::AuthTest(AuthTest { user: user.clone(), password: None })
             }
+            Command::Capture(capture) => Self::Capture(capture.request()),
             Command::Version => Self::ShowVersion,
             Command::Set(Set::LogLevel { level, session }) => {
                 Self::SetLogLevel { level: level.known(), session: *session }
@@ -59,7 +60,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use clap::Parser;
-    use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery};
+    use ppp_ipc::control::{BitRate, CaptureRequest, EventName, LogLevel, LogQuery};
 
     use super::*;
     use crate::program::{Cli, CliCommand, Format};
@@ -103,6 +104,17 @@ mod tests {
                 Request::ShowLog(LogQuery { level: LogLevel::Warn, count: 5, session: Some(7) }),
             ),
             ("version", Request::ShowVersion),
+            (
+                "capture 7 -w /tmp/x --packets 5 --bytes 6 --seconds 8 --snaplen 96 --secrets",
+                Request::Capture(CaptureRequest {
+                    session: 7,
+                    packets: 5,
+                    bytes: 6,
+                    seconds: 8,
+                    snaplen: 96,
+                    secrets: true,
+                }),
+            ),
             ("auth test al", Request::AuthTest(AuthTest { user: "al".into(), password: None })),
             ("set log-level debug", Request::SetLogLevel { level: Some(LogLevel::Debug), session: None }),
             ("set rate 7 10M", Request::SetRate { id: 7, down: BitRate(10_000), up: None }),

@@ -5,6 +5,7 @@ use std::io::Write;
 use ppp_ipc::control::{Password, Request};
 
 use crate::{
+    capture,
     command::{Auth, Command, Show},
     console::Console,
     error::Error,
@@ -36,6 +37,9 @@ pub(crate) fn run(
     }
     if let Command::Top(top) = command {
         return top::run(top, display, console, out);
+    }
+    if let Command::Capture(what) = command {
+        return capture::run(console, what.request(), &what.write, out);
     }
     if command.is_lasting() {
         if display.format == Format::Csv {

@@ -13,6 +13,7 @@
 //! characters and may be printed.
 
 mod auth_test;
+mod capture;
 mod detail;
 mod event;
 mod info;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
+pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
 pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use info::{
@@ -95,6 +97,8 @@ pub enum Request {
     ShowVersion,
     /// Which line of which file would decide about a user: one [`Response::AuthVerdict`] per method.
     AuthTest(AuthTest),
+    /// Copies of a session's frames: [`Response::Frames`], and [`Response::CaptureEnd`] at the end.
+    Capture(CaptureRequest),
     /// How many sessions [`Request::Terminate`] would end: [`Response::Count`].
     Count(Selector),
     /// Change what is logged, of everything or of one session (until its end): [`Response::LogLevels`].
@@ -127,6 +131,8 @@ impl Request {
             // With it, passwords can be guessed.
             Self::AuthTest(_) => false,
             Self::SetRate { .. } => false,
+            // It shows what subscribers do.
+            Self::Capture(_) => false,
         }
     }
 }
@@ -148,6 +154,10 @@ impl fmt::Display for Request {
             Self::ShowInterfaces => f.write_str("show interfaces"),
             Self::ShowLog(_) => f.write_str("show log"),
             Self::ShowVersion => f.write_str("version"),
+            Self::Capture(capture) => {
+                let secrets = if capture.secrets { " --secrets" } else { "" };
+                write!(f, "capture {}{secrets}", capture.session)
+            }
             Self::AuthTest(test) => write!(f, "auth test {}", test.user),
             Self::Count(selector) => write!(f, "count {selector}"),
             Self::SetLogLevel { level, session } => {
@@ -276,6 +286,10 @@ pub enum Response {
     Version(ServerVersion),
     /// What would become of a user, by one method.
     AuthVerdict(Box<AuthVerdict>),
+    /// Frames of a capture.
+    Frames(Vec<CapturedFrame>),
+    /// Why there are no more.
+    CaptureEnd(CaptureEnd),
     /// Number of sessions that match.
     Count {
         /// How many.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use ppp_ipc::control::{Event, EventFilter, Response};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 
 /// What comes of a request until one of both sides hangs up.
 #[derive(Debug)]
 pub enum Stream {
     /// Events.
     Events(Subscription),
+    /// Frames of a capture.
+    Capture(mpsc::Receiver<Response>),
 }
 
 impl Stream {
@@ -18,6 +21,7 @@ impl Stream {
     pub async fn next(&mut self) -> Option<Response> {
         match self {
             Self::Events(subscription) => subscription.next().await,
+            Self::Capture(frames) => frames.recv().await,
         }
     }
 }

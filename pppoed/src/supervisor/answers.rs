@@ -36,6 +36,7 @@ impl Supervisor {
                 Some(id) if self.table.by_id(id).is_none() => no_such_session(),
                 _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),
             },
+            Request::Capture(request) => self.capture(&request),
             Request::AuthTest(test) => return self.test_auth(test, answer),
             Request::SetRate { id, down, up } => self.set_rate(id, down, up, now),
             Request::Count(selector) => match check(&selector) {

@@ -10,6 +10,7 @@ mod adopt;
 mod answers;
 mod auth;
 mod auth_test;
+mod capture;
 mod console_share;
 mod deadlines;
 mod dial;
@@ -66,7 +67,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::{Event, SessionRequest};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
@@ -170,6 +171,8 @@ pub struct Supervisor {
     units: Units,
     stats: Stats,
     events: Events,
+    /// The captures that may still be begun.
+    captures: Arc<Semaphore>,
     console_share: ConsoleShare,
     log: Option<LogHandle>,
     adoption: Adoption,

@@ -145,6 +145,8 @@ pub(super) struct Session {
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
     rate_meter: RateMeter,
+    /// Gone with the session: who looks on from elsewhere sees it end.
+    pub(super) alive: Rc<()>,
     history: VecDeque<HistoryEntry>,
 }
 
@@ -226,6 +228,7 @@ impl Session {
             hooks: HookState::new(token),
             end: None,
             rate_meter: RateMeter::new(now),
+            alive: Rc::default(),
             history: VecDeque::new(),
         }
     }

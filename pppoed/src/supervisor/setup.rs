@@ -202,6 +202,7 @@ pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupE
         units: Units::default(),
         stats: Stats::new(now),
         events: Events::new(),
+        captures: super::capture::room(),
         log: None,
         console_share: ConsoleShare::new(now),
         adoption,

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod adoption;
+mod capturing;
 mod console;
 mod consoles;
 mod endings;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     tests.extend(consoles::tests());
     tests.extend(monitoring::tests());
     tests.extend(showing::tests());
+    tests.extend(capturing::tests());
     tests.extend(endings::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());

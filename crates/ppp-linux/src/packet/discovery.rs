@@ -50,8 +50,15 @@ impl DiscoverySocket {
         receive_buffer: usize,
     ) -> Result<Self, PacketError> {
         let purpose = "discovery";
-        let setup =
-            Setup { purpose, interface, ether_type, receive_buffer, filter: None, lock_filter: false };
+        let setup = Setup {
+            purpose,
+            interface,
+            ether_type,
+            receive_buffer,
+            filter: None,
+            lock_filter: false,
+            outgoing: false,
+        };
         PacketSocket::open(&setup).map(Self)
     }
 

@@ -52,6 +52,15 @@ fn for_us() -> [Check; 2] {
     ]
 }
 
+/// The program for a capture of `key`: its frames in both directions. Whose the addresses are is looked at later.
+pub(super) fn capture_filter(key: &SessionKey) -> Vec<sock_filter> {
+    assemble(&[
+        Check::Half { offset: offset::ETHER_TYPE, expected: key.ether_type.into() },
+        Check::Half { offset: offset::SESSION_ID, expected: key.session_id },
+        Check::Word { offset: ancillary(libc::SKF_AD_VLAN_TAG_PRESENT), expected: 0 },
+    ])
+}
+
 /// The kernel's notes about a frame are read like bytes at negative offsets.
 fn ancillary(note: i32) -> u32 {
     (libc::SKF_AD_OFF + note).cast_unsigned()

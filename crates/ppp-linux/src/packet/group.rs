@@ -140,6 +140,7 @@ impl SessionGroup {
             filter: Some(&filter),
             // Who has a locked filter may not give its group another program, which this one has to.
             lock_filter: false,
+            outgoing: false,
         };
         let strays = PacketSocket::open(&setup)?;
         let first = FanoutArgs::of_new_group(room);

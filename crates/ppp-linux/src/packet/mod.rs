@@ -7,6 +7,7 @@
 //! are non-blocking.
 
 mod batch;
+mod capture;
 mod discovery;
 mod filter;
 mod group;
@@ -23,6 +24,7 @@ use std::io;
 use thiserror::Error;
 
 pub use self::batch::{Frame, FrameBatch, MAX_BATCH};
+pub use self::capture::{CaptureSocket, Captured};
 pub use self::discovery::{DiscoverySocket, Received};
 pub use self::group::{MAX_MEMBERS, Membership, SessionGroup};
 pub use self::session::{SessionKey, SessionSocket};

@@ -57,6 +57,7 @@ impl SessionSocket {
             receive_buffer,
             filter: Some(&filter),
             lock_filter: true,
+            outgoing: false,
         };
         PacketSocket::open(&setup).map(Self)
     }

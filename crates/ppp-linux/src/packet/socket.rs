@@ -33,6 +33,8 @@ pub(super) struct Setup<'a> {
     pub(super) filter: Option<&'a [sock_filter]>,
     /// Whether nobody may ever replace the filter.
     pub(super) lock_filter: bool,
+    /// Whether to see what this host sends, as sockets for all protocols can.
+    pub(super) outgoing: bool,
 }
 
 impl PacketSocket {
@@ -56,8 +58,10 @@ impl PacketSocket {
             set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1)
                 .map_err(step("lock the filter"))?;
         }
-        set_option(fd.as_fd(), libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1)
-            .map_err(step("ignore outgoing frames"))?;
+        if !setup.outgoing {
+            set_option(fd.as_fd(), libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1)
+                .map_err(step("ignore outgoing frames"))?;
+        }
         // The limit of net.core.rmem_max is for unprivileged programs.
         set_typed(&fd, sockopt::RcvBufForce, &setup.receive_buffer)
             .map_err(|errno| step("set the receive buffer")(errno.into()))?;
