@@ -3,6 +3,10 @@
 use ppp_ipc::control::{
     CaptureRequest, Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail,
 };
+use ppp_ipc::reload::{Change, Summary};
+
+/// More changes than `pppoed` tells one by one.
+const MAX_CHANGES: usize = 4096;
 
 use crate::info::Info;
 
@@ -17,6 +21,8 @@ pub(crate) enum Answer {
     Terminated(u32),
     /// About the server itself.
     Info(Info),
+    /// To `reload`.
+    Reload(Reload),
     /// To `drain` and `shutdown`.
     Service {
         /// What the server does from now on.
@@ -24,6 +30,15 @@ pub(crate) enum Answer {
         /// Sessions that it has.
         sessions: u32,
     },
+}
+
+/// What a reload changed, or would change.
+#[derive(Debug, Default)]
+pub(crate) struct Reload {
+    /// The first changes.
+    pub(crate) changes: Vec<Change>,
+    /// Everything else.
+    pub(crate) summary: Summary,
 }
 
 /// A piece of an answer without end.
@@ -47,6 +62,12 @@ pub(crate) enum Error {
     /// The server cannot do this now.
     #[error("pppoed cannot do this now ({}): try again", crate::output::printable(.0))]
     Busy(String),
+    /// Files are wrong; nothing was changed.
+    #[error("nothing was changed:{}", mistakes(.0))]
+    BadFiles(Vec<String>),
+    /// An endless list of changes.
+    #[error("pppoed listed more than {MAX_CHANGES} changes")]
+    TooManyChanges,
     /// A piece that does not belong to this answer, or none where one must be.
     #[error("pppoed answered {got} to a request for {wanted}")]
     Unexpected { wanted: &'static str, got: &'static str },
@@ -69,6 +90,7 @@ impl Error {
             Failure::NotAllowed => Self::NotAllowed,
             Failure::Busy(why) => Self::Busy(why),
             Failure::Refused(why) => Self::Refused(why),
+            Failure::BadFiles(mistakes) => Self::BadFiles(mistakes),
         }
     }
 
@@ -82,13 +104,15 @@ impl Error {
 pub(crate) struct Collector {
     request: Request,
     answer: Option<Answer>,
+    /// Of a reload, until its summary comes.
+    changes: Vec<Change>,
 }
 
 impl Collector {
     /// Expects the answer to `request`.
     pub(crate) fn new(request: Request) -> Self {
         let answer = Info::empty(&request).map(Answer::Info);
-        Self { request, answer }
+        Self { request, answer, changes: Vec::new() }
     }
 
     /// Takes a piece of an answer about the server; gives back what is none.
@@ -128,6 +152,16 @@ impl Collector {
                 Response::Service { state, sessions },
                 answer @ None,
             ) => *answer = Some(Answer::Service { state, sessions }),
+            (Request::Reload { .. }, Response::Changes(more), None) => {
+                self.changes.extend(more);
+                if self.changes.len() > MAX_CHANGES {
+                    return Err(Error::TooManyChanges);
+                }
+            }
+            (Request::Reload { .. }, Response::Reloaded(summary), answer @ None) => {
+                let changes = std::mem::take(&mut self.changes);
+                *answer = Some(Answer::Reload(Reload { changes, summary: *summary }));
+            }
             (request, Response::Failed(failure), _) => {
                 return Err(Error::new(failure, request));
             }
@@ -138,6 +172,11 @@ impl Collector {
         }
         Ok(None)
     }
+}
+
+/// Mistakes, one to a line.
+fn mistakes(mistakes: &[String]) -> String {
+    mistakes.iter().map(|mistake| format!("\n  {}", crate::output::printable(mistake))).collect()
 }
 
 fn wanted(request: &Request) -> &'static str {
@@ -156,6 +195,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::AuthTest(_) => "a verdict",
         Request::Capture(_) => "frames",
         Request::SetLogLevel { .. } => "the log level",
+        Request::Reload { .. } => "what a reload changes",
     }
 }
 
@@ -177,6 +217,7 @@ fn got(response: &Response) -> &'static str {
         Response::AuthVerdict(_) => "a verdict",
         Response::Frames(_) | Response::CaptureEnd(_) => "frames",
         Response::LogLevels(_) => "the log level",
+        Response::Changes(_) | Response::Reloaded(_) => "what a reload changes",
     }
 }
 

@@ -103,6 +103,12 @@ pub(crate) enum Command {
     /// Show the sessions with the most traffic, again and again
     #[command(after_help = TOP_EXAMPLES)]
     Top(Top),
+    /// Read all files of pppoed again, check them, and go by what has changed
+    Reload {
+        /// Only tell what is wrong or would change
+        #[arg(long)]
+        check: bool,
+    },
     /// End pppoed
     #[command(subcommand)]
     Shutdown(Shutdown),

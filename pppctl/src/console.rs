@@ -14,6 +14,8 @@ use crate::{
 pub(crate) enum Wait {
     /// As long as the user said.
     Timeout,
+    /// As long as the user said, but no less than `pppoed` takes for reading its files at most, by default.
+    Patiently,
     /// Until it comes: the answer has no end.
     Forever,
 }
@@ -44,7 +46,8 @@ impl Console {
     pub(crate) fn call(&mut self, request: Request) -> Result<Answer, Error> {
         let mut collector = Collector::new(request.clone());
         let mut answer = None;
-        self.exchange(&request, Wait::Timeout, |response| {
+        let wait = if matches!(request, Request::Reload { .. }) { Wait::Patiently } else { Wait::Timeout };
+        self.exchange(&request, wait, |response| {
             answer = collector.push(response)?;
             Ok(answer.is_some())
         })?;

@@ -82,12 +82,14 @@ impl Error {
                 | transport::Error::Version { .. } => NOT_UNDERSTOOD,
             },
             Self::Answer(error) => match error {
-                answer::Error::NoSuchSession { .. } | answer::Error::Busy(_) | answer::Error::Refused(_) => {
-                    FAILED
-                }
+                answer::Error::NoSuchSession { .. }
+                | answer::Error::Busy(_)
+                | answer::Error::Refused(_)
+                | answer::Error::BadFiles(_) => FAILED,
                 answer::Error::NotAllowed => NOT_ALLOWED,
                 answer::Error::Unexpected { .. }
                 | answer::Error::TooManySessions
+                | answer::Error::TooManyChanges
                 | answer::Error::TooLong => NOT_UNDERSTOOD,
             },
         }

@@ -22,6 +22,7 @@ Examples:
   pppctl monitor --user alice        what happens to alice, as it happens
   pppctl auth test alice             which line of which file decides about alice
   pppctl drain on                    no new sessions; pppctl drain off takes them again
+  pppctl reload --check              what would change if pppoed read its files again
   pppctl shutdown soft               end pppoed when its last session has ended
   pppctl shutdown keep               end pppoed alone; the next one takes the sessions over
   pppctl -c 'drain on; show stats'   several commands, up to the first that fails

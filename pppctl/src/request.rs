@@ -34,6 +34,7 @@ impl From<&Command> for Request {
             Command::Monitor(monitor) => {
                 Self::Monitor(EventFilter { names: monitor.events.clone(), sessions: monitor.sessions() })
             }
+            Command::Reload { check } => Self::Reload { check: *check },
             Command::Shutdown(Shutdown::Soft) => Self::Shutdown(control::Shutdown::Soft),
             Command::Shutdown(Shutdown::Hard { yes: _ }) => Self::Shutdown(control::Shutdown::Hard),
             Command::Shutdown(Shutdown::Keep) => Self::Shutdown(control::Shutdown::Keep),
@@ -131,6 +132,8 @@ mod tests {
             ),
             ("drain on", Request::Drain { on: true }),
             ("d off", Request::Drain { on: false }),
+            ("reload", Request::Reload { check: false }),
+            ("rel --check", Request::Reload { check: true }),
             ("shutdown soft", Request::Shutdown(control::Shutdown::Soft)),
             ("shutdown keep", Request::Shutdown(control::Shutdown::Keep)),
             ("shut ha", Request::Shutdown(control::Shutdown::Hard)),

@@ -110,8 +110,13 @@ impl Client {
 
     /// Waits for the next piece of the answer.
     pub(crate) fn receive(&mut self, wait: Wait) -> Result<Response, Error> {
-        if wait == Wait::Timeout {
-            return self.connection.receive("answer");
+        match wait {
+            Wait::Timeout => return self.connection.receive("answer"),
+            Wait::Patiently => {
+                let limit = self.connection.timeout.max(PATIENCE);
+                return self.connection.receive_within("answer", limit);
+            }
+            Wait::Forever => {}
         }
         loop {
             match self.connection.receive_within("event", FOREVER) {
@@ -121,6 +126,9 @@ impl Client {
         }
     }
 }
+
+/// Time that `pppoed` may take for reading its files, by default, and some more.
+const PATIENCE: Duration = Duration::from_secs(35);
 
 /// Time that passes before a wait is begun again.
 const FOREVER: Duration = Duration::from_secs(3600);

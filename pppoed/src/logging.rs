@@ -2,19 +2,24 @@
 //!
 //! Fields have the same names everywhere (`session`, `ifname`, `username`, `peer_mac`, `peer_ip`, `reason`); in
 //! the journal they are upper case, so `journalctl USERNAME=alice` tells one subscriber's whole story.
+//!
+//! Files and standard error are written by threads of their own: a disk that is full or a pipe that nobody reads costs
+//! lines of the log, and nothing else.
+
+mod sink;
 
 use std::env;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt, reload};
+use tracing_subscriber::{Layer, Registry, filter, fmt, reload};
 
+use self::sink::Sink;
+use crate::config::Config;
+use crate::flags::LogLevel;
 use crate::journal::JournalLayer;
 use crate::log_levels::Levels;
 use crate::log_ring::LogRing;
@@ -41,6 +46,10 @@ pub struct LogHandle {
     /// The latest lines.
     pub ring: LogRing,
     levels: reload::Handle<Levels, Layered<Layers, Registry>>,
+    file: Sink,
+    stderr: Option<Sink>,
+    /// File to write to without a `logfile`.
+    fallback: Option<PathBuf>,
 }
 
 impl LogHandle {
@@ -54,6 +63,17 @@ impl LogHandle {
         // Fails only when the log is gone.
         let _ = self.levels.modify(change);
     }
+
+    /// Opens the log file of this configuration, anew if it is open: it may have been renamed.
+    pub fn reopen(&self, config: &Config) {
+        let file = config.logfile.as_ref().map(|file| file.value.clone());
+        self.file.reopen(file.or_else(|| self.fallback.clone()));
+    }
+
+    /// Waits, not long, until everything is written.
+    pub fn finish(&self) {
+        self.stderr.iter().chain([&self.file]).for_each(Sink::drain);
+    }
 }
 
 /// Starts logging. Must be called once.
@@ -64,35 +84,51 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<LogHandle> {
     let mut layers: Layers = Vec::new();
     let under_systemd = env::var_os("JOURNAL_STREAM").is_some();
     let journal = (under_systemd || settings.background).then(JournalLayer::connect).and_then(Result::ok);
-    let mut file = settings.file.clone();
+    let (mut fallback, mut stderr) = (None, None);
     match journal {
         Some(journal) => {
             layers.push(journal.boxed());
         }
-        None if settings.background => {
-            file.get_or_insert_with(|| FALLBACK_FILE.into());
-        }
+        None if settings.background => fallback = Some(PathBuf::from(FALLBACK_FILE)),
         None => {
-            let stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
-            layers.push(stderr.boxed());
+            let sink = Sink::standard_error().context("starting to log")?;
+            layers.push(lines(&sink).boxed());
+            stderr = Some(sink);
         }
     }
-    if let Some(path) = file {
-        let writer = Mutex::new(open(&path)?);
-        layers.push(fmt::layer().with_writer(writer).with_ansi(false).with_target(false).boxed());
-    }
+    let path = settings.file.clone().or_else(|| fallback.clone());
+    let file = Sink::file(path.clone()).with_context(|| {
+        let path = path.unwrap_or_default();
+        format!("{}: cannot open the log file", path.display())
+    })?;
+    let only_to_a_file = file.clone();
+    let is_wanted = filter::dynamic_filter_fn(move |_, _| only_to_a_file.has_file());
+    layers.push(lines(&file).with_filter(is_wanted).boxed());
     let ring = LogRing::new();
     layers.push(ring.layer().boxed());
     let (filter, levels) = reload::Layer::new(Levels::new(settings.level));
     tracing_subscriber::registry().with(layers).with(filter).init();
-    Ok(LogHandle { ring, levels })
+    Ok(LogHandle { ring, levels, file, stderr, fallback })
 }
 
-fn open(path: &Path) -> anyhow::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .open(path)
-        .with_context(|| format!("{}: cannot open the log file", path.display()))
+/// Lines for people.
+fn lines(sink: &Sink) -> impl Layer<Registry> + use<> {
+    let sink = sink.clone();
+    // The layer's own complaints would go to standard error, and panic if that is gone.
+    fmt::layer()
+        .with_writer(move || sink.clone())
+        .with_ansi(false)
+        .with_target(false)
+        .log_internal_errors(false)
+}
+
+/// The level in the terms of those who filter.
+pub fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }

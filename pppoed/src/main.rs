@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use pppoed::config::{Config, ConfigError, Notice};
+use pppoed::config::{Config, ConfigError, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
 use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::first_run;
-use pppoed::flags::{Flags, LogLevel};
+use pppoed::flags::Flags;
 use pppoed::hooks;
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
@@ -17,7 +17,6 @@ use pppoed::systemd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 
 /// Exit status for mistakes on the command line and in files, as clap has it.
@@ -40,7 +39,8 @@ fn main() -> ExitCode {
     if let Some(path) = &flags.hooks.check_hooks {
         return check_hooks(path);
     }
-    let (config, notices) = Config::load(&flags);
+    let source = Source::new(flags.clone());
+    let (config, notices) = source.config();
     let config = match config {
         Ok(config) => config,
         Err(errors) => return refuse(&errors, &notices),
@@ -56,7 +56,8 @@ fn main() -> ExitCode {
     }
     if flags.check {
         show(&notices);
-        for remark in supervisor::check_secrets(&config) {
+        let remarks = source.users(&config).1;
+        for remark in remarks.notices.iter().chain(&remarks.unreadable) {
             eprintln!("pppoed: {remark}");
         }
         if let Err(errors) = hooks::check(&config.hooks.directory) {
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         println!("no errors in the configuration: {} sessions", config.pool.len());
         return ExitCode::SUCCESS;
     }
-    match start(&config, &notices, readiness) {
+    match start(&config, source, &notices, readiness) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("pppoed: {error:#}");
@@ -115,7 +116,12 @@ fn show(notices: &[Notice]) {
     }
 }
 
-fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::Result<ExitCode> {
+fn start(
+    config: &Config,
+    source: Source,
+    notices: &[Notice],
+    readiness: Readiness,
+) -> anyhow::Result<ExitCode> {
     first_run::require()?;
     if !config.foreground && !readiness.is_background() {
         return daemon::start_in_background();
@@ -128,7 +134,7 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
     // The working directory stays until here, for the relative paths on the command line.
     std::env::set_current_dir("/").context("changing to /")?;
     let log = logging::start(&LogSettings {
-        level: level(config.log_level.value),
+        level: logging::level(config.log_level.value),
         file: config.logfile.as_ref().map(|file| file.value.clone()),
         background: readiness.is_background(),
     })?;
@@ -149,19 +155,28 @@ fn start(config: &Config, notices: &[Notice], readiness: Readiness) -> anyhow::R
         .enable_all()
         .build()
         .context("starting")?;
-    LocalSet::new().block_on(&runtime, serve(config, readiness, log))?;
-    info!("stopped");
+    let outcome = LocalSet::new().block_on(&runtime, serve(config, source, readiness, log.clone()));
+    if outcome.is_ok() {
+        info!("stopped");
+    }
+    log.finish();
+    outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the server until it is told to stop.
-async fn serve(config: &Config, mut readiness: Readiness, log: LogHandle) -> anyhow::Result<()> {
+async fn serve(
+    config: &Config,
+    source: Source,
+    mut readiness: Readiness,
+    log: LogHandle,
+) -> anyhow::Result<()> {
     let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
     // Until this process ends: before that no other one may take its sessions over.
     let _run_dir = supervisor::claim_run_dir(config)?;
     let hooks = supervisor::load_hooks(&config.hooks).await;
     let hooks = hooks.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
-    let supervisor = supervisor::prepare(config, hooks)?.with_log(log);
+    let supervisor = supervisor::prepare(config, source, hooks)?.with_log(log);
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;
     let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
@@ -202,14 +217,4 @@ fn watch_signals(signals: &mpsc::Sender<Signal>) -> anyhow::Result<()> {
         });
     }
     Ok(())
-}
-
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    }
 }

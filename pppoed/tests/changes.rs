@@ -154,6 +154,7 @@ const MUTATIONS: &[Mutation] = &[
     ("heartbeat-timeout", |config| {
         config.limits.heartbeat.as_mut().unwrap().timeout += Duration::from_secs(1);
     }),
+    ("reload-deadline", |config| config.limits.reload_deadline += Duration::from_secs(1)),
     ("mac-allow", |config| config.limits.mac_files.allow = Some("/x".into())),
     ("mac-deny", |config| config.limits.mac_files.deny = None),
     ("mru", |config| config.mru.value -= 1),
@@ -221,6 +222,13 @@ const MUTATIONS: &[Mutation] = &[
     ("foreground", |config| config.foreground ^= true),
     ("worker", |config| config.worker = Some("/x".into())),
     ("worker-user", |config| config.worker_user.push('x')),
+    ("hooks-dir", |config| config.hooks.directory = "/x".into()),
+    ("hook-hosts", |config| config.hooks.hosts += 1),
+    ("hook-deadline", |config| config.hooks.deadline += Duration::from_secs(1)),
+    ("hook-failure", |config| config.hooks.failure = pppoed::flags::HookFailure::Allow),
+    ("hook-memory", |config| config.hooks.memory_limit += 1 << 20),
+    ("hook-padi-limit", |config| config.hooks.padi_limit += 1),
+    ("hook-store", |config| config.hooks.store = "/x".into()),
     ("control-group", |config| config.control_group.push('x')),
     ("view-group", |config| config.view_group.push('x')),
 ];

@@ -24,6 +24,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::reload;
 pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
@@ -117,6 +118,12 @@ pub enum Request {
         /// From the peer; `None` leaves it as it is.
         up: Option<BitRate>,
     },
+    /// Read all files again and go by them, or (`check`) only tell what would change. Answered by [`Response::Changes`],
+    /// as often as needed, and [`Response::Reloaded`].
+    Reload {
+        /// Change nothing.
+        check: bool,
+    },
 }
 
 impl Request {
@@ -133,6 +140,7 @@ impl Request {
             Self::SetRate { .. } => false,
             // It shows what subscribers do.
             Self::Capture(_) => false,
+            Self::Reload { .. } => false,
         }
     }
 }
@@ -168,6 +176,8 @@ impl fmt::Display for Request {
                 write!(f, "set rate {id} {down}")?;
                 up.map_or(Ok(()), |up| write!(f, " {up}"))
             }
+            Self::Reload { check: false } => f.write_str("reload"),
+            Self::Reload { check: true } => f.write_str("reload --check"),
         }
     }
 }
@@ -302,6 +312,10 @@ pub enum Response {
         /// How many.
         count: u64,
     },
+    /// Some of the settings that are different.
+    Changes(Vec<reload::Change>),
+    /// The end of the answer to a reload.
+    Reloaded(Box<reload::Summary>),
 }
 
 /// Why a request failed.
@@ -315,6 +329,9 @@ pub enum Failure {
     Busy(String),
     /// The server does not do this at all; the words say why, and what to do.
     Refused(String),
+    /// Files are wrong, or do not go with the sessions that there are; nothing was changed. A line for each mistake, with
+    /// file and line where there is one.
+    BadFiles(Vec<String>),
 }
 
 /// Phase of a session, as RFC 1661 §3 calls them where it does.

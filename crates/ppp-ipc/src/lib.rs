@@ -27,5 +27,6 @@ pub mod frame;
 pub mod hooks;
 pub mod rate;
 pub mod reason;
+pub mod reload;
 pub mod template;
 pub mod worker;

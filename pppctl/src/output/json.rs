@@ -7,6 +7,7 @@ use ppp_ipc::control::{
     AuthMethod, ControlTraffic, Event, HistoryEntry, InterfaceState, InterfaceStats, NamedCount,
     NegotiatedOption, ServerStats, ServiceState, SessionDetail, SessionRates, SessionSummary, SessionTimers,
 };
+use ppp_ipc::reload::Change;
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -30,6 +31,16 @@ impl Output for Json {
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
             Answer::Info(info) => return write_document(info::body(info), out),
             Answer::Terminated(count) => Body::Terminated(*count),
+            Answer::Reload(reload) => Body::Reload(Reload {
+                changes: &reload.changes,
+                change_count: reload.summary.changes,
+                applied: reload.summary.applied,
+                sessions_keeping_old_values: Keeping {
+                    count: reload.summary.keeping,
+                    ids: &reload.summary.keeping_ids,
+                },
+                remarks: &reload.summary.remarks,
+            }),
             Answer::Service { state, sessions } => {
                 Body::Service(Service { state: *state, sessions: *sessions })
             }
@@ -114,8 +125,24 @@ enum Body<'a> {
     Stats(Stats<'a>),
     Terminated(u32),
     Service(Service),
+    Reload(Reload<'a>),
     Event(&'a Event),
     Lost(u64),
+}
+
+#[derive(Serialize)]
+struct Reload<'a> {
+    applied: bool,
+    changes: &'a [Change],
+    change_count: u32,
+    sessions_keeping_old_values: Keeping<'a>,
+    remarks: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Keeping<'a> {
+    count: u32,
+    ids: &'a [u16],
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ mod event;
 pub(crate) mod grid;
 mod info;
 pub(crate) mod json;
+mod reload;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod style;

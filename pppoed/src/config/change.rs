@@ -222,6 +222,7 @@ impl Reading {
         config.run_dir.clone_from(&before.run_dir);
         config.control_socket.clone_from(&before.control_socket);
         config.pid_file.clone_from(&before.pid_file);
+        config.hooks.clone_from(&before.hooks);
         config.foreground = before.foreground;
         config.probe = before.probe;
         config.ebpf = before.ebpf;

@@ -225,6 +225,7 @@ impl List<'_> {
             per_interface,
             per_user,
             heartbeat,
+            reload_deadline,
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
         } = limits;
@@ -243,6 +244,7 @@ impl List<'_> {
         self.add("sessions-per-user", Now, optional(per_user));
         self.add("heartbeat", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.interval))));
         self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
+        self.add("reload-deadline", Now, Time(*reload_deadline));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));
     }

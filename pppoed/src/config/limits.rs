@@ -22,6 +22,8 @@ const MAX_STARTING: u32 = 1000;
 const HEARTBEAT: u32 = 30;
 /// Seconds that a worker has to answer, by default: no machine that works is so busy.
 const HEARTBEAT_TIMEOUT: u32 = 10;
+/// Seconds that reading all files again may take, by default: a disk may have to be woken.
+const RELOAD_DEADLINE: u32 = 30;
 
 /// Every limit but the number of slots and `-x`.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Limits {
     pub per_user: Option<UserLimit>,
     /// How workers that hang are found out; `None` for not at all.
     pub heartbeat: Option<Heartbeat>,
+    /// How long reading all files again may take.
+    pub reload_deadline: Duration,
     /// Where `mac_rules` come from.
     pub mac_files: MacFiles,
     /// Who is served.
@@ -81,6 +85,7 @@ impl Limits {
             per_user: per_user
                 .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
             heartbeat: heartbeat(flags),
+            reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),
             mac_rules: mac_files.load().map_err(ConfigError::MacList)?,
             mac_files,
         })

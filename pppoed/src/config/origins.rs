@@ -92,6 +92,7 @@ impl Origins {
             "sessions-per-user", "--sessions-per-user", limits.sessions_per_user;
             "heartbeat", "--heartbeat", limits.heartbeat;
             "heartbeat-timeout", "--heartbeat-timeout", limits.heartbeat_timeout;
+            "reload-deadline", "--reload-deadline", limits.reload_deadline;
             "mac-allow", "--mac-allow", limits.mac_allow;
             "mac-deny", "--mac-deny", limits.mac_deny;
             "auth-tries", "--auth-tries", auth_tries;
@@ -108,6 +109,7 @@ impl Origins {
             "pid-file", "-X", pid_file;
             "foreground", "-F", foreground;
             "no-ebpf", "--no-ebpf", no_ebpf;
+            "no-offloads", "--no-offloads", no_offloads;
             "no-probe", "--no-probe", no_probe;
             "worker", "--worker", worker;
             "worker-user", "--worker-user", worker_user;

@@ -58,6 +58,10 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub heartbeat_timeout: Option<u32>,
 
+    /// Seconds that reading all files again may take (SIGHUP, pppctl reload) before it is given up [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub reload_deadline: Option<u32>,
+
     /// File with the only MAC addresses that are served, one to a line; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub mac_allow: Option<PathBuf>,

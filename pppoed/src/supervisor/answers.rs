@@ -55,6 +55,8 @@ impl Supervisor {
                 Ok(()) => Answer::Stream(self.events.subscribe(filter)),
                 Err(why) => refused(why).into(),
             },
+            // Answered later, as files have to be read.
+            Request::Reload { check } => return self.begin_reload(check, Some(answer)),
         };
         // Fails only when the client has hung up.
         let _ = answer.send(reply);

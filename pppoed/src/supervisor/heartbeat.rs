@@ -75,6 +75,29 @@ impl Heartbeats {
         Self { rhythm, looks: Deadlines::default(), of: HashMap::new() }
     }
 
+    /// Looks in another rhythm from now on, at these sessions.
+    pub(super) fn set_rhythm(
+        &mut self,
+        rhythm: Option<Heartbeat>,
+        open: impl Iterator<Item = Token>,
+        now: Instant,
+    ) {
+        self.rhythm = rhythm;
+        self.looks = Deadlines::default();
+        for token in open {
+            match self.of.get_mut(&token) {
+                // An answer that is on its way still counts.
+                Some(pulse) if pulse.waiting != Waiting::No => {
+                    self.looks.set(token, rhythm.is_some().then_some(pulse.due));
+                }
+                _ => {
+                    self.of.remove(&token);
+                    self.begin(token, now);
+                }
+            }
+        }
+    }
+
     /// The session is open; does nothing if it has been before.
     pub(super) fn begin(&mut self, token: Token, now: Instant) {
         let Some(rhythm) = self.rhythm else { return };
@@ -139,10 +162,6 @@ impl Heartbeats {
 
     /// A worker answered. `Err` says which rule it broke.
     pub(super) fn pong(&mut self, token: Token, sequence: u64, now: Instant) -> Result<(), &'static str> {
-        // It was switched off since.
-        if self.rhythm.is_none() {
-            return Ok(());
-        }
         let pulse = self.of.get_mut(&token).ok_or("it answered a heart-beat that was not sent")?;
         if pulse.waiting == Waiting::No {
             return Err("it answered a heart-beat that was not sent");
@@ -152,7 +171,7 @@ impl Heartbeats {
         }
         pulse.waiting = Waiting::No;
         pulse.due = pulse.next_beat.max(now);
-        self.looks.set(token, Some(pulse.due));
+        self.looks.set(token, self.rhythm.is_some().then_some(pulse.due));
         Ok(())
     }
 }
@@ -310,6 +329,29 @@ mod tests {
             in_second[usize::try_from((pulse.due - now).as_secs()).unwrap()] += 1;
         }
         assert!(in_second[..30].iter().all(|count| (80..=120).contains(count)), "{in_second:?}");
+    }
+
+    #[test]
+    fn another_rhythm_forgets_no_answer() {
+        let now = Instant::now();
+        let mut beats = heartbeats();
+        beats.begin(ONE, now);
+        let (asked, _) = look(&mut beats, 0);
+        beats.set_rhythm(None, [ONE].into_iter(), asked);
+        assert_eq!(beats.next(), None);
+        beats.pong(ONE, 1, asked).unwrap();
+        assert_eq!(beats.next(), None);
+        let quick = Heartbeat { interval: Duration::from_secs(1), timeout: Duration::from_secs(1) };
+        beats.set_rhythm(Some(quick), [ONE, Token(2)].into_iter(), asked);
+        assert_eq!(beats.of.len(), 2);
+        assert!(beats.next().unwrap() <= asked + quick.interval);
+        beats.end(Token(2));
+        let (asked, finding) = look(&mut beats, 0);
+        assert_eq!(finding, Finding::Silent(1));
+        beats.set_rhythm(Some(Heartbeat { interval: INTERVAL, ..quick }), [ONE].into_iter(), asked);
+        let (late, finding) = look(&mut beats, 0);
+        assert_eq!((late - asked, finding), (quick.timeout, Finding::Fine));
+        assert_eq!(look(&mut beats, 0).1, Finding::Deaf);
     }
 
     #[test]

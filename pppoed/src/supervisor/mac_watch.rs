@@ -1,8 +1,9 @@
 //! Reads the lists of MAC addresses again when they change.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -12,14 +13,18 @@ use crate::mac_list::{MacFiles, MacListError, MacRules, Stamps};
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Watches the files for ever, beside the event loop. A list that has become faulty changes nothing.
-pub(super) async fn watch(files: MacFiles, work: mpsc::Sender<Work>) {
+/// Watches the files for ever, beside the event loop, and reads them whenever `at_once` says so. A list that has become
+/// faulty changes nothing.
+pub(super) async fn watch(files: MacFiles, at_once: Rc<Notify>, work: mpsc::Sender<Work>) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The rules were read before the state was, so the first look reads them once more.
     let mut known = Stamps::default();
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = at_once.notified() => known = Stamps::default(),
+        }
         let own = files.clone();
         let looking = tokio::task::spawn_blocking(move || look(&own, known));
         let Ok(Some((stamps, loaded))) = looking.await else { continue };

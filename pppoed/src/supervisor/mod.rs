@@ -44,6 +44,7 @@ mod proxy_arp;
 mod quota;
 mod rate_meter;
 mod rates;
+mod reload;
 mod service;
 mod session;
 mod session_sockets;
@@ -67,7 +68,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::{Event, SessionRequest};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
@@ -84,6 +85,7 @@ use self::hooks::Hooks;
 use self::links::{LinkNews, Links};
 use self::network::Configured;
 use self::quota::Measured;
+use self::reload::{News, Reloads};
 use self::session::{AccessIndex, Token};
 use self::session_sockets::SessionSockets;
 use self::settings::Settings;
@@ -102,7 +104,7 @@ use crate::systemd::Watchdog;
 
 pub use self::adopt::{ClaimError, RunDirClaim};
 pub use self::hooks::{HookScripts, load_hooks};
-pub use self::setup::{SetupError, check_secrets, claim_run_dir, prepare};
+pub use self::setup::{SetupError, claim_run_dir, prepare};
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
 const REPORT_QUEUE: usize = 1024;
@@ -132,6 +134,8 @@ enum Work {
     Arrived(Arrival),
     /// Something about hooks.
     Hook(HookNews),
+    /// All files were read again.
+    Reload(News),
 }
 
 /// A signal to the process.
@@ -179,6 +183,9 @@ pub struct Supervisor {
     /// To exit with the sessions going on.
     is_leaving: bool,
     mac_rules: MacRules,
+    /// Has the lists of MAC addresses read again at once.
+    mac_lists: Rc<Notify>,
+    reloads: Reloads,
     hand_overs: HandOvers,
     drop_log: DropLog,
     refusals: Refusals,
@@ -305,10 +312,12 @@ impl Supervisor {
             }
             Signal::Unused => info!("SIGUSR2 has no effect"),
             Signal::Reload => {
-                self.reload_hooks(None);
-                info!(
-                    "SIGHUP: hook scripts are read again, secrets files whenever they change; nothing else can be reloaded yet"
-                );
+                // Whoever rotates the log says so like this, and it must work with bad files, too.
+                if let Some(log) = &self.log {
+                    log.reopen(&self.reloads.current.config);
+                }
+                info!("SIGHUP: reading all files again");
+                self.begin_reload(false, None);
             }
         }
     }
@@ -323,6 +332,7 @@ impl Supervisor {
             Work::MacRules(rules) => self.handle_mac_rules(rules),
             Work::Arrived(arrival) => self.handle_arrival(arrival, now),
             Work::Hook(news) => self.handle_hook_news(news, now),
+            Work::Reload(news) => self.handle_reload(news, now),
         }
     }
 

@@ -16,11 +16,10 @@ use ppp_linux::netlink::{Netlink, NetlinkError};
 use ppp_linux::netns::{self, NetnsError};
 use ppp_linux::packet::PacketError;
 use ppp_linux::spawn::{Program, ProgramError};
-use ppp_proto::auth::AuthMethod;
 use ppp_proto::discovery::cookie::CookieKey;
 use ppp_proto::discovery::server::{self, Server};
 use ppp_wire::MacAddr;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
 
 use super::access::Access;
@@ -33,6 +32,7 @@ use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::line::{Line, Listening};
 use super::links::Links;
+use super::reload::Reloads;
 use super::session_sockets::SocketSettings;
 use super::settings::Settings;
 use super::stats::Stats;
@@ -41,9 +41,9 @@ use super::template::{Recipe, WorkerFactory};
 use super::units::Units;
 use super::user_limit::HandOvers;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch};
-use crate::config::Config;
+use crate::config::{Config, Reading, Source};
 use crate::pool::{AddressPool, SlotError, Slots};
-use crate::secrets::{Protocol, Secrets};
+use crate::secrets::Secrets;
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
 /// come back.
@@ -142,11 +142,11 @@ pub enum SetupError {
     Random(String),
 }
 
-/// Makes a supervisor that listens on all access interfaces. Must be called in the runtime that will run it.
+/// Makes a supervisor that listens on all access interfaces; `config` was read from `source`. Must be called in the runtime that will run it.
 ///
 /// # Errors
 /// [`SetupError`]; nothing is left behind then.
-pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupError> {
+pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Supervisor, SetupError> {
     let chroot = prepare_directories(&config.run_dir)?;
     let sandbox = sandbox_parameters(&config.worker_user, &chroot)?;
     let (uid, gid) = (sandbox.uid, sandbox.gid);
@@ -171,13 +171,21 @@ pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupE
     }
 
     SocketSettings::new(config).tell();
-    for remark in check_secrets(config) {
+    let (users, about_users) = source.users(config);
+    for remark in about_users.notices.iter().chain(&about_users.unreadable) {
         warn!("{remark}");
     }
+    let reading = Reading { config: config.clone(), users };
+    let reloads = Reloads::new(source, reading, about_users.unreadable);
+    let mac_lists = Rc::new(Notify::new());
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
     if !config.limits.mac_files.is_empty() {
-        tokio::task::spawn_local(mac_watch::watch(config.limits.mac_files.clone(), work.clone()));
+        tokio::task::spawn_local(mac_watch::watch(
+            config.limits.mac_files.clone(),
+            mac_lists.clone(),
+            work.clone(),
+        ));
     }
     let opening = Opening {
         run_dir: &config.run_dir,
@@ -208,6 +216,8 @@ pub fn prepare(config: &Config, hooks: HookScripts) -> Result<Supervisor, SetupE
         adoption,
         is_leaving: false,
         mac_rules: config.limits.mac_rules.clone(),
+        mac_lists,
+        reloads,
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),
         refusals: Refusals::default(),
@@ -242,22 +252,6 @@ pub fn claim_run_dir(config: &Config) -> Result<RunDirClaim, SetupError> {
     Ok(RunDirClaim::new(&config.run_dir)?)
 }
 
-/// What is wrong with the secrets files that the configured methods need, so that it is told before the first dial.
-pub fn check_secrets(config: &Config) -> Vec<String> {
-    let mut secrets = Secrets::new(config.secrets.clone());
-    let mut remarks = Vec::new();
-    for method in &config.auth_methods.value {
-        let protocol = match method {
-            AuthMethod::ChapMd5 => Protocol::Chap,
-            AuthMethod::Pap => Protocol::Pap,
-        };
-        let (read, notices) = secrets.refresh(protocol);
-        remarks.extend(notices.iter().map(ToString::to_string));
-        remarks.extend(read.err().map(|refusal| format!("{refusal}: nobody can log in by {method}")));
-    }
-    remarks
-}
-
 /// Opens an access interface; `None` when it is not there, and may come later.
 fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Option<Listening>, SetupError> {
     let interface = match netlink.interface(name) {
@@ -285,8 +279,15 @@ fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Optio
 
 /// The discovery server of an access interface, which is told later what the interface is.
 fn discovery_server(name: &IfName, config: &Config, now: Instant) -> Result<Server, SetupError> {
+    let key = CookieKey::new(&random::<32>()?);
+    Server::new(discovery_config(config), key, now)
+        .map_err(|source| SetupError::Discovery { name: name.clone(), source })
+}
+
+/// How a discovery server presents itself, but for what the interface is.
+pub(super) fn discovery_config(config: &Config) -> server::Config {
     const NO_MAC: MacAddr = MacAddr([0; 6]);
-    let discovery = server::Config {
+    server::Config {
         ether_type: config.discovery_ether_type,
         services: config.services.clone(),
         ignore_when_full: config.ignore_when_full,
@@ -297,9 +298,7 @@ fn discovery_server(name: &IfName, config: &Config, now: Instant) -> Result<Serv
         limits: config.limits.discovery,
         pado_delay: config.limits.pado_delay.clone(),
         ..server::Config::new(NO_MAC, 0, 0, config.ac_name.value.clone())
-    };
-    let key = CookieKey::new(&random::<32>()?);
-    Server::new(discovery, key, now).map_err(|source| SetupError::Discovery { name: name.clone(), source })
+    }
 }
 
 fn slots(config: &Config) -> Result<Slots, SetupError> {

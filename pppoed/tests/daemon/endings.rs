@@ -181,6 +181,11 @@ fn background() {
     assert!(complaint.contains("another pppoed is running"), "{complaint}");
     assert!(!directory.path().join("other-pid").exists(), "a pid file of nobody");
 
+    // Relative paths are found again, although the server has left the directory.
+    let mut console = super::console::Console::connect(&directory.path().join("run/control.sock"));
+    let answers = console.ask(&Request::Reload { check: false });
+    assert!(matches!(&answers[..], [Response::Reloaded(summary)] if summary.changes == 0), "{answers:?}");
+
     // The first one is not disturbed.
     let mut subscriber = Subscriber::open(good_mac(1));
     assert_eq!(subscriber.session_id, 1);

@@ -82,7 +82,18 @@ impl Lab {
     }
 
     fn begin(directory: TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Self {
-        let process = spawn(&directory, ACCESS, flags, environment);
+        let stderr = log_file(&directory);
+        Self::start_logging_to(directory, flags, environment, stderr)
+    }
+
+    /// As [`Lab::start_in`], with another standard error. `{lab}` in a flag is the directory.
+    pub(crate) fn start_logging_to(
+        directory: TempDir,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+        stderr: Stdio,
+    ) -> Self {
+        let process = spawn(&directory, ACCESS, flags, environment, stderr);
         let mut lab = Self { process, directory };
         lab.wait_ready(1);
         lab
@@ -96,7 +107,7 @@ impl Lab {
     /// As [`Lab::restart`], to serve this interface.
     pub(crate) fn restart_on(&mut self, interface: &str, flags: &[&str]) {
         let before = self.log().matches(" ready ").count();
-        self.process = spawn(&self.directory, interface, flags, &[]);
+        self.process = spawn(&self.directory, interface, flags, &[], log_file(&self.directory));
         self.wait_ready(before + 1);
     }
 
@@ -226,7 +237,17 @@ pub(crate) fn directory() -> TempDir {
     directory
 }
 
-fn spawn(directory: &TempDir, interface: &str, flags: &[&str], environment: &[(&str, &str)]) -> Child {
+fn log_file(directory: &TempDir) -> Stdio {
+    fs::File::options().create(true).append(true).open(directory.path().join("log")).unwrap().into()
+}
+
+fn spawn(
+    directory: &TempDir,
+    interface: &str,
+    flags: &[&str],
+    environment: &[(&str, &str)],
+    stderr: Stdio,
+) -> Child {
     let path = |name: &str| directory.path().join(name);
     // With so few descriptors that it has to see to more, as under a system's default limits with more sessions.
     let mut command = Command::new("/bin/sh");
@@ -243,9 +264,12 @@ fn spawn(directory: &TempDir, interface: &str, flags: &[&str], environment: &[(&
     ] {
         command.arg(flag).arg(path(file));
     }
-    let log = fs::File::options().create(true).append(true).open(path("log")).unwrap();
-    command.args(flags).env_remove("JOURNAL_STREAM").envs(environment.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    let lab = directory.path().to_str().unwrap();
+    command
+        .args(flags.iter().map(|flag| flag.replace("{lab}", lab)))
+        .env_remove("JOURNAL_STREAM")
+        .envs(environment.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
 }
 
 /// The sessions' interfaces in the namespace of the caller.

@@ -12,12 +12,14 @@ mod console;
 mod consoles;
 mod endings;
 mod first_run;
+mod full_disk;
 mod heartbeat;
 mod hooks;
 mod lab;
 mod misbehaviour;
 mod monitoring;
 mod peer;
+mod reload;
 mod rivals;
 mod showing;
 mod stranger;
@@ -62,6 +64,8 @@ fn main() -> ExitCode {
     tests.extend(heartbeat::tests());
     tests.extend(hooks::tests());
     tests.extend(strays::tests());
+    tests.extend(reload::tests());
+    tests.extend(full_disk::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

@@ -105,7 +105,11 @@ impl Config {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Whether a server can work with it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if not.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let name = |what, value: &[u8]| match value.len() {
             len @ ..=MAX_NAME_LEN => Ok(len),
             len => Err(ConfigError::TooLong { what, len }),

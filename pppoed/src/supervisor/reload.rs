@@ -1,0 +1,405 @@
+//! SIGHUP and `pppctl reload`: all files are read again, compared with what holds, and the difference is applied.
+//!
+//! Reading happens beside the event loop, once at a time and under a deadline: a disk that hangs delays nobody. Nothing
+//! is changed before everything was read and found good; then everything changes between two events.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use ppp_ipc::control::{EventName, Failure, Response};
+use ppp_ipc::reload::{self as ipc, CHANGES_PER_RESPONSE, MAX_LINES, MAX_LISTED, MAX_TEXT, Summary};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::settings::Settings;
+use super::setup::discovery_config;
+use super::{Supervisor, Work};
+use crate::config::{Change, Changes, Effect, Reading, Setting, Source};
+use crate::control::Answer;
+use crate::secrets::Secrets;
+use crate::{daemon, logging};
+
+/// What holds, where it was read, and the reading that is under way.
+pub(super) struct Reloads {
+    source: Arc<Source>,
+    pub(super) current: Arc<Reading>,
+    /// What is said about secrets files that could not be read the last time.
+    unreadable: Arc<Vec<String>>,
+    running: Option<Running>,
+    /// A SIGHUP came while files were being read, which may have changed behind the reader.
+    again: bool,
+}
+
+/// A reading that is under way.
+struct Running {
+    /// Nothing is to be changed.
+    check: bool,
+    /// The console that asked; none for a signal, or when it has its answer.
+    asker: Option<oneshot::Sender<Answer>>,
+}
+
+/// What comes of a reading.
+#[derive(Debug)]
+pub(super) enum News {
+    /// All files were read.
+    Read(Box<Reread>),
+    /// It takes too long.
+    Late,
+    /// It has ended, after it took too long.
+    Over,
+}
+
+/// All files, read again.
+#[derive(Debug)]
+pub(super) struct Reread {
+    /// The new reading with its changes, or everything that is wrong.
+    outcome: Result<(Reading, Changes), Vec<String>>,
+    remarks: Vec<String>,
+    unreadable: Vec<String>,
+}
+
+impl Reloads {
+    /// `current` was read from `source`, and says so about secrets files that could not be read.
+    pub(super) fn new(source: Source, current: Reading, unreadable: Vec<String>) -> Self {
+        Self {
+            source: Arc::new(source),
+            current: Arc::new(current),
+            unreadable: Arc::new(unreadable),
+            running: None,
+            again: false,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Begins to read all files. Only tells what would change if `check`.
+    pub(super) fn begin_reload(&mut self, check: bool, asker: Option<oneshot::Sender<Answer>>) {
+        let reloads = &mut self.reloads;
+        if reloads.running.is_some() {
+            match asker {
+                Some(asker) => answer(asker, failed(Failure::Busy("files are being read already".into()))),
+                None => reloads.again = true,
+            }
+            return;
+        }
+        reloads.running = Some(Running { check, asker });
+        let (source, current, unreadable) =
+            (reloads.source.clone(), reloads.current.clone(), reloads.unreadable.clone());
+        let deadline = current.config.limits.reload_deadline;
+        let work = self.work.clone();
+        tokio::task::spawn_local(async move {
+            let mut reading = tokio::task::spawn_blocking(move || read(&source, &current, &unreadable));
+            let read = match timeout(deadline, &mut reading).await {
+                Ok(read) => News::Read(Box::new(read.unwrap_or_else(|error| Reread::cut_off(&error)))),
+                Err(_) => {
+                    // Fails, here and below, only when the supervisor is gone.
+                    let _ = work.send(Work::Reload(News::Late)).await;
+                    // The thread cannot be stopped, and a second one would only wait for the same disk.
+                    let _ = reading.await;
+                    News::Over
+                }
+            };
+            let _ = work.send(Work::Reload(read)).await;
+        });
+        if !check {
+            // They check themselves, and those in use stay if there is a mistake in the new ones.
+            self.reload_hooks(None);
+        }
+    }
+
+    pub(super) fn handle_reload(&mut self, news: News, now: Instant) {
+        match news {
+            News::Read(read) => {
+                let Some(Running { check, asker }) = self.reloads.running.take() else { return };
+                let responses = self.finish_reload(*read, check, now);
+                if let Some(asker) = asker {
+                    answer(asker, responses);
+                }
+            }
+            News::Late => {
+                let limit = self.reloads.current.config.limits.reload_deadline;
+                let why = format!(
+                    "reading the files takes longer than {} s (--reload-deadline); nothing was changed",
+                    limit.as_secs()
+                );
+                warn!("reload: {why}");
+                self.events.server(EventName::Reload, &why);
+                if let Some(asker) = self.reloads.running.as_mut().and_then(|running| running.asker.take()) {
+                    answer(asker, failed(Failure::Busy(why)));
+                }
+                return;
+            }
+            News::Over => self.reloads.running = None,
+        }
+        if std::mem::take(&mut self.reloads.again) {
+            self.begin_reload(false, None);
+        }
+    }
+
+    /// Everything was read, well or badly.
+    fn finish_reload(&mut self, read: Reread, check: bool, now: Instant) -> Vec<Response> {
+        let Reread { outcome, remarks, unreadable } = read;
+        for remark in remarks.iter().take(MAX_LINES) {
+            warn!("reload: {remark}");
+        }
+        let outcome = outcome.and_then(|(reading, changes)| match self.conflict(&reading) {
+            Some(conflict) => Err(vec![conflict]),
+            None => Ok((reading, changes)),
+        });
+        let (reading, changes) = match outcome {
+            Ok(good) => good,
+            Err(errors) => {
+                for error in errors.iter().take(MAX_LINES) {
+                    warn!("reload: {error}");
+                }
+                warn!(mistakes = errors.len(), "reload: nothing was changed");
+                self.events.server(EventName::Reload, "refused: nothing was changed");
+                return failed(Failure::BadFiles(lines(&errors)));
+            }
+        };
+        let keeping = self.keeping(&reading, &changes);
+        if !check {
+            self.tell(&changes, keeping.len());
+            self.apply(reading, unreadable, now);
+        }
+        responses(&changes, &keeping, &remarks, !check)
+    }
+
+    /// What stands between the new pool and the sessions that there are.
+    fn conflict(&self, reading: &Reading) -> Option<String> {
+        let lease = self.pool.conflict(&reading.config.pool)?;
+        let address = lease.remote;
+        let id = self.slots.session_id(lease.slot)?;
+        Some(format!(
+            "{address} is to be our own end of links, and session {id} has it: end that session first (pppctl \
+             terminate session {id})"
+        ))
+    }
+
+    /// The sessions that keep something that has changed.
+    fn keeping(&self, reading: &Reading, changes: &Changes) -> Vec<u16> {
+        let (old, new) = (&self.reloads.current.config.pool, &reading.config.pool);
+        let is_gone = |address| {
+            let has =
+                |pool: &[crate::pool::PoolEntry]| pool.iter().any(|entry| entry.remote == Some(address));
+            old != new && has(old) && !has(new)
+        };
+        let keeps = |session: &&super::session::Session| {
+            changes.for_new_sessions
+                || session.user.as_ref().is_some_and(|user| changes.users.contains(&Some(user.name.clone())))
+                || session.lease.is_some_and(|lease| is_gone(lease.remote))
+        };
+        let alive = self.table.iter().filter(|session| session.end.is_none());
+        alive.filter(keeps).map(|session| session.id).collect()
+    }
+
+    /// Logs what changes.
+    fn tell(&mut self, changes: &Changes, keeping: usize) {
+        for Change { key, old, new, effect } in &changes.list {
+            let shown = |setting: &Option<Setting>| {
+                setting.as_ref().map_or_else(
+                    || "-".to_owned(),
+                    |setting| format!("{} ({})", clean(&setting.value), clean(&setting.origin)),
+                )
+            };
+            let (key, old, new) = (clean(key), shown(old), shown(new));
+            match effect {
+                Effect::Now => info!("reload: {key}: {old} -> {new}"),
+                Effect::NewSessions => info!("reload: {key}: {old} -> {new}, for new sessions"),
+                Effect::Restart => warn!("reload: {key}: {old} -> {new}, when pppoed is started again"),
+            }
+        }
+        let count = changes.count();
+        info!(changes = count, sessions_with_old_values = keeping, "reloaded");
+        self.events
+            .server(EventName::Reload, &format!("{count} changes, {keeping} sessions keep old values"));
+    }
+
+    /// Makes the new reading what holds. Nothing here fails: what could has been tried before.
+    fn apply(&mut self, reading: Reading, unreadable: Vec<String>, now: Instant) {
+        let before = self.reloads.current.clone();
+        let reading = reading.applied_over(&before);
+        let (old, new) = (&before.config, &reading.config);
+        self.config = Settings::new(new).into();
+        let count = u32::try_from(new.pool.len()).unwrap_or(u32::MAX);
+        if let Err(error) = self.slots.resize(count) {
+            warn!("reload: the number of sessions stays: {error}");
+        }
+        if old.pool.len() < new.pool.len()
+            && let Err(error) = daemon::raise_descriptor_limit(new.pool.len())
+        {
+            warn!("{error:#}: not all sessions may be possible");
+        }
+        if old.pool != new.pool {
+            self.pool.set_entries(new.pool.clone());
+        }
+        self.mac_rules = new.limits.mac_rules.clone();
+        // They may have changed since they were read.
+        self.mac_lists.notify_one();
+        if old.secrets != new.secrets {
+            self.secrets = Arc::new(Mutex::new(Secrets::new(new.secrets.clone())));
+        }
+        for access in &mut self.accesses {
+            let changed = access.with_server(|server| server.reconfigure(discovery_config(new), now));
+            if let Err(error) = changed {
+                warn!(interface = access.name(), "reload: discovery stays as it is: {error}");
+            }
+        }
+        if old.limits.heartbeat != new.limits.heartbeat {
+            let open = self.table.iter().filter(|session| session.opened.is_some());
+            self.heartbeats.set_rhythm(new.limits.heartbeat, open.map(|session| session.token), now);
+        }
+        if let Some(log) = &self.log {
+            log.reopen(new);
+            // What a console has set stays as long as the files say the same.
+            if old.log_level.value != new.log_level.value {
+                log.change(|levels| levels.level = logging::level(new.log_level.value));
+            }
+        }
+        self.reloads.current = Arc::new(reading);
+        self.reloads.unreadable = Arc::new(unreadable);
+        // There may be more slots now.
+        self.retry_waiting(now);
+    }
+}
+
+impl Reread {
+    fn cut_off(error: &tokio::task::JoinError) -> Self {
+        let outcome = Err(vec![format!("the reading of the files was cut off: {error}")]);
+        Self { outcome, remarks: Vec::new(), unreadable: Vec::new() }
+    }
+}
+
+/// Runs where it may block.
+fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Reread {
+    let (config, notices) = source.config();
+    let mut remarks: Vec<String> =
+        notices.iter().filter(|notice| !notice.is_mere_note()).map(ToString::to_string).collect();
+    let config = match config {
+        Ok(config) => config,
+        Err(errors) => {
+            let errors = errors.iter().map(ToString::to_string).collect();
+            return Reread { outcome: Err(errors), remarks, unreadable: Vec::new() };
+        }
+    };
+    let (users, about_users) = source.users(&config);
+    let unreadable = about_users.unreadable;
+    remarks.extend(about_users.notices);
+    // What could not be read before either is no mistake that this reload would make.
+    let mut errors: Vec<String> =
+        unreadable.iter().filter(|why| !known_unreadable.contains(why)).cloned().collect();
+    errors.extend(discovery_config(&config).check().err().map(|error| error.to_string()));
+    remarks.extend(unreadable.iter().filter(|why| known_unreadable.contains(why)).cloned());
+    let outcome = match errors.is_empty() {
+        true => {
+            let reading = Reading { config, users };
+            let changes = Changes::between(current, &reading);
+            Ok((reading, changes))
+        }
+        false => Err(errors),
+    };
+    Reread { outcome, remarks, unreadable }
+}
+
+fn answer(asker: oneshot::Sender<Answer>, responses: Vec<Response>) {
+    // Fails only when the client has hung up.
+    let _ = asker.send(Answer::Whole(responses));
+}
+
+fn failed(failure: Failure) -> Vec<Response> {
+    vec![Response::Failed(failure)]
+}
+
+fn responses(changes: &Changes, keeping: &[u16], remarks: &[String], applied: bool) -> Vec<Response> {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let all: Vec<ipc::Change> = changes.list.iter().map(shown).collect();
+    let summary = Summary {
+        applied,
+        changes: count(changes.count()),
+        keeping: count(keeping.len()),
+        keeping_ids: keeping.iter().copied().take(MAX_LISTED).collect(),
+        remarks: lines(remarks),
+    };
+    let mut responses: Vec<Response> =
+        all.chunks(CHANGES_PER_RESPONSE).map(|chunk| Response::Changes(chunk.to_vec())).collect();
+    responses.push(Response::Reloaded(Box::new(summary)));
+    responses
+}
+
+fn shown(change: &Change) -> ipc::Change {
+    let setting = |setting: &Option<Setting>| {
+        setting
+            .as_ref()
+            .map(|setting| ipc::Setting { value: clean(&setting.value), origin: clean(&setting.origin) })
+    };
+    ipc::Change {
+        key: clean(&change.key),
+        old: setting(&change.old),
+        new: setting(&change.new),
+        effect: match change.effect {
+            Effect::Now => ipc::Effect::Now,
+            Effect::NewSessions => ipc::Effect::NewSessions,
+            Effect::Restart => ipc::Effect::Restart,
+        },
+    }
+}
+
+/// The first lines of many, and how many there are beside.
+fn lines(all: &[String]) -> Vec<String> {
+    match all.split_at_checked(MAX_LINES) {
+        Some((first, rest)) if !rest.is_empty() => {
+            let first = first.iter().take(MAX_LINES - 1).map(|line| clean(line));
+            first.chain([format!("and {} more", rest.len() + 1)]).collect()
+        }
+        _ => all.iter().map(|line| clean(line)).collect(),
+    }
+}
+
+/// A text that may be shown, and not too long: names of files may hold anything.
+fn clean(text: &str) -> String {
+    let mut text: String =
+        text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+    if text.len() > MAX_TEXT {
+        let dots = "…";
+        text.truncate(text.floor_char_boundary(MAX_TEXT - dots.len()));
+        text.push_str(dots);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp_ipc::codec;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_answer_fits_into_its_frames() {
+        let long = "\u{7}é".repeat(1000);
+        let setting = || Some(Setting { value: long.clone(), origin: long.clone() });
+        let change = Change { key: long.clone(), old: setting(), new: setting(), effect: Effect::Now };
+        let changes = Changes { list: vec![change; 256], more: usize::MAX, ..Changes::default() };
+        let keeping: Vec<u16> = (1..=65534).collect();
+        let remarks = vec![long; 1000];
+        let responses = responses(&changes, &keeping, &remarks, true);
+        assert_eq!(responses.len(), 256 / CHANGES_PER_RESPONSE + 1);
+        for response in &responses {
+            codec::encode(response).unwrap();
+        }
+        let Some(Response::Reloaded(summary)) = responses.last() else { panic!("{responses:?}") };
+        assert_eq!((summary.changes, summary.keeping), (u32::MAX, 65534));
+        assert_eq!((summary.keeping_ids.len(), summary.remarks.len()), (MAX_LISTED, MAX_LINES));
+        assert_eq!(summary.remarks.last().map(String::as_str), Some("and 937 more"));
+        codec::encode(&Response::Failed(Failure::BadFiles(lines(&remarks)))).unwrap();
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(clean("a\nb"), "a\u{fffd}b");
+        let exact = "x".repeat(MAX_TEXT);
+        assert_eq!(clean(&exact), exact);
+        let long = clean(&"é".repeat(MAX_TEXT));
+        assert!(long.ends_with("é…") && long.len() <= MAX_TEXT, "{long}");
+    }
+}
