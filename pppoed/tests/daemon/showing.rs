@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    AuthTest, Failure, InterfaceState, LogLevel, LogLine, LogQuery, Password, Request, Response, Selector,
-    SessionTimers, VERSION,
+    AuthTest, Failure, InterfaceState, LogLevel, LogLine, LogQuery, Password, Phase, Request, Response,
+    Selector, SessionTimers, VERSION,
 };
 
 use super::lab::{ACCESS, Lab, SECRET, SHORT_USER, with_wire};
@@ -27,6 +27,8 @@ pub(crate) fn tests() -> Vec<super::Test> {
 fn facts() {
     let lab = Lab::start(&["-N", "3"]);
     let mut subscriber = Subscriber::open(good_mac(1));
+    // The peer knows its address before the interface has it.
+    lab.in_phase(subscriber.session_id, Phase::Open);
     let answer = lab.console().ask(&Request::ShowSession { id: subscriber.session_id });
     let [Response::Session(detail)] = answer.as_slice() else { panic!("{answer:?}") };
     let option = |protocol: &str, name: &str| {
@@ -99,6 +101,7 @@ fn log() {
     let lab = Lab::start(&[]);
     let all = LogQuery { level: LogLevel::Trace, count: 1000, session: None };
     let mut first = Subscriber::open(good_mac(1));
+    lab.logged(&["session up"]);
     assert!(lines(&lab, all).iter().all(|line| line.level <= LogLevel::Info));
     let up = lines(&lab, LogQuery { session: Some(first.session_id), ..all });
     assert!(up.iter().any(|line| line.message == "session up"), "{up:?}");
