@@ -1,6 +1,6 @@
 -- accounting.lua: one line of JSON for the start and the end of each session, and now and then between.
 --
---   {"address":"10.0.0.2","event":"start","sid":"5c1f9a0e6b7d2c34","time":"2026-11-21T10:00:00Z","user":"alice",…}
+--   {"address":"10.0.0.2","event":"start","sid":"5c1f9a0e6b7d2c34","time":"2026-11-21T10:00:00Z","user":"al",…}
 --
 -- "event" is "start", "interim" or "stop"; "sid" ties them together. Bytes and packets are counted from the subscriber
 -- ("rx_…") and to the subscriber ("tx_…"), since the start. A line is written as a whole or not at all, and opened anew
@@ -8,14 +8,15 @@
 --
 --   /var/log/pppoed-accounting.json { monthly rotate 24 compress delaycompress missingok notifempty }
 --
--- While the file cannot be written, lines wait in the store, which lasts over restarts. A session that was ended while
--- nobody looked (a crash of the machine) has its "stop" at the next start, with the counters of its last line and
--- "reason":"unknown".
+-- While the file cannot be written, lines wait in the store, which lasts over restarts. A session that ended while
+-- nobody looked (a crash of the machine) has its "stop" INTERIM seconds after the next start, with the counters of its
+-- last line and "reason":"unknown".
 
 -- Settings -----------------------------------------------------------------------------------------------------------
 
 local FILE = "/var/log/pppoed-accounting.json"
--- Seconds between two lines of a session, and between two attempts to write what waits.
+-- Seconds between two lines of a session, and between two attempts to write what waits. Not less than 30: sessions of
+-- an earlier pppoed need a moment to come back.
 local INTERIM = 300
 
 -----------------------------------------------------------------------------------------------------------------------
@@ -78,13 +79,20 @@ function ip_down(s)
   store.set(OPEN .. s.sid, nil)
 end
 
-every(INTERIM, function()
+local function write_what_waits()
   for _, key in ipairs(store.keys(WAITING)) do
     local line = store.get(key)
-    if line and not file.append(FILE, line) then break end
+    if line and not file.append(FILE, line) then return end
     store.set(key, nil)
   end
+end
+
+every(INTERIM, function()
+  write_what_waits()
+  -- In this order: a session that ends meanwhile is gone from the store before it is gone from the list.
+  local keys, alive = store.keys(OPEN), {}
   for _, s in ipairs(sessions()) do
+    alive[s.sid] = true
     -- Only what has a start, and no stop yet.
     if s.state == "open" and store.get(OPEN .. s.sid) then
       local entry = record(s, "interim")
@@ -92,18 +100,14 @@ every(INTERIM, function()
       remember(entry)
     end
   end
-end)
-
-function server_start()
-  local alive = {}
-  for _, s in ipairs(sessions()) do alive[s.sid] = true end
-  for _, key in ipairs(store.keys(OPEN)) do
-    local entry = json.decode(store.get(key) or "")
-    if entry and not alive[entry.sid] then
-      entry.event, entry.reason, entry.detail = "stop", "unknown", "it had ended when pppoed started"
+  for _, key in ipairs(keys) do
+    local text = not alive[key:sub(#OPEN + 1)] and store.get(key)
+    if text then
+      local entry = json.decode(text)
+      entry.event, entry.reason, entry.detail = "stop", "unknown", "it ended while pppoed did not run"
       entry.time = os.date("!%Y-%m-%dT%H:%M:%SZ")
       write(entry)
+      store.set(key, nil)
     end
-    if not entry or not alive[entry.sid] then store.set(key, nil) end
   end
-end
+end)

@@ -6,7 +6,7 @@
 -- ipparam and "set NAME=value" in /etc/ppp/options, pppoe-server-options and on a user's line hold.
 --
 -- Not quite as with pppd:
---   * One script at a time of a session, in order; pppd runs auth-up beside ip-pre-up, and the three of the end at once.
+--   * One script at a time of a session, in order; pppd runs auth-up beside ip-pre-up, and those of the end at once.
 --   * A script that takes longer than DEADLINE seconds is killed. What it has put into the background stays, if it has
 --     a session of its own (setsid).
 --   * Each runs once in a session, also when IPv4 or IPv6 closes and opens again.

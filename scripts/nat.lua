@@ -24,12 +24,12 @@ local function run(rules)
 end
 
 -- Puts table, set and rule as they should be, in one transaction: packets find either the old rules or the new ones.
--- Sessions may be there already, when an earlier pppoed began them, or when this script is new.
-local function set_up(empty)
+-- Elements stay: sessions of an earlier pppoed go on, and come back to this one a moment later. An element too many
+-- does no harm, one that lacks would. Those of all sessions are added, as this script may be new.
+function server_start()
   local rules = nft()
   rules:add_table(FAMILY, TABLE)
   rules:add_set(FAMILY, TABLE, SET, { type = "ipv4_addr" })
-  if empty then rules:flush_set(FAMILY, TABLE, SET) end
   rules:add_chain(FAMILY, TABLE, "postrouting", { type = "nat", hook = "postrouting", priority = 100 })
   rules:flush_chain(FAMILY, TABLE, "postrouting")
   if UPLINK then
@@ -56,15 +56,7 @@ local function set_up(empty)
   end
 end
 
-function server_start(server)
-  -- The sessions of an earlier pppoed go on, and so must their elements.
-  set_up(not server.adopted)
-end
-
--- Sessions come and go meanwhile: an element too many does no harm, one that lacks would.
-function reload()
-  set_up(false)
-end
+reload = server_start
 
 function ip_pre_up(s)
   local rules = nft()

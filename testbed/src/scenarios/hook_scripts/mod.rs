@@ -32,6 +32,8 @@ pub(super) const ROUTES: Scenario = routes::SCENARIO;
 /// Flags for a server with the scripts that its [`Setup::files`] put into `hooks.d`.
 const FLAGS: &str = "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 8 \
                      --hooks-dir /etc/ppp/hooks.d --hook-store /var/log/hooks.store";
+/// Where the server keeps the scripts' store.
+const STORE: &str = "/var/log/hooks.store";
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SECRETS: &str = "alice * secret *\nbob * secret *\nmallory * secret *\n";
 

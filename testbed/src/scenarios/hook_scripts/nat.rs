@@ -1,10 +1,12 @@
 //! `nat.lua`: a private address reaches the Internet, and nothing stays behind.
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
 
-use super::{FILE, OWN_CLIENT, Scenario, nft_list, open, setup, shipped};
+use super::{FILE, OWN_CLIENT, STORE, Scenario, nft_list, open, setup, shipped};
 use crate::echo;
 use crate::lab::Lab;
+use crate::programs;
 use crate::scenarios::check;
 use crate::server::Server;
 use crate::wait;
@@ -12,7 +14,7 @@ use crate::world::{FAR_HOST, Netns, Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-nat",
-    about: "scripts/nat.lua: masquerade for the subscribers there are, ip_forward, and all of it gone afterwards",
+    about: "scripts/nat.lua: masquerade for subscribers, also over a killed server; ip_forward; nothing left",
     peer: OWN_CLIENT,
     run,
 };
@@ -26,7 +28,9 @@ fn run(lab: &Lab) -> Result<()> {
         "table ip other {\n  chain c {\n    type filter hook forward priority 0\n  }\n}\n",
     )?;
     let script = shipped("nat.lua", &[])?;
-    let server = Server::start(&world, lab.path(), &setup(&[(FILE, &script)]))?;
+    let files = [(FILE, script.as_str())];
+    let setup = setup(&files);
+    let mut server = Server::start(&world, lab.path(), &setup)?;
     wait::until_true("forwarding", check::GONE, || Ok(ip_forward(&world)? == "1"))?;
 
     let alice = open(&world, 0, "alice")?;
@@ -39,6 +43,15 @@ fn run(lab: &Lab) -> Result<()> {
     // A reload keeps what there is.
     super::reload(&server)?;
     echo::ping(&world.cli, FAR_HOST, 2)?;
+
+    // Sessions outlive the server, and so does their way into the Internet.
+    wait::until_true("the store on disk", check::GONE, || Ok(server.read_file(STORE).is_ok()))?;
+    server.lose(Signal::SIGKILL)?;
+    echo::ping(&world.cli, FAR_HOST, 4)?;
+    server.start_again(&world, &setup, &programs::path("pppoed")?)?;
+    server.wait_for_sessions(&world, 2, check::GONE)?;
+    ensure!(subscribers(&world.srv)? == addresses, "after a restart: {:?}", subscribers(&world.srv)?);
+    echo::ping(&world.cli, FAR_HOST, 5)?;
 
     bob.hang_up()?;
     wait::until_true("bob's address to go", check::GONE, || Ok(subscribers(&world.srv)? == addresses[..1]))?;
