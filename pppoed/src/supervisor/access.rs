@@ -8,7 +8,7 @@ use ppp_linux::interface::{IfName, Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
 use ppp_proto::discovery::DropCounters;
 use ppp_proto::discovery::probe::Probe;
-use ppp_proto::discovery::server::{Admission, Event, Server, Sessions};
+use ppp_proto::discovery::server::{Admission, Asks, Event, Server, Sessions};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
@@ -16,6 +16,7 @@ use ppp_wire::pppoe::{Code, PppoePacket};
 use tracing::warn;
 
 use super::admission::{Present, SessionLimits};
+use super::hooks::Hooks;
 use super::line::Line;
 use super::session::AccessIndex;
 use super::session_sockets::{SessionSockets, SocketSettings};
@@ -279,6 +280,7 @@ pub(super) struct AccessView<'a> {
     pub(super) mac_rules: &'a MacRules,
     /// No new sessions: the server is draining or stopping.
     pub(super) closed: bool,
+    pub(super) hooks: &'a Hooks,
 }
 
 impl Sessions for AccessView<'_> {
@@ -295,6 +297,10 @@ impl Sessions for AccessView<'_> {
             starting: self.table.starting(),
             free_slots: self.free_slots,
         })
+    }
+
+    fn asks(&self, peer: MacAddr) -> Asks {
+        self.hooks.asks_about_offers(self.access, peer)
     }
 
     fn count(&self) -> usize {

@@ -112,6 +112,8 @@ impl Supervisor {
         session.lease = lease;
         session.network = network;
         session.ipv6 = ipv6;
+        session.hooks.circuit_id = request.circuit_id.clone();
+        session.hooks.remote_id = request.remote_id.clone();
         session.note("PADR", now);
         self.table.insert(session);
         self.deadlines.set(token, Some(now + START_DEADLINE));

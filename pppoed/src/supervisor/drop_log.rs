@@ -96,7 +96,8 @@ impl Supervisor {
 fn is_limit(cause: DropCause) -> bool {
     matches!(
         cause,
-        DropCause::MacRate
+        DropCause::HookBusy
+            | DropCause::MacRate
             | DropCause::NoFreeSlot
             | DropCause::Overload
             | DropCause::PadiRate

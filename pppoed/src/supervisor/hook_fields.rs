@@ -4,6 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::hooks::{Field, Value};
 use ppp_ipc::worker::AuthMethod;
+use ppp_proto::discovery::server::OfferRequest;
 
 use super::ipv6;
 use super::session::Session;
@@ -71,6 +72,8 @@ fn peer(fields: &mut Fields, session: &Session) {
     fields.maybe(&["username", "peername", "user", "authname"], name);
     fields.add(&["service"], session.service.as_slice());
     fields.maybe(&["host_uniq"], session.host_uniq.as_deref());
+    fields.maybe(&["circuit_id"], session.hooks.circuit_id.as_deref());
+    fields.maybe(&["remote_id"], session.hooks.remote_id.as_deref());
     let method = session.lcp.as_ref().map(|lcp| match lcp.auth {
         Some(AuthMethod::Pap) => "pap",
         Some(AuthMethod::ChapMd5) => "chap-md5",
@@ -136,6 +139,19 @@ fn options(fields: &mut Fields, session: &Session) {
         (script.as_str().as_bytes().to_vec(), path.as_os_str().as_encoded_bytes().to_vec())
     });
     fields.add(&["scripts"], Value::Table(scripts.collect()));
+}
+
+/// All fields of a PADI. `sessions` is how many there are.
+pub(super) fn of_offer(request: &OfferRequest, interface: &str, sessions: usize) -> Vec<Field> {
+    let mut fields = Fields(Vec::new());
+    fields.add(&["interface", "device", "called_sid"], interface);
+    fields.add(&["mac", "remotenumber", "calling_sid"], request.peer_mac.to_string());
+    fields.add(&["service"], request.service_name.as_slice());
+    fields.maybe(&["host_uniq"], request.host_uniq.as_deref());
+    fields.maybe(&["circuit_id"], request.circuit_id.as_deref());
+    fields.maybe(&["remote_id"], request.remote_id.as_deref());
+    fields.add(&["sessions"], u64::try_from(sessions).unwrap_or(u64::MAX));
+    fields.0
 }
 
 /// What is known of the server, for `server_start` and its kin.

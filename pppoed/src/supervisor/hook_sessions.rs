@@ -58,6 +58,9 @@ impl Told {
 pub(super) struct HookState {
     /// Names the session for ever.
     pub(super) sid: String,
+    /// What an access node says of the peer's line and of the subscriber (TR-101).
+    pub(super) circuit_id: Option<Vec<u8>>,
+    pub(super) remote_id: Option<Vec<u8>>,
     /// `auth_up` was called, so `auth_down` is to be.
     auth_up: bool,
     /// `ip_pre_up` or `ip_up` was called, so `ip_down` is to be.

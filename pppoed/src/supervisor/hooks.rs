@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::hooks::{Argument, Event, Function};
+use ppp_proto::discovery::server::OfferRequest;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -19,7 +20,7 @@ use super::hook_pool::{HostId, Lane, Pool};
 use super::hook_scripts::{self, Loaded, ScriptSet};
 use super::hook_stats::HookStats;
 use super::hook_store::Store;
-use super::session::Token;
+use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
 use crate::config;
 use crate::flags::HookFailure;
@@ -38,6 +39,8 @@ pub(super) enum Purpose {
     Tell,
     /// `auth`.
     Auth(Box<PendingAuth>),
+    /// `padi`.
+    Offer { access: AccessIndex, request: Box<OfferRequest> },
     /// `ip_pre_up`.
     PreUp(Token),
     /// `ip_up`.
@@ -365,6 +368,7 @@ impl Supervisor {
         match purpose {
             Purpose::Tell | Purpose::Every { .. } => {}
             Purpose::Auth(pending) => self.auth_hook_answered(*pending, outcome, now),
+            Purpose::Offer { access, request } => self.offer_hook_answered(access, &request, outcome, now),
             Purpose::PreUp(token) => self.pre_up_hook_answered(token, outcome, now),
             Purpose::Up(token) => self.up_hook_answered(token),
             Purpose::Farewell(token) => self.release(token, now),

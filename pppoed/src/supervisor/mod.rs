@@ -19,6 +19,7 @@ mod ending;
 mod events;
 mod heartbeat;
 mod hook_auth;
+mod hook_discovery;
 mod hook_fields;
 #[allow(dead_code, reason = "consoles and discovery do not ask yet")]
 mod hook_news;
@@ -348,6 +349,7 @@ impl Supervisor {
             limits: self.config.limits,
             mac_rules: &self.mac_rules,
             closed: self.service != ServiceState::Serving || self.adoption.holds_back(now),
+            hooks: &self.hooks,
         };
         let Some(access) = self.accesses.get_mut(frame.access) else { return };
         access.handle_frame(frame, &view, now);
@@ -359,6 +361,7 @@ impl Supervisor {
     fn handle_discovery(&mut self, access: AccessIndex, event: Event, now: Instant) {
         match event {
             Event::SessionRequest(request) => self.begin_session(access, request, now),
+            Event::OfferRequest(request) => self.ask_about_offer(access, request),
             Event::PeerTerminated { session_id, message, .. } => {
                 self.peer_sent_padt(session_id, message.as_deref(), now);
             }

@@ -14,7 +14,7 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 15] = [
         ("hooks see a session's life in its order", life),
         ("without scripts there is no hook host", no_scripts),
         ("scripts that do not load stop the start", not_loaded),
@@ -29,6 +29,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("scripts are loaded anew, or stay as they were", reload),
         ("functions are called every so often, and the store lasts", every_and_store),
         ("a hook ends a session", terminate),
+        ("a hook decides who gets an offer", offers),
     ];
     let test = |(name, test): (&str, fn())| -> super::Test {
         (format!("hooks: {name}"), Box::new(move || with_wire(test)))
@@ -366,6 +367,28 @@ fn every_and_store() {
     scripts.noted(&format!("tick {} 0", ticks + 1));
     let store = fs::read_to_string(scripts.directory.path().join("store")).unwrap();
     assert!(store.contains(r#"{"key":"a.text","value":"kept"}"#), "{store}");
+}
+
+fn offers() {
+    let source = format!(
+        "function padi(p) note('padi', p.mac, p.interface, p.sessions) if p.mac == '{}' then return false end \
+         return 50 end",
+        good_mac(2)
+    );
+    let scripts = Scripts::new(&[("a.lua", &source)]);
+    let _lab = scripts.start(&[]);
+    let mut unwanted = Host::dial(good_mac(2));
+    let mut wanted = Subscriber::open(good_mac(1));
+    scripts.noted(&format!("padi {} access0", good_mac(1)));
+    unwanted.drive();
+    scripts.noted(&format!("padi {} access0", good_mac(2)));
+    wanted.assert_alive();
+    assert!(unwanted.is_undisturbed() && !unwanted.was_refused());
+    // It asks again after two seconds, and is let in by other scripts only.
+    scripts.write("a.lua", "function padi(p) error('oops') end");
+    _lab.signal(Signal::SIGHUP);
+    _lab.logged(&["a hook failed", "hook=\"padi\"", "oops"]);
+    assert!(unwanted.is_undisturbed());
 }
 
 fn terminate() {

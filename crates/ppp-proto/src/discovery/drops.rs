@@ -63,6 +63,10 @@ drop_causes! {
     MacRate => "mac_rate",
     /// A PADI while too many PADOs wait for their time.
     PadoQueueFull => "pado_queue_full",
+    /// A PADI that somebody else was asked about, who said no.
+    HookRefused => "hook_refused",
+    /// A PADI that nobody could be asked about: too many wait for an answer, or one of the same peer does.
+    HookBusy => "hook_busy",
     /// A PADR without AC-Cookie.
     CookieMissing => "cookie_missing",
     /// A PADR whose AC-Cookie was not made here, or not for this peer.

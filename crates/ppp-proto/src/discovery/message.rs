@@ -71,6 +71,41 @@ fn header_cause(error: Error) -> DropCause {
     }
 }
 
+/// What an access node adds to discovery (Broadband Forum TR-101 section 3.9.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LineIds<'a> {
+    pub(super) circuit_id: Option<&'a [u8]>,
+    pub(super) remote_id: Option<&'a [u8]>,
+}
+
+impl<'a> LineIds<'a> {
+    /// The content of a Vendor-Specific tag (RFC 2516 appendix A): the vendor, then parts with type and length of one byte
+    /// each. What cannot be read says nothing.
+    fn parse(value: &'a [u8]) -> Self {
+        const BROADBAND_FORUM: [u8; 4] = [0, 0, 0x0d, 0xe9];
+        let mut ids = Self::default();
+        let Some(mut rest) = value.strip_prefix(&BROADBAND_FORUM) else { return ids };
+        while let [kind, len, behind @ ..] = rest {
+            let Some((part, behind)) = behind.split_at_checked(usize::from(*len)) else { return ids };
+            match kind {
+                1 => ids.circuit_id = ids.circuit_id.or(Some(part)),
+                2 => ids.remote_id = ids.remote_id.or(Some(part)),
+                _ => {}
+            }
+            rest = behind;
+        }
+        ids
+    }
+
+    /// The first one counts.
+    fn or(self, other: Self) -> Self {
+        Self {
+            circuit_id: self.circuit_id.or(other.circuit_id),
+            remote_id: self.remote_id.or(other.remote_id),
+        }
+    }
+}
+
 /// The tags of a discovery packet that either end acts on. Of a tag that should be there once, the first counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Message<'a> {
@@ -82,6 +117,8 @@ pub(super) struct Message<'a> {
     /// More than [`DEFAULT_MAX_PAYLOAD`]; a tag with less, or of another size than two bytes, says nothing
     /// (RFC 4638 §3).
     pub(super) max_payload: Option<u16>,
+    /// What an access node says of the peer's line.
+    pub(super) line: LineIds<'a>,
     /// The first tag that says that something went wrong.
     pub(super) error: Option<(TagType, &'a [u8])>,
 }
@@ -105,6 +142,7 @@ impl<'a> Message<'a> {
                     let value = tag.as_u16().ok().filter(|&value| value > DEFAULT_MAX_PAYLOAD);
                     message.max_payload = message.max_payload.or(value);
                 }
+                TagType::VendorSpecific => message.line = message.line.or(LineIds::parse(value)),
                 TagType::ServiceNameError | TagType::AcSystemError | TagType::GenericError => {
                     message.error = message.error.or(Some((tag.kind, value)));
                 }

@@ -20,7 +20,7 @@
 //! * Rates are limited last, so that only what would be answered counts: see [`Limits`].
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ppp_wire::pppoe::{Code, TagType};
 use ppp_wire::{Error, MacAddr};
@@ -54,6 +54,8 @@ pub enum Event {
         /// Text of an error tag, if the peer said why.
         message: Option<Vec<u8>>,
     },
+    /// A PADI that would be answered; the supervisor wanted to be asked ([`Sessions::asks`]).
+    OfferRequest(OfferRequest),
     /// A good PADR was refused by Service-Name-Error.
     ServiceRefused {
         /// Who asked.
@@ -61,6 +63,35 @@ pub enum Event {
         /// For which services; RFC 2516 §5.3 allows exactly one.
         service_names: Vec<Vec<u8>>,
     },
+}
+
+/// A PADI, to be answered by [`Server::offer`] or [`Server::withhold`], or not at all. Nothing is kept of it here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferRequest {
+    /// Who asks.
+    pub peer_mac: MacAddr,
+    /// The Host-Uniq tag.
+    pub host_uniq: Option<Vec<u8>>,
+    /// The service that it asks for; empty for any.
+    pub service_name: Vec<u8>,
+    /// What an access node says of its line (TR-101).
+    pub circuit_id: Option<Vec<u8>>,
+    /// What an access node says of the subscriber (TR-101).
+    pub remote_id: Option<Vec<u8>>,
+    /// The delay by load.
+    delay: Duration,
+    frame: Vec<u8>,
+}
+
+/// Whether the supervisor wants to decide on an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// It does not.
+    No,
+    /// It does.
+    Yes,
+    /// It would, and cannot now: there is no offer.
+    Busy,
 }
 
 /// A PADR with a good cookie, to be answered by [`Server::accept`] or [`Server::refuse`].
@@ -78,12 +109,21 @@ pub struct SessionRequest {
     pub service_name: Vec<u8>,
     /// The agreed PPP-Max-Payload in bytes, more than [`super::DEFAULT_MAX_PAYLOAD`].
     pub max_payload: Option<u16>,
+    /// What an access node says of its line (TR-101).
+    pub circuit_id: Option<Vec<u8>>,
+    /// What an access node says of the subscriber (TR-101).
+    pub remote_id: Option<Vec<u8>>,
 }
 
 /// What the supervisor knows about sessions on this interface.
 pub trait Sessions {
     /// Whether `peer` may have one session more.
     fn admission(&self, peer: MacAddr) -> Admission;
+
+    /// Whether a PADI of `peer` that would be answered becomes an [`Event::OfferRequest`] first.
+    fn asks(&self, _peer: MacAddr) -> Asks {
+        Asks::No
+    }
 
     /// The load that [`PadoDelay`] goes by: the number of sessions.
     fn count(&self) -> usize;
@@ -320,7 +360,7 @@ impl Server {
         let to_us = received.destination == config.mac;
         let to_all = received.destination.is_broadcast();
         match received.code() {
-            Code::Padi if to_us || to_all => self.receive_padi(&received, sessions, now),
+            Code::Padi if to_us || to_all => self.receive_padi(frame, &received, sessions, now),
             Code::Padr if to_us => self.receive_padr(&received, sessions, now),
             Code::Padt if to_us => self.receive_padt(&received, sessions),
             Code::Padi | Code::Padr | Code::Padt => Err(DropCause::Destination),
@@ -361,6 +401,7 @@ impl Server {
 
     fn receive_padi(
         &mut self,
+        frame: &[u8],
         received: &Received<'_>,
         sessions: &impl Sessions,
         now: Instant,
@@ -385,12 +426,65 @@ impl Server {
             return Err(DropCause::PadoQueueFull);
         }
         self.meter.admit_padi(received.source, now)?;
-        let cookie = self.cookies.make(&self.subject(received.source, &message), now);
-        let pado =
-            self.config.pado(&message.echo(received.source), service_name, &cookie, message.max_payload);
+        match sessions.asks(received.source) {
+            Asks::No => self.send_offer(received.source, &message, service_name, delay, now),
+            Asks::Busy => Err(DropCause::HookBusy),
+            Asks::Yes => {
+                let owned = |bytes: &[u8]| bytes.to_vec();
+                self.events.push_back(Event::OfferRequest(OfferRequest {
+                    peer_mac: received.source,
+                    host_uniq: message.host_uniq.map(owned),
+                    service_name: owned(service_name),
+                    circuit_id: message.line.circuit_id.map(owned),
+                    remote_id: message.line.remote_id.map(owned),
+                    delay,
+                    frame: owned(frame),
+                }));
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers a PADI after all, after `delay` or what the load asks for, but not later than a cookie allows.
+    pub fn offer(&mut self, request: &OfferRequest, delay: Duration, now: Instant) {
+        let delay = delay.max(request.delay).min(self.config.cookie_slot / 2);
+        if let Err(cause) = self.answer_offer(request, delay, now) {
+            self.drops.count(cause);
+        }
+    }
+
+    /// A PADI gets no answer.
+    pub fn withhold(&mut self, _request: &OfferRequest) {
+        self.drops.count(DropCause::HookRefused);
+    }
+
+    fn answer_offer(
+        &mut self,
+        request: &OfferRequest,
+        delay: Duration,
+        now: Instant,
+    ) -> Result<(), DropCause> {
+        // It was good before; but the interface may be another one now.
+        let config = &self.config;
+        let received = Received::parse(&request.frame, config.ether_type, config.mac, config.mtu)?;
+        let message = self.parse_request(&received)?;
+        self.send_offer(request.peer_mac, &message, &request.service_name, delay, now)
+    }
+
+    fn send_offer(
+        &mut self,
+        peer_mac: MacAddr,
+        message: &Message<'_>,
+        service_name: &[u8],
+        delay: Duration,
+        now: Instant,
+    ) -> Result<(), DropCause> {
+        let cookie = self.cookies.make(&self.subject(peer_mac, message), now);
+        let pado = self.config.pado(&message.echo(peer_mac), service_name, &cookie, message.max_payload);
         let pado = pado.map_err(|_| DropCause::AnswerTooLong)?;
         match delay.is_zero() {
             true => self.transmits.push_back(pado),
+            false if self.delayed.is_full() => return Err(DropCause::PadoQueueFull),
             false => self.delayed.push(now + delay, pado),
         }
         Ok(())
@@ -465,6 +559,8 @@ impl Server {
             relay_session_id: dial.relay_session_id,
             service_name: dial.service_name,
             max_payload: dial.max_payload,
+            circuit_id: message.line.circuit_id.map(<[u8]>::to_vec),
+            remote_id: message.line.remote_id.map(<[u8]>::to_vec),
         }));
         Ok(())
     }

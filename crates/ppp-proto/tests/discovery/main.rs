@@ -6,6 +6,7 @@ mod client;
 mod hostile;
 mod interface;
 mod limits;
+mod offers;
 mod pair;
 mod server;
 mod strays;

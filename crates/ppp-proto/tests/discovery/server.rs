@@ -109,6 +109,8 @@ fn a_request_carries_what_the_supervisor_needs() {
         relay_session_id: Some(RELAY.1.to_vec()),
         service_name: b"iron".to_vec(),
         max_payload: None,
+        circuit_id: None,
+        remote_id: None,
     };
     assert_eq!(request, expected);
     bench.server.accept(request.id, 9).unwrap();

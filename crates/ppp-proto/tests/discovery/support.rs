@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ppp_proto::discovery::cookie::CookieKey;
-use ppp_proto::discovery::server::{Admission, Config, Event, Server, SessionRequest, Sessions};
+use ppp_proto::discovery::server::{Admission, Asks, Config, Event, Server, SessionRequest, Sessions};
 use ppp_proto::discovery::{DropCause, DropCounters};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
@@ -72,6 +72,7 @@ pub(crate) fn padr(tags: &[(TagType, &[u8])]) -> Vec<u8> {
 /// What a supervisor would know.
 pub(crate) struct Table {
     pub(crate) admission: Cell<Admission>,
+    pub(crate) asks: Cell<Asks>,
     pub(crate) owners: BTreeMap<u16, MacAddr>,
     pub(crate) count: usize,
 }
@@ -79,6 +80,10 @@ pub(crate) struct Table {
 impl Sessions for Table {
     fn admission(&self, _: MacAddr) -> Admission {
         self.admission.get()
+    }
+
+    fn asks(&self, _: MacAddr) -> Asks {
+        self.asks.get()
     }
 
     fn count(&self) -> usize {
@@ -103,7 +108,12 @@ impl Bench {
         change(&mut config);
         let now = Instant::now();
         let server = Server::new(config, CookieKey::new(&[1; 32]), now).unwrap();
-        let table = Table { admission: Cell::new(Admission::Welcome), owners: BTreeMap::new(), count: 0 };
+        let table = Table {
+            asks: Cell::new(Asks::No),
+            admission: Cell::new(Admission::Welcome),
+            owners: BTreeMap::new(),
+            count: 0,
+        };
         Self { server, table, now }
     }
 
