@@ -196,6 +196,8 @@ fn wanted(request: &Request) -> &'static str {
         Request::Capture(_) => "frames",
         Request::SetLogLevel { .. } => "the log level",
         Request::Reload { .. } => "what a reload changes",
+        Request::ShowHooks => "hooks",
+        Request::RunHook(_) => "what a hook returned",
     }
 }
 
@@ -218,6 +220,8 @@ fn got(response: &Response) -> &'static str {
         Response::Frames(_) | Response::CaptureEnd(_) => "frames",
         Response::LogLevels(_) => "the log level",
         Response::Changes(_) | Response::Reloaded(_) => "what a reload changes",
+        Response::HookFunctions(_) | Response::Hooks(_) => "hooks",
+        Response::HookRun(_) => "what a hook returned",
     }
 }
 
@@ -234,6 +238,7 @@ fn subject(request: &Request) -> String {
         Request::SetLogLevel { session: Some(id), .. }
         | Request::SetRate { id, .. }
         | Request::Capture(CaptureRequest { session: id, .. }) => format!("has the id {id}"),
+        Request::RunHook(trial) => format!("has the id {}", trial.session.unwrap_or_default()),
         Request::Terminate(Selector::Pattern(pattern)) => format!("is like {pattern:?}"),
         _ => "is there".to_owned(),
     }

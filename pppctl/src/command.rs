@@ -14,7 +14,7 @@ use clap::{
 };
 use ppp_ipc::control::{BitRate, CaptureRequest, EventName, LogLevel, LogQuery, Selector};
 
-use crate::{sessions::Query, top::Top};
+use crate::{hooks::Hooks, sessions::Query, top::Top};
 
 const SESSIONS_EXAMPLES: &str = "\
 Examples:
@@ -109,6 +109,9 @@ pub(crate) enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Check, try and measure hook scripts
+    #[command(subcommand)]
+    Hooks(Hooks),
     /// End pppoed
     #[command(subcommand)]
     Shutdown(Shutdown),
@@ -392,7 +395,7 @@ pub(crate) enum Terminate {
 }
 
 /// RFC 2516 §4: 0 is no session, 0xffff is reserved.
-fn session_id() -> RangedU64ValueParser<u16> {
+pub(crate) fn session_id() -> RangedU64ValueParser<u16> {
     RangedU64ValueParser::new().range(1..=0xfffe)
 }
 

@@ -1,7 +1,8 @@
 //! Answers about the server itself: addresses, interfaces, log, version.
 
 use ppp_ipc::control::{
-    AccessInterface, AuthVerdict, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
+    AccessInterface, AuthVerdict, HookFunction, HookRun, HookSummary, LogLevels, LogLine, PoolLease,
+    PoolStats, Request, Response, ServerVersion,
 };
 
 use crate::answer::Error;
@@ -26,6 +27,10 @@ pub(crate) enum Info {
     Auth(Vec<AuthVerdict>),
     /// To `set log-level`.
     LogLevels(LogLevels),
+    /// To `hooks stats`.
+    Hooks(HookSummary, Vec<HookFunction>),
+    /// To `hooks run`.
+    HookRuns(Vec<HookRun>),
 }
 
 impl Info {
@@ -35,6 +40,8 @@ impl Info {
             Request::ShowInterfaces => Some(Self::Interfaces(Vec::new())),
             Request::ShowLog(_) => Some(Self::Log(Vec::new())),
             Request::AuthTest(_) => Some(Self::Auth(Vec::new())),
+            Request::ShowHooks => Some(Self::Hooks(HookSummary::default(), Vec::new())),
+            Request::RunHook(_) => Some(Self::HookRuns(Vec::new())),
             _ => None,
         }
     }
@@ -65,6 +72,13 @@ impl Info {
             }
             (Request::SetLogLevel { .. }, Response::LogLevels(levels), answer @ None) => {
                 *answer = Some(Self::LogLevels(levels));
+            }
+            (Request::ShowHooks, Response::HookFunctions(more), Some(Self::Hooks(_, functions))) => {
+                extend(functions, more)?;
+            }
+            (Request::ShowHooks, Response::Hooks(whole), Some(Self::Hooks(summary, _))) => *summary = *whole,
+            (Request::RunHook(_), Response::HookRun(one), Some(Self::HookRuns(runs))) => {
+                extend(runs, vec![*one])?;
             }
             (_, response, _) => return Ok(Some(response)),
         }

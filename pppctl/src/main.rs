@@ -11,6 +11,7 @@ mod command;
 mod completions;
 mod console;
 mod error;
+mod hooks;
 mod info;
 mod interrupt;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use ppp_ipc::control::{self, AuthTest, EventFilter, Request, Selector};
 
 use crate::command::{Auth, Command, Set, Show, Shutdown, Switch, Terminate};
+use crate::hooks::Hooks;
 
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
@@ -35,6 +36,9 @@ impl From<&Command> for Request {
                 Self::Monitor(EventFilter { names: monitor.events.clone(), sessions: monitor.sessions() })
             }
             Command::Reload { check } => Self::Reload { check: *check },
+            Command::Hooks(Hooks::Run(run)) => Self::RunHook(Box::new(run.trial())),
+            // A check asks no server.
+            Command::Hooks(Hooks::Stats | Hooks::Check { .. }) => Self::ShowHooks,
             Command::Shutdown(Shutdown::Soft) => Self::Shutdown(control::Shutdown::Soft),
             Command::Shutdown(Shutdown::Hard { yes: _ }) => Self::Shutdown(control::Shutdown::Hard),
             Command::Shutdown(Shutdown::Keep) => Self::Shutdown(control::Shutdown::Keep),
@@ -61,7 +65,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use clap::Parser;
-    use ppp_ipc::control::{BitRate, CaptureRequest, EventName, LogLevel, LogQuery};
+    use ppp_ipc::control::{BitRate, CaptureRequest, EventName, HookTrial, LogLevel, LogQuery};
 
     use super::*;
     use crate::program::{Cli, CliCommand, Format};
@@ -130,6 +134,16 @@ mod tests {
                     sessions: Some(Selector::User("alice".into())),
                 }),
             ),
+            ("hooks stats", Request::ShowHooks),
+            (
+                "hook run ip_up --session 7 --set username=al=ice --set mtu=1400 --file a.lua",
+                Request::RunHook(Box::new(HookTrial {
+                    function: "ip_up".into(),
+                    session: Some(7),
+                    fields: vec![("username".into(), "al=ice".into()), ("mtu".into(), "1400".into())],
+                    file: Some("a.lua".into()),
+                })),
+            ),
             ("drain on", Request::Drain { on: true }),
             ("d off", Request::Drain { on: false }),
             ("reload", Request::Reload { check: false }),
@@ -174,6 +188,9 @@ mod tests {
             "show log -n x",
             "drain",
             "drain maybe",
+            "hooks",
+            "hooks run",
+            "hooks run ip_up --set username",
             "shutdown",
             "sh h",
             "shutdown soft --yes",

@@ -9,6 +9,7 @@ use crate::{
     command::{Auth, Command, Show},
     console::Console,
     error::Error,
+    hooks::{self, Hooks},
     metrics, output, password,
     program::Format,
     question, sessions, stream,
@@ -34,6 +35,9 @@ pub(crate) fn run(
     let output = output::new(display.format, display.screen);
     if let Command::Show(Show::Sessions { id: None, query }) = command {
         return sessions::show(query, display, console, out);
+    }
+    if let Command::Hooks(Hooks::Check { path }) = command {
+        return hooks::check(path);
     }
     if let Command::Top(top) = command {
         return top::run(top, display, console, out);

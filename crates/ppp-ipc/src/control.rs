@@ -16,6 +16,7 @@ mod auth_test;
 mod capture;
 mod detail;
 mod event;
+mod hooks;
 mod info;
 pub mod pattern;
 
@@ -30,6 +31,7 @@ pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES
 pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
 pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
+pub use hooks::{HookFunction, HookRun, HookSummary, HookTrial};
 pub use info::{
     AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, PoolLease, PoolRange, PoolStats,
     ServerVersion, SessionLogLevel,
@@ -124,6 +126,10 @@ pub enum Request {
         /// Change nothing.
         check: bool,
     },
+    /// What was called of the hook scripts: [`Response::HookFunctions`], then [`Response::Hooks`].
+    ShowHooks,
+    /// Call a hook, and tell what came of it in each file: [`Response::HookRun`].
+    RunHook(Box<HookTrial>),
 }
 
 impl Request {
@@ -133,7 +139,8 @@ impl Request {
         match self {
             Self::ShowSessions | Self::ShowSession { .. } | Self::ShowStats | Self::Monitor(_) => true,
             Self::ShowPool | Self::ShowInterfaces | Self::ShowVersion | Self::Count(_) => true,
-            Self::ShowLog(_) => true,
+            Self::ShowLog(_) | Self::ShowHooks => true,
+            Self::RunHook(_) => false,
             Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) | Self::SetLogLevel { .. } => false,
             // With it, passwords can be guessed.
             Self::AuthTest(_) => false,
@@ -167,6 +174,8 @@ impl fmt::Display for Request {
                 write!(f, "capture {}{secrets}", capture.session)
             }
             Self::AuthTest(test) => write!(f, "auth test {}", test.user),
+            Self::ShowHooks => f.write_str("hooks stats"),
+            Self::RunHook(trial) => write!(f, "hooks run {}", trial.function),
             Self::Count(selector) => write!(f, "count {selector}"),
             Self::SetLogLevel { level, session } => {
                 write!(f, "set log-level {}", level.map_or("default", LogLevel::as_str))?;
@@ -316,6 +325,12 @@ pub enum Response {
     Changes(Vec<reload::Change>),
     /// The end of the answer to a reload.
     Reloaded(Box<reload::Summary>),
+    /// Some functions of the hook scripts.
+    HookFunctions(Vec<HookFunction>),
+    /// The hook scripts and their hosts.
+    Hooks(Box<HookSummary>),
+    /// What came of calling a hook in one file.
+    HookRun(Box<HookRun>),
 }
 
 /// Why a request failed.

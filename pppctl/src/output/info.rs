@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    AccessInterface, AuthLine, AuthMethod, AuthVerdict, LogField, LogLevel, LogLevels, LogLine, PoolLease,
-    PoolRange, PoolStats, ServerVersion,
+    AccessInterface, AuthLine, AuthMethod, AuthVerdict, HookRun, LogField, LogLevel, LogLevels, LogLine,
+    PoolLease, PoolRange, PoolStats, ServerVersion,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::grid::{self, Align, Column};
 use super::json::Interface;
-use super::{event::time_of_day, printable, units};
+use super::{event::time_of_day, hooks, printable, units};
 use crate::info::Info;
 use crate::terminal::Screen;
 
@@ -61,6 +61,8 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
             writeln!(out, "pppoed {software} on {host}, pid {pid}, up {uptime}, control protocol {protocol}")
         }
         Info::Auth(verdicts) => verdicts.iter().try_for_each(|verdict| write_verdict(verdict, out)),
+        Info::Hooks(summary, functions) => hooks::write_stats(summary, functions, screen, out),
+        Info::HookRuns(runs) => hooks::write_runs(runs, out),
         Info::Count(1) => writeln!(out, "1 session matches"),
         Info::Count(count) => writeln!(out, "{count} sessions match"),
         Info::LogLevels(LogLevels { level, sessions }) => {
@@ -178,6 +180,8 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         Count(u32),
         AuthTest(Vec<Verdict<'a>>),
         LogLevels(&'a LogLevels),
+        Hooks(hooks::Stats<'a>),
+        HookRuns(&'a [HookRun]),
     }
     match info {
         Info::Pool(stats, leases) => {
@@ -206,6 +210,8 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         Info::Count(count) => Body::Count(*count),
         Info::Auth(verdicts) => Body::AuthTest(verdicts.iter().map(Verdict::from).collect()),
         Info::LogLevels(levels) => Body::LogLevels(levels),
+        Info::Hooks(summary, functions) => Body::Hooks(hooks::Stats { summary, functions }),
+        Info::HookRuns(runs) => Body::HookRuns(runs),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod csv;
 mod event;
 pub(crate) mod grid;
+mod hooks;
 mod info;
 pub(crate) mod json;
 mod reload;

@@ -103,6 +103,7 @@ fn setting(answer: &mut AuthAnswer, name: &str, value: &Value) -> Result<(), Non
         "idle_timeout" => answer.options.push(words("idle", number(value)?)),
         "quota" => answer.options.push(words("maxoctets", number(value)?)),
         "mtu" => answer.options.push(words("mtu", whole(value, 68, 65535)?)),
+        "rate" => answer.options.extend(rate(value)?),
         "options" => answer.options.push(list(value)?),
         _ => return Err("is not one that auth may return".to_owned()),
     }
@@ -111,6 +112,25 @@ fn setting(answer: &mut AuthAnswer, name: &str, value: &Value) -> Result<(), Non
 
 fn words(option: &str, number: u32) -> Vec<Vec<u8>> {
     vec![option.as_bytes().to_vec(), number.to_string().into_bytes()]
+}
+
+/// `{down = …, up = …}` in kbit/s.
+fn rate(value: &Value) -> Result<Vec<Vec<Vec<u8>>>, Nonsense> {
+    let Value::Table(table) = value else {
+        return Err(format!("is a {}, not a table with down and up", value.type_name()));
+    };
+    let mut options = Vec::new();
+    for pair in table.pairs::<Value, Value>() {
+        let (name, value) = pair.map_err(|error| error.to_string())?;
+        let option = match &name {
+            Value::String(name) if *name.as_bytes() == *b"down" => "rate-down",
+            Value::String(name) if *name.as_bytes() == *b"up" => "rate-up",
+            _ => return Err("may have \"down\" and \"up\", and nothing else".to_owned()),
+        };
+        let number = whole(&value, 0, i64::from(u32::MAX)).map_err(|why| format!("{option}: {why}"))?;
+        options.push(words(option, number));
+    }
+    Ok(options)
 }
 
 fn string(value: &Value) -> Result<&LuaString, Nonsense> {
@@ -242,7 +262,7 @@ mod tests {
     fn settings_become_options() {
         let answer = auth(
             "{secret = 'x', address = '192.0.2.7', dns = {'1.1.1.1', '9.9.9.9'}, idle_timeout = 60, \
-             session_timeout = 3600, quota = 1000, mtu = 1400, options = {'set', 'A=b', 'idle', 5}}",
+             session_timeout = 3600, quota = 1000, mtu = 1400, rate = {down = 9000, up = 800}, options = {'set', 'A=b', 'idle', 5}}",
         );
         assert_eq!(answer.secret, Some(Secret(b"x".to_vec())));
         assert_eq!(answer.address, Some([192, 0, 2, 7].into()));
@@ -254,6 +274,8 @@ mod tests {
             "maxoctets 1000",
             "ms-dns 1.1.1.1 ms-dns 9.9.9.9",
             "mtu 1400",
+            "rate-down 9000",
+            "rate-up 800",
             "set A=b idle 5",
         ];
         assert_eq!(options, expected);
@@ -285,6 +307,8 @@ mod tests {
             (Event::Auth, "{pool = '192.0.2.1/24'}", "field \"pool\" is \"192.0.2.1/24\", which has bits"),
             (Event::Auth, "{pool = '192.0.2.9-192.0.2.1'}", "field \"pool\" is"),
             (Event::Auth, "{pool = '0.0.0.0/0'}", "field \"pool\" is"),
+            (Event::Auth, "{rate = 7}", "field \"rate\" is a integer, not a table"),
+            (Event::Auth, "{rate = {dwn = 7}}", "field \"rate\" may have"),
             (Event::Auth, "{dns = {}}", "field \"dns\" has 0 addresses; one or two are possible"),
             (Event::Auth, "{idle_timeout = -1}", "field \"idle_timeout\" must be a whole number from 0"),
             (Event::Auth, "{idle_timeout = 1e300}", "field \"idle_timeout\" must be a whole number from 0"),

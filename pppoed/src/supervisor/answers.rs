@@ -32,6 +32,8 @@ impl Supervisor {
             Request::ShowInterfaces => self.show_interfaces(),
             Request::ShowLog(query) => self.show_log(&query, after),
             Request::ShowVersion => self.show_version(now).into(),
+            Request::ShowHooks => self.show_hooks(),
+            Request::RunHook(trial) => return self.try_hook(*trial, answer, now),
             Request::SetLogLevel { level, session } => match session {
                 Some(id) if self.table.by_id(id).is_none() => no_such_session(),
                 _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),

@@ -175,6 +175,7 @@ mod tests {
             took: Duration::ZERO,
             result,
             shown: None,
+            logged: Vec::new(),
         });
         Outcome { calls: calls.collect() }
     }

@@ -103,6 +103,8 @@ pub(super) struct CallOutcome {
     pub(super) result: Result<Answer, Failed>,
     /// What it returned, if that was to be shown.
     pub(super) shown: Option<String>,
+    /// What it logged, if that was to be shown.
+    pub(super) logged: Vec<String>,
 }
 
 /// Why a call failed.

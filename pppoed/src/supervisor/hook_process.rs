@@ -182,9 +182,10 @@ impl HostProcess {
         file: &str,
         label: &Label,
         work: &mpsc::Sender<Work>,
+        logged: &mut Vec<String>,
     ) -> CallEnd {
         let deadline = Instant::now() + Duration::from_millis(u64::from(call.deadline_ms));
-        let end = timeout_at(deadline, self.converse(call, file, label, work)).await;
+        let end = timeout_at(deadline, self.converse(call, file, label, work, logged)).await;
         match end {
             Ok(Ok(returned)) => CallEnd::Returned(returned),
             Ok(Err(why)) => CallEnd::Broken(why),
@@ -198,7 +199,9 @@ impl HostProcess {
         file: &str,
         label: &Label,
         work: &mpsc::Sender<Work>,
+        logged: &mut Vec<String>,
     ) -> Result<Returned, String> {
+        let show = call.show;
         self.send(&ToHost::Call(call)).await?;
         let (mut lines, mut questions) = (0_u32, 0_u32);
         loop {
@@ -213,6 +216,9 @@ impl HostProcess {
                     lines = lines.saturating_add(1);
                     if lines <= MAX_LOG_LINES {
                         log(level, &text, label, file);
+                        if show {
+                            logged.push(format!("{level:?}: {}", printable(&text)).to_lowercase());
+                        }
                     }
                 }
                 FromHost::Child(child) => self.child = child,

@@ -174,6 +174,7 @@ async fn run(
                         took: begun.elapsed(),
                         result: Err(failed),
                         shown: None,
+                        logged: Vec::new(),
                     });
                     continue;
                 }
@@ -182,7 +183,8 @@ async fn run(
         let deadline_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
         let call = Call { file, function, arguments: arguments.clone(), deadline_ms, show };
         let begun = Instant::now();
-        let end = running.call(call, name, &label, work).await;
+        let mut logged = Vec::new();
+        let end = running.call(call, name, &label, work, &mut logged).await;
         let took = begun.elapsed();
         let (result, shown) = match end {
             CallEnd::Returned(returned) => {
@@ -205,7 +207,7 @@ async fn run(
                 (Err(Failed::HostEnded(format!("{why} (it {end})"))), None)
             }
         };
-        let call = CallOutcome { file: name.to_owned(), took, result, shown };
+        let call = CallOutcome { file: name.to_owned(), took, result, shown, logged };
         let is_final = call.is_final();
         outcome.calls.push(call);
         if is_final {

@@ -35,11 +35,19 @@ struct Told {
     ipv4_open: bool,
     ipv6_open: bool,
     mtu: Option<u16>,
+    /// In kbit/s, to the peer and from it.
+    rate: (u32, u32),
 }
 
 impl Told {
     fn of(session: &Session) -> Self {
-        Self { ipv4_open: session.ip_open, ipv6_open: session.ipv6_open.is_some(), mtu: session.mtu }
+        let rates = session.rates();
+        Self {
+            ipv4_open: session.ip_open,
+            ipv6_open: session.ipv6_open.is_some(),
+            mtu: session.mtu,
+            rate: (rates.down, rates.up),
+        }
     }
 
     /// The fields that are not as they were.
@@ -48,6 +56,7 @@ impl Told {
             ("ipv4_open", self.ipv4_open != before.ipv4_open),
             ("ipv6_open", self.ipv6_open != before.ipv6_open),
             ("mtu", self.mtu != before.mtu),
+            ("rate", self.rate != before.rate),
         ];
         changes.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned()).collect()
     }
@@ -340,10 +349,10 @@ mod tests {
 
     #[test]
     fn changes_are_named() {
-        let before = Told { ipv4_open: false, ipv6_open: true, mtu: Some(1492) };
+        let before = Told { ipv4_open: false, ipv6_open: true, mtu: Some(1492), rate: (0, 0) };
         assert!(before.changes_from(before).is_empty());
-        let after = Told { ipv4_open: true, ipv6_open: false, mtu: Some(1400) };
-        assert_eq!(after.changes_from(before), ["ipv4_open", "ipv6_open", "mtu"]);
+        let after = Told { ipv4_open: true, ipv6_open: false, mtu: Some(1400), rate: (0, 9) };
+        assert_eq!(after.changes_from(before), ["ipv4_open", "ipv6_open", "mtu", "rate"]);
         assert_eq!(Told { ipv4_open: true, ..before }.changes_from(before), ["ipv4_open"]);
     }
 

@@ -68,6 +68,7 @@ mod tests {
             took: Duration::from_millis(took),
             result,
             shown: None,
+            logged: Vec::new(),
         };
         for took in [7, 1, 500] {
             stats.count("ip_up", &call(took, Ok(Answer::None)));

@@ -22,8 +22,8 @@ use super::hook_stats::HookStats;
 use super::hook_store::Store;
 use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
-use crate::config;
 use crate::flags::HookFailure;
+use crate::{config, control};
 
 /// Orders that may wait for a host's task; it has one job at most.
 const ORDER_QUEUE: usize = 4;
@@ -50,9 +50,9 @@ pub(super) enum Purpose {
     /// `server_stop`.
     Stop,
     /// A function of `every`.
-    Every { file: u16, number: u16 },
+    Every { file: u16 },
     /// Somebody tries a hook.
-    Trial(oneshot::Sender<Outcome>),
+    Trial(oneshot::Sender<control::Answer>),
 }
 
 /// A call that waits.
@@ -307,7 +307,7 @@ impl Supervisor {
             let Job { function, arguments, label, purpose, only } = job;
             let hooks = &mut self.hooks;
             let file = match purpose {
-                Purpose::Every { file, .. } => Some(file),
+                Purpose::Every { file } => Some(file),
                 _ => None,
             };
             let calls = hooks.scripts.as_ref().map_or_else(Vec::new, |scripts| {
@@ -373,7 +373,7 @@ impl Supervisor {
             Purpose::Up(token) => self.up_hook_answered(token),
             Purpose::Farewell(token) => self.release(token, now),
             Purpose::Stop => self.hooks.stopping = Stopping::Done,
-            Purpose::Trial(_) => {}
+            Purpose::Trial(answer) => super::hook_answers::answer_trial(answer, outcome),
         }
     }
 
@@ -401,7 +401,7 @@ impl Supervisor {
                     function: Function::Every(number),
                     arguments: Vec::new(),
                     label: Label::new(&format!("every({seconds})#{number}")),
-                    purpose: Purpose::Every { file, number },
+                    purpose: Purpose::Every { file },
                     only: None,
                 };
                 self.submit_hook(lane, job);

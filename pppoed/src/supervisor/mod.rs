@@ -18,20 +18,17 @@ mod drop_log;
 mod ending;
 mod events;
 mod heartbeat;
+mod hook_answers;
 mod hook_auth;
 mod hook_discovery;
 mod hook_fields;
-#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
 mod hook_news;
-#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
 mod hook_pool;
 mod hook_process;
 mod hook_scripts;
 mod hook_sessions;
-#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
 mod hook_stats;
 mod hook_store;
-#[allow(dead_code, reason = "consoles and discovery do not ask yet")]
 mod hooks;
 mod interfaces;
 mod ipv6;

@@ -42,6 +42,7 @@ impl Supervisor {
         session.note(format!("limited to {} down, {} up", BitRate(rates.down), BitRate(rates.up)), now);
         session.send_rates();
         self.keep_record(token);
+        self.hook_session_changed(token, now);
         true
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ppp_ipc::control::Selector;
+use ppp_ipc::control::{Failure, HookTrial, Request, Response, Selector};
 use tempfile::TempDir;
 
 use super::lab::{Lab, SECRET, until, with_wire};
@@ -14,7 +14,7 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 15] = [
+    let tests: [(&str, fn()); 16] = [
         ("hooks see a session's life in its order", life),
         ("without scripts there is no hook host", no_scripts),
         ("scripts that do not load stop the start", not_loaded),
@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("functions are called every so often, and the store lasts", every_and_store),
         ("a hook ends a session", terminate),
         ("a hook decides who gets an offer", offers),
+        ("consoles see and try hooks", consoles),
     ];
     let test = |(name, test): (&str, fn())| -> super::Test {
         (format!("hooks: {name}"), Box::new(move || with_wire(test)))
@@ -369,6 +370,47 @@ fn every_and_store() {
     assert!(store.contains(r#"{"key":"a.text","value":"kept"}"#), "{store}");
 }
 
+fn consoles() {
+    let scripts = Scripts::new(&[
+        (
+            "a.lua",
+            "function ip_up(s) note('up', s.user, s.ipremote, s.mtu) log.warn('hello') return s.id, 'x' end",
+        ),
+        ("b.lua", "function ip_up(s)\n return s.nothing.at_all\nend"),
+    ]);
+    let lab = scripts.start(&[]);
+    let _subscriber = Subscriber::open(good_mac(1));
+    scripts.noted("up alice 10.0.0.2 1492");
+    let run = |trial: HookTrial| lab.console().ask(&Request::RunHook(Box::new(trial)));
+    let trial = |function: &str| HookTrial { function: function.to_owned(), ..HookTrial::default() };
+    let runs = run(HookTrial {
+        fields: vec![("username".into(), "bob".into()), ("mtu".into(), "77".into())],
+        ..trial("ip_up")
+    });
+    scripts.noted("up bob 192.0.2.2 77");
+    let [Response::HookRun(first), Response::HookRun(second)] = runs.as_slice() else { panic!("{runs:?}") };
+    assert_eq!((first.file.as_str(), first.returned.as_deref()), ("a.lua", Some("1, \"x\"")));
+    assert_eq!((first.logged.as_slice(), first.error.len()), (["warn: hello".to_owned()].as_slice(), 0));
+    assert!(second.error[0].starts_with("b.lua:2: attempt to index a nil value"), "{second:?}");
+    let runs = run(HookTrial { session: Some(1), file: Some("a.lua".into()), ..trial("ip_up") });
+    assert!(matches!(runs.as_slice(), [Response::HookRun(_)]), "{runs:?}");
+    let runs = run(HookTrial { session: Some(9), ..trial("ip_up") });
+    assert_eq!(runs, [Response::Failed(Failure::NoSuchSession)]);
+    for (function, why) in [("ip-up", "there is no hook \"ip-up\""), ("auth", "no hook script has")] {
+        let refused = run(trial(function));
+        let [Response::Failed(Failure::Refused(said))] = refused.as_slice() else { panic!("{refused:?}") };
+        assert!(said.starts_with(why), "{said}");
+    }
+    let stats = lab.console().ask(&Request::ShowHooks);
+    let [Response::HookFunctions(functions), Response::Hooks(summary)] = stats.as_slice() else {
+        panic!("{stats:?}")
+    };
+    let counts: Vec<_> =
+        functions.iter().map(|one| (one.file.as_str(), one.calls, one.failures, one.timeouts)).collect();
+    assert_eq!(counts, [("a.lua", 3, 0, 0), ("b.lua", 2, 2, 0)]);
+    assert_eq!((summary.files.as_slice(), summary.hosts), (["a.lua".into(), "b.lua".into()].as_slice(), 4));
+}
+
 fn offers() {
     let source = format!(
         "function padi(p) note('padi', p.mac, p.interface, p.sessions) if p.mac == '{}' then return false end \
@@ -376,7 +418,7 @@ fn offers() {
         good_mac(2)
     );
     let scripts = Scripts::new(&[("a.lua", &source)]);
-    let _lab = scripts.start(&[]);
+    let lab = scripts.start(&[]);
     let mut unwanted = Host::dial(good_mac(2));
     let mut wanted = Subscriber::open(good_mac(1));
     scripts.noted(&format!("padi {} access0", good_mac(1)));
@@ -386,8 +428,11 @@ fn offers() {
     assert!(unwanted.is_undisturbed() && !unwanted.was_refused());
     // It asks again after two seconds, and is let in by other scripts only.
     scripts.write("a.lua", "function padi(p) error('oops') end");
-    _lab.signal(Signal::SIGHUP);
-    _lab.logged(&["a hook failed", "hook=\"padi\"", "oops"]);
+    lab.signal(Signal::SIGHUP);
+    until("it to ask again", || {
+        unwanted.drive();
+        lab.log().contains("hook=\"padi\"") && lab.log().contains("oops")
+    });
     assert!(unwanted.is_undisturbed());
 }
 

@@ -88,9 +88,15 @@ drop_causes! {
 }
 
 /// How many frames were dropped, by cause.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DropCounters {
     counts: [u64; DropCause::ALL.len()],
+}
+
+impl Default for DropCounters {
+    fn default() -> Self {
+        Self { counts: [0; DropCause::ALL.len()] }
+    }
 }
 
 impl DropCounters {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ppp_proto::discovery::client::{Client, Config as ClientConfig, Event as ClientEvent};
 use ppp_proto::discovery::cookie::CookieKey;
-use ppp_proto::discovery::server::{Admission, Config, Event, RequestId, Server};
+use ppp_proto::discovery::server::{Admission, Asks, Config, Event, RequestId, Server};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EthernetFrame;
 
@@ -73,7 +73,12 @@ impl World {
             arrivals: BTreeMap::new(),
             next_arrival: 0,
             server: Server::new(config, CookieKey::new(&[3; 32]), now).unwrap(),
-            table: Table { admission: Cell::new(Admission::Welcome), owners: BTreeMap::new(), count: 0 },
+            table: Table {
+                asks: Cell::new(Asks::No),
+                admission: Cell::new(Admission::Welcome),
+                owners: BTreeMap::new(),
+                count: 0,
+            },
             clients: Vec::new(),
             connected: BTreeMap::new(),
             failed: 0,

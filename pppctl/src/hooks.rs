@@ -1,0 +1,75 @@
+//! Commands about hook scripts.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::{Args, Subcommand};
+use ppp_ipc::control::HookTrial;
+
+use crate::command::{session_id, values};
+use crate::error::Error;
+
+/// Where the scripts are unless configured.
+const DIRECTORY: &str = "/etc/pppoed/hooks.d";
+
+/// What to do with hook scripts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hooks {
+    /// Calls, failures and times of each function
+    Stats,
+    /// Load scripts in a process apart, and tell what is wrong with them; needs no pppoed that runs
+    Check {
+        /// A directory, or one script
+        #[arg(value_name = values::FILE, default_value = DIRECTORY)]
+        path: PathBuf,
+    },
+    /// Call a hook and show what it returns and logs; what the script does, it does, but its answer has no effect
+    Run(Run),
+}
+
+/// A hook to call.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Name of the function, such as ip_up
+    #[arg(value_name = "HOOK")]
+    function: String,
+    /// Call it with the session of this id, not with one that is made up
+    #[arg(long, value_name = values::SESSION, value_parser = session_id())]
+    session: Option<u16>,
+    /// Field of the session in place of its own; may be given more than once
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = field)]
+    fields: Vec<(String, String)>,
+    /// Only in the script of this name
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+}
+
+impl Run {
+    /// What to ask for.
+    pub(crate) fn trial(&self) -> HookTrial {
+        HookTrial {
+            function: self.function.clone(),
+            session: self.session,
+            fields: self.fields.clone(),
+            file: self.file.clone(),
+        }
+    }
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write FIELD=VALUE, such as username=alice")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Has `pppoed` load the scripts, which says what is in them, or what is wrong.
+pub(crate) fn check(path: &PathBuf) -> Result<(), Error> {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("pppoed"));
+    let found = ["/usr/sbin/pppoed", "/usr/local/sbin/pppoed"].map(PathBuf::from);
+    let program = beside.into_iter().chain(found).find(|program| program.is_file());
+    let program = program.unwrap_or_else(|| PathBuf::from("pppoed"));
+    match Command::new(&program).arg("--check-hooks").arg(path).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(Error::Line("the hook scripts have mistakes".to_owned())),
+        Err(error) => Err(Error::Line(format!("cannot run {}: {error}", program.display()))),
+    }
+}
