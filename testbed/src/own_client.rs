@@ -59,6 +59,7 @@ fn on_line(world: &World, number: u8, user: &str, password: &str) -> Result<Dial
         setup_deadline: Duration::from_secs(20),
         tun: format!("dial{number}").parse::<IfName>()?,
         default_route: number == 0,
+        offloads: true,
     })
 }
 

@@ -3,6 +3,7 @@
 mod console;
 mod hooks;
 mod memory;
+mod relay;
 mod scale;
 mod setup;
 
@@ -17,6 +18,7 @@ pub(crate) enum Benchmark {
     Console(console::Arguments),
     Scale(scale::Arguments),
     Hooks(hooks::Arguments),
+    Relay(relay::Arguments),
     Setup(setup::Arguments),
 }
 
@@ -30,6 +32,7 @@ impl Benchmark {
             Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Scale(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Hooks(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+            Self::Relay(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Setup(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         }
     }

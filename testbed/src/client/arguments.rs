@@ -176,6 +176,7 @@ impl DialArguments {
             setup_deadline: self.line.setup_deadline,
             tun: self.tun,
             default_route: self.default_route,
+            offloads: true,
         };
         let dialled = dial(config, deadline)?;
         let opened = dialled.opened();

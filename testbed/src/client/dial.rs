@@ -1,7 +1,7 @@
 //! One session with a network interface of its own, for ordinary programs.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -13,9 +13,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use ppp_linux::interface::IfName;
 use ppp_linux::netlink::{Ipv4Ends, Netlink, PtpConfig, Route};
 use ppp_linux::netns;
-use ppp_linux::tun::Tun;
+use ppp_linux::tun::{MAX_READ, Tun, VNET_HEADER_LEN};
 use ppp_proto::auth::{AuthMethod, Credentials};
 use ppp_wire::MacAddr;
+use ppp_wire::offload::{Coalescer, Mergeable, Segments, VnetHeader};
 
 use super::port::{FRAME_LEN, Port, Stage};
 use super::session::{End, Event, Opened, Session, SessionConfig};
@@ -50,6 +51,8 @@ pub(crate) struct DialConfig {
     pub(crate) tun: IfName,
     /// Whether everything is routed through the session.
     pub(crate) default_route: bool,
+    /// Whether the TUN has segmentation offloads.
+    pub(crate) offloads: bool,
 }
 
 /// What came of a session, in packets and bytes of IPv4.
@@ -167,6 +170,11 @@ struct Relay {
     received: Count,
     sent: Count,
     frame: Vec<u8>,
+    /// Frames of a batch, and which packets of it are for the TUN.
+    packets: Vec<u8>,
+    coalescer: Coalescer,
+    /// A packet of the TUN, with its header.
+    read: Vec<u8>,
 }
 
 impl Relay {
@@ -197,6 +205,9 @@ impl Relay {
             received: Count::default(),
             sent: Count::default(),
             frame: Vec::new(),
+            packets: vec![0; BATCH * FRAME_LEN],
+            coalescer: Coalescer::new(Mergeable { tcp: config.offloads, udp: config.offloads }, BATCH),
+            read: vec![0; VNET_HEADER_LEN + MAX_READ],
         })
     }
 
@@ -261,6 +272,9 @@ impl Relay {
             bail!("the server did not tell its address");
         }
         let (tun, interface) = Tun::create(&config.tun)?;
+        if config.offloads {
+            tun.offer().context("offer segmentation offloads")?;
+        }
         let ipv4 = Some(Ipv4Ends { local: opened.local, peer: opened.remote });
         let mut netlink = Netlink::open()?;
         netlink.configure_ptp(&interface, &PtpConfig { mtu: opened.mtu, ipv4 })?;
@@ -276,9 +290,13 @@ impl Relay {
     }
 
     fn receive_frames(&mut self) -> Result<()> {
-        let mut buffer = [0; FRAME_LEN];
+        let mut used = 0;
         for _ in 0..BATCH {
-            let Some((stage, frame)) = self.port.receive(&mut buffer)? else { break };
+            let Some(room) = self.packets.get_mut(used..).and_then(<[u8]>::first_chunk_mut::<FRAME_LEN>)
+            else {
+                break;
+            };
+            let Some((stage, frame)) = self.port.receive(room)? else { break };
             let now = Instant::now();
             let packet = match stage {
                 Stage::Discovery => {
@@ -287,30 +305,46 @@ impl Relay {
                 }
                 Stage::Session => self.session.handle_session_frame(frame, now),
             };
-            if let (Some(packet), Some(tun)) = (packet, &self.tun) {
+            if let Some(packet) = packet {
                 self.received.add(packet);
-                match tun.send(packet) {
-                    // The kernel takes no packet with a wrong header; what the server relays may be anything.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                    outcome => outcome.context("write to the TUN")?,
-                }
+                // It is the end of what was received, but for what pads it.
+                let start = used + (packet.as_ptr().addr() - frame.as_ptr().addr());
+                let packet = start..start + packet.len();
+                used += FRAME_LEN;
+                let _ = self.coalescer.push(&self.packets, packet);
             }
         }
-        Ok(())
+        let Some(tun) = &self.tun else { return Ok(()) };
+        let mut outcome = Ok(());
+        self.coalescer.drain(&mut self.packets, |storage, write| {
+            let header = write.header.emit();
+            let parts = write.parts.iter().filter_map(|part| storage.get(part.clone()));
+            let slices: Vec<_> = std::iter::once(&header[..]).chain(parts).map(IoSlice::new).collect();
+            match tun.write(&slices) {
+                // The kernel takes no packet with a wrong header; what the server relays may be anything.
+                Err(error) if error.kind() != io::ErrorKind::InvalidInput => outcome = Err(error),
+                _ => {}
+            }
+        });
+        outcome.context("write to the TUN")
     }
 
     fn receive_tun(&mut self) -> Result<()> {
         let Some(tun) = &self.tun else { return Ok(()) };
-        let mut buffer = [0; FRAME_LEN];
         for _ in 0..BATCH {
-            let packet = match tun.recv(&mut buffer) {
-                Ok(len) => buffer.get(..len).unwrap_or_default(),
+            let len = match tun.read(&mut self.read) {
+                Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error).context("read from the TUN"),
             };
-            if self.session.data_frame(packet, &mut self.frame) {
-                self.sent.add(packet);
-                self.port.send(&self.frame)?;
+            let header = self.read.first_chunk().map(VnetHeader::parse).unwrap_or_default();
+            let mut segments = Segments::new(&mut self.read, VNET_HEADER_LEN..len, &header)?;
+            while let Some(packet) = segments.next_packet(&mut self.read) {
+                let packet = self.read.get(packet).unwrap_or_default();
+                if self.session.data_frame(packet, &mut self.frame) {
+                    self.sent.add(packet);
+                    self.port.send(&self.frame)?;
+                }
             }
         }
         Ok(())

@@ -151,6 +151,7 @@ fn dial_config(world: &World) -> DialConfig {
         setup_deadline: Duration::from_secs(20),
         tun: "ppp7".parse().unwrap(),
         default_route: true,
+        offloads: true,
     }
 }
 
