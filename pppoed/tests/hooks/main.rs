@@ -5,4 +5,5 @@
 mod api;
 mod failures;
 mod host;
+mod manual;
 mod shipped;
