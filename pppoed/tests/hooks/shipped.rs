@@ -42,7 +42,7 @@ fn all_of_them_load_together_as_they_are() {
         .filter(|name| name.ends_with(".lua"))
         .collect();
     names.sort();
-    assert!(names.len() >= 6, "{names:?}");
+    assert!(names.len() >= 7, "{names:?}");
     let sources: Vec<String> = names.iter().map(|name| script(name, &[])).collect();
     let scripts: Vec<(&str, &str)> =
         names.iter().zip(&sources).map(|(name, source)| (name.as_str(), source.as_str())).collect();
@@ -146,6 +146,32 @@ fn who_is_on_a_list_is_refused_and_ended() {
         .collect();
     let expected = ppp_ipc::hooks::Which::Sid("a1".to_owned());
     assert_eq!(ended, [(&expected, b"closed at this time".as_slice())]);
+}
+
+#[test]
+fn rates_of_the_table_and_the_others() {
+    let users = ("local USERS = {\n", "local USERS = { [\"alice\"] = { down = 7000, up = 0 },\n");
+    let mut host = Host::of(&script("rate-limit.lua", &[users]));
+    for (user, rate) in [("alice", "\"down\":7000,\"up\":0"), ("bob", "\"down\":50000,\"up\":10000")] {
+        let returned = host.call(Event::Auth, &fields(&[("username", user)]));
+        assert!(matches!(returned.result, Ok(Answer::Auth(_))), "{returned:?}");
+        assert!(returned.shown.unwrap_or_default().contains(rate), "{user}");
+    }
+    let mut alice = fields(&[("sid", "a1"), ("username", "alice")]);
+    alice.push(("rate_down".to_owned(), 7000_u32.into()));
+    let list = Reply::Sessions {
+        sessions: vec![
+            SessionFields { id: 1, fields: alice },
+            SessionFields { id: 2, fields: fields(&[("sid", "b2"), ("username", "bob")]) },
+            SessionFields { id: 3, fields: fields(&[("sid", "c3")]) },
+        ],
+        more: false,
+    };
+    host.replies = vec![list, Reply::Done(Ok(()))];
+    host.call(Event::Reload, &[]).result.unwrap();
+    let which = ppp_ipc::hooks::Which::Sid("b2".to_owned());
+    assert_eq!(host.questions.last(), Some(&Question::SetRate { which, down: 50000, up: 10000 }));
+    assert_eq!(host.questions.len(), 2, "{:?}", host.questions);
 }
 
 #[test]

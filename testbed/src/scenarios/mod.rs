@@ -91,6 +91,7 @@ pub(crate) static ALL: &[Scenario] = &[
     hook_scripts::DENY_AND_HOURS,
     hook_scripts::ACCOUNTING,
     hook_scripts::ROUTES,
+    hook_scripts::RATE_LIMIT,
     compat::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
