@@ -1,14 +1,15 @@
 //! `deny-and-hours.lua`: who does not get in, and who has to leave.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::{FILE, OWN_CLIENT, PATH, Scenario, open, setup, shipped};
+use crate::client::dial;
 use crate::echo;
 use crate::lab::{Lab, mac};
-use crate::own_client::line_mac;
+use crate::own_client::{line_mac, numbered_dial_config};
 use crate::process::run_ok;
 use crate::scenarios::check;
 use crate::server::Server;
@@ -38,8 +39,10 @@ fn run(lab: &Lab) -> Result<()> {
     let alice = open(&world, 0, "alice")?;
     let refused = format!("{:#}", open(&world, 1, "mallory").err().context("mallory got in")?);
     ensure!(refused.contains("this user is not welcome"), "{refused}");
-    let refused = format!("{:#}", open(&world, 2, "alice").err().context("a device on the list got in")?);
-    ensure!(refused.contains("this device is not welcome"), "{refused}");
+    let config = numbered_dial_config(&world, 2, "alice", "secret")?;
+    let unanswered = dial(config, Instant::now() + Duration::from_secs(4));
+    let silence = format!("{:#}", unanswered.err().context("a device on the list got in")?);
+    ensure!(silence.contains("not open in time (hung up)"), "{silence}");
     let bob = open(&world, 3, "bob")?;
     echo::ping(&world.cli, super::SERVER, 1)?;
 
