@@ -1,7 +1,7 @@
 # Runs as a service of a Debian with systemd, in a User-Mode Linux guest whose files are a copy of the machine's.
 # $1: a directory with the package and the test bed's client. Each step says what it shows; the first that fails ends it.
 set -eu
-trap 'code=$?; sync; [ $code = 0 ] || { echo "FAILED: $step"; journalctl -b --no-pager -o short -u pppoed | tail -n 20; journalctl -b --no-pager -o json -u pppoed | tail -n 5; }; sync' EXIT
+trap 'code=$?; sync; [ $code = 0 ] || { echo "FAILED: $step"; journalctl -b --no-pager -o short -u pppoed | tail -n 20; }; sync' EXIT
 step="prepare the guest"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 modules=/usr/lib/uml/modules/$(uname -r)/kernel
@@ -99,7 +99,7 @@ identity | cmp - /run/identity
 ping_host
 
 say "shutdown hard ends it, and the service is not started again"
-pppctl shutdown hard
+pppctl shutdown hard --yes
 wait $dialler || true
 gone() { ! systemctl -q is-active pppoed; }
 await gone
