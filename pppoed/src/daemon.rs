@@ -93,12 +93,14 @@ pub fn start_in_background() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Leaves the terminal's session; for the child, before anything else.
+/// Leaves the terminal's session and gives the process its name; for the child, before anything else.
 ///
 /// # Errors
 /// When the system refuses it, which it does only for a process-group leader.
 pub fn leave_terminal() -> anyhow::Result<()> {
     nix::unistd::setsid().context("setsid")?;
+    // The kernel took the name from /proc/self/exe; admins look for the program by its own.
+    ppp_linux::spawn::set_process_name("pppoed").context("setting the process's name")?;
     Ok(())
 }
 

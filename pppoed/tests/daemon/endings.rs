@@ -168,6 +168,7 @@ fn background() {
     let first = start("pid");
     assert!(first.status.success(), "{first:?}");
     let pid: i32 = fs::read_to_string(directory.path().join("pid")).unwrap().trim().parse().unwrap();
+    assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "pppoed\n");
     let pid = Pid::from_raw(pid);
     assert!(directory.path().join("run/control.sock").exists());
 
