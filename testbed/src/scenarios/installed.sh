@@ -3,6 +3,18 @@
 set -eu
 trap 'code=$?; sync; [ $code = 0 ] || { echo "FAILED: $step"; journalctl -b --no-pager -o short -u pppoed | tail -n 20; }; sync' EXIT
 step="prepare the guest"
+# Every file with our name, but for what systemd notes of units while it runs.
+ours() {
+	find /etc /usr /lib /var /run -xdev \( -path /run/systemd -o -path /run/spool \) -prune -o \
+		\( -iname '*pppoed*' -o -iname '*pppctl*' -o -iname 'ppp-worker*' \) -print | sort
+}
+# sh -e does not look at the status of "! command".
+fails() {
+	if "$@"; then
+		echo "did not fail: $*"
+		return 1
+	fi
+}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 modules=/usr/lib/uml/modules/$(uname -r)/kernel
 for module in drivers/net/tun drivers/net/veth; do insmod "$modules/$module.ko"; done
@@ -12,7 +24,7 @@ ip link set host0 netns host
 ip link set eth1 up
 ip -n host link set host0 up
 sysctl -qw net.ipv4.ip_forward=1
-before=$(find /etc /usr /lib /var /run -xdev \( -iname '*pppoed*' -o -iname '*pppctl*' -o -iname 'ppp-worker*' \) | sort)
+before=$(ours)
 
 say() {
 	echo "ok: $step"
@@ -37,14 +49,15 @@ dial() {
 	dialler=$!
 	await is_open
 }
+has_ppp() { ip -o link | grep 'ppp[0-9]'; }
 ping_host() { ip netns exec host ping -q -c 1 -W 5 10.0.0.1; }
 
 say "the package installs, with its user, and starts nothing by itself"
 dpkg -i "$1"/*.deb
 getent passwd pppoed
 [ "$(id -gn pppoed)" = pppoed ]
-! systemctl -q is-active pppoed
-! systemctl -q is-enabled pppoed
+fails systemctl -q is-active pppoed
+fails systemctl -q is-enabled pppoed
 
 say "systemd-analyze finds no mistake in the unit"
 mistakes=$(systemd-analyze verify --man=no pppoed.service 2>&1 | grep -i pppoed || true)
@@ -103,7 +116,7 @@ pppctl shutdown hard --yes
 wait $dialler || true
 gone() { ! systemctl -q is-active pppoed; }
 await gone
-! ip -o link | grep -q 'ppp[0-9]'
+fails has_ppp
 [ "$(systemctl show -p Result --value pppoed)" = success ]
 
 say "the init script starts, keeps sessions over a restart, and ends them"
@@ -116,16 +129,16 @@ await is_open
 identity | cmp - /run/identity
 await ping_host
 /etc/init.d/pppoed stop
-! /etc/init.d/pppoed status
+fails /etc/init.d/pppoed status
 wait $dialler || true
-! ip -o link | grep -q 'ppp[0-9]'
+fails has_ppp
 
 say "purge leaves nothing"
 systemctl start pppoed
 dpkg --purge pppoed
-! getent passwd pppoed
-! getent group pppoed
-after=$(find /etc /usr /lib /var /run -xdev \( -iname '*pppoed*' -o -iname '*pppctl*' -o -iname 'ppp-worker*' \) | sort)
+fails getent passwd pppoed
+fails getent group pppoed
+after=$(ours)
 [ "$before" = "$after" ] || { echo "left: $after"; exit 1; }
 systemctl daemon-reload
 say "end"
