@@ -36,9 +36,34 @@ pub(crate) struct Arguments {
     /// Sessions begun per second
     #[arg(long, value_name = "PER_SECOND", default_value_t = 5000.0)]
     rate: f64,
+    /// In place of that: how long others take while the auth hook of one user never returns
+    #[arg(long)]
+    hang: bool,
     /// In JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What runs in the hook hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scripts {
+    None,
+    /// nat.lua and accounting.lua.
+    Shipped,
+    /// An auth hook that has no opinion; about the first user it never returns, if so.
+    Auth {
+        hangs: bool,
+    },
+}
+
+/// A hook for each log-in, which never returns for the user who is put in.
+const AUTH: &str = "function auth(s)\n  if s.username == 'user0' then while true do end end\nend\n";
+
+/// What was measured with one hook that hangs.
+#[derive(Debug, Serialize)]
+struct Hanging {
+    all_well: Report,
+    one_hangs: Report,
 }
 
 /// What was measured.
@@ -60,8 +85,11 @@ impl Arguments {
     pub(super) fn run(&self) -> Result<()> {
         programs::build()?;
         world::sweep()?;
-        let (without, _) = self.burst(false)?;
-        let (with, work) = self.burst(true)?;
+        if self.hang {
+            return self.run_hanging();
+        }
+        let (without, _) = self.burst(Scripts::None)?;
+        let (with, work) = self.burst(Scripts::Shipped)?;
         let Some(Work { elements, start_lines, stop_lines, elements_left }) = work else {
             anyhow::bail!("no scripts ran")
         };
@@ -81,13 +109,32 @@ impl Arguments {
         Ok(())
     }
 
-    fn burst(&self, with_scripts: bool) -> Result<(Report, Option<Work>)> {
+    fn run_hanging(&self) -> Result<()> {
+        let (all_well, _) = self.burst(Scripts::Auth { hangs: false })?;
+        let (one_hangs, _) = self.burst(Scripts::Auth { hangs: true })?;
+        let outcome = Hanging { all_well, one_hangs };
+        match self.json {
+            true => println!("{}", serde_json::to_string(&outcome)?),
+            false => print!("{outcome}"),
+        }
+        let Hanging { all_well, one_hangs } = &outcome;
+        ensure!(all_well.established == self.sessions, "sessions were lost");
+        ensure!(one_hangs.established == self.sessions - 1, "not just the one that hangs was lost");
+        Ok(())
+    }
+
+    fn burst(&self, scripts: Scripts) -> Result<(Report, Option<Work>)> {
         let directory = tempfile::Builder::new().prefix(&name_of("bench-")).tempdir_in("/run")?;
         let world = World::build("bench", Wiring::AccessOnEth1, Uplink::Isolated)?;
         world.add_station(LINE, "br1", [0x02, 0, 0, 0, 0, 0x01])?;
         let hooks = directory.path().join("hooks.d");
         let accounts = directory.path().join("accounts.json");
         fs::create_dir(&hooks)?;
+        let with_scripts = scripts == Scripts::Shipped;
+        if let Scripts::Auth { hangs } = scripts {
+            let user = if hangs { "user1" } else { "nobody" };
+            fs::write(hooks.join("10-auth.lua"), AUTH.replace("user0", user))?;
+        }
         if with_scripts {
             let file = format!("local FILE = \"{}\"", accounts.display());
             let settings = [("local FILE = \"/var/log/pppoed-accounting.json\"", file.as_str())];
@@ -191,6 +238,22 @@ fn elements(world: &World) -> Result<usize> {
     let objects = listed.get("nftables").and_then(Value::as_array).context("nftables")?;
     let elements = objects.iter().find_map(|object| object.pointer("/set/elem")?.as_array());
     Ok(elements.map_or(0, Vec::len))
+}
+
+impl fmt::Display for Hanging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, report) in
+            [("every auth hook returns", &self.all_well), ("one never does", &self.one_hangs)]
+        {
+            writeln!(f, "{what}")?;
+            report.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))?;
+        }
+        let p99 = |report: &Report| report.setup.map(|setup| setup.p99.as_secs_f64());
+        if let (Some(well), Some(hanging)) = (p99(&self.all_well), p99(&self.one_hangs)) {
+            writeln!(f, "ratio        {:.2} of the others' p99 while one hangs", hanging / well)?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Outcome {
