@@ -1,19 +1,18 @@
 //! The man page pppctl(8), in mdoc(7), from the command table.
 //!
-//! `UPDATE_MAN=1 cargo test -p pppctl man` writes it; the test fails while the page in `man` is another.
+//! `UPDATE_MAN=1 cargo test -p pppctl man` writes it; the test fails while the page in `man` is another. And the command lines
+//! that all documents show, against the same table.
 
-use clap::{Arg, ArgAction, Command, CommandFactory, builder::StyledStr};
+use clap::{Arg, CommandFactory, Parser};
+use manual::{Example, Page, escape};
 
 use crate::{
-    program::{Cli, EXAMPLES},
+    program::{Cli, EXAMPLES, Line},
     shell::{filter::FILTERS, help},
 };
 
 /// Date of the page: when it was last changed by more than its table.
 const DATE: &str = "November 21, 2026";
-
-/// Longest line of the page's source, as mandoc wants it, with room for an escape.
-const LINE_LEN: usize = 76;
 
 const DESCRIPTION: &str = "\
 pppctl is the console of pppoed, the PPPoE access concentrator. It talks to the pppoed that runs, over a Unix socket, and \
@@ -62,7 +61,7 @@ const FILES: [(&str, &str); 2] = [
 fn page() -> String {
     let mut root = Cli::command();
     root.build();
-    let mut page = Page(String::new());
+    let mut page = Page::new();
     page.line(".\\\" Made from the command table of pppctl by its tests. Do not edit.");
     page.line(&format!(".Dd {DATE}\n.Dt PPPCTL 8\n.Os"));
     page.line(".Sh NAME\n.Nm pppctl\n.Nd console of pppoed");
@@ -70,15 +69,18 @@ fn page() -> String {
     for rest in [".Op Ar command ...", ".Fl c Ar commands"] {
         page.line(".Nm");
         let short = |arg: &&Arg| arg.get_short() != Some('c');
-        root.get_arguments().filter(|arg| is_shown(arg)).filter(short).for_each(|arg| page.optional(arg));
+        root.get_arguments()
+            .filter(|arg| Page::is_shown(arg))
+            .filter(short)
+            .for_each(|arg| page.optional(arg));
         page.line(rest);
     }
     page.line(".Sh DESCRIPTION");
     page.text(DESCRIPTION);
     page.line(".Pp\nThe options are:\n.Bl -tag -width Ds");
-    root.get_arguments().filter(|arg| is_shown(arg)).for_each(|arg| page.option(arg));
+    root.get_arguments().filter(|arg| Page::is_shown(arg)).for_each(|arg| page.option(arg));
     page.line(".El\n.Sh COMMANDS\n.Bl -tag -width Ds");
-    page.commands(&root, &root, &mut Vec::new());
+    page.commands(&root);
     page.line(".El\n.Sh THE SHELL");
     page.text(SHELL);
     page.line(".Bl -tag -width Ds");
@@ -116,177 +118,43 @@ fn page() -> String {
     page.line(".El\n.Sh EXAMPLES\n.Bd -literal");
     paragraph("Examples:").for_each(|line| page.line(&escape(line)));
     page.line(".Ed\n.Sh SEE ALSO\n.Xr pppoed 8");
-    page.0
-}
-
-/// A page that grows.
-struct Page(String);
-
-impl Page {
-    /// Appends lines of mdoc.
-    fn line(&mut self, line: &str) {
-        self.0.push_str(line);
-        self.0.push('\n');
-    }
-
-    /// Appends paragraphs of plain text, each sentence on a line of its own, as mdoc wants it.
-    fn text(&mut self, text: &str) {
-        for (index, paragraph) in text.split("\n\n").enumerate() {
-            if index > 0 {
-                self.line(".Pp");
-            }
-            let words = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-            for sentence in words.replace(". ", ".\n").lines() {
-                self.sentence(sentence);
-            }
-        }
-    }
-
-    /// Appends a sentence, on as many lines as it takes.
-    fn sentence(&mut self, sentence: &str) {
-        let mut line = String::new();
-        for word in sentence.split(' ') {
-            if !line.is_empty() && line.len() + 1 + word.len() > LINE_LEN {
-                self.line(&escape(&std::mem::take(&mut line)));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        self.line(&escape(&line));
-    }
-
-    /// An argument in the synopsis.
-    fn optional(&mut self, arg: &Arg) {
-        let flag = arg.get_short().map_or_else(|| format!("-{}", arg.get_long().unwrap()), String::from);
-        let value = if takes_value(arg) { format!(" Ar {}", quote(&value_name(arg))) } else { String::new() };
-        self.line(&format!(".Op Fl {}{value}", flag.replace('-', "\\-")));
-    }
-
-    /// An argument in a list.
-    fn option(&mut self, arg: &Arg) {
-        if arg.is_positional() {
-            self.line(&format!(".It Ar {}", quote(&value_name(arg))));
-        } else {
-            let short = arg.get_short().map(|short| format!("Fl {short}"));
-            let long = arg.get_long().map(|long| format!("Fl \\-{}", long.replace('-', "\\-")));
-            let flags: Vec<String> = short.into_iter().chain(long).collect();
-            let value =
-                if takes_value(arg) { format!(" Ar {}", quote(&value_name(arg))) } else { String::new() };
-            self.line(&format!(".It {}{value}", flags.join(" , ")));
-        }
-        self.text(&sentence(arg.get_long_help().or(arg.get_help())));
-        let values = arg.get_possible_values();
-        let (plain, told): (Vec<_>, Vec<_>) = values
-            .iter()
-            .filter(|value| !value.is_hide_set() && takes_value(arg))
-            .partition(|value| value.get_help().is_none());
-        if !plain.is_empty() {
-            let words: Vec<&str> = plain.iter().map(|value| value.get_name()).collect();
-            self.text(&format!("One of {}.", words.join(", ")));
-        }
-        for value in told {
-            self.text(&format!("{}: {}", value.get_name(), sentence(value.get_help())));
-        }
-        let defaults: Vec<String> =
-            arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
-        if !defaults.is_empty() && takes_value(arg) {
-            self.text(&format!("By default {}.", defaults.join(",")));
-        }
-    }
-
-    /// Every command that can be carried out, below this one.
-    fn commands(&mut self, root: &Command, command: &Command, path: &mut Vec<String>) {
-        for inner in command.get_subcommands().filter(|it| !it.is_hide_set() && it.get_name() != "help") {
-            path.push(inner.get_name().to_owned());
-            if !inner.has_subcommands() {
-                self.command(root, inner, path);
-            }
-            self.commands(root, inner, path);
-            path.pop();
-        }
-    }
-
-    fn command(&mut self, root: &Command, command: &Command, path: &[String]) {
-        let everywhere = |arg: &Arg| root.get_arguments().any(|global| global.get_id() == arg.get_id());
-        let arguments: Vec<&Arg> =
-            command.get_arguments().filter(|arg| is_shown(arg) && !everywhere(arg)).collect();
-        let positionals: String = arguments
-            .iter()
-            .filter(|arg| arg.is_positional())
-            .map(|arg| {
-                let name = quote(&value_name(arg));
-                if arg.is_required_set() { format!(" Ar {name}") } else { format!(" Op Ar {name}") }
-            })
-            .collect();
-        let options = if arguments.iter().any(|arg| !arg.is_positional()) { " Oo Ar options Oc" } else { "" };
-        self.line(&format!(".It Ic {}{options}{positionals}", path.join(" ")));
-        self.text(&sentence(command.get_long_about().or(command.get_about())));
-        let aliases: Vec<&str> = command.get_visible_aliases().collect();
-        if !aliases.is_empty() {
-            self.text(&format!("Also called {}.", aliases.join(", ")));
-        }
-        if !arguments.is_empty() {
-            self.line(".Bl -tag -width Ds");
-            arguments.iter().for_each(|arg| self.option(arg));
-            self.line(".El");
-        }
-    }
-}
-
-fn is_shown(arg: &Arg) -> bool {
-    !arg.is_hide_set() && !matches!(arg.get_action(), ArgAction::Help | ArgAction::Version)
-}
-
-fn takes_value(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
-}
-
-fn value_name(arg: &Arg) -> String {
-    arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default()
-}
-
-/// Help as a sentence.
-fn sentence(help: Option<&StyledStr>) -> String {
-    let text = help.map(ToString::to_string).unwrap_or_default();
-    let text = text.split(" [default:").next().unwrap_or_default().trim().to_owned();
-    if text.is_empty() || text.ends_with('.') { text } else { format!("{text}.") }
-}
-
-/// An argument of a macro.
-fn quote(text: &str) -> String {
-    if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() }
-}
-
-/// Text that is neither a macro nor an escape.
-fn escape(text: &str) -> String {
-    let text = text.replace('\\', "\\e");
-    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+    page.into_source()
 }
 
 #[test]
 fn the_page_is_that_of_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../man/pppctl.8");
-    let page = page();
-    if std::env::var_os("UPDATE_MAN").is_some() {
-        std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-        std::fs::write(path, &page).unwrap();
-    }
-    let there = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(there == page, "man/pppctl.8 is not of this table: UPDATE_MAN=1 cargo test -p pppctl man");
+    manual::check_page("pppctl.8", &page(), "pppctl");
 }
 
 #[test]
 fn mandoc_has_nothing_to_say_about_the_page() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../man/pppctl.8");
-    let output = std::process::Command::new("mandoc")
-        .args(["-Tlint", path])
-        .output()
-        .expect("mandoc is installed; `testbed setup` does that");
-    let said = String::from_utf8_lossy(&output.stdout);
-    // It looks for other pages among those that are installed.
-    let complaints: Vec<&str> =
-        said.lines().filter(|line| !line.contains("referenced manual not found")).collect();
-    assert!(complaints.is_empty() && output.stderr.is_empty(), "{complaints:#?}");
+    manual::lint("pppctl.8");
+}
+
+#[test]
+fn command_lines_in_documents_are_taken() {
+    let examples = manual::command_lines("pppctl");
+    assert!(examples.len() > 20, "{examples:?}");
+    for Example { place, words } in examples {
+        if let Err(error) = Cli::try_parse_from(["pppctl".to_owned()].into_iter().chain(words)) {
+            assert!(!error.use_stderr(), "{place}: {error}");
+        }
+    }
+}
+
+/// What stands behind a prompt such as `bras1 (812 sessions)>`.
+#[test]
+fn lines_of_the_shell_in_documents_are_taken() {
+    let mut count = 0;
+    for (path, text) in manual::documents() {
+        for (number, line) in manual::code_blocks(&path, &text) {
+            let Some((_, line)) = line.split_once(" sessions)> ") else { continue };
+            let command = line.split(" | ").next().unwrap();
+            if let Err(error) = Line::try_parse_from(command.split_whitespace()) {
+                assert!(!error.use_stderr(), "{}:{number}: {error}", path.display());
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 3);
 }
