@@ -151,6 +151,19 @@ pub(crate) struct Finished {
 /// # Errors
 /// When it cannot be started or takes longer than `limit`.
 pub(crate) fn run(namespace: &Netns, command: &mut Command, limit: Duration) -> Result<Finished> {
+    run_prepared(namespace, command, limit, || Ok(()))
+}
+
+/// As [`run`], after `prepare` has changed the thread that starts the program.
+///
+/// # Errors
+/// As [`run`], and what `prepare` returns.
+pub(crate) fn run_prepared(
+    namespace: &Netns,
+    command: &mut Command,
+    limit: Duration,
+    prepare: impl FnOnce() -> Result<()> + Send,
+) -> Result<Finished> {
     let directory = tempfile::tempdir()?;
     let (stdout, stderr) = (directory.path().join("stdout"), directory.path().join("stderr"));
     command
@@ -158,7 +171,7 @@ pub(crate) fn run(namespace: &Netns, command: &mut Command, limit: Duration) -> 
         .stdout(File::create(&stdout)?)
         .stderr(File::create(&stderr)?)
         .process_group(0);
-    let child = namespace.spawn(command)?;
+    let child = namespace.spawn_prepared(command, prepare)?;
     let group = Pid::from_raw(i32::try_from(child.id()).context("pid")?);
     let name = Path::new(command.get_program()).display().to_string();
     let mut process = Process { name, child, group, log: stdout.clone() };

@@ -10,6 +10,7 @@ mod drain;
 mod endings;
 mod forged;
 mod full_mtu;
+mod handbook;
 mod hook_scripts;
 mod hostile;
 mod installed;
@@ -98,4 +99,5 @@ pub(crate) static ALL: &[Scenario] = &[
     installed::SCENARIO,
     full_mtu::SCENARIO,
     rates::SCENARIO,
+    handbook::SCENARIO,
 ];

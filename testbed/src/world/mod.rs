@@ -129,6 +129,18 @@ impl World {
         self.add_segment("eth2", SECOND_ACCESS_MAC, "br2", "port2")
     }
 
+    /// Adds an interface to the server with a link and nobody at its other end.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn add_empty_access(&self, name: &str) -> Result<()> {
+        let port = format!("{name}-end");
+        netlink::add_veth(&self.srv, name, &self.cli, &port)?;
+        netlink::set_up(&self.srv, name)?;
+        netlink::set_up(&self.cli, &port)?;
+        netlink::wait_running(&self.srv, name)
+    }
+
     /// Gives an interface of the server an address.
     ///
     /// # Errors
