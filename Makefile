@@ -58,7 +58,7 @@ install:
 		$(INSTALL) -m 644 "$$script" "$(DESTDIR)$(DATADIR)/hooks/$${script##*/}" || exit 1; \
 	done
 	$(INSTALL) -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
-	for page in docs/*.md; do $(INSTALL) -m 644 "$$page" "$(DESTDIR)$(DOCDIR)/$${page##*/}" || exit 1; done
+	for page in docs/*.md docs/*/*.md; do $(INSTALL) -m 644 "$$page" "$(DESTDIR)$(DOCDIR)/$$page" || exit 1; done
 	[ -e $(DESTDIR)/etc/default/pppoed ] || $(INSTALL) -m 644 etc/default/pppoed $(DESTDIR)/etc/default/pppoed
 
 uninstall:
