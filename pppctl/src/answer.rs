@@ -196,6 +196,8 @@ fn wanted(request: &Request) -> &'static str {
         Request::Capture(_) => "frames",
         Request::SetLogLevel { .. } => "the log level",
         Request::Reload { .. } => "what a reload changes",
+        Request::ShowConfig => "settings",
+        Request::ShowConfigDiff => "differences",
         Request::ShowHooks => "hooks",
         Request::RunHook(_) => "what a hook returned",
     }
@@ -220,6 +222,8 @@ fn got(response: &Response) -> &'static str {
         Response::Frames(_) | Response::CaptureEnd(_) => "frames",
         Response::LogLevels(_) => "the log level",
         Response::Changes(_) | Response::Reloaded(_) => "what a reload changes",
+        Response::Config(_) => "settings",
+        Response::ConfigDifferences(_) | Response::ConfigDiffEnd(_) => "differences",
         Response::HookFunctions(_) | Response::Hooks(_) => "hooks",
         Response::HookRun(_) => "what a hook returned",
     }

@@ -31,6 +31,13 @@ Examples:
   terminate pattern 'guest*'                tells how many those are, and asks
   terminate interface eth1 --yes            does not ask";
 
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  show config                               everything, with its origin
+  show config echo                          lcp-echo-interval and the like
+  show config 'mac-*' -o csv
+  show config --diff                        what a restart would change";
+
 const MONITOR_EXAMPLES: &str = "\
 Examples:
   monitor                                   everything
@@ -62,6 +69,8 @@ pub(crate) mod values {
     pub(crate) const FIELDS: &str = "FIELD,...";
     /// List of fields of sessions, with their directions.
     pub(crate) const SORT: &str = "FIELD[-],...";
+    /// Name of a setting of the server.
+    pub(crate) const SETTING: &str = "SETTING";
     /// A word of a command.
     pub(crate) const WORD: &str = "WORD";
 }
@@ -221,6 +230,16 @@ pub(crate) enum Show {
     Interfaces,
     /// The latest lines of the log
     Log(Log),
+    /// The settings that hold, with the file and line, flag or command that each comes from
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config {
+        /// Only these settings: part of the name, or a pattern with * and ?
+        #[arg(value_name = values::SETTING)]
+        pattern: Option<String>,
+        /// Only what differs from the files as they are now, and what a restart makes of it
+        #[arg(long)]
+        diff: bool,
+    },
     /// Everything that is counted, as OpenMetrics text
     Metrics,
 }

@@ -1,8 +1,9 @@
 //! Answers about the server itself: addresses, interfaces, log, version.
 
+use ppp_ipc::control::pattern;
 use ppp_ipc::control::{
-    AccessInterface, AuthVerdict, HookFunction, HookRun, HookSummary, LogLevels, LogLine, PoolLease,
-    PoolStats, Request, Response, ServerVersion,
+    AccessInterface, AuthVerdict, ConfigDiffEnd, ConfigDifference, ConfigSetting, HookFunction, HookRun,
+    HookSummary, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
 };
 
 use crate::answer::Error;
@@ -31,6 +32,10 @@ pub(crate) enum Info {
     Hooks(HookSummary, Vec<HookFunction>),
     /// To `hooks run`.
     HookRuns(Vec<HookRun>),
+    /// To `show config`.
+    Config(Vec<ConfigSetting>),
+    /// To `show config --diff`.
+    ConfigDiff(Vec<ConfigDifference>, ConfigDiffEnd),
 }
 
 impl Info {
@@ -42,6 +47,8 @@ impl Info {
             Request::AuthTest(_) => Some(Self::Auth(Vec::new())),
             Request::ShowHooks => Some(Self::Hooks(HookSummary::default(), Vec::new())),
             Request::RunHook(_) => Some(Self::HookRuns(Vec::new())),
+            Request::ShowConfig => Some(Self::Config(Vec::new())),
+            Request::ShowConfigDiff => Some(Self::ConfigDiff(Vec::new(), ConfigDiffEnd::default())),
             _ => None,
         }
     }
@@ -80,9 +87,31 @@ impl Info {
             (Request::RunHook(_), Response::HookRun(one), Some(Self::HookRuns(runs))) => {
                 extend(runs, vec![*one])?;
             }
+            (Request::ShowConfig, Response::Config(more), Some(Self::Config(all))) => extend(all, more)?,
+            (Request::ShowConfigDiff, Response::ConfigDifferences(more), Some(Self::ConfigDiff(all, _))) => {
+                extend(all, more)?
+            }
+            (Request::ShowConfigDiff, Response::ConfigDiffEnd(last), Some(Self::ConfigDiff(_, end))) => {
+                *end = *last;
+            }
             (_, response, _) => return Ok(Some(response)),
         }
         Ok(None)
+    }
+}
+
+impl Info {
+    /// Leaves the settings out that are not meant: a word without `*` and `?` stands for all names that it is part of.
+    pub(crate) fn keep_settings(&mut self, wanted: &str) {
+        let is_wanted = |key: &str| match wanted.contains(['*', '?']) {
+            true => pattern::matches(wanted, key),
+            false => pattern::matches(&format!("*{wanted}*"), key),
+        };
+        match self {
+            Self::Config(all) => all.retain(|one| is_wanted(&one.key)),
+            Self::ConfigDiff(all, _) => all.retain(|one| is_wanted(&one.key)),
+            _ => {}
+        }
     }
 }
 

@@ -13,6 +13,8 @@ impl From<&Command> for Request {
             Command::Show(Show::Stats) => Self::ShowStats,
             Command::Show(Show::Pool) => Self::ShowPool,
             Command::Show(Show::Interfaces) => Self::ShowInterfaces,
+            Command::Show(Show::Config { diff: false, .. }) => Self::ShowConfig,
+            Command::Show(Show::Config { diff: true, .. }) => Self::ShowConfigDiff,
             Command::Show(Show::Log(log)) => Self::ShowLog(log.query()),
             // Made of several answers.
             Command::Show(Show::Metrics) => Self::ShowStats,
@@ -108,6 +110,9 @@ mod tests {
                 "sh log warn -n 5 --session 7",
                 Request::ShowLog(LogQuery { level: LogLevel::Warn, count: 5, session: Some(7) }),
             ),
+            ("show config", Request::ShowConfig),
+            ("sh c echo", Request::ShowConfig),
+            ("show config mac --diff", Request::ShowConfigDiff),
             ("version", Request::ShowVersion),
             (
                 "capture 7 -w /tmp/x --packets 5 --bytes 6 --seconds 8 --snaplen 96 --secrets",

@@ -5,6 +5,7 @@ use std::io::Write;
 use ppp_ipc::control::{Password, Request};
 
 use crate::{
+    answer::Answer,
     capture,
     command::{Auth, Command, Show},
     console::Console,
@@ -60,6 +61,11 @@ pub(crate) fn run(
     {
         test.password = Some(Password(password::read()?));
     }
-    let answer = console.call(request)?;
+    let mut answer = console.call(request)?;
+    if let (Command::Show(Show::Config { pattern: Some(pattern), .. }), Answer::Info(info)) =
+        (command, &mut answer)
+    {
+        info.keep_settings(pattern);
+    }
     output.write(&answer, out).map_err(Error::Output)
 }

@@ -532,3 +532,66 @@ fn anything_but_yes_is_no() {
         assert!(shown.contains("nothing was done"), "{shown:?}");
     }
 }
+
+fn a_setting(key: &str) -> ppp_ipc::control::ConfigSetting {
+    let setting = ppp_ipc::reload::Setting { value: "10s".into(), origin: "/etc/ppp/options:3".into() };
+    ppp_ipc::control::ConfigSetting { key: key.into(), setting, effect: ppp_ipc::reload::Effect::NewSessions }
+}
+
+#[test]
+fn settings_are_picked_by_name() {
+    let fake = || {
+        Fake::answering(|request| {
+            assert_eq!(request, Request::ShowConfig);
+            let settings = ["lcp-echo-interval", "lcp-restart", "mtu"].map(a_setting);
+            let (first, rest) = settings.split_at(2);
+            vec![Response::Config(first.to_vec()), Response::Config(rest.to_vec()), Response::Done]
+        })
+    };
+    let keys = |arguments: &[&str]| {
+        let output = fake().run(&[&["show", "config"], arguments, &["--json"]].concat());
+        let (code, stdout, stderr) = result(&output);
+        assert_eq!((code, stderr), (0, ""));
+        let value: serde_json::Value = serde_json::from_str(stdout).unwrap();
+        let all = value["config"].as_array().unwrap();
+        assert!(
+            all.iter().all(|one| one["origin"] == "/etc/ppp/options:3" && one["effect"] == "new-sessions")
+        );
+        all.iter().map(|one| one["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&[]), ["lcp-echo-interval", "lcp-restart", "mtu"]);
+    assert_eq!(keys(&["lcp"]), ["lcp-echo-interval", "lcp-restart"]);
+    assert_eq!(keys(&["lcp-?es*"]), ["lcp-restart"]);
+    assert_eq!(keys(&["mt?"]), ["mtu"]);
+    let output = fake().run(&["show", "config", "mtu", "-o", "csv"]);
+    assert_eq!(
+        result(&output),
+        (0, "key,value,origin,effect\r\nmtu,10s,/etc/ppp/options:3,new-sessions\r\n", "")
+    );
+    let output = fake().run(&["show", "config", "nothing"]);
+    assert_eq!(result(&output), (0, "no such setting\n", ""));
+}
+
+#[test]
+fn differences_from_the_files_are_told() {
+    use ppp_ipc::control::{ConfigDifference, Fate};
+    let fake = || {
+        Fake::answering(|request| {
+            assert_eq!(request, Request::ShowConfigDiff);
+            let running = Some(a_setting("mtu").setting);
+            let difference = ConfigDifference { key: "mtu".into(), running, files: None, fate: Fate::Lost };
+            vec![
+                Response::ConfigDifferences(vec![difference]),
+                Response::ConfigDiffEnd(Box::default()),
+                Response::Done,
+            ]
+        })
+    };
+    let output = fake().run(&["show", "config", "--diff"]);
+    let line = "mtu: running 10s (/etc/ppp/options:3), files -; lost by a restart\n";
+    assert_eq!(result(&output), (0, line, ""));
+    let output = fake().run(&["show", "config", "--diff", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(result(&output).1).unwrap();
+    assert_eq!(value["config_diff"]["differences"][0]["fate"], "lost");
+    assert_eq!((&value["config_diff"]["more"], value["schema"].as_u64()), (&0.into(), Some(1)));
+}

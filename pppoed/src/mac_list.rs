@@ -28,11 +28,11 @@ pub struct MacFiles {
 /// Which of both files are in which state. `None` for one that there is not.
 pub type Stamps = [Option<Stamp>; 2];
 
-/// Who is served.
+/// Who is served. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MacRules {
-    allow: Option<BTreeSet<MacAddr>>,
-    deny: BTreeSet<MacAddr>,
+    allow: Option<Arc<BTreeSet<MacAddr>>>,
+    deny: Arc<BTreeSet<MacAddr>>,
 }
 
 /// A list that cannot be used.
@@ -76,8 +76,8 @@ impl MacFiles {
     /// [`MacListError`]: one that cannot be read is never taken for an empty one.
     pub fn load(&self) -> Result<MacRules, MacListError> {
         Ok(MacRules {
-            allow: self.allow.as_deref().map(read).transpose()?,
-            deny: self.deny.as_deref().map(read).transpose()?.unwrap_or_default(),
+            allow: self.allow.as_deref().map(read).transpose()?.map(Arc::new),
+            deny: self.deny.as_deref().map(read).transpose()?.unwrap_or_default().into(),
         })
     }
 
@@ -95,12 +95,12 @@ impl MacRules {
 
     /// The lists with their names: who is served (`None` is everybody), who is not.
     pub fn lists(&self) -> [(&'static str, Option<&BTreeSet<MacAddr>>); 2] {
-        [("mac-allow", self.allow.as_ref()), ("mac-deny", Some(&self.deny))]
+        [("mac-allow", self.allow.as_deref()), ("mac-deny", Some(&self.deny))]
     }
 
     /// How many addresses are on the lists: allowed (`None` is all), denied.
     pub fn sizes(&self) -> (Option<usize>, usize) {
-        (self.allow.as_ref().map(BTreeSet::len), self.deny.len())
+        (self.allow.as_ref().map(|allow| allow.len()), self.deny.len())
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn deny_beats_allow_and_no_list_is_everybody() {
         let permitted = |rules: &MacRules| [ONE, TWO, THREE].map(|mac| rules.permit(mac));
-        let set = |macs: &[MacAddr]| macs.iter().copied().collect::<BTreeSet<_>>();
+        let set = |macs: &[MacAddr]| Arc::new(macs.iter().copied().collect::<BTreeSet<_>>());
         assert_eq!(permitted(&MacRules::default()), [true; 3]);
         assert_eq!(permitted(&MacRules { allow: None, deny: set(&[TWO]) }), [true, false, true]);
         assert_eq!(permitted(&MacRules { allow: Some(set(&[])), deny: set(&[]) }), [false; 3]);

@@ -14,6 +14,7 @@
 
 mod auth_test;
 mod capture;
+mod config;
 mod detail;
 mod event;
 mod hooks;
@@ -29,6 +30,7 @@ use crate::reload;
 pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
+pub use config::{ConfigDiffEnd, ConfigDifference, ConfigSetting, Fate, SETTINGS_PER_RESPONSE};
 pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use hooks::{HookFunction, HookRun, HookSummary, HookTrial};
@@ -130,6 +132,11 @@ pub enum Request {
     ShowHooks,
     /// Call a hook, and tell what came of it in each file: [`Response::HookRun`].
     RunHook(Box<HookTrial>),
+    /// The settings that hold: [`Response::Config`].
+    ShowConfig,
+    /// Where they differ from the files as these are now: [`Response::ConfigDifferences`], then
+    /// [`Response::ConfigDiffEnd`].
+    ShowConfigDiff,
 }
 
 impl Request {
@@ -139,7 +146,7 @@ impl Request {
         match self {
             Self::ShowSessions | Self::ShowSession { .. } | Self::ShowStats | Self::Monitor(_) => true,
             Self::ShowPool | Self::ShowInterfaces | Self::ShowVersion | Self::Count(_) => true,
-            Self::ShowLog(_) | Self::ShowHooks => true,
+            Self::ShowLog(_) | Self::ShowHooks | Self::ShowConfig | Self::ShowConfigDiff => true,
             Self::RunHook(_) => false,
             Self::Terminate(_) | Self::Drain { .. } | Self::Shutdown(_) | Self::SetLogLevel { .. } => false,
             // With it, passwords can be guessed.
@@ -169,6 +176,8 @@ impl fmt::Display for Request {
             Self::ShowInterfaces => f.write_str("show interfaces"),
             Self::ShowLog(_) => f.write_str("show log"),
             Self::ShowVersion => f.write_str("version"),
+            Self::ShowConfig => f.write_str("show config"),
+            Self::ShowConfigDiff => f.write_str("show config --diff"),
             Self::Capture(capture) => {
                 let secrets = if capture.secrets { " --secrets" } else { "" };
                 write!(f, "capture {}{secrets}", capture.session)
@@ -331,6 +340,12 @@ pub enum Response {
     Hooks(Box<HookSummary>),
     /// What came of calling a hook in one file.
     HookRun(Box<HookRun>),
+    /// Some settings.
+    Config(Vec<ConfigSetting>),
+    /// Some differences between the settings that hold and the files.
+    ConfigDifferences(Vec<ConfigDifference>),
+    /// The end of those.
+    ConfigDiffEnd(Box<ConfigDiffEnd>),
 }
 
 /// Why a request failed.

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::{Output, json::Json, printable};
+use super::{Output, config, json::Json, printable};
 use crate::answer::{Answer, Piece};
+use crate::info::Info;
 
 /// A heading, then a row for each thing; where there is one thing only, a row for each of its fields. The names and
 /// values are those of the JSON.
@@ -13,6 +14,9 @@ pub(super) struct Csv;
 
 impl Output for Csv {
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+        if let Answer::Info(Info::Config(settings)) = answer {
+            return config::write_csv(settings, out);
+        }
         let mut document = Vec::new();
         Json.write(answer, &mut document)?;
         let document: Value = serde_json::from_slice(&document)?;

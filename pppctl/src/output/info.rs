@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::grid::{self, Align, Column};
 use super::json::Interface;
-use super::{event::time_of_day, hooks, printable, units};
+use super::{config, event::time_of_day, hooks, printable, units};
 use crate::info::Info;
 use crate::terminal::Screen;
 
@@ -63,6 +63,8 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
         Info::Auth(verdicts) => verdicts.iter().try_for_each(|verdict| write_verdict(verdict, out)),
         Info::Hooks(summary, functions) => hooks::write_stats(summary, functions, screen, out),
         Info::HookRuns(runs) => hooks::write_runs(runs, out),
+        Info::Config(settings) => config::write(settings, screen, out),
+        Info::ConfigDiff(differences, end) => config::write_diff(differences, end, out),
         Info::Count(1) => writeln!(out, "1 session matches"),
         Info::Count(count) => writeln!(out, "{count} sessions match"),
         Info::LogLevels(LogLevels { level, sessions }) => {
@@ -182,6 +184,8 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         LogLevels(&'a LogLevels),
         Hooks(hooks::Stats<'a>),
         HookRuns(&'a [HookRun]),
+        Config(Vec<config::Shown<'a>>),
+        ConfigDiff(config::Diff<'a>),
     }
     match info {
         Info::Pool(stats, leases) => {
@@ -212,6 +216,8 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         Info::LogLevels(levels) => Body::LogLevels(levels),
         Info::Hooks(summary, functions) => Body::Hooks(hooks::Stats { summary, functions }),
         Info::HookRuns(runs) => Body::HookRuns(runs),
+        Info::Config(settings) => Body::Config(settings.iter().map(config::Shown::from).collect()),
+        Info::ConfigDiff(differences, end) => Body::ConfigDiff(config::Diff { differences, end }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Answers as text: one implementation of [`Output`] per format.
 
+mod config;
 pub(crate) mod csv;
 mod event;
 pub(crate) mod grid;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::SessionSummary;
+use ppp_ipc::control::{Request, SessionSummary};
 
 use crate::{
-    command::values, console::Console, error::Error, output::is_harmless, program::ConnectionOptions,
-    sessions::fetch,
+    answer::Answer, command::values, console::Console, error::Error, info::Info, output::is_harmless,
+    program::ConnectionOptions, sessions::fetch,
 };
 
 /// Longest wait for a piece of the list, and for all of it: nobody waits longer for a key to do something.
@@ -41,6 +41,7 @@ impl Live {
             values::USER => |session| session.username.iter().cloned().collect(),
             values::MAC => |session| vec![session.mac.clone()],
             values::IP => |session| session.ip.iter().map(ToString::to_string).collect(),
+            values::SETTING => return self.settings(),
             values::IFNAME => |session| vec![session.ifname.clone(), session.interface.clone()],
             _ => return Vec::new(),
         };
@@ -54,6 +55,18 @@ impl Live {
         // The server has escaped what its peers chose; a terminal is not made to depend on that.
         found.retain(|value| value.chars().all(is_harmless));
         found
+    }
+
+    /// Names of settings.
+    fn settings(&mut self) -> Vec<String> {
+        let Ok(Answer::Info(Info::Config(all))) = self.console.call(Request::ShowConfig) else {
+            return Vec::new();
+        };
+        let mut keys: Vec<String> = all.into_iter().map(|one| one.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| key.chars().all(is_harmless));
+        keys
     }
 
     fn refresh(&mut self) {

@@ -51,13 +51,19 @@ impl Changes {
     /// The changes from `old` to `new`; none exactly if both say the same. Where something is set is no
     /// difference.
     pub fn between(old: &Reading, new: &Reading) -> Self {
-        let mut changes = Self::default();
-        changes.settings(&old.config, &new.config);
-        changes.pool(&old.config, &new.config);
-        changes.mac_lists(&old.config, &new.config);
+        let mut changes = Self::of_settings(&old.config, &new.config);
         for line in old.users.changes(&new.users) {
             changes.user(line);
         }
+        changes
+    }
+
+    /// As [`Changes::between`], without the secrets files.
+    pub fn of_settings(old: &Config, new: &Config) -> Self {
+        let mut changes = Self::default();
+        changes.settings(old, new);
+        changes.pool(old, new);
+        changes.mac_lists(old, new);
         changes
     }
 

@@ -9,6 +9,7 @@ mod entries;
 mod error;
 mod hooks;
 mod limits;
+mod listing;
 mod origins;
 mod ppp;
 mod source;
@@ -30,6 +31,7 @@ pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
 pub use hooks::Hooks;
 pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
+pub use listing::{Line, MAX_MACS, MAX_RANGES};
 pub use source::{Reading, SecretsRemarks, Source};
 
 use self::origins::Origins;

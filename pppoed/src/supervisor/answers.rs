@@ -32,6 +32,8 @@ impl Supervisor {
             Request::ShowInterfaces => self.show_interfaces(),
             Request::ShowLog(query) => self.show_log(&query, after),
             Request::ShowVersion => self.show_version(now).into(),
+            Request::ShowConfig => return self.show_config(answer),
+            Request::ShowConfigDiff => return self.show_config_diff(answer),
             Request::ShowHooks => self.show_hooks(),
             Request::RunHook(trial) => return self.try_hook(*trial, answer, now),
             Request::SetLogLevel { level, session } => match session {

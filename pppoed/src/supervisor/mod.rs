@@ -49,6 +49,7 @@ mod session_sockets;
 mod settings;
 mod setup;
 mod show;
+mod show_config;
 mod stats;
 mod table;
 mod template;
@@ -175,6 +176,8 @@ pub struct Supervisor {
     events: Events,
     /// The captures that may still be begun.
     captures: Arc<Semaphore>,
+    /// The comparisons with the files that may still be begun.
+    comparisons: Arc<Semaphore>,
     console_share: ConsoleShare,
     log: Option<LogHandle>,
     adoption: Adoption,

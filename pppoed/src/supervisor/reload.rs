@@ -22,7 +22,7 @@ use crate::{daemon, logging};
 
 /// What holds, where it was read, and the reading that is under way.
 pub(super) struct Reloads {
-    source: Arc<Source>,
+    pub(super) source: Arc<Source>,
     pub(super) current: Arc<Reading>,
     /// What is said about secrets files that could not be read the last time.
     unreadable: Arc<Vec<String>>,
@@ -337,16 +337,22 @@ fn shown(change: &Change) -> ipc::Change {
         key: clean(&change.key),
         old: setting(&change.old),
         new: setting(&change.new),
-        effect: match change.effect {
-            Effect::Now => ipc::Effect::Now,
-            Effect::NewSessions => ipc::Effect::NewSessions,
-            Effect::Restart => ipc::Effect::Restart,
-        },
+        effect: change.effect.into(),
+    }
+}
+
+impl From<Effect> for ipc::Effect {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Now => Self::Now,
+            Effect::NewSessions => Self::NewSessions,
+            Effect::Restart => Self::Restart,
+        }
     }
 }
 
 /// The first lines of many, and how many there are beside.
-fn lines(all: &[String]) -> Vec<String> {
+pub(super) fn lines(all: &[String]) -> Vec<String> {
     match all.split_at_checked(MAX_LINES) {
         Some((first, rest)) if !rest.is_empty() => {
             let first = first.iter().take(MAX_LINES - 1).map(|line| clean(line));
@@ -357,7 +363,7 @@ fn lines(all: &[String]) -> Vec<String> {
 }
 
 /// A text that may be shown, and not too long: names of files may hold anything.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let mut text: String =
         text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
     if text.len() > MAX_TEXT {

@@ -211,6 +211,7 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
         stats: Stats::new(now),
         events: Events::new(),
         captures: super::capture::room(),
+        comparisons: super::show_config::room(),
         log: None,
         console_share: ConsoleShare::new(now),
         adoption,

@@ -19,6 +19,7 @@ mod lab;
 mod misbehaviour;
 mod monitoring;
 mod peer;
+mod policy;
 mod reload;
 mod rivals;
 mod showing;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
     tests.extend(hooks::tests());
     tests.extend(strays::tests());
     tests.extend(reload::tests());
+    tests.extend(policy::tests());
     tests.extend(full_disk::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)

@@ -1,0 +1,261 @@
+//! `show config`: the settings that hold, and where they differ from the files as these are now.
+//!
+//! Lists are made, and files are read, beside the event loop: nobody waits for a disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ppp_ipc::control::{
+    BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, Fate, Response, SETTINGS_PER_RESPONSE,
+    ServiceState,
+};
+use ppp_ipc::reload as ipc;
+use ppp_ipc::worker::Rates;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tracing::level_filters::LevelFilter;
+
+use super::Supervisor;
+use super::reload::{clean, lines};
+use super::setup::discovery_config;
+use crate::config::{Change, Changes, Config, Effect, Line, MAX_CHANGES, Setting, Source};
+use crate::control::Answer;
+use crate::log_levels::Levels;
+use crate::logging::{self, LogHandle};
+use crate::mac_list::MacRules;
+
+/// The setting that `set log-level` changes beside the configuration.
+const LOG_LEVEL: &str = "log-level";
+
+/// What holds beside the configuration that was read.
+struct Live {
+    levels: Option<Levels>,
+    mac_rules: MacRules,
+    service: ServiceState,
+    /// Names of the hook scripts, and their directory.
+    scripts: Vec<String>,
+    scripts_directory: String,
+    /// Sessions whose rates are not those of their options, the first ones, with both; and how many there are beside.
+    rates: Vec<(u16, Rates, Rates)>,
+    more_rates: usize,
+}
+
+/// The room for comparisons with the files: one at a time, as a second one would only wait for the same disk.
+pub(super) fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1))
+}
+
+impl Supervisor {
+    fn live(&self) -> Live {
+        let scripts = self.hooks.scripts.iter().flat_map(|scripts| &scripts.files);
+        let mut limited = self.table.iter().filter_map(|session| {
+            let (set, own) = (session.set_rates?, session.options().rates());
+            (set != own).then_some((session.id, set, own))
+        });
+        let rates = limited.by_ref().take(MAX_CHANGES).collect();
+        Live {
+            levels: self.log.as_ref().and_then(LogHandle::levels),
+            mac_rules: self.mac_rules.clone(),
+            service: self.service,
+            scripts: scripts.map(|file| file.name.clone()).collect(),
+            scripts_directory: self.hooks.config.directory.display().to_string(),
+            rates,
+            more_rates: limited.count(),
+        }
+    }
+
+    /// `show config`.
+    pub(super) fn show_config(&self, answer: oneshot::Sender<Answer>) {
+        let (current, live) = (self.reloads.current.clone(), self.live());
+        tokio::task::spawn_local(async move {
+            let listing = tokio::task::spawn_blocking(move || live.listing(&current.config));
+            let responses = match listing.await {
+                Ok(list) => settings(&list),
+                Err(error) => vec![Response::Failed(Failure::Busy(error.to_string()))],
+            };
+            // Fails only when the client has hung up.
+            let _ = answer.send(Answer::Whole(responses));
+        });
+    }
+
+    /// `show config --diff`.
+    pub(super) fn show_config_diff(&self, answer: oneshot::Sender<Answer>) {
+        let Ok(permit) = self.comparisons.clone().try_acquire_owned() else {
+            let busy = Failure::Busy("the files are being read for another console".to_owned());
+            let _ = answer.send(Response::Failed(busy).into());
+            return;
+        };
+        let (source, current) = (self.reloads.source.clone(), self.reloads.current.clone());
+        let (live, deadline) = (self.live(), current.config.limits.reload_deadline);
+        tokio::task::spawn_local(async move {
+            let comparing = tokio::task::spawn_blocking(move || {
+                let responses = live.compare(&current.config, &source);
+                drop(permit);
+                responses
+            });
+            let failure = match timeout(deadline, comparing).await {
+                Ok(Ok(responses)) => {
+                    let _ = answer.send(Answer::Whole(responses));
+                    return;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!(
+                    "reading the files takes longer than {} s (--reload-deadline)",
+                    deadline.as_secs()
+                ),
+            };
+            let _ = answer.send(Response::Failed(Failure::Busy(failure)).into());
+        });
+    }
+}
+
+impl Live {
+    fn listing(&self, config: &Config) -> Vec<Line> {
+        let mut list = config.listing(&self.mac_rules);
+        if let Some(level) = self.level_of_console(config) {
+            let found = list.iter_mut().find(|(key, ..)| key == LOG_LEVEL);
+            found.into_iter().for_each(|(_, setting, _)| *setting = level.clone());
+        }
+        let script = |name: &String| {
+            let setting = Setting { value: name.clone(), origin: self.scripts_directory.clone() };
+            ("hook script".to_owned(), setting, Effect::Now)
+        };
+        list.extend(self.scripts.iter().map(script));
+        list
+    }
+
+    /// The level of the log, if it is not that of the configuration.
+    fn level_of_console(&self, config: &Config) -> Option<Setting> {
+        let level = self.levels.as_ref()?.level;
+        (level != logging::level(config.log_level.value))
+            .then(|| by_console(level_word(level), "set log-level"))
+    }
+
+    /// Runs where it may block.
+    fn compare(&self, running: &Config, source: &Source) -> Vec<Response> {
+        let (files, notices) = source.config();
+        let remarks: Vec<String> =
+            notices.iter().filter(|notice| !notice.is_mere_note()).map(ToString::to_string).collect();
+        let files = match files {
+            Ok(files) => files,
+            Err(errors) => {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                return vec![Response::Failed(Failure::BadFiles(lines(&errors)))];
+            }
+        };
+        if let Err(error) = discovery_config(&files).check() {
+            return vec![Response::Failed(Failure::BadFiles(lines(&[error.to_string()])))];
+        }
+        // These are read again by themselves.
+        let mut running = running.clone();
+        running.limits.mac_rules = self.mac_rules.clone();
+        let changes = Changes::of_settings(&running, &files);
+        let mut all: Vec<ConfigDifference> = self.of_consoles(&running, &files);
+        let by_console = all.iter().map(|difference| difference.key.clone()).collect::<Vec<_>>();
+        all.extend(changes.list.iter().filter(|change| !by_console.contains(&change.key)).map(difference));
+        let more = changes.more.saturating_add(self.more_rates);
+        let more = more.saturating_add(all.len().saturating_sub(MAX_CHANGES));
+        all.truncate(MAX_CHANGES);
+        let end = ConfigDiffEnd { more: u32::try_from(more).unwrap_or(u32::MAX), remarks: lines(&remarks) };
+        let chunks = all.chunks(SETTINGS_PER_RESPONSE);
+        let mut responses: Vec<_> = chunks.map(|chunk| Response::ConfigDifferences(chunk.to_vec())).collect();
+        responses.push(Response::ConfigDiffEnd(Box::new(end)));
+        responses
+    }
+
+    /// What consoles have changed.
+    fn of_consoles(&self, running: &Config, files: &Config) -> Vec<ConfigDifference> {
+        let mut all = Vec::new();
+        if let Some(level) = self.level_of_console(running) {
+            let of_files = files.entries().into_iter().find(|entry| entry.key == LOG_LEVEL);
+            let of_files =
+                of_files.map(|entry| Setting { value: entry.value, origin: entry.origin.to_string() });
+            if of_files.as_ref().is_none_or(|setting| setting.value != level.value) {
+                all.push(console_difference(LOG_LEVEL.to_owned(), level, of_files, Fate::Lost));
+            }
+        }
+        let sessions = self.levels.as_ref().map_or_else(BTreeMap::new, |levels| levels.sessions.clone());
+        for (id, level) in sessions {
+            let key = format!("log-level of session {id}");
+            let setting = by_console(level_word(level), "set log-level --session");
+            all.push(console_difference(key, setting, None, Fate::Lost));
+        }
+        if self.service != ServiceState::Serving {
+            let setting = by_console(self.service.as_str().to_owned(), "drain, shutdown");
+            all.push(console_difference("service".to_owned(), setting, None, Fate::Kept));
+        }
+        for (id, set, own) in &self.rates {
+            let own = Setting { value: rates(own), origin: "options of the session".to_owned() };
+            let key = format!("rates of session {id}");
+            all.push(console_difference(key, by_console(rates(set), "set rate"), Some(own), Fate::Kept));
+        }
+        all
+    }
+}
+
+fn by_console(value: String, command: &str) -> Setting {
+    Setting { value, origin: format!("console: {command}") }
+}
+
+fn console_difference(key: String, running: Setting, files: Option<Setting>, fate: Fate) -> ConfigDifference {
+    ConfigDifference { key, running: Some(shown(&running)), files: files.as_ref().map(shown), fate }
+}
+
+fn difference(change: &Change) -> ConfigDifference {
+    let Change { key, old, new, effect } = change;
+    ConfigDifference {
+        key: clean(key),
+        running: old.as_ref().map(shown),
+        files: new.as_ref().map(shown),
+        fate: if *effect == Effect::Restart { Fate::Restart } else { Fate::Reload },
+    }
+}
+
+fn settings(list: &[Line]) -> Vec<Response> {
+    let all: Vec<ConfigSetting> = list
+        .iter()
+        .map(|(key, setting, effect)| ConfigSetting {
+            key: clean(key),
+            setting: shown(setting),
+            effect: (*effect).into(),
+        })
+        .collect();
+    all.chunks(SETTINGS_PER_RESPONSE).map(|chunk| Response::Config(chunk.to_vec())).collect()
+}
+
+fn shown(setting: &Setting) -> ipc::Setting {
+    ipc::Setting { value: clean(&setting.value), origin: clean(&setting.origin) }
+}
+
+fn rates(rates: &Rates) -> String {
+    format!("{} down, {} up", BitRate(rates.down), BitRate(rates.up))
+}
+
+fn level_word(level: LevelFilter) -> String {
+    level.to_string().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp_ipc::codec;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_list_fits_into_its_frames() {
+        let long = "\u{7}é".repeat(1000);
+        let line = || -> Line {
+            (long.clone(), Setting { value: long.clone(), origin: long.clone() }, Effect::NewSessions)
+        };
+        let responses = settings(&(0..40).map(|_| line()).collect::<Vec<_>>());
+        assert_eq!(responses.len(), 3);
+        for response in &responses {
+            codec::encode(response).unwrap();
+        }
+        let change =
+            Change { key: long.clone(), old: Some(line().1), new: Some(line().1), effect: Effect::Restart };
+        let differences = vec![difference(&change); SETTINGS_PER_RESPONSE];
+        assert_eq!(differences[0].fate, Fate::Restart);
+        codec::encode(&Response::ConfigDifferences(differences)).unwrap();
+    }
+}
