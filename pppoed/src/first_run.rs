@@ -6,6 +6,8 @@ use std::io;
 use anyhow::{Context, bail, ensure};
 use ppp_linux::netlink::Netlink;
 
+use crate::config::file::DEFAULT_FILE;
+
 const TUN: &str = "/dev/net/tun";
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const ROUTES: &str = "/proc/net/route";
@@ -71,6 +73,8 @@ Clients log in with the users of /etc/ppp/chap-secrets and /etc/ppp/pap-secrets,
 What they are told besides, such as DNS servers, is in /etc/ppp/pppoe-server-options, as for pppoe-server:
 
     ms-dns 9.9.9.9
+
+All of that can stand in {DEFAULT_FILE} instead, by which pppoed then starts without flags.
 
 Add --check to see whether all is well without serving anybody, -F to stay in the foreground. All flags: pppoed --help
 "

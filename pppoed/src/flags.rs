@@ -14,13 +14,18 @@ pub use limits::{LimitFlags, UserLimitPolicy};
 /// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
 ///
 /// Takes the flags of pppoe-server, the options of /etc/ppp/pppoe-server-options and the users of
-/// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets.
+/// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets; and all of that from /etc/pppoed/pppoed.toml, where the names of
+/// settings are those of the long flags below. A flag given here beats the file.
 ///
 /// Signals: SIGTERM and SIGINT end all sessions, then pppoed. SIGUSR1 ends pppoed alone; the next one takes the sessions
 /// over.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(name = "pppoed", version, args_override_self = true)]
 pub struct Flags {
+    /// Configuration file; it must exist [default: /etc/pppoed/pppoed.toml, if it exists]
+    #[arg(short = 'c', long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Ethernet interface to serve; may be given more than once [default: eth0]
     #[arg(short = 'I', long = "interface", value_name = "INTERFACE", value_parser = parse_interface)]
     pub interfaces: Vec<String>,
@@ -54,7 +59,7 @@ pub struct Flags {
     pub pool_file: Option<PathBuf>,
 
     /// Check the file of -p, print how many sessions it makes, and exit
-    #[arg(short = 'P', long, requires = "pool_file")]
+    #[arg(short = 'P', long)]
     pub check_pool: bool,
 
     /// Begin session ids at OFFSET + 1 [default: 0]
@@ -218,9 +223,13 @@ pub struct Flags {
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
 
-    /// Read all files, tell what is wrong in them, and exit
+    /// Read all files, tell what is wrong in them, and exit; also: pppoed check
     #[arg(long)]
     pub check: bool,
+
+    /// With --check: show every setting with its value and where it was made
+    #[arg(long, requires = "check")]
+    pub explain: bool,
 
     /// Limits.
     #[command(flatten)]
@@ -342,6 +351,7 @@ mod tests {
                    -Q /usr/sbin/pppoe -H http://isp.example -M hello -U /run/sock -g /usr/lib/plugin.so";
         let flags = flags(all).unwrap();
         let expected = Flags {
+            config: None,
             interfaces: vec!["eth1".into(), "eth2".into()],
             ac_name: Some("ac".into()),
             services: vec!["isp".into(), "vpn".into()],
@@ -391,6 +401,7 @@ mod tests {
             view_group: "pppoed-view".into(),
             log_level: None,
             check: false,
+            explain: false,
             limits: LimitFlags::default(),
             hooks: HookFlags::default(),
         };
@@ -442,7 +453,7 @@ mod tests {
             "-o 65534",
             "-T 0",
             "-f 8863:8863",
-            "-P",
+            "--explain",
             "-z",
             "stray",
             "-C \u{7}",

@@ -19,6 +19,7 @@ pub mod options;
 pub mod origin;
 pub mod pool;
 pub mod secrets;
+pub mod spelling;
 pub mod supervisor;
 pub mod systemd;
 pub mod words;

@@ -118,7 +118,7 @@ fn parse(contents: &[u8], file: &Arc<Path>) -> Result<BTreeSet<MacAddr>, MacList
         if text.is_empty() {
             continue;
         }
-        let place = || Place { file: Arc::clone(file), line };
+        let place = || Place::new(Arc::clone(file), line);
         let parsed = std::str::from_utf8(text).ok().and_then(|text| text.parse::<MacAddr>().ok());
         let Some(mac) = parsed else {
             let text = Escaped(text.get(..40).unwrap_or(text)).to_string();

@@ -4,12 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-use pppoed::config::{Config, ConfigError, Notice, Source};
+use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
 use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::first_run;
-use pppoed::flags::Flags;
 use pppoed::hooks;
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
@@ -31,15 +29,16 @@ fn main() -> ExitCode {
         return code;
     }
     let readiness = Readiness::from_environment();
-    if std::env::args_os().len() <= 1 {
-        eprint!("{}", first_run::welcome());
-        return ExitCode::from(EXIT_USAGE);
-    }
-    let flags = Flags::parse();
+    let command_line = CommandLine::parse(std::env::args_os());
+    let flags = command_line.flags().clone();
     if let Some(path) = &flags.hooks.check_hooks {
         return check_hooks(path);
     }
-    let source = Source::new(flags.clone());
+    let source = Source::new(command_line);
+    if std::env::args_os().len() <= 1 && source.says_nothing() {
+        eprint!("{}", first_run::welcome());
+        return ExitCode::from(EXIT_USAGE);
+    }
     let (config, notices) = source.config();
     let config = match config {
         Ok(config) => config,

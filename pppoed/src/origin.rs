@@ -4,18 +4,32 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A line of a file. Shown as `/etc/ppp/options:12`.
+/// A line of a file. Shown as `/etc/ppp/options:12`, or `pppoed.toml:3:9` where the column is known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file as it was named to us.
     pub file: Arc<Path>,
-    /// Line number, from 1.
+    /// Line number, from 1; 0 for the whole.
     pub line: u32,
+    /// Character in the line, from 1.
+    pub column: Option<u32>,
+}
+
+impl Place {
+    /// A line.
+    pub fn new(file: Arc<Path>, line: u32) -> Self {
+        Self { file, line, column: None }
+    }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        write!(f, "{}", self.file.display())?;
+        // What is no file has no lines.
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        self.column.map_or(Ok(()), |column| write!(f, ":{column}"))
     }
 }
 
@@ -28,8 +42,20 @@ pub enum Origin {
     Flag(&'static str),
     /// In a file.
     File(Place),
+    /// At the console of the running server (`pppctl`), not in a file (yet).
+    Console,
     /// Somewhere where an earlier `pppoed` found it, which began the session that it holds for.
     Earlier,
+}
+
+impl Origin {
+    /// For messages about a mistake there: of a place in a file, the column too.
+    pub(crate) fn exact(&self) -> String {
+        match self {
+            Self::File(place) => place.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -37,7 +63,9 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Flag(flag) => f.write_str(flag),
-            Self::File(place) => place.fmt(f),
+            // The column is for mistakes; a setting is found by its line.
+            Self::File(Place { file, line, .. }) => write!(f, "{}:{line}", file.display()),
+            Self::Console => f.write_str("console"),
             Self::Earlier => f.write_str("an earlier pppoed"),
         }
     }

@@ -8,12 +8,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser as _;
 use ppp_ipc::rate::BitRate;
 use ppp_proto::auth::AuthMethod;
 use ppp_wire::ethernet::EtherType;
-use pppoed::config::{Change, Changes, Config, Effect, Ipv6Config, MAX_CHANGES, PerMac, Reading, Source};
-use pppoed::flags::{Flags, LogLevel, UserLimitPolicy};
+use pppoed::config::{
+    Change, Changes, CommandLine, Config, Effect, Ipv6Config, MAX_CHANGES, PerMac, Reading, Source,
+};
+use pppoed::flags::{LogLevel, UserLimitPolicy};
 use pppoed::options::{OctetDirection, Script};
 use pppoed::origin::Sourced;
 use proptest::prelude::*;
@@ -29,14 +30,18 @@ impl Etc {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path().display();
         let line = format!(
-            "pppoed -O {at}/options --common-options {at}/common --chap-secrets {at}/secrets --pap-secrets {at}/pap \
+            "pppoed -c {at}/pppoed.toml -O {at}/options --common-options {at}/common --chap-secrets {at}/secrets --pap-secrets {at}/pap \
              -p {at}/pool --mac-deny {at}/deny -C ac {more}"
         );
-        let source = Source::new(Flags::try_parse_from(line.split_whitespace()).unwrap());
+        let source = Source::new(CommandLine::try_parse_from(line.split_whitespace()).unwrap());
         let etc = Self { directory, source };
-        for (name, text) in
-            [("options", "require-chap\n"), ("secrets", ""), ("pool", "10.0.0.2-9\n"), ("deny", "")]
-        {
+        for (name, text) in [
+            ("options", "require-chap\n"),
+            ("secrets", ""),
+            ("pool", "10.0.0.2-9\n"),
+            ("deny", ""),
+            ("pppoed.toml", ""),
+        ] {
             etc.write(name, text);
         }
         etc
@@ -217,7 +222,7 @@ const MUTATIONS: &[Mutation] = &[
     ("no-probe", |config| config.probe ^= true),
     ("no-ebpf", |config| config.ebpf ^= true),
     ("run-dir", |config| config.run_dir = "/x".into()),
-    ("control", |config| config.control_socket = "/x".into()),
+    ("control-socket", |config| config.control_socket = "/x".into()),
     ("pid-file", |config| config.pid_file = Some("/x".into())),
     ("foreground", |config| config.foreground ^= true),
     ("worker", |config| config.worker = Some("/x".into())),

@@ -8,10 +8,9 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser as _;
 use ppp_proto::auth::AuthMethod;
-use pppoed::config::{Config, Ipv6Config, Notice, PerMac};
-use pppoed::flags::{Flags, LogLevel};
+use pppoed::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, PerMac, Source};
+use pppoed::flags::LogLevel;
 use pppoed::inet::SystemNames;
 use pppoed::pool::{AddressPool, Claim};
 use pppoed::secrets::{Protocol, Secrets};
@@ -22,6 +21,7 @@ struct Etc(tempfile::TempDir);
 impl Etc {
     fn new(files: &[(&str, &str)]) -> Self {
         let etc = Self(tempfile::tempdir().unwrap());
+        fs::write(etc.path("pppoed.toml"), "").unwrap();
         for (name, contents) in files {
             fs::write(etc.path(name), contents).unwrap();
         }
@@ -33,10 +33,10 @@ impl Etc {
     }
 
     /// The command line of a guide, with `/etc/ppp` being this directory.
-    fn flags(&self, words: &str) -> Flags {
+    fn flags(&self, words: &str) -> CommandLine {
         let directory = self.0.path().display();
         let defaults = format!(
-            "--common-options {directory}/options --chap-secrets {directory}/chap-secrets \
+            "-c {directory}/pppoed.toml --common-options {directory}/options --chap-secrets {directory}/chap-secrets \
              --pap-secrets {directory}/pap-secrets"
         );
         let options = if words.contains("-O ") {
@@ -46,11 +46,11 @@ impl Etc {
         };
         let words = words.replace("/etc/ppp", &directory.to_string());
         let line = format!("pppoed {words} {options} {defaults}");
-        Flags::try_parse_from(line.split_whitespace()).unwrap()
+        CommandLine::try_parse_from(line.split_whitespace()).unwrap()
     }
 
     fn load(&self, words: &str) -> (Result<Config, Vec<String>>, Vec<String>) {
-        let (config, notices) = Config::load(&self.flags(words));
+        let (config, notices) = load(self.flags(words));
         let config = config.map_err(|errors| errors.iter().map(|error| self.shown(error)).collect());
         (config, notices.iter().map(|notice| self.shown(notice)).collect())
     }
@@ -62,6 +62,10 @@ impl Etc {
     fn shown(&self, message: impl ToString) -> String {
         message.to_string().replace(&self.0.path().display().to_string(), "/etc/ppp")
     }
+}
+
+fn load(flags: CommandLine) -> (Result<Config, Vec<ConfigError>>, Vec<Notice>) {
+    Source::new(flags).config()
 }
 
 fn ip(text: &str) -> Ipv4Addr {
@@ -337,8 +341,9 @@ fn a_flag_beats_an_option_and_the_later_file_beats_the_earlier() {
     assert_eq!((config.motm, config.hurl), (Some(b"hi".to_vec()), Some(b"u".to_vec())));
 
     // without the flags the options name the secrets
-    let flags = Flags { chap_secrets: None, pap_secrets: None, ..etc.flags("-O /etc/ppp/server") };
-    let secrets = Config::load(&flags).0.unwrap().secrets;
+    let at = etc.path("");
+    let line = format!("pppoed -O {0}/server -c {0}/pppoed.toml --common-options {0}/options", at.display());
+    let secrets = load(CommandLine::try_parse_from(line.split_whitespace()).unwrap()).0.unwrap().secrets;
     assert_eq!((secrets.chap_secrets, secrets.pap_secrets), ("/a/chap".into(), "/a/pap".into()));
     for (words, per_mac) in
         [("-x 0", PerMac::Unlimited), ("-x -5", PerMac::Unlimited), ("-x 1", PerMac::AtMost(1))]
@@ -505,7 +510,7 @@ fn what_there_is_to_say_beside() {
             "/etc/ppp/pppoe-server-options:1: clients need not prove who they are, and get any address of the pool",
         ]
     );
-    let (_, notices) = Config::load(&etc.flags("-k"));
+    let (_, notices) = load(etc.flags("-k"));
     let notes: Vec<_> = notices.iter().map(Notice::is_mere_note).collect();
     assert_eq!(notes, [true, true, false]);
 }
@@ -514,8 +519,8 @@ fn what_there_is_to_say_beside() {
 #[test]
 fn relative_paths_are_those_of_the_start() {
     let flags = "pppoed --chap-secrets chap --pap-secrets /pap -X pid --run-dir run --common-options none";
-    let flags = Flags::try_parse_from(flags.split_whitespace()).unwrap();
-    let config = Config::load(&flags).0.unwrap();
+    let flags = CommandLine::try_parse_from(flags.split_whitespace()).unwrap();
+    let config = load(flags).0.unwrap();
     let here = std::env::current_dir().unwrap();
     assert_eq!(config.secrets.chap_secrets, here.join("chap"));
     assert_eq!(config.secrets.pap_secrets, Path::new("/pap"));

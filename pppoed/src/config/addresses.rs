@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::layer::Merged;
 use super::{ConfigError, DEFAULT_SESSIONS, Notice};
-use crate::flags::Flags;
 use crate::inet;
 use crate::options::PppOptions;
 use crate::origin::{Origin, Place, Sourced};
@@ -41,7 +41,7 @@ impl PoolOrigins {
         match self {
             Self::File { file, lines } => {
                 let line = lines.get(slot).copied().unwrap_or(1);
-                Origin::File(Place { file: Arc::clone(file), line })
+                Origin::File(Place::new(Arc::clone(file), line))
             }
             Self::One(origin) => origin.clone(),
         }
@@ -49,12 +49,13 @@ impl PoolOrigins {
 }
 
 pub(super) fn sessions(
-    flags: &Flags,
+    merged: &Merged,
     options: &PppOptions,
     directory: &Path,
     notices: &mut Vec<Notice>,
 ) -> Result<Sessions, ConfigError> {
-    let mut origins = PoolOrigins::One(remote_origin(flags, options));
+    let flags = &merged.flags;
+    let mut origins = PoolOrigins::One(remote_origin(merged, options));
     let file = match &flags.pool_file {
         Some(path) => {
             let (file, remarks) = PoolFile::load(&directory.join(path)).map_err(ConfigError::PoolFile)?;
@@ -76,7 +77,7 @@ pub(super) fn sessions(
             .into_iter()
             .filter_map(|(local, remote)| Some(PoolEntry { local: local?, remote: Some(remote) }))
             .collect(),
-        Some(sessions) => local_addresses(flags, options, count)?
+        Some(sessions) => local_addresses(merged, options, count)?
             .into_iter()
             .zip(sessions)
             .map(|(default, (local, remote))| PoolEntry {
@@ -84,9 +85,9 @@ pub(super) fn sessions(
                 remote: Some(remote),
             })
             .collect(),
-        None => local_addresses(flags, options, count)?
+        None => local_addresses(merged, options, count)?
             .into_iter()
-            .zip(remote_addresses(flags, options, count)?)
+            .zip(remote_addresses(merged, options, count)?)
             .map(|(local, remote)| PoolEntry { local, remote })
             .collect(),
     };
@@ -94,9 +95,9 @@ pub(super) fn sessions(
     Ok(Sessions { offset, entries, origins })
 }
 
-fn local_addresses(flags: &Flags, options: &PppOptions, count: u32) -> Result<Vec<Ipv4Addr>, ConfigError> {
-    let flag = match flags.local {
-        Some(address) => Sourced::new(address, Origin::Flag("-L")),
+fn local_addresses(merged: &Merged, options: &PppOptions, count: u32) -> Result<Vec<Ipv4Addr>, ConfigError> {
+    let flag = match merged.flags.local {
+        Some(address) => Sourced::new(address, merged.origin("local")),
         None => Sourced::default_value(DEFAULT_LOCAL),
     };
     let first = if flag.value.is_unspecified() {
@@ -107,7 +108,7 @@ fn local_addresses(flags: &Flags, options: &PppOptions, count: u32) -> Result<Ve
     if inet::is_bad_host(first.value) {
         return Err(ConfigError::OwnAddress(first));
     }
-    if !flags.increment_local {
+    if !merged.flags.increment_local {
         return Ok((0..count).map(|_| first.value).collect());
     }
     let range = pool::range(first.value, count)
@@ -116,22 +117,21 @@ fn local_addresses(flags: &Flags, options: &PppOptions, count: u32) -> Result<Ve
 }
 
 /// Where the clients' addresses come from, unless from a pool file.
-fn remote_origin(flags: &Flags, options: &PppOptions) -> Origin {
-    match (flags.remote, &options.remote_address) {
+fn remote_origin(merged: &Merged, options: &PppOptions) -> Origin {
+    match (merged.flags.remote, &options.remote_address) {
         (Some(remote), Some(option)) if remote.is_unspecified() => option.origin.clone(),
-        (Some(_), _) => Origin::Flag("-R"),
-        (None, _) if flags.sessions.is_some() => Origin::Flag("-N"),
-        (None, _) => Origin::Default,
+        (Some(_), _) => merged.origin("remote"),
+        (None, _) => merged.origin("sessions"),
     }
 }
 
 fn remote_addresses(
-    flags: &Flags,
+    merged: &Merged,
     options: &PppOptions,
     count: u32,
 ) -> Result<Vec<Option<Ipv4Addr>>, ConfigError> {
-    let first = match flags.remote {
-        Some(address) => Sourced::new(address, Origin::Flag("-R")),
+    let first = match merged.flags.remote {
+        Some(address) => Sourced::new(address, merged.origin("remote")),
         None => Sourced::default_value(DEFAULT_REMOTE),
     };
     if first.value.is_unspecified() {

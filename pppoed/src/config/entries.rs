@@ -156,7 +156,7 @@ impl Config {
         list.add("no-probe", Restart, !probe);
         list.add("no-ebpf", Restart, !ebpf);
         list.add("run-dir", Restart, shown(run_dir));
-        list.add("control", Restart, shown(control_socket));
+        list.add("control-socket", Restart, shown(control_socket));
         list.add("pid-file", Restart, optional(pid_file.as_deref().map(shown)));
         list.add("foreground", Restart, foreground);
         list.add("worker", Restart, optional(worker.as_deref().map(shown)));

@@ -2,7 +2,11 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
+use super::file::{FileError, Unreadable};
+use super::keys::BadValue;
+use crate::files::Exposure;
 use crate::mac_list::MacListError;
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::{Origin, Sourced};
@@ -19,14 +23,40 @@ pub enum ConfigError {
         /// What is wrong with the range.
         source: RangeError,
     },
+    /// The flags contradict each other.
+    #[error("{0}")]
+    CommandLine(String),
+    /// What is wrong in `pppoed.toml`, or with the whole of it.
+    #[error("{0}")]
+    File(FileError),
     /// The machine's name cannot be found out.
     #[error(
         "cannot find out the host name, which is needed as AC-Name and server name: {0}; use -C and the option name"
     )]
     Hostname(io::Error),
+    /// The value of a setting is not possible.
+    #[error("{}: {key} {why}", .origin.exact())]
+    Key {
+        /// Where it was set.
+        origin: Origin,
+        /// The setting.
+        key: String,
+        /// What is wrong.
+        why: BadValue,
+    },
     /// A list of MAC addresses (`--mac-allow`, `--mac-deny`).
     #[error("{0}")]
     MacList(MacListError),
+    /// A setting has no effect without another one.
+    #[error("{}: {key} has no effect without {needs}: set that too, or leave {key} out", .origin.exact())]
+    Needs {
+        /// Where it was set.
+        origin: Origin,
+        /// The setting.
+        key: &'static str,
+        /// The other one.
+        needs: &'static str,
+    },
     /// Our end of the links has no address.
     #[error("our own address is not set: -L is 0.0.0.0, and no options file has a word LOCAL:REMOTE")]
     NoLocalAddress,
@@ -42,11 +72,30 @@ pub enum ConfigError {
     /// Too many sessions.
     #[error("{0} (-N or -p, and -o)")]
     Sessions(SlotError),
+    /// `pppoed.toml`, as a whole.
+    #[error("{0}")]
+    Unreadable(Unreadable),
+    /// There is no such setting.
+    #[error("{}: there is no setting {key:?}", .origin.exact())]
+    UnknownKey {
+        /// Where it was set.
+        origin: Origin,
+        /// Its name.
+        key: String,
+    },
 }
 
 /// Something that the administrator should know about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
+    /// Others could change `pppoed.toml`.
+    #[error("configuration file {path:?}: {exposure}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// In what way.
+        exposure: Exposure,
+    },
     /// A flag has no effect, or not the one that it has in pppoe-server.
     #[error("{flag}: {why}")]
     Flag {

@@ -1,13 +1,17 @@
 //! The effective configuration: the command line and the options files put together.
 //!
-//! A flag beats an option, an option beats a default. Values that are worth explaining remember where they come
-//! from.
+//! A flag beats `pppoed.toml`, that beats an options file, and that a default (see [`layer`]). Values that are worth
+//! explaining remember where they come from.
 
 mod addresses;
 mod change;
+mod command_line;
 mod entries;
 mod error;
+pub mod file;
 mod hooks;
+mod keys;
+mod layer;
 mod limits;
 mod listing;
 mod origins;
@@ -26,18 +30,22 @@ use ppp_wire::ethernet::EtherType;
 
 pub use addresses::PoolOrigins;
 pub use change::{Change, Changes, MAX_CHANGES, Setting};
+pub use command_line::CommandLine;
 pub(crate) use entries::session_entries;
 pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
 pub use hooks::Hooks;
+pub use keys::{BadValue, Kind, ServerKey, server_keys};
+pub use layer::{Assignment, Layer};
 pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
 pub use listing::{Line, MAX_MACS, MAX_RANGES};
 pub use source::{Reading, SecretsRemarks, Source};
 
+use self::layer::Merged;
 use self::origins::Origins;
 use crate::flags::{Flags, LogLevel};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
-use crate::origin::{Origin, Sourced};
+use crate::origin::Sourced;
 use crate::pool::PoolEntry;
 use crate::secrets;
 
@@ -173,20 +181,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads all files that the command line names, but for the secrets, and puts everything together. May block.
+    /// Reads the options files that `merged` names, and puts everything together, with relative paths starting from
+    /// `directory`.
     ///
     /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
-    pub fn load(flags: &Flags) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
-        Self::load_in(flags, Path::new(""))
-    }
-
-    /// As [`Config::load`], with relative paths starting from `directory`.
-    fn load_in(flags: &Flags, directory: &Path) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
-        let mut reader = Reader::in_directory(directory);
+    fn load(
+        merged: &Merged,
+        ppp: &[&Assignment],
+        directory: &Path,
+    ) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
+        let flags = &merged.flags;
+        let mut reader = Reader::in_directory(directory).overridden_by(ppp.iter().copied());
         reader.read_file(&flags.common_options, Presence::Optional);
         match &flags.options_file {
             Some(path) => reader.read_file(path, Presence::Required),
             None => reader.read_file(Path::new(DEFAULT_OPTIONS_FILE), Presence::Expected),
+        }
+        for option in ppp {
+            reader.assign(option);
         }
         let (options, option_errors, option_notices) = reader.finish();
         let mut notices: Vec<_> = option_notices.into_iter().map(Notice::Option).collect();
@@ -198,7 +210,7 @@ impl Config {
                 .map_err(|errno| ConfigError::Hostname(errno.into()))
         };
         // what the flags say is worth checking even if a file has errors
-        match Self::merge(flags, options, directory, hostname, &mut notices) {
+        match Self::merge(merged, options, directory, hostname, &mut notices) {
             Ok(config) if errors.is_empty() => return (Ok(config), notices),
             Ok(_) => {}
             Err(error) => errors.push(error),
@@ -207,20 +219,21 @@ impl Config {
     }
 
     fn merge(
-        flags: &Flags,
+        merged: &Merged,
         options: PppOptions,
         directory: &Path,
         hostname: impl Fn() -> Result<Vec<u8>, ConfigError>,
         notices: &mut Vec<Notice>,
     ) -> Result<Self, ConfigError> {
-        let sessions = addresses::sessions(flags, &options, directory, notices)?;
+        let flags = &merged.flags;
+        let sessions = addresses::sessions(merged, &options, directory, notices)?;
         let ac_name = match &flags.ac_name {
-            Some(name) => Sourced::new(name.as_bytes().to_vec(), Origin::Flag("-C")),
+            Some(name) => Sourced::new(name.as_bytes().to_vec(), merged.origin("ac-name")),
             None => Sourced::default_value(hostname()?),
         };
         let (discovery, session) = flags.frame_types.unwrap_or((0x8863, 0x8864));
         let run_dir = flags.run_dir.clone();
-        let origins = Origins::new(flags, &options);
+        let origins = Origins::new(merged, &options);
         Ok(Self {
             interfaces: interfaces(flags),
             discovery_ether_type: EtherType::from(discovery),
@@ -239,7 +252,7 @@ impl Config {
             session_offset: sessions.offset,
             random_order: flags.random_order,
             unit_from_slot: flags.unit_from_slot,
-            per_mac: per_mac(flags),
+            per_mac: per_mac(merged),
             limits: Limits::new(&flags.limits, directory)?,
             hooks: Hooks::new(&flags.hooks),
             mru: ppp::mru(&options, notices),
@@ -261,7 +274,7 @@ impl Config {
             scripts: options.scripts,
             logfile: options.logfile,
             log_level: match (flags.log_level, options.debug) {
-                (Some(level), _) => Sourced::new(level, Origin::Flag("--log-level")),
+                (Some(level), _) => Sourced::new(level, merged.origin("log-level")),
                 (None, Some(debug)) => debug.map(|_| LogLevel::Debug),
                 (None, None) => Sourced::default_value(LogLevel::Info),
             },
@@ -338,12 +351,12 @@ fn interfaces(flags: &Flags) -> Vec<String> {
     names
 }
 
-fn per_mac(flags: &Flags) -> Sourced<PerMac> {
-    match flags.per_mac.map(usize::try_from) {
+fn per_mac(merged: &Merged) -> Sourced<PerMac> {
+    match merged.flags.per_mac.map(usize::try_from) {
         None => Sourced::default_value(PerMac::Replace),
         // pppoe-server takes negative numbers for 0
-        Some(Ok(0) | Err(_)) => Sourced::new(PerMac::Unlimited, Origin::Flag("-x")),
-        Some(Ok(limit)) => Sourced::new(PerMac::AtMost(limit), Origin::Flag("-x")),
+        Some(Ok(0) | Err(_)) => Sourced::new(PerMac::Unlimited, merged.origin("per-mac")),
+        Some(Ok(limit)) => Sourced::new(PerMac::AtMost(limit), merged.origin("per-mac")),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::Parser;
-
-use crate::flags::Flags;
+use super::layer::Merged;
 use crate::options::{FsmOptions, PppOptions};
 use crate::origin::{Origin, Sourced};
 
@@ -13,11 +11,11 @@ use crate::origin::{Origin, Sourced};
 pub(super) struct Origins(BTreeMap<&'static str, Origin>);
 
 impl Origins {
-    /// Of what the files say and the command line overrides.
-    pub(super) fn new(flags: &Flags, options: &PppOptions) -> Self {
+    /// Of what the options say and the settings of the server override.
+    pub(super) fn new(merged: &Merged, options: &PppOptions) -> Self {
         let mut origins = Self::default();
         origins.add_options(options);
-        origins.add_flags(flags);
+        origins.0.extend(merged.all_given().map(|(key, origin)| (key, origin.clone())));
         origins
     }
 
@@ -58,63 +56,5 @@ impl Origins {
         self.add("local", &options.local_address);
         self.add("remote", &options.remote_address);
         self.add("ipv6", &options.ipv6);
-    }
-
-    fn add_flags(&mut self, flags: &Flags) {
-        // What a command line without flags says is nobody's wish.
-        let Ok(none) = Flags::try_parse_from(["pppoed"]) else { return };
-        macro_rules! flags {
-            ($($key:literal, $flag:literal, $($field:ident).+;)+) => {
-                $(if flags.$($field).+ != none.$($field).+ {
-                    self.0.insert($key, Origin::Flag($flag));
-                })+
-            };
-        }
-        flags! {
-            "interface", "-I", interfaces;
-            "wait-for-interfaces", "--wait-for-interfaces", wait_for_interfaces;
-            "frame-types", "-f", frame_types;
-            "service", "-S", services;
-            "motm", "-M", motm;
-            "hurl", "-H", hurl;
-            "ignore-when-full", "-i", ignore_when_full;
-            "cookie-lifetime", "--cookie-lifetime", cookie_lifetime;
-            "session-offset", "-o", session_offset;
-            "random-order", "-r", random_order;
-            "unit-from-slot", "-u", unit_from_slot;
-            "padi-rate", "--padi-rate", limits.padi_rate;
-            "padr-rate", "--padr-rate", limits.padr_rate;
-            "padt-rate", "--padt-rate", limits.padt_rate;
-            "mac-rate", "--mac-rate", limits.mac_rate;
-            "pado-delay", "--pado-delay", limits.pado_delay;
-            "max-starting", "--max-starting", limits.max_starting;
-            "sessions-per-interface", "--sessions-per-interface", limits.sessions_per_interface;
-            "sessions-per-user", "--sessions-per-user", limits.sessions_per_user;
-            "heartbeat", "--heartbeat", limits.heartbeat;
-            "heartbeat-timeout", "--heartbeat-timeout", limits.heartbeat_timeout;
-            "reload-deadline", "--reload-deadline", limits.reload_deadline;
-            "mac-allow", "--mac-allow", limits.mac_allow;
-            "mac-deny", "--mac-deny", limits.mac_deny;
-            "auth-tries", "--auth-tries", auth_tries;
-            "auth-deadline", "--auth-deadline", auth_deadline;
-            "chap-secrets", "--chap-secrets", chap_secrets;
-            "pap-secrets", "--pap-secrets", pap_secrets;
-            "setup-deadline", "--setup-deadline", setup_deadline;
-            "orphan-timeout", "--orphan-timeout", orphan_timeout;
-            "adoption-grace", "--adoption-grace", adoption_grace;
-            "dead-peer", "-T", dead_peer;
-            "max-mss", "-m", max_mss;
-            "run-dir", "--run-dir", run_dir;
-            "control", "-U", control_socket;
-            "pid-file", "-X", pid_file;
-            "foreground", "-F", foreground;
-            "no-ebpf", "--no-ebpf", no_ebpf;
-            "no-offloads", "--no-offloads", no_offloads;
-            "no-probe", "--no-probe", no_probe;
-            "worker", "--worker", worker;
-            "worker-user", "--worker-user", worker_user;
-            "control-group", "--control-group", control_group;
-            "view-group", "--view-group", view_group;
-        }
     }
 }

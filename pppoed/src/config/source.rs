@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use ppp_proto::auth::AuthMethod;
 
-use super::{Config, ConfigError, Notice};
-use crate::flags::Flags;
+use super::file::{self, DEFAULT_FILE, FileError};
+use super::layer::{self, Merged};
+use super::{CommandLine, Config, ConfigError, Layer, Notice};
 use crate::secrets::{Digest, Protocol, Secrets};
 
-/// The command line, and by it all files.
+/// The command line, and by it all files; and what was set at the console.
 #[derive(Clone, Debug)]
 pub struct Source {
-    flags: Flags,
+    command_line: CommandLine,
+    console: Layer,
     /// Where relative paths start from.
     directory: PathBuf,
     /// For the comparison of secrets.
@@ -38,17 +40,69 @@ pub struct SecretsRemarks {
 }
 
 impl Source {
-    /// The files that `flags` name. Relative paths stay those of the working directory of now.
-    pub fn new(flags: Flags) -> Self {
+    /// `pppoed.toml`, and the files that it and the command line name. Relative paths on the command line stay those of
+    /// the working directory of now.
+    pub fn new(command_line: CommandLine) -> Self {
         let directory = std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned());
-        Self { flags, directory, key: RandomState::new() }
+        Self { command_line, console: Layer::default(), directory, key: RandomState::new() }
+    }
+
+    /// The same with other settings of the console, which beat all others.
+    #[must_use]
+    pub fn with_console(&self, console: Layer) -> Self {
+        Self { console, ..self.clone() }
+    }
+
+    /// What was set at the console.
+    pub fn console(&self) -> &Layer {
+        &self.console
+    }
+
+    /// The command line.
+    pub fn command_line(&self) -> &CommandLine {
+        &self.command_line
+    }
+
+    /// What `pppoed.toml` says, what is wrong with it, and what there is to say beside. May block.
+    pub fn file_layer(&self) -> (Layer, Vec<ConfigError>, Vec<Notice>) {
+        match self.command_line.config_file() {
+            Some(path) => file::read(path, &self.directory, true),
+            None => file::read(Path::new(DEFAULT_FILE), &self.directory, false),
+        }
+    }
+
+    /// Whether `pppoed.toml` is not there, or says nothing. May block.
+    pub fn says_nothing(&self) -> bool {
+        let (layer, errors, _) = self.file_layer();
+        layer.is_empty() && errors.is_empty()
     }
 
     /// Reads all files, but for the secrets. May block.
     ///
     /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
     pub fn config(&self) -> (Result<Config, Vec<ConfigError>>, Vec<Notice>) {
-        Config::load_in(&self.flags, &self.directory)
+        let (layer, mut errors, mut notices) = self.file_layer();
+        // Nobody looks into these tables yet, and none shall stand there in vain.
+        let tables = layer.interfaces.iter().chain(layer.pools.iter().map(|(_, table)| table));
+        errors.extend(tables.map(|table| ConfigError::File(FileError::not_yet(table))));
+        let merged = match Merged::new(&self.command_line, &layer, &self.console) {
+            Ok(merged) => merged,
+            Err(more) => {
+                errors.extend(more);
+                return (Err(errors), notices);
+            }
+        };
+        let ppp: Vec<_> = layer::merged_options(&layer, &self.console).collect();
+        let (config, more) = Config::load(&merged, &ppp, &self.directory);
+        notices.extend(more);
+        match config {
+            Ok(config) if errors.is_empty() => (Ok(config), notices),
+            Ok(_) => (Err(errors), notices),
+            Err(more) => {
+                errors.extend(more);
+                (Err(errors), notices)
+            }
+        }
     }
 
     /// Reads the secrets files that the authentication of `config` needs. May block.

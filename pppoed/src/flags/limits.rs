@@ -46,7 +46,7 @@ pub struct LimitFlags {
     pub sessions_per_user: Option<u32>,
 
     /// What happens when a user logs in once more than that [default: replace]
-    #[arg(long, value_name = "WHAT", requires = "sessions_per_user")]
+    #[arg(long, value_name = "WHAT")]
     pub user_limit: Option<UserLimitPolicy>,
 
     /// Seconds between two looks at the worker of an open session, which is asked whether it lives when it has done

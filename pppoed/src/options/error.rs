@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ppp_ipc::rate::RateError;
 
 use crate::origin::Place;
+use crate::spelling::did_you_mean;
 use crate::words::Flaw;
 
 /// A reason not to start with this options file. Each names the file, the line and the word, and what to do.
@@ -63,7 +64,7 @@ pub enum OptionError {
         limit: usize,
     },
     /// No such option.
-    #[error("{place}: {word:?} is not an option{}; correct or remove it", did_you_mean(.suggestion))]
+    #[error("{place}: {word:?} is not an option{}; correct or remove it", did_you_mean(*.suggestion))]
     Unknown {
         /// The line of the word.
         place: Place,
@@ -82,10 +83,6 @@ pub enum OptionError {
         /// The system's reason.
         source: io::Error,
     },
-}
-
-fn did_you_mean(suggestion: &Option<&'static str>) -> String {
-    suggestion.map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
 }
 
 fn included_at(included: &Option<Place>) -> String {
@@ -113,6 +110,12 @@ pub enum ValueError {
     /// Neither an IPv4 address nor a host name that can be resolved.
     #[error("not an IPv4 address, and no host of that name is known")]
     NotAnAddress,
+    /// Neither `true` nor `false` for an option without an argument, in `pppoed.toml` or at the console.
+    #[error("must be true or false")]
+    NotASwitch,
+    /// More than one value for an option that takes one.
+    #[error("must be one value")]
+    NotOne,
     /// Not a number at all.
     #[error("not a number")]
     NotANumber,

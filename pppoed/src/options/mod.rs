@@ -4,6 +4,7 @@
 //! earlier one. Every option that pppd knows has a row in `table`, which tells whether it is implemented, accepted
 //! without effect (and why), or refused (and why).
 
+mod assign;
 mod error;
 mod parse;
 mod session;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+pub use assign::{OptionKind, kind_of, nearest_option, option_group};
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use parse::{Presence, Reader, UserWord};
 pub use session::{OctetDirection, SessionOptions, parse_user_options};

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::assign::option_group;
 use super::table::{self, Action, Row};
 use super::{OptionError, OptionNotice, PppOptions, SessionOptions, ValueError, value};
 use crate::files;
@@ -37,6 +38,8 @@ pub struct Reader {
     notices: Vec<OptionNotice>,
     /// Options whose notice was given already: once is enough.
     noticed: BTreeSet<&'static str>,
+    /// Groups of options that a stronger layer sets.
+    pub(super) overridden: BTreeSet<&'static str>,
     files: usize,
     /// Where relative paths start from.
     directory: PathBuf,
@@ -63,7 +66,7 @@ impl Reader {
         let path: Arc<Path> = path.into();
         let mut words = Words::new(contents).peekable();
         while let Some(word) = words.next() {
-            let place = Place { file: Arc::clone(&path), line: word.line };
+            let place = Place::new(Arc::clone(&path), word.line);
             self.check_flaw(&word, &place);
             let Some(row) = table::find(word.bytes()) else {
                 if !self.bare_word(&word, &place) {
@@ -78,7 +81,7 @@ impl Reader {
             };
             match words.next_if(|next| !(next.starts_line && table::find(next.bytes()).is_some())) {
                 Some(argument) => {
-                    let place = Place { file: Arc::clone(&path), line: argument.line };
+                    let place = Place::new(Arc::clone(&path), argument.line);
                     self.check_flaw(&argument, &place);
                     self.apply(row, place, Some(&argument));
                 }
@@ -116,8 +119,20 @@ impl Reader {
     }
 
     fn apply(&mut self, row: &Row, place: Place, argument: Option<&Word>) {
-        let bytes = argument.map(Word::bytes).unwrap_or_default();
+        if option_group(row.name).is_some_and(|group| self.overridden.contains(group)) {
+            return;
+        }
         let origin = Origin::File(place.clone());
+        self.apply_at(row, place, &origin, argument.map(Word::bytes).unwrap_or_default());
+    }
+
+    pub(super) fn error(&mut self, error: OptionError) {
+        self.errors.push(error);
+    }
+
+    /// Sets an option to its argument. Mistakes are at `place`.
+    pub(super) fn apply_at(&mut self, row: &Row, place: Place, origin: &Origin, bytes: &[u8]) {
+        let origin = origin.clone();
         let result = match row.action {
             Action::Global(set) => set(&mut self.options, bytes, origin),
             Action::Session(set) => {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::value::{address, interface_identifier, number, rate};
 use super::{OctetDirection, PppOptions, Script, SessionOptions, ValueError};
 use crate::origin::{Origin, Sourced};
+use crate::spelling;
 
 /// What this server does with one option.
 pub(super) struct Row {
@@ -40,11 +41,11 @@ pub(super) enum Action {
 
 use Action::{AlreadyTrue, Global, Include, NoEffect, Refused, Session};
 
-const NUMBER: Option<&str> = Some("a number");
-const SECONDS: Option<&str> = Some("a number of seconds");
+pub(super) const NUMBER: Option<&str> = Some("a number");
+pub(super) const SECONDS: Option<&str> = Some("a number of seconds");
 const RATE: Option<&str> = Some("a rate, such as 512k or 10M");
-const BYTES: Option<&str> = Some("a number of bytes");
-const PATH: Option<&str> = Some("a path");
+pub(super) const BYTES: Option<&str> = Some("a number of bytes");
+pub(super) const PATH: Option<&str> = Some("a path");
 const WORD: Option<&str> = Some("a word");
 const ADDRESS: Option<&str> = Some("an IPv4 address");
 
@@ -535,27 +536,7 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Row> {
 
 /// The option whose name is nearest to `word`, if it is near enough to be a slip of the pen.
 pub(super) fn nearest(word: &[u8]) -> Option<&'static str> {
-    let near = TABLE.iter().map(|row| (edit_distance(row.name.as_bytes(), word), row.name));
-    near.min()
-        .filter(|&(distance, name)| distance <= 2 && distance * 2 <= name.len() && name.len() > 3)
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein's distance between two words. Words far too long for an option's name are far from all.
-fn edit_distance(left: &[u8], right: &[u8]) -> usize {
-    if right.len() > 40 {
-        return usize::MAX;
-    }
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for ((j, r), pair) in right.iter().enumerate().zip(above.windows(2)) {
-            let (&[diagonal, up], Some(&before)) = (pair, row.get(j)) else { break };
-            row.push((diagonal + usize::from(l != r)).min(up + 1).min(before + 1));
-        }
-        above = row;
-    }
-    above.last().copied().unwrap_or(usize::MAX)
+    spelling::nearest(std::str::from_utf8(word).ok()?, TABLE.iter().map(|row| row.name))
 }
 
 #[cfg(test)]
@@ -567,21 +548,5 @@ mod tests {
         for (index, row) in TABLE.iter().enumerate() {
             assert!(TABLE.iter().skip(index + 1).all(|other| other.name != row.name), "{}", row.name);
         }
-    }
-
-    #[test]
-    fn near_names() {
-        for (word, expected) in [
-            ("lcp-echo-intervall", Some("lcp-echo-interval")),
-            ("msdns", Some("ms-dns")),
-            ("idel", Some("idle")),
-            ("requre-chap", Some("require-chap")),
-            ("something", None),
-            ("xy", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(word.as_bytes()), expected, "{word}");
-        }
-        assert_eq!(nearest(&[b'x'; 1000]), None);
     }
 }

@@ -203,7 +203,7 @@ fn what_is_not_done_yet_is_told_once() {
         assert_eq!(read(quiet).1, Vec::<String>::new());
     }
     // In a user's line as well.
-    let place = Place { file: Path::new("/etc/ppp/chap-secrets").into(), line: 7 };
+    let place = Place::new(Path::new("/etc/ppp/chap-secrets").into(), 7);
     let word = |bytes| UserWord { bytes, place: place.clone() };
     let words = [b"ipparam".as_slice(), b"5", b"proxyarp"].map(word);
     let (options, errors, notices) = parse_user_options(&words);

@@ -121,7 +121,7 @@ impl PoolFile {
         let mut notices = Vec::new();
         let mut seen = BTreeSet::new();
         for (line, number) in contents.split(|&byte| byte == b'\n').zip(1u32..) {
-            let place = Place { file: Arc::clone(&file), line: number };
+            let place = Place::new(Arc::clone(&file), number);
             let line = line.get(..MAX_LINE).unwrap_or(line).trim_ascii();
             let Some((parsed, rest)) = parse_line(line) else {
                 if !line.is_empty() && !line.starts_with(b"#") {

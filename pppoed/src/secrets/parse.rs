@@ -42,7 +42,7 @@ impl SecretsFile {
         let (mut entries, mut notices) = (Vec::new(), Vec::new());
         let mut words = Words::new(contents).peekable();
         while let Some(first) = words.next() {
-            let place = Place { file: Arc::clone(&path), line: first.line };
+            let place = Place::new(Arc::clone(&path), first.line);
             let mut line = vec![first];
             while let Some(word) = words.next_if(|word| !word.starts_line) {
                 line.push(word);

@@ -136,7 +136,7 @@ fn first_line(text: &str) -> String {
 }
 
 fn add(ruling: &mut Ruling, file: &str, answer: &AuthAnswer) -> Result<(), String> {
-    let place = Place { file: Arc::from(Path::new(file)), line: 0 };
+    let place = Place::new(Arc::from(Path::new(file)), 0);
     let words = answer.options.iter().flatten();
     let words: Vec<UserWord<'_>> = words.map(|word| UserWord { bytes: word, place: place.clone() }).collect();
     let (options, errors, notices) = parse_user_options(&words);

@@ -1,0 +1,65 @@
+//! The command line, with what was really on it told from what clap fills in.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+use super::keys::{self, Kind, ServerKey, server_keys};
+use crate::flags::Flags;
+
+/// The flags that were given.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    flags: Flags,
+    /// The same as words, by key.
+    given: BTreeMap<usize, Vec<OsString>>,
+}
+
+impl CommandLine {
+    /// The command line of this process. Ends it, with clap's message, if that is wrong or asks for help.
+    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Self {
+        Self::try_parse_from(words).unwrap_or_else(|error| error.exit())
+    }
+
+    /// As [`Self::parse`], of any words; the first is the program.
+    ///
+    /// # Errors
+    /// Clap's, also for `--help` and `--version`.
+    pub fn try_parse_from<W: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, clap::Error> {
+        let matches = Flags::command().try_get_matches_from(words)?;
+        let flags = Flags::from_arg_matches(&matches)?;
+        let numbered = server_keys().iter().enumerate();
+        let given = numbered.filter_map(|(number, key)| Some((number, given(key, &matches)?))).collect();
+        Ok(Self { flags, given })
+    }
+
+    /// What it says, alone.
+    pub fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
+    /// The configuration file that it names.
+    pub fn config_file(&self) -> Option<&Path> {
+        self.flags.config.as_deref()
+    }
+
+    /// The flags on it, each in the form `--flag` or `--flag=value`.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&'static ServerKey, &[OsString])> {
+        self.given.iter().filter_map(|(&number, words)| Some((server_keys().get(number)?, words.as_slice())))
+    }
+}
+
+fn given(key: &ServerKey, matches: &ArgMatches) -> Option<Vec<OsString>> {
+    if matches.value_source(&key.id) != Some(ValueSource::CommandLine) {
+        return None;
+    }
+    Some(match key.kind {
+        Kind::Switch => vec![format!("--{}", key.name).into()],
+        _ => matches.get_raw(&key.id)?.map(|value| keys::word(&key.name, value.to_owned())).collect(),
+    })
+}

@@ -1,0 +1,135 @@
+//! Options as `[ppp]` of `pppoed.toml` has them: one key, and its values.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::parse::Reader;
+use super::table::{self, Action, Row};
+use super::{OptionError, ValueError};
+use crate::config::Assignment;
+use crate::origin::{Origin, Place};
+
+/// What the value of an option is in `pppoed.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// `true` or `false`, for an option without an argument.
+    Switch,
+    /// A whole number.
+    Number,
+    /// A text.
+    Text,
+    /// A text, or a list of them, for an option that may be given more than once.
+    List,
+    /// A path.
+    Path,
+}
+
+/// Options that mean the same or the opposite: one of them in a stronger layer makes all of them void in the weaker ones.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("auth", &["noauth"]),
+    ("debug", &["-d"]),
+    ("ipv6", &["+ipv6", "-ipv6", "noipv6"]),
+    ("name", &["usehostname"]),
+    ("proxyarp", &["noproxyarp", "-proxyarp"]),
+    ("require-chap", &["+chap"]),
+    ("require-pap", &["+pap"]),
+];
+
+/// What `false` means for an option whose opposite has a name of its own.
+const OPPOSITES: &[(&str, &str)] =
+    &[("auth", "noauth"), ("ipv6", "noipv6"), ("+ipv6", "noipv6"), ("proxyarp", "noproxyarp")];
+
+/// What the value of the option is; `None` if pppd has no such option.
+pub fn kind_of(name: &str) -> Option<OptionKind> {
+    let row = table::find(name.as_bytes())?;
+    Some(match (row.name, row.argument) {
+        ("ms-dns" | "ms-wins" | "set" | "unset", _) => OptionKind::List,
+        (_, None) => OptionKind::Switch,
+        (_, Some(argument)) if [table::NUMBER, table::SECONDS, table::BYTES].contains(&Some(argument)) => {
+            OptionKind::Number
+        }
+        (_, argument) if argument == table::PATH => OptionKind::Path,
+        _ => OptionKind::Text,
+    })
+}
+
+/// The option with nearly that name.
+pub fn nearest_option(name: &str) -> Option<&'static str> {
+    table::nearest(name.as_bytes())
+}
+
+/// A name for all options that an assignment to this one makes void in weaker layers. `None` for what adds up
+/// (`set`, `unset`), and for what is no option.
+pub fn option_group(name: &str) -> Option<&'static str> {
+    let row = table::find(name.as_bytes())?;
+    let group = GROUPS.iter().find(|(group, others)| *group == row.name || others.contains(&row.name));
+    match row.name {
+        "set" | "unset" => None,
+        name => Some(group.map_or(name, |(group, _)| group)),
+    }
+}
+
+impl Reader {
+    /// Passes over, in files, the options that the assignments set, which are to come.
+    #[must_use]
+    pub fn overridden_by<'a>(mut self, assignments: impl IntoIterator<Item = &'a Assignment>) -> Self {
+        let groups: BTreeSet<_> =
+            assignments.into_iter().filter_map(|assignment| option_group(&assignment.key)).collect();
+        self.overridden = groups;
+        self
+    }
+
+    /// Sets an option. `false` for an option without an argument is as if it stood nowhere, or its opposite where that is an
+    /// option, too.
+    pub fn assign(&mut self, assignment: &Assignment) {
+        let Assignment { key, values, origin } = assignment;
+        let place = match origin {
+            Origin::File(place) => place.clone(),
+            other => Place::new(Path::new(&other.to_string()).into(), 0),
+        };
+        let switch = match values.as_slice() {
+            [value] => value.parse::<bool>().ok(),
+            _ => None,
+        };
+        let opposite = OPPOSITES.iter().find(|(name, _)| name == key).map(|(_, opposite)| *opposite);
+        let name = match (switch, opposite) {
+            (Some(true), _) if key == "ipv6" => "+ipv6",
+            (Some(false), Some(opposite)) => opposite,
+            _ => key,
+        };
+        let Some(row) = table::find(name.as_bytes()) else {
+            let suggestion = table::nearest(name.as_bytes());
+            return self.error(OptionError::Unknown { place, word: name.to_owned(), suggestion });
+        };
+        if matches!(row.action, Action::Include) {
+            let why = "name the file by options-file, above [ppp]";
+            return self.error(OptionError::Refused { place, option: row.name, why });
+        }
+        match (row.argument, switch) {
+            (None, Some(given)) => {
+                if given || opposite.is_some() {
+                    self.apply_at(row, place, origin, &[]);
+                }
+            }
+            (None, None) => self.bad(row, place, values, ValueError::NotASwitch),
+            (Some(expects), _) if values.is_empty() => {
+                // An empty list is none at all.
+                if kind_of(key) != Some(OptionKind::List) {
+                    self.error(OptionError::MissingArgument { place, option: row.name, expects });
+                }
+            }
+            (Some(_), _) if values.len() > 1 && kind_of(key) != Some(OptionKind::List) => {
+                self.bad(row, place, values, ValueError::NotOne);
+            }
+            (Some(_), _) => {
+                for value in values {
+                    self.apply_at(row, place.clone(), origin, value.as_bytes());
+                }
+            }
+        }
+    }
+
+    fn bad(&mut self, row: &Row, place: Place, values: &[String], why: ValueError) {
+        self.error(OptionError::BadValue { place, option: row.name, value: values.join(" "), why });
+    }
+}

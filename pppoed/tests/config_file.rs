@@ -1,0 +1,264 @@
+//! `pppoed.toml` with the command line, the options files and the console around it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use pppoed::config::{Assignment, CommandLine, Config, Layer, Source};
+use pppoed::origin::Origin;
+
+/// A directory in place of `/etc`, with `pppoed.toml` and options files in it.
+struct Etc(tempfile::TempDir);
+
+impl Etc {
+    fn new(toml: &str) -> Self {
+        let etc = Self(tempfile::tempdir().unwrap());
+        etc.write("pppoed.toml", toml);
+        etc.write("options", "");
+        etc.write("common", "");
+        etc
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    fn source(&self, words: &str) -> Source {
+        let at = self.0.path().display();
+        let mut line = format!("pppoed -c {at}/pppoed.toml {words}");
+        for (flag, name) in [("-O", "options"), ("--common-options", "common")] {
+            if !words.contains("-O") || flag != "-O" {
+                line.push_str(&format!(" {flag} {at}/{name}"));
+            }
+        }
+        Source::new(CommandLine::try_parse_from(line.split_whitespace()).unwrap())
+    }
+
+    fn config(&self, words: &str) -> Config {
+        self.source(words).config().0.unwrap()
+    }
+
+    fn errors(&self, words: &str) -> Vec<String> {
+        let errors = self.source(words).config().0.unwrap_err();
+        errors.iter().map(|error| self.shown(error)).collect()
+    }
+
+    fn shown(&self, message: impl ToString) -> String {
+        message.to_string().replace(&self.0.path().display().to_string(), "/etc")
+    }
+
+    /// Value and origin of an entry.
+    fn entry(&self, config: &Config, key: &str) -> (String, String) {
+        let entry = config.entries().into_iter().find(|entry| entry.key == key).unwrap();
+        (self.shown(&entry.value), self.shown(&entry.origin))
+    }
+}
+
+fn pair(value: &str, origin: &str) -> (String, String) {
+    (value.to_owned(), origin.to_owned())
+}
+
+#[test]
+fn the_command_line_beats_the_file_and_the_file_the_options() {
+    let etc = Etc::new(
+        "interface = \"eth1\"\nsessions = 20\nlocal = \"10.0.0.1\"\nsetup-deadline = 9\nservice = [\"a\", \"b\"]\n\
+         [ppp]\nlcp-echo-interval = 20\nms-dns = [\"1.1.1.1\", \"9.9.9.9\"]\n",
+    );
+    etc.write("options", "lcp-echo-interval 5\nlcp-echo-failure 7\nms-dns 8.8.8.8\n");
+    let config = etc.config("-N 30 -S c");
+    assert_eq!(config.interfaces, ["eth1"]);
+    assert_eq!(config.pool.len(), 30);
+    for (key, value, origin) in [
+        ("interface", "eth1", "/etc/pppoed.toml:1"),
+        ("sessions", "30", "-N"),
+        ("setup-deadline", "9s", "/etc/pppoed.toml:4"),
+        ("service", "\"c\"", "-S"),
+        ("lcp-echo-interval", "20s", "/etc/pppoed.toml:7"),
+        ("lcp-echo-failure", "7", "/etc/options:2"),
+        ("ms-dns", "1.1.1.1 9.9.9.9", "/etc/pppoed.toml:8"),
+        ("cookie-lifetime", "5s", "default"),
+        ("run-dir", "/run/pppoed", "default"),
+    ] {
+        assert_eq!(etc.entry(&config, key), pair(value, origin), "{key}");
+    }
+}
+
+#[test]
+fn switches_and_options_without_argument_can_be_taken_back() {
+    let etc = Etc::new(
+        "no-probe = false\n[ppp]\nrequire-pap = false\nproxyarp = false\nipv6 = true\nauth = true\ndebug = false\n",
+    );
+    etc.write("options", "+pap\nproxyarp\nipv6 ::1,::2\nnoauth\ndebug\n");
+    let config = etc.config("");
+    assert!(config.probe);
+    for (key, value, origin) in [
+        ("auth", "CHAP-MD5 PAP", "/etc/pppoed.toml:6"),
+        ("proxyarp", "false", "/etc/pppoed.toml:4"),
+        ("ipv6", "any,any", "/etc/pppoed.toml:5"),
+        ("log-level", "info", "default"),
+        ("no-probe", "false", "/etc/pppoed.toml:1"),
+    ] {
+        assert_eq!(etc.entry(&config, key), pair(value, origin), "{key}");
+    }
+    // On the command line a switch can only be given.
+    assert!(!etc.config("--no-probe").probe);
+}
+
+#[test]
+fn every_setting_tells_its_line() {
+    let etc = Etc::new(
+        "per-mac = 2\nlog-level = \"warn\"\nhooks-dir = \"hooks\"\ncontrol-socket = \"sock\"\nlocal = \"10.1.0.1\"\n\
+         remote = \"10.1.0.2\"\nac-name = \"ac\"\n[ppp]\nname = \"isp\"\nmtu = 1400\nlogfile = \"log\"\n\
+         set = [\"A=b\"]\nip-up-script = \"up\"\nmaxconnect = 3600\n",
+    );
+    let config = etc.config("");
+    for (key, value, line) in [
+        ("per-mac", "AtMost(2)", 1),
+        ("log-level", "warn", 2),
+        ("hooks-dir", "/etc/hooks", 3),
+        ("control-socket", "/etc/sock", 4),
+        ("sessions", "64", 6),
+        ("ac-name", "\"ac\"", 7),
+        ("name", "\"isp\"", 9),
+        ("mtu", "1400", 10),
+        ("logfile", "/etc/log", 11),
+        ("set A", "\"b\"", 12),
+        ("IpUp", "/etc/up", 13),
+        ("maxconnect", "3600", 14),
+    ] {
+        assert_eq!(etc.entry(&config, key), pair(value, &format!("/etc/pppoed.toml:{line}")), "{key}");
+    }
+    assert_eq!(config.pool[0].local, "10.1.0.1".parse::<std::net::Ipv4Addr>().unwrap());
+}
+
+#[test]
+fn values_are_judged_as_on_the_command_line_and_in_options_files() {
+    let etc = Etc::new(
+        "sessions = 0\nlocal = \"10.0.0.300\"\nhook-failure = \"maybe\"\nfoo = 1\n\
+         [ppp]\nmtu = 50\nlcp-echo-interval = -1\nmultilink = true\nms-dns = \"1.1.1\"\n",
+    );
+    assert_eq!(
+        etc.errors(""),
+        [
+            "/etc/pppoed.toml:4:1: unknown key \"foo\"",
+            "/etc/pppoed.toml:1:12: sessions \"0\": 0 is not in 1..=65534",
+            "/etc/pppoed.toml:2:9: local \"10.0.0.300\": not an IPv4 address such as 10.0.0.1",
+            "/etc/pppoed.toml:3:16: hook-failure \"maybe\": must be one of: deny, allow",
+        ]
+    );
+    etc.write(
+        "pppoed.toml",
+        "[ppp]\nmtu = 50\nlcp-echo-interval = -1\nmultilink = true\nms-dns = \"1.1.1\"\nfile = \"x\"\n",
+    );
+    assert_eq!(
+        etc.errors(""),
+        [
+            "/etc/pppoed.toml:2:7: mtu \"50\": must be between 128 and 1500",
+            "/etc/pppoed.toml:3:21: lcp-echo-interval \"-1\": not a number",
+            "/etc/pppoed.toml:4:13: multilink is not supported: this server has no multilink: each client has one session of \
+             its own; remove it",
+            "/etc/pppoed.toml:5:10: ms-dns \"1.1.1\": not a full IPv4 address (pppd reads it as 1.1.0.1; write 1.1.0.1 if that is \
+             what you mean)",
+            "/etc/pppoed.toml:6:8: file is not supported: name the file by options-file, above [ppp]",
+        ]
+    );
+    etc.write("pppoed.toml", "local = \"127.0.0.1\"\nuser-limit = \"deny\"\n");
+    assert_eq!(
+        etc.errors(""),
+        [
+            "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set that too, or leave user-limit out"
+        ]
+    );
+    assert_eq!(
+        etc.errors("--sessions-per-user 2"),
+        [
+            "127.0.0.1 (/etc/pppoed.toml:1) cannot be our own address: it is a loopback, multicast or reserved one"
+        ]
+    );
+    assert_eq!(
+        etc.errors("-P"),
+        [
+            "-P: check-pool has no effect without pool-file: set that too, or leave check-pool out",
+            "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set that too, or leave user-limit out",
+        ]
+    );
+}
+
+#[test]
+fn the_console_beats_everything() {
+    let etc = Etc::new("sessions = 20\n[ppp]\nms-dns = \"1.1.1.1\"\nmtu = 1400\n");
+    let set = |key: &str, values: &[&str]| Assignment {
+        key: key.to_owned(),
+        values: values.iter().map(ToString::to_string).collect(),
+        origin: Origin::Console,
+    };
+    let console = Layer {
+        server: vec![set("sessions", &["7"])],
+        ppp: vec![set("ms-dns", &["9.9.9.9", "8.8.8.8"])],
+        ..Layer::default()
+    };
+    let config = etc.source("-N 30").with_console(console.clone()).config().0.unwrap();
+    assert_eq!(config.pool.len(), 7);
+    for (key, value, origin) in [
+        ("sessions", "7", "console"),
+        ("ms-dns", "9.9.9.9 8.8.8.8", "console"),
+        ("mtu", "1400", "/etc/pppoed.toml:4"),
+    ] {
+        assert_eq!(etc.entry(&config, key), pair(value, origin), "{key}");
+    }
+    let bad = Layer {
+        server: vec![set("sessions", &["0"]), set("dump", &["true"])],
+        ppp: vec![set("mtu", &["1"])],
+        ..Layer::default()
+    };
+    let errors = etc.source("").with_console(bad).config().0.unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        ["console: sessions \"0\": 0 is not in 1..=65534", "console: there is no setting \"dump\""]
+    );
+    let bad = Layer {
+        ppp: vec![set("mtu", &["1"]), set("nonsense", &[]), set("mtu", &["1400", "1"])],
+        ..Layer::default()
+    };
+    let errors = etc.source("").with_console(bad).config().0.unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "console: mtu \"1\": must be between 128 and 1500",
+            "console: \"nonsense\" is not an option; correct or remove it",
+            "console: mtu \"1400 1\": must be one value",
+        ]
+    );
+}
+
+#[test]
+fn a_named_file_must_exist_and_be_ours() {
+    let etc = Etc::new("");
+    let path = etc.0.path().join("pppoed.toml");
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    let notices = etc.source("").config().1;
+    assert_eq!(
+        etc.shown(&notices[0]),
+        "configuration file \"/etc/pppoed.toml\": its mode 0666 lets other users change it: chmod 600 it"
+    );
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(etc.source("").config().1, []);
+    fs::remove_file(path).unwrap();
+    assert_eq!(
+        etc.errors(""),
+        ["cannot read configuration file \"/etc/pppoed.toml\": No such file or directory (os error 2)"]
+    );
+}
+
+#[test]
+fn tables_that_nobody_reads_are_refused() {
+    let etc = Etc::new("[[interface]]\nname = \"eth1\"\n[pool.a]\nfirst = 1\n");
+    let why = "settings of one interface or pool are not possible in this version; remove the table";
+    assert_eq!(
+        etc.errors(""),
+        [format!("/etc/pppoed.toml:1:1: {why}"), format!("/etc/pppoed.toml:3:1: {why}")]
+    );
+}
