@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     if flags.check_pool {
         show(&notices);
-        println!("{}", config.pool.len());
+        println!("{}", config.max_sessions());
         return ExitCode::SUCCESS;
     }
     if flags.dump {
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             errors.iter().for_each(|error| eprintln!("pppoed: {error}"));
             return ExitCode::from(EXIT_USAGE);
         }
-        println!("no errors in the configuration: {} sessions", config.pool.len());
+        println!("no errors in the configuration: {} sessions", config.max_sessions());
         return ExitCode::SUCCESS;
     }
     match start(&config, source, &notices, readiness) {
@@ -146,7 +146,7 @@ fn start(
     if let Some(remark) = first_run::forwarding_remark() {
         warn!("{remark}");
     }
-    if let Err(error) = daemon::raise_descriptor_limit(config.pool.len()) {
+    if let Err(error) = daemon::raise_descriptor_limit(config.max_sessions()) {
         warn!("{error:#}: not all sessions may be possible");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -184,9 +184,9 @@ async fn serve(
     let (signals, signal_queue) = mpsc::channel(4);
     watch_signals(&signals)?;
 
-    info!(sessions = config.pool.len(), version = env!("CARGO_PKG_VERSION"), "ready");
+    info!(sessions = config.max_sessions(), version = env!("CARGO_PKG_VERSION"), "ready");
     readiness.announce()?;
-    systemd::ready(config.pool.len());
+    systemd::ready(config.max_sessions());
     supervisor.run(call_queue, signal_queue).await;
     systemd::stopping();
     answers.finish().await;

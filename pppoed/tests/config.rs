@@ -12,7 +12,7 @@ use ppp_proto::auth::AuthMethod;
 use pppoed::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, PerMac, Source};
 use pppoed::flags::LogLevel;
 use pppoed::inet::SystemNames;
-use pppoed::pool::{AddressPool, Claim};
+use pppoed::pool::{AddressPool, Claim, DEFAULT_POOL};
 use pppoed::secrets::{Protocol, Secrets};
 
 /// A directory in place of `/etc/ppp`.
@@ -76,7 +76,7 @@ fn ip(text: &str) -> Ipv4Addr {
 fn dial(config: &Config, users: &[(&str, &str, Protocol)]) -> Vec<Result<String, String>> {
     let mut secrets = Secrets::new(config.secrets.clone());
     let fixed = secrets.fixed_addresses(&SystemNames);
-    let mut pool = AddressPool::new(config.pool.clone());
+    let mut pool = AddressPool::new([(DEFAULT_POOL.into(), config.pool.clone())]);
     let mut slots = 0..;
     users
         .iter()
@@ -88,7 +88,8 @@ fn dial(config: &Config, users: &[(&str, &str, Protocol)]) -> Vec<Result<String,
             let grant = verdict.map_err(|refusal| refusal.to_string())?;
             let slot = slots.next().unwrap();
             let (addresses, _) = grant.addresses.resolve(name.as_bytes(), slot, &SystemNames);
-            let claim = Claim { user: Some(name.as_bytes()), addresses: Some(&addresses), fixed: &fixed };
+            let user = Some(name.as_bytes());
+            let claim = Claim { pool: DEFAULT_POOL, user, addresses: Some(&addresses), fixed: &fixed };
             let lease = pool.assign(slot, &claim).map_err(|error| error.to_string())?;
             Ok(format!("{} {}", lease.local, lease.remote))
         })

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::{Config, Effect, Entry, PoolOrigins, Reading};
+use crate::origin::Origin;
 use crate::pool::PoolEntry;
 use crate::secrets::LineChange;
 
@@ -41,6 +42,8 @@ pub struct Changes {
     pub more: usize,
     /// Something has changed that sessions keep from their beginning.
     pub for_new_sessions: bool,
+    /// Profiles of which something has changed that sessions keep from their beginning.
+    pub profiles: BTreeSet<String>,
     /// Something has changed that only a new start can change.
     pub needs_restart: bool,
     /// Users whose lines have changed or are gone; `None` is everybody who has no line of his own.
@@ -62,7 +65,7 @@ impl Changes {
     pub fn of_settings(old: &Config, new: &Config) -> Self {
         let mut changes = Self::default();
         changes.settings(old, new);
-        changes.pool(old, new);
+        changes.pools(old, new);
         changes.mac_lists(old, new);
         changes
     }
@@ -75,6 +78,16 @@ impl Changes {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    fn push_entry(&mut self, entry: &Entry, old: Option<Setting>, new: Option<Setting>) {
+        let Some(profile) = entry.profile.clone().filter(|_| entry.effect == Effect::NewSessions) else {
+            return self.push(entry.key.to_string(), old, new, entry.effect);
+        };
+        let of_all = self.for_new_sessions;
+        self.push(entry.key.to_string(), old, new, entry.effect);
+        self.for_new_sessions = of_all;
+        self.profiles.insert(profile);
     }
 
     fn push(&mut self, key: String, old: Option<Setting>, new: Option<Setting>, effect: Effect) {
@@ -100,21 +113,31 @@ impl Changes {
         for entry in &new {
             let (was, is) = (before.remove(&entry.key), after.get(&entry.key).cloned());
             if was.as_ref().map(|was| &was.value) != is.as_ref().map(|is| &is.value) {
-                self.push(entry.key.to_string(), was, is, entry.effect);
+                self.push_entry(entry, was, is);
             }
         }
         for entry in &old {
             if let Some(was) = before.remove(&entry.key) {
-                self.push(entry.key.to_string(), Some(was), None, entry.effect);
+                self.push_entry(entry, Some(was), None);
             }
         }
     }
 
-    fn pool(&mut self, old: &Config, new: &Config) {
-        if old.pool == new.pool {
+    fn pools(&mut self, old: &Config, new: &Config) {
+        let named = old.named_pools.iter().chain(&new.named_pools).map(|pool| &pool.name);
+        for name in named.collect::<BTreeSet<_>>() {
+            let prefix = format!("pool {name}: ");
+            self.pool(&prefix, &AddressList::named(old, name), &AddressList::named(new, name));
+        }
+        self.pool("", &AddressList::of_default(old), &AddressList::of_default(new));
+    }
+
+    /// Changes of one pool; their keys begin with `prefix`.
+    fn pool(&mut self, prefix: &str, old: &AddressList<'_>, new: &AddressList<'_>) {
+        if old.entries == new.entries {
             return;
         }
-        let (before, after) = (addresses(&old.pool), addresses(&new.pool));
+        let (before, after) = (addresses(old.entries), addresses(new.entries));
         let differs = |this: &Addresses, other: &Addresses| -> Vec<_> {
             let all = this
                 .iter()
@@ -123,24 +146,25 @@ impl Changes {
         };
         let (gone, come) = (differs(&before, &after), differs(&after, &before));
         let told = self.count();
-        for (setting, is_old) in runs(&gone, &old.pool_origins)
+        for (setting, is_old) in runs(&gone, old.origins)
             .map(|setting| (setting, true))
-            .chain(runs(&come, &new.pool_origins).map(|setting| (setting, false)))
+            .chain(runs(&come, new.origins).map(|setting| (setting, false)))
         {
             let (was, is) = if is_old { (Some(setting), None) } else { (None, Some(setting)) };
-            self.push("addresses".to_owned(), was, is, Effect::Now);
+            self.push(format!("{prefix}addresses"), was, is, Effect::Now);
         }
         // The same addresses in another order, or twice, or only our own ends.
         if self.count() == told {
-            let first = old.pool.iter().zip(&new.pool).position(|(old, new)| old != new);
-            let slot = first.unwrap_or_else(|| old.pool.len().min(new.pool.len()));
-            let setting = |config: &Config| {
-                let entry = config.pool.get(slot)?;
+            let first = old.entries.iter().zip(new.entries).position(|(old, new)| old != new);
+            let slot = first.unwrap_or_else(|| old.entries.len().min(new.entries.len()));
+            let setting = |list: &AddressList<'_>| {
+                let entry = list.entries.get(slot)?;
                 let remote = entry.remote.map_or("none".to_owned(), |remote| remote.to_string());
-                let origin = config.pool_origins.of(slot).to_string();
+                let origin = list.origins.of(slot).to_string();
                 Some(Setting { value: format!("slot {slot} has {remote}, ours is {}", entry.local), origin })
             };
-            self.push("order of addresses".to_owned(), setting(old), setting(new), Effect::Now);
+            let key = format!("{prefix}order of addresses");
+            self.push(key, setting(old), setting(new), Effect::Now);
         }
     }
 
@@ -182,6 +206,25 @@ impl Changes {
     }
 }
 
+/// What a pool gives its slots, and where it says so.
+struct AddressList<'a> {
+    entries: &'a [PoolEntry],
+    origins: &'a PoolOrigins,
+}
+
+impl<'a> AddressList<'a> {
+    const NONE: Self = Self { entries: &[], origins: &PoolOrigins::One(Origin::Default) };
+
+    fn of_default(config: &'a Config) -> Self {
+        Self { entries: &config.pool, origins: &config.pool_origins }
+    }
+
+    fn named(config: &'a Config, name: &str) -> Self {
+        let pool = config.named_pools.iter().find(|pool| *pool.name == *name);
+        pool.map_or(Self::NONE, |pool| Self { entries: &pool.entries, origins: &pool.origins })
+    }
+}
+
 /// Our end and the first slot of each address.
 type Addresses = BTreeMap<Ipv4Addr, (Ipv4Addr, usize)>;
 
@@ -216,7 +259,6 @@ impl Reading {
     pub fn applied_over(mut self, old: &Self) -> Self {
         let before = &old.config;
         let config = &mut self.config;
-        config.interfaces.clone_from(&before.interfaces);
         config.wait_for_interfaces = before.wait_for_interfaces;
         config.discovery_ether_type = before.discovery_ether_type;
         config.session_ether_type = before.session_ether_type;

@@ -10,11 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use ppp_proto::RestartConfig;
-use ppp_proto::auth::AuthConfig;
+use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_wire::escape::Escaped;
 
 use super::origins::Origins;
-use super::{Config, Hooks, Limits};
+use super::{Config, Hooks, Limits, Profile};
 use crate::mac_list::MacFiles;
 use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
@@ -42,6 +42,8 @@ pub struct Entry {
     pub origin: Origin,
     /// When a change of it takes effect.
     pub effect: Effect,
+    /// The profile that it is of, if it is not for all interfaces.
+    pub profile: Option<String>,
 }
 
 use Effect::{NewSessions, Now, Restart};
@@ -51,6 +53,8 @@ impl Config {
     pub fn entries(&self) -> Vec<Entry> {
         let Self {
             interfaces,
+            patterns,
+            profiles,
             wait_for_interfaces,
             discovery_ether_type,
             session_ether_type,
@@ -62,6 +66,7 @@ impl Config {
             cookie_lifetime,
             pool,
             pool_origins: _,
+            named_pools,
             session_offset,
             random_order,
             unit_from_slot,
@@ -100,7 +105,8 @@ impl Config {
             ebpf,
         } = self;
         let mut list = List { entries: Vec::new(), origins };
-        list.add("interface", Restart, interfaces.join(" "));
+        let served = interfaces.iter().chain(patterns).map(String::as_str);
+        list.add("interface", Now, served.collect::<Vec<_>>().join(" "));
         list.add("wait-for-interfaces", Restart, wait_for_interfaces);
         let types = [discovery_ether_type, session_ether_type].map(|&ether_type| u16::from(ether_type));
         list.add("frame-types", Restart, format_args!("{:04x}:{:04x}", types[0], types[1]));
@@ -127,10 +133,7 @@ impl Config {
         list.add("lcp-echo-interval", NewSessions, optional(echo.map(|echo| Time(echo.interval))));
         list.add("lcp-echo-failure", NewSessions, optional(echo.map(|echo| echo.max_failures)));
         list.add("lcp-echo-adaptive", NewSessions, optional(echo.map(|echo| echo.only_when_idle)));
-        list.sourced("auth", NewSessions, auth_methods, |methods| match methods.as_slice() {
-            [] => "none".to_owned(),
-            methods => methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        });
+        list.sourced("auth", NewSessions, auth_methods, |methods| auth_words(methods));
         list.auth(auth);
         list.secrets(secrets);
         list.add("setup-deadline", NewSessions, Time(*setup_deadline));
@@ -163,6 +166,12 @@ impl Config {
         list.add("worker-user", Restart, text(worker_user.as_bytes()));
         list.add("control-group", Restart, text(control_group.as_bytes()));
         list.add("view-group", Restart, text(view_group.as_bytes()));
+        for pool in named_pools {
+            list.push(format!("pool {}: sessions", pool.name), Now, pool.entries.len(), pool.origin.clone());
+        }
+        for profile in profiles {
+            list.profile(profile);
+        }
         list.entries
     }
 }
@@ -187,7 +196,7 @@ impl List<'_> {
         value: impl Display,
         origin: Origin,
     ) {
-        self.entries.push(Entry { key: key.into(), value: value.to_string(), origin, effect });
+        self.entries.push(Entry { key: key.into(), value: value.to_string(), origin, effect, profile: None });
     }
 
     fn add(&mut self, key: &'static str, effect: Effect, value: impl Display) {
@@ -215,6 +224,45 @@ impl List<'_> {
             Some(setting) => self.sourced(key, effect, setting, show),
             None => self.push(key, effect, "none", Origin::Default),
         }
+    }
+
+    /// What a profile says, each with its name before the key.
+    fn profile(&mut self, profile: &Profile) {
+        let Profile {
+            name,
+            origin: _,
+            services,
+            ac_name,
+            pado_delay,
+            padi_rate,
+            padr_rate,
+            mac_rate,
+            sessions,
+            per_mac,
+            auth_methods,
+            pool,
+            session,
+        } = profile;
+        let mut own = List { entries: Vec::new(), origins: self.origins };
+        let words = |all: &Vec<Vec<u8>>| all.iter().map(text).collect::<Vec<_>>().join(" ");
+        own.optional("service", Now, services, words);
+        own.optional("ac-name", Now, ac_name, |name| text(name));
+        own.optional("pado-delay", Now, pado_delay, |delay| format!("{delay:?}"));
+        for (key, rate) in [("padi-rate", padi_rate), ("padr-rate", padr_rate), ("mac-rate", mac_rate)] {
+            own.optional(key, Now, rate, |rate| optional(rate.map(|rate| format!("{rate:?}"))));
+        }
+        own.optional("sessions", Now, sessions, |limit| optional(*limit));
+        own.optional("per-mac", Now, per_mac, |limit| format!("{limit:?}"));
+        own.optional("auth", NewSessions, auth_methods, |methods| auth_words(methods));
+        own.optional("pool", NewSessions, pool, ToString::to_string);
+        own.session(session);
+        // What it does not say is not the profile's, and no difference when it says so for the first time.
+        let said = own.entries.into_iter().filter(|entry| entry.origin != Origin::Default);
+        self.entries.extend(said.map(|entry| Entry {
+            key: format!("interface {name}: {}", entry.key).into(),
+            profile: Some(name.clone()),
+            ..entry
+        }));
     }
 
     fn limits(&mut self, limits: &Limits) {
@@ -328,6 +376,13 @@ impl List<'_> {
                 None => self.push(key, NewSessions, "unset", Origin::Default),
             }
         }
+    }
+}
+
+fn auth_words(methods: &[AuthMethod]) -> String {
+    match methods {
+        [] => "none".to_owned(),
+        methods => methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
     }
 }
 

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use super::file::{FileError, Unreadable};
 use super::keys::BadValue;
+use super::named_pool::RangeTextError;
 use crate::files::Exposure;
 use crate::mac_list::MacListError;
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::{Origin, Sourced};
-use crate::pool::{PoolFileError, PoolNotice, RangeError, SlotError};
+use crate::pool::{PoolFileError, PoolName, PoolNotice, RangeError, SlotError};
 
 /// A reason not to start.
 #[derive(Debug, thiserror::Error)]
@@ -66,9 +67,50 @@ pub enum ConfigError {
     /// Our end cannot have this address.
     #[error("{0} cannot be our own address: it is a loopback, multicast or reserved one")]
     OwnAddress(Sourced<Ipv4Addr>),
+    /// A pool has no address.
+    #[error("{}: pool {name:?} has no address: give addresses = [\"a.b.c.d-e.f.g.h\"], or file", .origin.exact())]
+    PoolEmpty {
+        /// The pool.
+        name: String,
+        /// Its section.
+        origin: Origin,
+    },
     /// The pool file.
     #[error("{0}")]
     PoolFile(PoolFileError),
+    /// Two pools have the same address.
+    #[error(
+        "{}: {address} is in pool {second:?} and, at {first_origin}, in pool {first:?}: an address can be given once only",
+        .second_origin.exact()
+    )]
+    PoolOverlap {
+        /// The address.
+        address: Ipv4Addr,
+        /// One pool.
+        first: String,
+        /// Where it has the address.
+        first_origin: Origin,
+        /// The other one.
+        second: String,
+        /// Where that has the address.
+        second_origin: Origin,
+    },
+    /// Addresses of a pool cannot be.
+    #[error("{}: addresses {:?}: {source}", .range.origin.exact(), .range.value)]
+    PoolRange {
+        /// As they were given.
+        range: Sourced<String>,
+        /// What is wrong.
+        source: RangeTextError,
+    },
+    /// A pool has more addresses than there are session ids.
+    #[error("{}: pool {name:?} has more than {} addresses", .origin.exact(), crate::pool::MAX_SESSIONS)]
+    PoolTooLarge {
+        /// The pool.
+        name: String,
+        /// Its section.
+        origin: Origin,
+    },
     /// Too many sessions.
     #[error("{0} (-N or -p, and -o)")]
     Sessions(SlotError),
@@ -82,6 +124,34 @@ pub enum ConfigError {
         origin: Origin,
         /// Its name.
         key: String,
+    },
+    /// Too many sections for interfaces.
+    #[error(
+        "there are {count} sections for interfaces, more than {limit}: a pattern stands for many interfaces"
+    )]
+    TooManyProfiles {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Two sections are for the same interface.
+    #[error("{}: there is a section for interface {name:?} already, at {first}", .second.exact())]
+    TwoProfiles {
+        /// The interface.
+        name: String,
+        /// The first section.
+        first: Origin,
+        /// The second one.
+        second: Origin,
+    },
+    /// An interface is to have a pool that there is not.
+    #[error("{}: there is no pool {:?}; there are: {known}", .pool.origin.exact(), &*.pool.value)]
+    UnknownPool {
+        /// The name that was given.
+        pool: Sourced<PoolName>,
+        /// The names that could be.
+        known: String,
     },
 }
 
@@ -122,6 +192,14 @@ pub enum Notice {
         option: &'static str,
         /// Its value.
         value: Sourced<u16>,
+    },
+    /// No interface has a pool.
+    #[error("{origin}: no interface has pool {name:?}")]
+    UnusedPool {
+        /// The pool.
+        name: String,
+        /// Its section.
+        origin: Origin,
     },
     /// A remark on the pool file.
     #[error("{0}")]

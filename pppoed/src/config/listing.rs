@@ -4,7 +4,7 @@ use super::{Config, Effect, Setting};
 use crate::mac_list::MacRules;
 use crate::pool::PoolEntry;
 
-/// Ranges of addresses that are listed; more are counted.
+/// Ranges of addresses of each pool that are listed; more are counted.
 pub const MAX_RANGES: usize = 256;
 /// Addresses of each list of MAC addresses that are listed; more are counted.
 pub const MAX_MACS: usize = 256;
@@ -24,22 +24,22 @@ impl Config {
             .into_iter()
             .map(|entry| (entry.key.into_owned(), setting(&entry.value, &entry.origin), entry.effect))
             .collect();
-        let mut ranges = self.pool.chunk_by(follows);
-        let mut slot = 0;
-        for range in ranges.by_ref().take(MAX_RANGES) {
-            if let Some(value) = shown(range) {
-                list.push((
-                    "addresses".to_owned(),
-                    setting(&value, &self.pool_origins.of(slot)),
-                    Effect::Now,
-                ));
+        let default = ("addresses".to_owned(), &self.pool, &self.pool_origins);
+        let named = self.named_pools.iter();
+        let named =
+            named.map(|pool| (format!("pool {}: addresses", pool.name), &pool.entries, &pool.origins));
+        for (key, entries, origins) in std::iter::once(default).chain(named) {
+            let line = |value: &str, slot| (key.clone(), setting(&value, &origins.of(slot)), Effect::Now);
+            let mut ranges = entries.chunk_by(follows);
+            let mut slot = 0;
+            for range in ranges.by_ref().take(MAX_RANGES) {
+                list.extend(shown(range).map(|value| line(&value, slot)));
+                slot += range.len();
             }
-            slot += range.len();
-        }
-        let more = ranges.count();
-        if more > 0 {
-            let value = format!("and {more} more ranges");
-            list.push(("addresses".to_owned(), setting(&value, &self.pool_origins.of(slot)), Effect::Now));
+            let more = ranges.count();
+            if more > 0 {
+                list.push(line(&format!("and {more} more ranges"), slot));
+            }
         }
         let files = [&self.limits.mac_files.allow, &self.limits.mac_files.deny];
         for ((name, macs), file) in rules.lists().into_iter().zip(files) {

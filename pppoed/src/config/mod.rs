@@ -14,8 +14,10 @@ mod keys;
 mod layer;
 mod limits;
 mod listing;
+mod named_pool;
 mod origins;
 mod ppp;
+mod profile;
 mod source;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,8 @@ pub use keys::{BadValue, Kind, ServerKey, server_keys};
 pub use layer::{Assignment, Layer};
 pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
 pub use listing::{Line, MAX_MACS, MAX_RANGES};
+pub use named_pool::{NamedPool, RangeTextError};
+pub use profile::{Profile, Sections};
 pub use source::{Reading, SecretsRemarks, Source};
 
 use self::layer::Merged;
@@ -80,6 +84,10 @@ pub struct Ipv6Config {
 pub struct Config {
     /// Interfaces to serve, each once.
     pub interfaces: Vec<String>,
+    /// Patterns of interfaces that are served as soon as they are there.
+    pub patterns: Vec<String>,
+    /// What holds for some of them only.
+    pub profiles: Vec<Profile>,
     /// An interface may be absent at the start.
     pub wait_for_interfaces: bool,
     /// Look for other servers on the interfaces.
@@ -103,10 +111,12 @@ pub struct Config {
     /// How long a cookie is good for.
     pub cookie_lifetime: Duration,
 
-    /// The addresses of each slot; as many as there may be sessions.
+    /// The addresses of each slot of the default pool; as many as there may be sessions with them.
     pub pool: Vec<PoolEntry>,
     /// Where they come from.
     pub pool_origins: PoolOrigins,
+    /// The other pools.
+    pub named_pools: Vec<NamedPool>,
     /// Session ids begin at this plus 1.
     pub session_offset: u32,
     /// Slots are taken in random order.
@@ -211,8 +221,11 @@ impl Config {
         };
         // what the flags say is worth checking even if a file has errors
         match Self::merge(merged, options, directory, hostname, &mut notices) {
-            Ok(config) if errors.is_empty() => return (Ok(config), notices),
-            Ok(_) => {}
+            Ok(config) => match config.with_sections(Sections::default(), &mut notices) {
+                Ok(config) if errors.is_empty() => return (Ok(config), notices),
+                Ok(_) => {}
+                Err(more) => errors.extend(more),
+            },
             Err(error) => errors.push(error),
         }
         (Err(errors), notices)
@@ -236,6 +249,8 @@ impl Config {
         let origins = Origins::new(merged, &options);
         Ok(Self {
             interfaces: interfaces(flags),
+            patterns: Vec::new(),
+            profiles: Vec::new(),
             discovery_ether_type: EtherType::from(discovery),
             session_ether_type: EtherType::from(session),
             ac_name,
@@ -249,6 +264,7 @@ impl Config {
             cookie_lifetime: seconds(flags.cookie_lifetime),
             pool: sessions.entries,
             pool_origins: sessions.origins,
+            named_pools: Vec::new(),
             session_offset: sessions.offset,
             random_order: flags.random_order,
             unit_from_slot: flags.unit_from_slot,
@@ -316,7 +332,8 @@ impl Config {
     /// The sessions that there can be with their addresses, one to a line, as pppoe-server prints them for `-d`.
     pub fn session_table(&self) -> String {
         let ids = self.session_offset.saturating_add(1)..;
-        let lines = ids.zip(&self.pool).map(|(id, entry)| {
+        let entries = self.pools().flat_map(|(_, entries)| entries);
+        let lines = ids.zip(entries).map(|(id, entry)| {
             let remote = entry.remote.unwrap_or(Ipv4Addr::UNSPECIFIED);
             format!("Session {id} local {} remote {remote}\n", entry.local)
         });

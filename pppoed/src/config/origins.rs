@@ -23,6 +23,10 @@ impl Origins {
         self.0.get(key).cloned().unwrap_or(Origin::Default)
     }
 
+    pub(super) fn set(&mut self, key: &'static str, origin: Origin) {
+        self.0.insert(key, origin);
+    }
+
     fn add<T>(&mut self, key: &'static str, option: &Option<Sourced<T>>) {
         self.0.extend(option.as_ref().map(|option| (key, option.origin.clone())));
     }

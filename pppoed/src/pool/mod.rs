@@ -3,14 +3,19 @@
 //! As in pppoe-server every slot has addresses of its own: slot 0 those of `-L` and `-R`, slot 1 the next ones, or
 //! those of the pool file in its order. A session gets the address of its slot if it can, so that addresses are as
 //! predictable as they were; if it cannot (the address belongs to a user, or is in use), it gets another one.
+//!
+//! There may be more pools than that one, each with slots of its own behind those of the others. A session takes
+//! addresses of its access interface's pool only, but no address is given twice, whichever pools have it.
 
 mod file;
+mod part;
 mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 pub use file::{PoolFile, PoolFileError, PoolNotice};
+pub use part::{DEFAULT_POOL, Part, PoolName};
 pub use slots::{MAX_SESSIONS, SlotError, Slots};
 
 use crate::inet;
@@ -42,6 +47,8 @@ pub struct Lease {
 /// Who wants an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
+    /// Name of the pool.
+    pub pool: &'a str,
     /// The authenticated user; `None` without authentication.
     pub user: Option<&'a [u8]>,
     /// The addresses that the user may have; `None` without authentication: any.
@@ -74,6 +81,12 @@ pub enum AssignError {
         first: Ipv4Addr,
         /// The last that was possible.
         last: Ipv4Addr,
+    },
+    /// The pool is not there any more.
+    #[error("there is no address pool {name:?} any more")]
+    NoSuchPool {
+        /// Its name.
+        name: String,
     },
     /// There is no pool, and the user has no address of its own.
     #[error("there is no address pool (-R 0.0.0.0), and the user has no address of its own")]
@@ -141,9 +154,7 @@ pub struct PoolUsage {
 /// The addresses of all slots, and who has them.
 #[derive(Clone, Debug)]
 pub struct AddressPool {
-    entries: Vec<PoolEntry>,
-    /// Our end for each remote address of the pool.
-    locals: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    parts: Vec<Part>,
     /// Our own addresses, which no peer may have.
     ours: BTreeSet<Ipv4Addr>,
     leases: BTreeMap<u32, Lease>,
@@ -151,8 +162,6 @@ pub struct AddressPool {
     our_ends: BTreeMap<Ipv4Addr, usize>,
     /// The slot that has each address.
     holders: BTreeMap<Ipv4Addr, u32>,
-    /// Remote addresses of the pool that nobody has.
-    free: BTreeSet<Ipv4Addr>,
 }
 
 /// `count` addresses from `first`, in order.
@@ -178,46 +187,74 @@ pub fn range(first: Ipv4Addr, count: u32) -> Result<impl Iterator<Item = Ipv4Add
 }
 
 impl AddressPool {
-    /// A pool with one entry for each slot.
-    pub fn new(entries: Vec<PoolEntry>) -> Self {
+    /// Pools with one entry for each slot.
+    pub fn new(pools: impl IntoIterator<Item = (PoolName, Vec<PoolEntry>)>) -> Self {
         let mut pool = Self {
-            entries: Vec::new(),
-            locals: BTreeMap::new(),
+            parts: Vec::new(),
             ours: BTreeSet::new(),
             leases: BTreeMap::new(),
             our_ends: BTreeMap::new(),
             holders: BTreeMap::new(),
-            free: BTreeSet::new(),
         };
-        pool.set_entries(entries);
+        pool.set_pools(pools);
         pool
     }
 
-    /// Makes it a pool with these entries. Leases stay: an address that is no longer in the pool is gone when its session
-    /// gives it back.
-    pub fn set_entries(&mut self, entries: Vec<PoolEntry>) {
-        self.locals.clear();
-        for entry in &entries {
-            if let Some(remote) = entry.remote {
-                self.locals.entry(remote).or_insert(entry.local);
-            }
-        }
-        self.ours = entries.iter().map(|entry| entry.local).collect();
-        self.free = self.locals.keys().copied().filter(|remote| !self.holders.contains_key(remote)).collect();
-        self.entries = entries;
+    /// Makes these the pools. Leases stay: an address that is no longer in a pool is gone when its session gives it back.
+    pub fn set_pools(&mut self, pools: impl IntoIterator<Item = (PoolName, Vec<PoolEntry>)>) {
+        let mut first_slot = 0;
+        let holders = &self.holders;
+        self.parts = pools
+            .into_iter()
+            .map(|(name, entries)| {
+                let part = Part::new(name, first_slot, entries, |remote| !holders.contains_key(remote));
+                first_slot = part.slots().end;
+                part
+            })
+            .collect();
+        self.ours = self.parts.iter().flat_map(|part| part.entries()).map(|entry| entry.local).collect();
         self.check_invariants();
     }
 
-    /// A session whose address would be our own end of other sessions, if the pool had these entries: what came for that
+    /// A session whose address would be our own end of other sessions, if a pool had these entries: what came for that
     /// address would be taken for us.
     pub fn conflict(&self, entries: &[PoolEntry]) -> Option<Lease> {
         let slot = entries.iter().find_map(|entry| self.holders.get(&entry.local))?;
         self.leases.get(slot).copied()
     }
 
-    /// The entries of the slots, in their order.
-    pub fn entries(&self) -> &[PoolEntry] {
-        &self.entries
+    /// The pools, in the order of their slots.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The pool of this name.
+    pub fn part(&self, name: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| **part.name() == *name)
+    }
+
+    /// The pool that hands out `address`.
+    pub fn part_with(&self, address: Ipv4Addr) -> Option<&Part> {
+        self.parts.iter().find(|part| part.has(address))
+    }
+
+    /// How many slots all pools have.
+    fn slots(&self) -> usize {
+        self.parts.iter().map(Part::size).sum()
+    }
+
+    /// The pool that is claimed from, and what the slot has there.
+    fn place(&self, slot: u32, claim: &Claim<'_>) -> Result<(&Part, PoolEntry), AssignError> {
+        let count = self.slots();
+        if usize::try_from(slot).is_ok_and(|slot| slot >= count) {
+            return Err(AssignError::NoSuchSlot { slot, count });
+        }
+        let part =
+            self.part(claim.pool).ok_or_else(|| AssignError::NoSuchPool { name: claim.pool.to_owned() })?;
+        match self.leases.get(&slot) {
+            Some(lease) => Err(AssignError::SlotTaken(*lease)),
+            None => Ok((part, part.own(slot))),
+        }
     }
 
     /// The leases, by slot.
@@ -231,20 +268,16 @@ impl AddressPool {
     /// # Errors
     /// Why there is none. The pool is then unchanged.
     pub fn assign(&mut self, slot: u32, claim: &Claim<'_>) -> Result<Lease, AssignError> {
-        let no_such_slot = AssignError::NoSuchSlot { slot, count: self.entries.len() };
-        let own = usize::try_from(slot).ok().and_then(|index| self.entries.get(index)).ok_or(no_such_slot)?;
-        if let Some(lease) = self.leases.get(&slot) {
-            return Err(AssignError::SlotTaken(*lease));
-        }
+        let (part, own) = self.place(slot, claim)?;
         let suggested = claim.addresses.and_then(Addresses::suggested);
         let remote = own
             .remote
             .into_iter()
             .chain(suggested)
             .find(|address| self.is_available(*address, claim))
-            .or_else(|| self.free.iter().copied().find(|address| self.is_available(*address, claim)))
-            .ok_or_else(|| self.explain(own, suggested, claim))?;
-        let local = self.locals.get(&remote).copied().unwrap_or(own.local);
+            .or_else(|| part.free.iter().copied().find(|address| self.is_available(*address, claim)))
+            .ok_or_else(|| self.explain(part, &own, suggested, claim))?;
+        let local = part.locals.get(&remote).copied().unwrap_or(own.local);
         let lease = Lease { slot, local, remote };
         self.insert(lease);
         Ok(lease)
@@ -262,11 +295,7 @@ impl AddressPool {
         last: Ipv4Addr,
         claim: &Claim<'_>,
     ) -> Result<Lease, AssignError> {
-        let no_such_slot = AssignError::NoSuchSlot { slot, count: self.entries.len() };
-        let own = usize::try_from(slot).ok().and_then(|index| self.entries.get(index)).ok_or(no_such_slot)?;
-        if let Some(lease) = self.leases.get(&slot) {
-            return Err(AssignError::SlotTaken(*lease));
-        }
+        let (part, own) = self.place(slot, claim)?;
         let claim = Claim { addresses: None, ..*claim };
         let mut range = (first.to_bits()..=last.to_bits()).map(Ipv4Addr::from_bits).take(MAX_TRIED);
         let Some(remote) = range.find(|address| self.is_available(*address, &claim)) else {
@@ -276,7 +305,7 @@ impl AddressPool {
                 _ => AssignError::RangeExhausted { first, last },
             });
         };
-        let local = self.locals.get(&remote).copied().unwrap_or(own.local);
+        let local = part.locals.get(&remote).copied().unwrap_or(own.local);
         let lease = Lease { slot, local, remote };
         self.insert(lease);
         Ok(lease)
@@ -303,7 +332,9 @@ impl AddressPool {
         self.leases.insert(lease.slot, lease);
         *self.our_ends.entry(lease.local).or_default() += 1;
         self.holders.insert(lease.remote, lease.slot);
-        self.free.remove(&lease.remote);
+        for part in &mut self.parts {
+            part.free.remove(&lease.remote);
+        }
         self.check_invariants();
     }
 
@@ -317,28 +348,36 @@ impl AddressPool {
                 self.our_ends.remove(&lease.local);
             }
         }
-        if self.locals.contains_key(&lease.remote) {
-            self.free.insert(lease.remote);
+        for part in self.parts.iter_mut().filter(|part| part.has(lease.remote)) {
+            part.free.insert(lease.remote);
         }
         self.check_invariants();
         Some(lease)
     }
 
-    /// Whether `address` is one that the pool hands out.
-    pub fn has(&self, address: Ipv4Addr) -> bool {
-        self.locals.contains_key(&address)
+    /// How much of all pools is used.
+    pub fn usage(&self, fixed: &FixedAddresses) -> PoolUsage {
+        let mut all = PoolUsage::default();
+        for part in &self.parts {
+            let usage = self.usage_of(part, fixed);
+            all.size += usage.size;
+            all.in_use += usage.in_use;
+            all.reserved += usage.reserved;
+            all.free += usage.free;
+        }
+        all.outside = self.leases.len().saturating_sub(all.in_use);
+        all
     }
 
-    /// How much of the pool is used.
-    pub fn usage(&self, fixed: &FixedAddresses) -> PoolUsage {
-        let free = self.free.iter().filter(|address| self.is_open_to_all(**address, fixed)).count();
-        let in_use = self.locals.len() - self.free.len();
+    /// How much of one pool is used. `outside` is 0: a lease does not say where its session would look first.
+    pub fn usage_of(&self, part: &Part, fixed: &FixedAddresses) -> PoolUsage {
+        let free = part.free.iter().filter(|address| self.is_open_to_all(**address, fixed)).count();
         PoolUsage {
-            size: self.locals.len(),
-            in_use,
-            reserved: self.free.len() - free,
+            size: part.locals.len(),
+            in_use: part.locals.len() - part.free.len(),
+            reserved: part.free.len() - free,
             free,
-            outside: self.leases.len() - in_use,
+            outside: 0,
         }
     }
 
@@ -360,7 +399,13 @@ impl AddressPool {
     }
 
     /// Why no address was found.
-    fn explain(&self, own: &PoolEntry, suggested: Option<Ipv4Addr>, claim: &Claim<'_>) -> AssignError {
+    fn explain(
+        &self,
+        part: &Part,
+        own: &PoolEntry,
+        suggested: Option<Ipv4Addr>,
+        claim: &Claim<'_>,
+    ) -> AssignError {
         if let Some(address) = suggested {
             if let Some(&slot) = self.holders.get(&address) {
                 return AssignError::InUse { address, slot };
@@ -369,15 +414,15 @@ impl AddressPool {
                 return AssignError::Ours { address };
             }
         }
-        if self.locals.is_empty() {
+        if part.locals.is_empty() {
             return AssignError::NoPool;
         }
-        let exhausted = AssignError::Exhausted { size: self.locals.len() };
+        let exhausted = AssignError::Exhausted { size: part.locals.len() };
         let Some(addresses) = claim.addresses else { return exhausted };
-        if self.locals.keys().any(|address| addresses.authorizes(*address).is_ok()) {
+        if part.locals.keys().any(|address| addresses.authorizes(*address).is_ok()) {
             return exhausted;
         }
-        let shown = own.remote.or_else(|| self.locals.keys().next().copied());
+        let shown = own.remote.or_else(|| part.locals.keys().next().copied());
         match shown.map(|address| addresses.authorizes(address)) {
             Some(Err(refusal)) => AssignError::Refused(refusal),
             _ => exhausted,
@@ -396,9 +441,10 @@ impl AddressPool {
             "a lease has no end of ours"
         );
         debug_assert!(
-            self.locals
+            self.parts.iter().all(|part| part
+                .locals
                 .keys()
-                .all(|address| self.free.contains(address) != self.holders.contains_key(address)),
+                .all(|address| part.free.contains(address) != self.holders.contains_key(address))),
             "an address of the pool is neither free nor held, or both"
         );
     }

@@ -1,6 +1,7 @@
 //! Session ids, and the slots behind them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// The largest number of sessions: ids 0 and 0xffff are reserved (RFC 2516 section 4).
 pub const MAX_SESSIONS: u32 = 65534;
@@ -90,7 +91,13 @@ impl Slots {
 
     /// The next slot and its session id; `None` if all are taken.
     pub fn take(&mut self) -> Option<(u32, u16)> {
-        let slot = self.free.pop_front()?;
+        self.take_of(0..u32::MAX)
+    }
+
+    /// The next of these slots, or of all if none of these is free, and its session id; `None` if all are taken.
+    pub fn take_of(&mut self, slots: Range<u32>) -> Option<(u32, u16)> {
+        let index = self.free.iter().position(|slot| slots.contains(slot)).unwrap_or(0);
+        let slot = self.free.remove(index)?;
         let taken = usize::try_from(slot).ok().and_then(|slot| self.taken.get_mut(slot))?;
         *taken = true;
         Some((slot, self.session_id(slot)?))
@@ -177,6 +184,16 @@ mod tests {
             [slots.take(), slots.take(), slots.take(), slots.take()].map(|taken| taken.map(|(_, id)| id)),
             [Some(12), Some(13), Some(11), None]
         );
+    }
+
+    #[test]
+    fn a_pool_takes_its_own_slots_first() {
+        let mut slots = Slots::new(4, 0).unwrap();
+        assert_eq!(slots.take_of(2..4), Some((2, 3)));
+        assert_eq!(slots.take_of(0..2), Some((0, 1)));
+        assert_eq!(slots.take_of(2..4), Some((3, 4)));
+        assert_eq!(slots.take_of(2..4), Some((1, 2)), "any is better than none");
+        assert_eq!(slots.take_of(2..4), None);
     }
 
     #[test]

@@ -21,11 +21,15 @@ fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
 }
 
+/// All addresses as one pool.
+fn only(entries: Vec<PoolEntry>) -> [(PoolName, Vec<PoolEntry>); 1] {
+    [(DEFAULT_POOL.into(), entries)]
+}
+
 fn pool(local: &str, remote: &str, count: u32) -> AddressPool {
     let local = ip(local);
-    AddressPool::new(
-        range(ip(remote), count).unwrap().map(|remote| PoolEntry { local, remote: Some(remote) }).collect(),
-    )
+    let remotes = range(ip(remote), count).unwrap();
+    AddressPool::new(only(remotes.map(|remote| PoolEntry { local, remote: Some(remote) }).collect()))
 }
 
 /// The secrets of guide C, and some more.
@@ -36,12 +40,17 @@ fn secrets() -> SecretsFile {
 }
 
 fn assign(pool: &mut AddressPool, slot: u32, user: &str) -> Result<Lease, AssignError> {
+    assign_from(pool, DEFAULT_POOL, slot, user)
+}
+
+fn assign_from(pool: &mut AddressPool, from: &str, slot: u32, user: &str) -> Result<Lease, AssignError> {
     let secrets = secrets();
     let mut fixed = FixedAddresses::default();
     fixed.add(&secrets, b"gw", &NoNames);
     let found = secrets.lookup(user.as_bytes(), b"gw").unwrap();
     let (addresses, _) = found.entry.addresses.resolve(user.as_bytes(), slot, &NoNames);
-    pool.assign(slot, &Claim { user: Some(user.as_bytes()), addresses: Some(&addresses), fixed: &fixed })
+    let user = Some(user.as_bytes());
+    pool.assign(slot, &Claim { pool: from, user, addresses: Some(&addresses), fixed: &fixed })
 }
 
 /// A session of an earlier server, which had another pool.
@@ -101,7 +110,7 @@ fn refusals_tell_the_reason() {
         text(assign(&mut pool, 3, "net")),
         "the address pool is exhausted: none of its 4 addresses is free for this user"
     );
-    let mut no_pool = AddressPool::new(vec![PoolEntry { local: ip("10.0.0.1"), remote: None }; 2]);
+    let mut no_pool = AddressPool::new(only(vec![PoolEntry { local: ip("10.0.0.1"), remote: None }; 2]));
     assert_eq!(assign(&mut no_pool, 0, "cmz"), Err(AssignError::NoPool));
     assert_eq!(assign(&mut no_pool, 0, "cmz2").unwrap().remote, ip("192.168.10.3"));
 }
@@ -124,9 +133,53 @@ fn usage_counts_every_address_once() {
 fn a_pair_keeps_its_own_local_address() {
     let entry = |local, remote| PoolEntry { local: ip(local), remote: Some(ip(remote)) };
     let mut pool =
-        AddressPool::new(vec![entry("10.1.0.1", "192.168.10.3"), entry("10.2.0.1", "192.168.10.7")]);
+        AddressPool::new(only(vec![entry("10.1.0.1", "192.168.10.3"), entry("10.2.0.1", "192.168.10.7")]));
     assert_eq!(assign(&mut pool, 0, "cmz").unwrap().local, ip("10.2.0.1"));
     assert_eq!(assign(&mut pool, 1, "cmz2").unwrap().local, ip("10.1.0.1"));
+}
+
+#[test]
+fn pools_do_not_disturb_each_other() {
+    let entries = |local, remote, count| -> Vec<PoolEntry> {
+        let remotes = range(ip(remote), count).unwrap();
+        remotes.map(|remote| PoolEntry { local: ip(local), remote: Some(remote) }).collect()
+    };
+    let mut pool = AddressPool::new([
+        (DEFAULT_POOL.into(), entries("10.0.0.1", "10.0.0.2", 2)),
+        ("a".into(), entries("10.1.0.1", "10.1.0.2", 2)),
+        ("b".into(), entries("10.2.0.1", "192.168.10.2", 3)),
+    ]);
+    let slots: Vec<_> = pool.parts().iter().map(Part::slots).collect();
+    assert_eq!(slots, [0..2, 2..4, 4..7]);
+    let show = |lease: Lease| format!("{} {}", lease.local, lease.remote);
+    // A slot has an address in its own pool only; in another one, the lowest that is free is good enough.
+    assert_eq!(assign_from(&mut pool, "a", 3, "cmz").map(show).unwrap(), "10.1.0.1 10.1.0.3");
+    assert_eq!(assign_from(&mut pool, "a", 0, "cmz").map(show).unwrap(), "10.1.0.1 10.1.0.2");
+    let full = assign_from(&mut pool, "a", 1, "cmz").unwrap_err();
+    assert_eq!(full, AssignError::Exhausted { size: 2 });
+    assert_eq!(assign(&mut pool, 1, "cmz").map(show).unwrap(), "10.0.0.1 10.0.0.3");
+    // A user's own address is the user's on every interface, and nobody else's on any.
+    assert_eq!(assign_from(&mut pool, "a", 2, "cmz2").map(show).unwrap(), "10.1.0.1 192.168.10.3");
+    assert_eq!(assign_from(&mut pool, "b", 5, "cmz").map(show).unwrap(), "10.2.0.1 192.168.10.2");
+    assert_eq!(assign_from(&mut pool, "b", 6, "cmz").map(show).unwrap(), "10.2.0.1 192.168.10.4");
+    let none = FixedAddresses::default();
+    let usage = |pool: &AddressPool| -> Vec<_> {
+        let usages = pool.parts().iter().map(|part| pool.usage_of(part, &none));
+        usages.map(|usage| (usage.size, usage.in_use, usage.free)).collect()
+    };
+    assert_eq!(usage(&pool), [(2, 1, 1), (2, 2, 0), (3, 3, 0)]);
+    assert_eq!(pool.usage(&none), PoolUsage { size: 7, in_use: 6, reserved: 0, free: 1, outside: 0 });
+    pool.release(2);
+    assert_eq!(usage(&pool)[2], (3, 2, 1));
+    // The pool goes, its sessions stay; the slots move up.
+    pool.set_pools([
+        (DEFAULT_POOL.into(), entries("10.0.0.1", "10.0.0.2", 2)),
+        ("b".into(), entries("10.2.0.1", "192.168.10.2", 3)),
+    ]);
+    assert_eq!(pool.usage(&none).outside, 2);
+    let gone = assign_from(&mut pool, "a", 4, "cmz").unwrap_err();
+    assert_eq!(gone.to_string(), "there is no address pool \"a\" any more");
+    assert_eq!(assign_from(&mut pool, "b", 4, "cmz2").map(show).unwrap(), "10.2.0.1 192.168.10.3");
 }
 
 #[test]
@@ -145,7 +198,7 @@ fn leases_outlive_the_entries_that_they_came_from() {
         entry("192.168.10.1", "192.168.10.8"),
     ];
     assert_eq!(pool.conflict(&new), None);
-    pool.set_entries(new);
+    pool.set_pools(only(new));
     let none = FixedAddresses::default();
     assert_eq!(pool.usage(&none), PoolUsage { size: 4, in_use: 1, reserved: 1, free: 2, outside: 1 });
     assert_eq!(assign(&mut pool, 2, "cmz").unwrap().remote, ip("192.168.10.7"));
@@ -220,18 +273,18 @@ proptest! {
         steps in proptest::collection::vec((0u32..12, 0usize..5), 0..200),
         duplicates in any::<bool>(),
     ) {
-        let mut entries = pool("192.168.10.109", "192.168.10.2", 10).entries().to_vec();
+        let mut entries = pool("192.168.10.109", "192.168.10.2", 10).parts()[0].entries().to_vec();
         if duplicates {
             entries[7] = entries[1];
         }
-        let mut pool = AddressPool::new(entries);
+        let mut pool = AddressPool::new(only(entries));
         for (slot, action) in steps {
             if action == 4 {
                 // Shrinks, grows, and moves by one.
                 let first = Ipv4Addr::new(192, 168, 10, 2 + u8::try_from(slot % 2).unwrap());
                 let entries = range(first, slot + 1).unwrap();
                 let entry = |remote| PoolEntry { local: ip("192.168.10.109"), remote: Some(remote) };
-                pool.set_entries(entries.map(entry).collect());
+                pool.set_pools(only(entries.map(entry).collect()));
             }
             match ["cmz", "cmz2", "net"].get(action) {
                 Some(user) => {

@@ -1,6 +1,7 @@
 //! One access interface: its discovery socket and its discovery server.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
@@ -8,7 +9,7 @@ use ppp_linux::interface::{IfName, Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
 use ppp_proto::discovery::DropCounters;
 use ppp_proto::discovery::probe::Probe;
-use ppp_proto::discovery::server::{Admission, Asks, Event, Server, Sessions};
+use ppp_proto::discovery::server::{Admission, Asks, ConfigError, Event, Server, Sessions};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
@@ -21,6 +22,7 @@ use super::line::Line;
 use super::session::AccessIndex;
 use super::session_sockets::{SessionSockets, SocketSettings};
 use super::table::Table;
+use super::terms::Terms;
 use crate::mac_list::MacRules;
 
 /// The stage that a frame belongs to by its EtherType (RFC 2516 §3).
@@ -64,6 +66,9 @@ const CODES: [(Code, &str); 6] = [
 /// One access interface, there or not.
 pub(super) struct Access {
     name: IfName,
+    terms: Rc<Terms>,
+    /// New sessions are taken. Without it those that there are go on.
+    is_served: bool,
     server: Server,
     line: Option<Line>,
     /// EtherType of discovery, if other servers on the interface are to be looked for.
@@ -77,8 +82,39 @@ impl Access {
     /// An access interface that is not there yet: nobody hears it until it has a line.
     ///
     /// With `probes`, the EtherType of discovery, other servers that answer there are logged.
-    pub(super) fn new(name: IfName, server: Server, probes: Option<EtherType>) -> Self {
-        Self { name, server, line: None, probes, probe: None, counters: FrameCounters::default() }
+    pub(super) fn new(name: IfName, terms: Rc<Terms>, server: Server, probes: Option<EtherType>) -> Self {
+        let counters = FrameCounters::default();
+        Self { name, terms, is_served: true, server, line: None, probes, probe: None, counters }
+    }
+
+    /// What holds for its sessions.
+    pub(super) fn terms(&self) -> &Rc<Terms> {
+        &self.terms
+    }
+
+    /// Limits of its sessions.
+    pub(super) fn limits(&self) -> SessionLimits {
+        self.terms.settings.limits
+    }
+
+    /// Whether it takes new sessions.
+    pub(super) fn is_served(&self) -> bool {
+        self.is_served
+    }
+
+    /// Takes new sessions from now on, or none.
+    pub(super) fn serve(&mut self, is_served: bool) {
+        self.is_served = is_served;
+    }
+
+    /// What holds from now on.
+    ///
+    /// # Errors
+    /// When discovery cannot work with it; then what held holds on.
+    pub(super) fn reconfigure(&mut self, terms: Rc<Terms>, now: Instant) -> Result<(), ConfigError> {
+        self.with_server(|server| server.reconfigure(terms.discovery.clone(), now))?;
+        self.terms = terms;
+        Ok(())
     }
 
     pub(super) fn name(&self) -> &str {

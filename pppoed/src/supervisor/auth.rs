@@ -208,8 +208,12 @@ impl Supervisor {
             return Err("a session cannot change its user".to_owned().into());
         }
         if session.lease.is_none() {
-            let claim =
-                Claim { user: Some(name), addresses: accepted.addresses.as_ref(), fixed: &accepted.fixed };
+            let claim = Claim {
+                pool: &session.settings.pool,
+                user: Some(name),
+                addresses: accepted.addresses.as_ref(),
+                fixed: &accepted.fixed,
+            };
             let assigned = match accepted.range {
                 Some(AddressRange { first, last }) => {
                     self.pool.assign_within(session.slot, first, last, &claim)
@@ -258,8 +262,8 @@ impl Supervisor {
     }
 
     /// Gives an address to a peer that need not prove who it is.
-    pub(super) fn lease_without_proof(&mut self, slot: u32) -> Result<Lease, String> {
-        let claim = Claim { user: None, addresses: None, fixed: &FixedAddresses::default() };
+    pub(super) fn lease_without_proof(&mut self, pool: &str, slot: u32) -> Result<Lease, String> {
+        let claim = Claim { pool, user: None, addresses: None, fixed: &FixedAddresses::default() };
         self.pool.assign(slot, &claim).map_err(|error| error.to_string())
     }
 

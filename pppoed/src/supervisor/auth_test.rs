@@ -16,7 +16,7 @@ impl Supervisor {
     /// Answers beside the event loop: files are read, and hashed passwords take their time.
     pub(super) fn test_auth(&self, test: AuthTest, answer: oneshot::Sender<Answer>) {
         let secrets = self.secrets.clone();
-        let asked_for = self.config.auth_methods().to_vec();
+        let asked_for = self.terms.auth_methods();
         tokio::task::spawn_blocking(move || {
             let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
             let methods = [(AuthMethod::ChapMd5, Protocol::Chap), (AuthMethod::Pap, Protocol::Pap)];

@@ -13,6 +13,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use tracing::{info, warn};
 
+use super::access::Access;
 use super::auth::network;
 use super::drop_log::Refused;
 use super::session::{AccessIndex, Origin, Place, Session, Token};
@@ -28,7 +29,8 @@ impl Supervisor {
         if self.service == ServiceState::Stopping {
             return self.refuse(access, &request, "the server is stopping");
         }
-        let replaces = match self.config.limits.per_mac {
+        let per_mac = self.accesses.get(access).map_or(self.config.limits, Access::limits).per_mac;
+        let replaces = match per_mac {
             PerMac::Replace => {
                 // Of several dials of a host, the last is the one that it still wants. (It gets no answer to the
                 // others, which it might take for one to the last.)
@@ -41,11 +43,14 @@ impl Supervisor {
         for token in &replaces {
             self.kill(*token, EndReason::Replaced, "the same host dialled again");
         }
-        let Some((slot, session_id)) = self.slots.take() else {
+        let Some((slot, session_id)) = self.take_slot(access) else {
             if replaces.is_empty() {
                 self.tell_refused(access, request.peer_mac, "no free slot");
                 if let Some(more) = self.refusals.count(Refused::NoSlot, now) {
-                    warn!(peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)");
+                    let place = self.accesses.get(access);
+                    let interface = place.map(Access::name);
+                    let pool = place.map(|access| &*access.terms().settings.pool);
+                    warn!(interface, pool, peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)");
                 }
                 return self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
             }
@@ -62,6 +67,28 @@ impl Supervisor {
         }
     }
 
+    /// Slots that are free for sessions on an access interface: those of its pool. Sessions that have gone over into it from
+    /// another one, because the configuration has changed, count.
+    pub(super) fn free_slots(&self, access: AccessIndex) -> usize {
+        let Some(access) = self.accesses.get(access) else { return 0 };
+        let (name, free) = (&access.terms().settings.pool, self.slots.free());
+        match (self.pool.part(name), self.pool.parts()) {
+            (None, _) => 0,
+            // All slots are its own.
+            (Some(_), [_]) => free,
+            (Some(part), _) => part.size().saturating_sub(self.table.count_in(name)).min(free),
+        }
+    }
+
+    fn take_slot(&mut self, access: AccessIndex) -> Option<(u32, u16)> {
+        if self.free_slots(access) == 0 {
+            return None;
+        }
+        let pool = &self.accesses.get(access)?.terms().settings.pool;
+        let own = self.pool.part(pool)?.slots();
+        self.slots.take_of(own)
+    }
+
     /// Starts the worker of a session; the PADS waits until it is ready.
     fn launch(
         &mut self,
@@ -74,24 +101,25 @@ impl Supervisor {
         let interface = self.accesses.get(access).ok_or("there is no such access interface")?;
         let (access_id, own_mac) = interface.line().ok_or("the access interface is gone")?;
         let sockets = interface.session_sockets().ok_or("the access interface is gone")?.clone();
+        let settings = interface.terms().settings.clone();
         let (access_id, access_name) = (access_id.clone(), interface.name().to_owned());
         let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
         let seed = super::setup::random::<8>().map(u64::from_le_bytes).map_err(|error| error.to_string())?;
 
-        let lease = match self.config.auth_methods().is_empty() {
-            true => Some(self.lease_without_proof(slot)?),
+        let lease = match settings.auth_methods().is_empty() {
+            true => Some(self.lease_without_proof(&settings.pool, slot)?),
             false => None,
         };
-        let network = lease.map(|lease| network(lease, &self.config.session_options));
+        let network = lease.map(|lease| network(lease, &settings.session_options));
         let unit = self.take_unit(slot)?;
         let tun: IfName = units::name(unit).parse().map_err(|_| "no interface name is left")?;
         let key = SessionKey {
-            ether_type: self.config.session_ether_type,
+            ether_type: settings.session_ether_type,
             session_id,
             own: own_mac,
             peer: request.peer_mac,
         };
-        let start = self.config.start(&key, seed, max_payload, network);
+        let start = settings.start(&key, seed, max_payload, network);
         let ipv6 = start.link.ipv6;
         let token = Token(self.next_token);
         self.next_token += 1;
@@ -108,7 +136,7 @@ impl Supervisor {
             max_payload,
         };
         let place = Place { id: session_id, slot, unit };
-        let mut session = Session::new(token, place, origin, self.config.clone(), worker, now);
+        let mut session = Session::new(token, place, origin, settings, worker, now);
         session.lease = lease;
         session.network = network;
         session.ipv6 = ipv6;
@@ -167,9 +195,8 @@ impl Supervisor {
 
     /// Tries again for requests that wait for the slot of a session that they replace.
     pub(super) fn retry_waiting(&mut self, now: Instant) {
-        while self.slots.free() > 0
-            && let Some((access, request)) = self.waiting.pop_front()
-        {
+        let has_room = |this: &Self| this.waiting.iter().position(|(access, _)| this.free_slots(*access) > 0);
+        while let Some((access, request)) = has_room(self).and_then(|index| self.waiting.remove(index)) {
             self.begin_session(access, request, now);
         }
     }

@@ -85,7 +85,7 @@ impl Supervisor {
             (Event::ServerStart | Event::ServerStop | Event::Reload, _) => self.server_fields(),
             (_, Some(id)) => {
                 let session = self.table.by_id(id).ok_or(Failure::NoSuchSession)?;
-                hook_fields::of_session(session, &self.ac_name, now)
+                hook_fields::of_session(session, now)
             }
             (_, None) => made_up(&self.ac_name),
         };

@@ -71,7 +71,7 @@ impl Supervisor {
             return self.verify(token, number, attempt, Ruling::default());
         }
         session.hooks.claimed_name = Some(attempt.name.clone());
-        let fields = hook_fields::of_session(session, &self.ac_name, now);
+        let fields = hook_fields::of_session(session, now);
         let label = Label::of(Event::Auth.as_str(), session);
         let arguments = vec![Argument::Table(fields), Argument::Table(proof_fields(&attempt.proof))];
         let pending = Box::new(PendingAuth { token, number, attempt });

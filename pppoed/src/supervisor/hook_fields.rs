@@ -54,10 +54,10 @@ pub(super) fn synonyms(name: &str) -> Vec<&str> {
     known.map_or_else(|| vec![name], <[&str]>::to_vec)
 }
 
-/// All fields of a session. `ac_name` is the server's.
-pub(super) fn of_session(session: &Session, ac_name: &[u8], now: Instant) -> Vec<Field> {
+/// All fields of a session.
+pub(super) fn of_session(session: &Session, now: Instant) -> Vec<Field> {
     let mut fields = Fields(Vec::with_capacity(96));
-    place(&mut fields, session, ac_name);
+    place(&mut fields, session);
     peer(&mut fields, session);
     addresses(&mut fields, session);
     numbers(&mut fields, session, now);
@@ -69,7 +69,7 @@ pub(super) fn of_session(session: &Session, ac_name: &[u8], now: Instant) -> Vec
     fields.0
 }
 
-fn place(fields: &mut Fields, session: &Session, ac_name: &[u8]) {
+fn place(fields: &mut Fields, session: &Session) {
     fields.add("sid", session.hooks.sid.as_str());
     fields.add("id", u32::from(session.id));
     fields.add("ifname", session.ifname.as_str());
@@ -77,7 +77,8 @@ fn place(fields: &mut Fields, session: &Session, ac_name: &[u8]) {
     fields.add("unit", session.unit);
     fields.add("interface", session.access_name.as_str());
     fields.add("own_mac", session.own_mac.to_string());
-    fields.add("acname", ac_name);
+    fields.add("acname", session.settings.ac_name.as_slice());
+    fields.add("pool", &*session.settings.pool);
     fields.add("worker_pid", session.worker_pid);
     fields.add("state", session.phase.as_str());
     // pppd's words for what there is no other value for.

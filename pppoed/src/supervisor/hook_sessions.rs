@@ -131,7 +131,7 @@ impl Supervisor {
         }
         let Some(session) = self.table.get_mut(token) else { return false };
         let label = Label::of(event.as_str(), session);
-        let mut arguments = vec![Argument::Table(hook_fields::of_session(session, &self.ac_name, now))];
+        let mut arguments = vec![Argument::Table(hook_fields::of_session(session, now))];
         arguments.extend(more);
         self.call_hook(Lane::Session(token), event, arguments, label, purpose)
     }
@@ -323,7 +323,7 @@ impl Supervisor {
     }
 
     fn fields_of(&self, session: &Session, now: Instant) -> SessionFields {
-        SessionFields { id: session.id, fields: hook_fields::of_session(session, &self.ac_name, now) }
+        SessionFields { id: session.id, fields: hook_fields::of_session(session, now) }
     }
 
     /// The sessions after this id, as many as fit into a frame.

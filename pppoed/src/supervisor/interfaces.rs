@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use ppp_ipc::reason::EndReason;
-use ppp_linux::interface::Interface;
+use ppp_linux::interface::{IfName, Interface};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
 use super::line::{Line, Listening};
-use super::links::LinkNews;
+use super::links::{LinkNews, LinkOrder};
 use super::session::{AccessIndex, Token};
+use super::setup::MAX_INTERFACES;
+use crate::config::Config;
 
 /// Whether the peers on an interface can still be told something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,54 @@ impl Supervisor {
             LinkNews::Changed(interface) => self.interface_changed(index, interface, now),
             LinkNews::Gone => self.interface_gone(index, now),
         }
+    }
+
+    /// There is an interface that a pattern matches, or matched when it was looked at.
+    pub(super) fn handle_found(&mut self, name: IfName, now: Instant) {
+        let current = self.reloads.current.clone();
+        if current.config.serves(name.as_str()) {
+            self.serve_interface(name, &current.config, now);
+        }
+    }
+
+    /// Serves an interface that has not been served yet, as soon as it is there.
+    fn serve_interface(&mut self, name: IfName, config: &Config, now: Instant) {
+        if let Some(access) = self.accesses.iter_mut().find(|access| access.name() == name.as_str()) {
+            return access.serve(true);
+        }
+        if self.accesses.len() >= MAX_INTERFACES {
+            return warn!(interface = %name, "not served: there are {MAX_INTERFACES} access interfaces already");
+        }
+        match super::setup::access(name.clone(), config, self.terms.of(config, name.as_str()), now) {
+            Ok(access) => {
+                self.accesses.push(access);
+                // Fails only when the watch is gone, which said so.
+                let _ = self.link_orders.send(LinkOrder::Watch(self.accesses.len() - 1, name));
+            }
+            Err(error) => warn!(interface = %name, %error, "not served"),
+        }
+    }
+
+    /// Takes a new configuration over: what holds on the interfaces, and which they are.
+    pub(super) fn apply_to_interfaces(&mut self, config: &Config, now: Instant) {
+        for access in &mut self.accesses {
+            let is_served = config.serves(access.name());
+            if access.is_served() && !is_served {
+                info!(interface = access.name(), "reload: no new sessions here; those that there are go on");
+            }
+            access.serve(is_served);
+            let terms = self.terms.of(config, access.name());
+            if let Err(error) = access.reconfigure(terms, now) {
+                warn!(interface = access.name(), "reload: discovery stays as it is: {error}");
+            }
+        }
+        for name in &config.interfaces {
+            match name.parse() {
+                Ok(name) => self.serve_interface(name, config, now),
+                Err(error) => warn!(interface = name, %error, "not served"),
+            }
+        }
+        let _ = self.link_orders.send(LinkOrder::Find(config.patterns.clone()));
     }
 
     fn interface_appeared(&mut self, index: AccessIndex, listening: Listening) {

@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
+use ppp_ipc::control::pattern;
 use ppp_linux::interface::{IfName, Interface};
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
 use ppp_linux::packet::PacketError;
@@ -35,11 +36,50 @@ pub(super) enum LinkNews {
     Gone,
 }
 
+/// What the supervisor wants of the watch.
+#[derive(Debug)]
+pub(super) enum LinkOrder {
+    /// This access interface is to be watched, too.
+    Watch(AccessIndex, IfName),
+    /// Interfaces that one of these patterns matches are to be told of.
+    Find(Vec<String>),
+}
+
 /// The watch, before it runs.
 pub(super) struct Links {
     watch: LinkWatch,
     sockets: SocketSettings,
     targets: Vec<Target>,
+    finder: Finder,
+    orders: mpsc::UnboundedReceiver<LinkOrder>,
+}
+
+/// Looks for interfaces that match patterns.
+#[derive(Debug)]
+struct Finder {
+    patterns: Vec<String>,
+    /// There may be some that were not told of.
+    stale: bool,
+}
+
+impl Finder {
+    fn heed(&mut self, hint: &LinkHint) {
+        self.stale |= match hint {
+            LinkHint::Missed => true,
+            LinkHint::Changed(id) => self.matches(id.name.as_str()),
+        };
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern::matches(pattern, name))
+    }
+
+    /// The Ethernet interfaces that there are, and that match.
+    async fn look(&self) -> Result<Vec<IfName>, LookError> {
+        let looking = tokio::task::spawn_blocking(|| Netlink::open()?.interfaces());
+        let all = looking.await??.into_iter().filter(|interface| interface.mac.is_some());
+        Ok(all.map(|interface| interface.id.name).filter(|name| self.matches(name.as_str())).collect())
+    }
 }
 
 /// One access interface.
@@ -85,8 +125,13 @@ impl AsRawFd for Watched {
 
 impl Links {
     /// Begins to collect hints, so it comes before the first look at the interfaces.
-    pub(super) fn new(sockets: SocketSettings) -> Result<Self, NetlinkError> {
-        Ok(Self { watch: LinkWatch::open()?, sockets, targets: Vec::new() })
+    pub(super) fn new(
+        sockets: SocketSettings,
+        patterns: Vec<String>,
+        orders: mpsc::UnboundedReceiver<LinkOrder>,
+    ) -> Result<Self, NetlinkError> {
+        let finder = Finder { stale: !patterns.is_empty(), patterns };
+        Ok(Self { watch: LinkWatch::open()?, sockets, targets: Vec::new(), finder, orders })
     }
 
     /// Adds the next access interface, as the supervisor has it now.
@@ -97,7 +142,7 @@ impl Links {
 
     /// Runs for ever, in a task.
     pub(super) async fn run(self, work: mpsc::Sender<Work>) {
-        let Self { watch, sockets, mut targets } = self;
+        let Self { watch, sockets, mut targets, mut finder, mut orders } = self;
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may not own their descriptor; this one does"
@@ -108,6 +153,23 @@ impl Links {
         };
         loop {
             let mut again = None;
+            if std::mem::take(&mut finder.stale) {
+                match finder.look().await {
+                    Ok(names) => {
+                        let is_new = |name: &IfName| !targets.iter().any(|target| target.name == *name);
+                        for name in names.into_iter().filter(is_new) {
+                            if work.send(Work::Found(name)).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        warn!(%error, "looking for interfaces; trying again");
+                        finder.stale = true;
+                        again = Some(RETRY);
+                    }
+                }
+            }
             for (access, target) in targets.iter_mut().enumerate().filter(|(_, target)| target.stale) {
                 target.stale = false;
                 match look(target, sockets).await {
@@ -123,7 +185,14 @@ impl Links {
                     }
                 }
             }
-            match collect(&mut watch, &mut targets, again).await {
+            let collected = tokio::select! {
+                collected = collect(&mut watch, &mut targets, &mut finder, again) => collected,
+                Some(order) = orders.recv() => {
+                    obey(order, &mut targets, &mut finder);
+                    Ok(())
+                }
+            };
+            match collected {
                 Ok(()) => {}
                 Err(error) => {
                     // There is no better way to know: looking costs little.
@@ -140,6 +209,7 @@ impl Links {
 async fn collect(
     watch: &mut AsyncFd<Watched>,
     targets: &mut [Target],
+    finder: &mut Finder,
     at_most: Option<Duration>,
 ) -> std::io::Result<()> {
     let waiting = watch.readable_mut();
@@ -153,8 +223,20 @@ async fn collect(
     while let Ok(received) = guard.try_io(|watch| watch.get_mut().0.recv()) {
         let hint = received?;
         targets.iter_mut().for_each(|target| target.heed(&hint));
+        finder.heed(&hint);
     }
     Ok(())
+}
+
+fn obey(order: LinkOrder, targets: &mut Vec<Target>, finder: &mut Finder) {
+    match order {
+        LinkOrder::Watch(access, name) => {
+            // They are numbered as they come, here and there.
+            debug_assert_eq!(access, targets.len(), "an access interface is not watched");
+            targets.push(Target { name, known: None, stale: true });
+        }
+        LinkOrder::Find(patterns) => *finder = Finder { stale: !patterns.is_empty(), patterns },
+    }
 }
 
 async fn tell(work: &mpsc::Sender<Work>, access: AccessIndex, news: Vec<LinkNews>) -> Result<(), ()> {

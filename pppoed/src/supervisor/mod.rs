@@ -53,6 +53,7 @@ mod show_config;
 mod stats;
 mod table;
 mod template;
+mod terms;
 mod units;
 mod user_limit;
 mod watch;
@@ -66,6 +67,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
+use ppp_linux::interface::IfName;
 use ppp_proto::discovery::server::{Event, SessionRequest};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
@@ -81,7 +83,7 @@ use self::events::Events;
 use self::heartbeat::Heartbeats;
 use self::hook_news::HookNews;
 use self::hooks::Hooks;
-use self::links::{LinkNews, Links};
+use self::links::{LinkNews, LinkOrder, Links};
 use self::network::Configured;
 use self::quota::Measured;
 use self::reload::{News, Reloads};
@@ -91,6 +93,7 @@ use self::settings::Settings;
 use self::stats::Stats;
 use self::table::Table;
 use self::template::WorkerFactory;
+use self::terms::AllTerms;
 use self::units::Units;
 use self::user_limit::HandOvers;
 use self::worker::Report;
@@ -125,6 +128,8 @@ enum Work {
     Measured(Measured),
     /// An access interface came, went or changed.
     Link(AccessIndex, LinkNews),
+    /// There is an interface that a pattern matches.
+    Found(IfName),
     /// `show pool` is to be answered, and this is kept for single users.
     Pool(FixedAddresses, oneshot::Sender<Answer>),
     /// The lists of MAC addresses were read again.
@@ -159,8 +164,10 @@ struct Queues {
 
 /// The state of the server. All methods that handle an event leave it consistent.
 pub struct Supervisor {
-    /// What new sessions begin with; each keeps its own.
+    /// What holds for all interfaces that do not say otherwise.
     config: Rc<Settings>,
+    /// What holds on each.
+    terms: AllTerms,
     factory: Rc<WorkerFactory>,
     secrets: Arc<Mutex<Secrets>>,
     accesses: Vec<Access>,
@@ -195,13 +202,15 @@ pub struct Supervisor {
     next_token: u64,
     service: ServiceState,
     hooks: Hooks,
-    /// What clients and scripts are told that we are called.
+    /// What scripts are told that we are called, where it is not about one interface.
     ac_name: Vec<u8>,
     reports: mpsc::Sender<(Token, Report)>,
     work: mpsc::Sender<Work>,
     frames: mpsc::Sender<Frame>,
     queues: Option<Queues>,
     links: Option<Links>,
+    /// Tells the watch of interfaces what to watch.
+    link_orders: mpsc::UnboundedSender<LinkOrder>,
 }
 
 impl Supervisor {
@@ -329,6 +338,7 @@ impl Supervisor {
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
             Work::Measured(measured) => self.handle_measured(measured, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
+            Work::Found(name) => self.handle_found(name, now),
             Work::Pool(fixed, answer) => self.handle_pool(&fixed, answer),
             Work::MacRules(rules) => self.handle_mac_rules(rules),
             Work::Arrived(arrival) => self.handle_arrival(arrival, now),
@@ -345,10 +355,12 @@ impl Supervisor {
         let view = AccessView {
             access: frame.access,
             table: &self.table,
-            free_slots: self.slots.free(),
-            limits: self.config.limits,
+            free_slots: self.free_slots(frame.access),
+            limits: self.accesses.get(frame.access).map_or(self.config.limits, Access::limits),
             mac_rules: &self.mac_rules,
-            closed: self.service != ServiceState::Serving || self.adoption.holds_back(now),
+            closed: self.service != ServiceState::Serving
+                || self.adoption.holds_back(now)
+                || !self.accesses.get(frame.access).is_some_and(Access::is_served),
             hooks: &self.hooks,
         };
         let Some(access) = self.accesses.get_mut(frame.access) else { return };

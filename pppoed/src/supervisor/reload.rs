@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::settings::Settings;
-use super::setup::discovery_config;
+use super::setup::{check_discovery, owned_pools};
+use super::terms::AllTerms;
 use super::{Supervisor, Work};
-use crate::config::{Change, Changes, Effect, Reading, Setting, Source};
+use crate::config::{Change, Changes, Config, Effect, Reading, Setting, Source};
 use crate::control::Answer;
 use crate::secrets::Secrets;
 use crate::{daemon, logging};
@@ -168,7 +168,8 @@ impl Supervisor {
 
     /// What stands between the new pool and the sessions that there are.
     fn conflict(&self, reading: &Reading) -> Option<String> {
-        let lease = self.pool.conflict(&reading.config.pool)?;
+        let mut pools = reading.config.pools();
+        let lease = pools.find_map(|(_, entries)| self.pool.conflict(entries))?;
         let address = lease.remote;
         let id = self.slots.session_id(lease.slot)?;
         Some(format!(
@@ -179,14 +180,22 @@ impl Supervisor {
 
     /// The sessions that keep something that has changed.
     fn keeping(&self, reading: &Reading, changes: &Changes) -> Vec<u16> {
-        let (old, new) = (&self.reloads.current.config.pool, &reading.config.pool);
+        let (old, new) = (&self.reloads.current.config, &reading.config);
+        let is_same = old.pools().eq(new.pools());
         let is_gone = |address| {
-            let has =
-                |pool: &[crate::pool::PoolEntry]| pool.iter().any(|entry| entry.remote == Some(address));
-            old != new && has(old) && !has(new)
+            let has = |config: &Config| {
+                let mut entries = config.pools().flat_map(|(_, entries)| entries);
+                entries.any(|entry| entry.remote == Some(address))
+            };
+            !is_same && has(old) && !has(new)
+        };
+        let of_changed_profile = |name: &str| {
+            let profiles = [old.profile(name), new.profile(name)];
+            profiles.into_iter().flatten().any(|profile| changes.profiles.contains(&profile.name))
         };
         let keeps = |session: &&super::session::Session| {
             changes.for_new_sessions
+                || (!changes.profiles.is_empty() && of_changed_profile(&session.access_name))
                 || session.user.as_ref().is_some_and(|user| changes.users.contains(&Some(user.name.clone())))
                 || session.lease.is_some_and(|lease| is_gone(lease.remote))
         };
@@ -221,18 +230,19 @@ impl Supervisor {
         let before = self.reloads.current.clone();
         let reading = reading.applied_over(&before);
         let (old, new) = (&before.config, &reading.config);
-        self.config = Settings::new(new).into();
-        let count = u32::try_from(new.pool.len()).unwrap_or(u32::MAX);
+        self.terms = AllTerms::new(new);
+        self.config = self.terms.general().settings.clone();
+        let count = u32::try_from(new.max_sessions()).unwrap_or(u32::MAX);
         if let Err(error) = self.slots.resize(count) {
             warn!("reload: the number of sessions stays: {error}");
         }
-        if old.pool.len() < new.pool.len()
-            && let Err(error) = daemon::raise_descriptor_limit(new.pool.len())
+        if old.max_sessions() < new.max_sessions()
+            && let Err(error) = daemon::raise_descriptor_limit(new.max_sessions())
         {
             warn!("{error:#}: not all sessions may be possible");
         }
-        if old.pool != new.pool {
-            self.pool.set_entries(new.pool.clone());
+        if !old.pools().eq(new.pools()) {
+            self.pool.set_pools(owned_pools(new));
         }
         self.mac_rules = new.limits.mac_rules.clone();
         // They may have changed since they were read.
@@ -240,12 +250,7 @@ impl Supervisor {
         if old.secrets != new.secrets {
             self.secrets = Arc::new(Mutex::new(Secrets::new(new.secrets.clone())));
         }
-        for access in &mut self.accesses {
-            let changed = access.with_server(|server| server.reconfigure(discovery_config(new), now));
-            if let Err(error) = changed {
-                warn!(interface = access.name(), "reload: discovery stays as it is: {error}");
-            }
-        }
+        self.apply_to_interfaces(new, now);
         if old.limits.heartbeat != new.limits.heartbeat {
             let open = self.table.iter().filter(|session| session.opened.is_some());
             self.heartbeats.set_rhythm(new.limits.heartbeat, open.map(|session| session.token), now);
@@ -289,7 +294,7 @@ fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Rere
     // What could not be read before either is no mistake that this reload would make.
     let mut errors: Vec<String> =
         unreadable.iter().filter(|why| !known_unreadable.contains(why)).cloned().collect();
-    errors.extend(discovery_config(&config).check().err().map(|error| error.to_string()));
+    errors.extend(check_discovery(&config).err());
     remarks.extend(unreadable.iter().filter(|why| known_unreadable.contains(why)).cloned());
     let outcome = match errors.is_empty() {
         true => {

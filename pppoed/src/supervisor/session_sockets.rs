@@ -31,7 +31,7 @@ impl SocketSettings {
             discovery: config.discovery_ether_type,
             session: config.session_ether_type,
             ebpf: config.ebpf,
-            sessions: u32::try_from(config.pool.len()).unwrap_or(u32::MAX),
+            sessions: u32::try_from(config.max_sessions()).unwrap_or(u32::MAX),
         }
     }
 

@@ -19,10 +19,15 @@ use super::session::Session;
 use super::session_sockets::SocketSettings;
 use crate::config::{Config, Ipv6Config, UserLimit};
 use crate::options::{Script, SessionOptions};
+use crate::pool::PoolName;
 
 /// What sessions are made with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
+    /// What we are called.
+    pub(super) ac_name: Vec<u8>,
+    /// Where addresses come from.
+    pub(super) pool: PoolName,
     pub(super) session_ether_type: EtherType,
     pub(super) sockets: SocketSettings,
     pub(super) discovery_ether_type: EtherType,
@@ -45,12 +50,12 @@ pub(super) struct Settings {
     /// Largest packet that we take where the wire carries it, in bytes.
     pub(super) mru: u16,
     /// What sessions' interfaces are to leave to the workers.
-    offloads: Offloads,
+    pub(super) offloads: Offloads,
 }
 
 impl Settings {
-    /// The sessions' part of the configuration.
-    pub(super) fn new(config: &Config) -> Self {
+    /// The sessions' part of the configuration, for interfaces that have this pool.
+    pub(super) fn new(config: &Config, pool: PoolName) -> Self {
         let echo = config.echo.as_ref();
         let link = LinkParameters {
             name: config.secrets.our_name.clone(),
@@ -75,6 +80,8 @@ impl Settings {
             max_mss: config.max_mss.unwrap_or(0),
         };
         Self {
+            ac_name: config.ac_name.value.clone(),
+            pool,
             session_ether_type: config.session_ether_type,
             sockets: SocketSettings::new(config),
             discovery_ether_type: config.discovery_ether_type,

@@ -34,20 +34,22 @@ use super::line::{Line, Listening};
 use super::links::Links;
 use super::reload::Reloads;
 use super::session_sockets::SocketSettings;
-use super::settings::Settings;
 use super::stats::Stats;
 use super::table::Table;
 use super::template::{Recipe, WorkerFactory};
+use super::terms::{AllTerms, Terms};
 use super::units::Units;
 use super::user_limit::HandOvers;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch};
 use crate::config::{Config, Reading, Source};
-use crate::pool::{AddressPool, SlotError, Slots};
+use crate::pool::{AddressPool, PoolEntry, PoolName, SlotError, Slots};
 use crate::secrets::Secrets;
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
 /// come back.
 const EMPTY_DIRECTORY: &str = "empty";
+/// Most access interfaces over the life of the process: those that were there once and match a pattern count, too.
+pub(super) const MAX_INTERFACES: usize = 4096;
 /// Limit of a worker's address space in bytes. One needs about 10 MB, most of them the program and its libraries.
 const ADDRESS_SPACE_LIMIT: u64 = 64 << 20;
 /// User that workers become if the configured one does not exist.
@@ -156,13 +158,13 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
 
     let now = Instant::now();
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
-    let mut links = Links::new(SocketSettings::new(config))?;
+    let terms = AllTerms::new(config);
+    let (link_orders, orders) = mpsc::unbounded_channel();
+    let mut links = Links::new(SocketSettings::new(config), config.patterns.clone(), orders)?;
     let mut netlink = Netlink::open()?;
     let mut accesses = Vec::with_capacity(config.interfaces.len());
-    for (index, name) in config.interfaces.iter().enumerate() {
-        let name: IfName = name.parse()?;
-        let probes = config.probe.then_some(config.discovery_ether_type);
-        let mut access = Access::new(name.clone(), discovery_server(&name, config, now)?, probes);
+    for (index, name) in interfaces(config, &mut netlink)?.into_iter().enumerate() {
+        let mut access = access(name.clone(), config, terms.of(config, name.as_str()), now)?;
         if let Some(listening) = listen(&mut netlink, &name, config)? {
             access.open(Line::new(listening, index, frames.clone()).map_err(SetupError::Watch)?);
         }
@@ -197,7 +199,8 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
     };
     let adoption = Adoption::open(opening, work.clone(), now).map_err(SetupError::Door)?;
     let mut supervisor = Supervisor {
-        config: Rc::new(Settings::new(config)),
+        config: terms.general().settings.clone(),
+        terms,
         factory,
         secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
         accesses,
@@ -206,7 +209,7 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
         quota_looks: Deadlines::default(),
         heartbeats: Heartbeats::new(config.limits.heartbeat),
         slots: slots(config)?,
-        pool: AddressPool::new(config.pool.clone()),
+        pool: AddressPool::new(owned_pools(config)),
         units: Units::default(),
         stats: Stats::new(now),
         events: Events::new(),
@@ -232,6 +235,7 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
         frames,
         queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
         links: Some(links),
+        link_orders,
     };
     supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
@@ -278,11 +282,52 @@ fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Optio
     Ok(Some(listening))
 }
 
-/// The discovery server of an access interface, which is told later what the interface is.
-fn discovery_server(name: &IfName, config: &Config, now: Instant) -> Result<Server, SetupError> {
+/// The access interfaces: those that are named, and those that are there and match a pattern.
+fn interfaces(config: &Config, netlink: &mut Netlink) -> Result<Vec<IfName>, SetupError> {
+    let named: Result<Vec<IfName>, _> = config.interfaces.iter().map(|name| name.parse()).collect();
+    let mut names = named?;
+    if config.patterns.is_empty() {
+        return Ok(names);
+    }
+    for interface in netlink.interfaces()? {
+        let name = interface.id.name;
+        if interface.mac.is_some() && config.serves(name.as_str()) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        warn!("no interface matches {} yet; waiting for one", config.patterns.join(" "));
+    }
+    names.truncate(MAX_INTERFACES);
+    Ok(names)
+}
+
+/// An access interface, which is told later what the interface is.
+pub(super) fn access(
+    name: IfName,
+    config: &Config,
+    terms: Rc<Terms>,
+    now: Instant,
+) -> Result<Access, SetupError> {
     let key = CookieKey::new(&random::<32>()?);
-    Server::new(discovery_config(config), key, now)
-        .map_err(|source| SetupError::Discovery { name: name.clone(), source })
+    let server = Server::new(terms.discovery.clone(), key, now)
+        .map_err(|source| SetupError::Discovery { name: name.clone(), source })?;
+    Ok(Access::new(name, terms, server, config.probe.then_some(config.discovery_ether_type)))
+}
+
+/// Whether discovery can work with the configuration, on interfaces of every profile.
+pub(super) fn check_discovery(config: &Config) -> Result<(), String> {
+    discovery_config(config).check().map_err(|error| error.to_string())?;
+    for profile in &config.profiles {
+        let checked = discovery_config(&config.for_profile(profile)).check();
+        checked.map_err(|error| format!("{}: interface {}: {error}", profile.origin, profile.name))?;
+    }
+    Ok(())
+}
+
+/// The pools with their addresses.
+pub(super) fn owned_pools(config: &Config) -> Vec<(PoolName, Vec<PoolEntry>)> {
+    config.pools().map(|(name, entries)| (name, entries.to_vec())).collect()
 }
 
 /// How a discovery server presents itself, but for what the interface is.
@@ -303,7 +348,7 @@ pub(super) fn discovery_config(config: &Config) -> server::Config {
 }
 
 fn slots(config: &Config) -> Result<Slots, SetupError> {
-    let count = u32::try_from(config.pool.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(config.max_sessions()).unwrap_or(u32::MAX);
     let mut slots = Slots::new(count, config.session_offset)?;
     if config.random_order {
         // Only the order of session ids: the cookie, not the id, keeps strangers out.

@@ -50,7 +50,8 @@ impl Supervisor {
 
     pub(super) fn handle_pool(&self, fixed: &FixedAddresses, answer: oneshot::Sender<Answer>) {
         let usage = self.pool.usage(fixed);
-        let mut ranges = ranges(self.pool.entries());
+        let mut ranges: Vec<PoolRange> =
+            self.pool.parts().iter().flat_map(|part| ranges(part.entries())).collect();
         let by_first: BTreeMap<Ipv4Addr, usize> =
             ranges.iter().enumerate().rev().map(|(index, range)| (range.first, index)).collect();
         for lease in self.pool.leases() {
@@ -89,7 +90,7 @@ impl Supervisor {
                 ifname: session.ifname.clone(),
                 username: session.username(),
                 mac: session.peer_mac.to_string(),
-                is_from_pool: self.pool.has(lease.remote),
+                is_from_pool: self.pool.part_with(lease.remote).is_some(),
             })
         };
         let leases: Vec<PoolLease> = self.table.iter_after(after).filter_map(lease).take(room).collect();

@@ -8,6 +8,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 
 use super::session::{AccessIndex, Session, Token};
+use crate::pool::PoolName;
 
 /// The sessions and their indices, which only this module changes.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(super) struct Table {
     by_peer: HashMap<(AccessIndex, MacAddr), BTreeSet<Token>>,
     /// Sessions on each access interface.
     on_access: HashMap<AccessIndex, usize>,
+    /// Sessions with each pool.
+    in_pool: HashMap<PoolName, usize>,
     /// Sessions that have not been open yet.
     starting: BTreeSet<Token>,
 }
@@ -26,6 +29,7 @@ impl Table {
         let token = session.token;
         self.by_id.insert(session.id, token);
         *self.on_access.entry(session.access).or_default() += 1;
+        *self.in_pool.entry(session.settings.pool.clone()).or_default() += 1;
         self.starting.insert(token);
         self.by_peer.entry((session.access, session.peer_mac)).or_default().insert(token);
         self.sessions.insert(token, session);
@@ -36,6 +40,12 @@ impl Table {
         self.by_id.remove(&session.id);
         if let Some(count) = self.on_access.get_mut(&session.access) {
             *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.in_pool.get_mut(&session.settings.pool) {
+            *count -= 1;
+            if *count == 0 {
+                self.in_pool.remove(&session.settings.pool);
+            }
         }
         self.starting.remove(&token);
         let peer = (session.access, session.peer_mac);
@@ -85,6 +95,11 @@ impl Table {
     /// Sessions on an access interface.
     pub(super) fn count_on(&self, access: AccessIndex) -> usize {
         self.on_access.get(&access).copied().unwrap_or(0)
+    }
+
+    /// Sessions with a pool.
+    pub(super) fn count_in(&self, pool: &str) -> usize {
+        self.in_pool.get(pool).copied().unwrap_or(0)
     }
 
     pub(super) fn len(&self) -> usize {

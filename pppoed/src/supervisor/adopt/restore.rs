@@ -15,7 +15,7 @@ use super::record::{self, Item, OptionItem, RecordError};
 use super::{Process, Returning};
 use crate::options::{OctetDirection, SessionOptions};
 use crate::origin::{Origin, Sourced};
-use crate::pool::Lease;
+use crate::pool::{Lease, Part, PoolName};
 use crate::supervisor::Supervisor;
 use crate::supervisor::network::{Given, session_end};
 use crate::supervisor::session::{
@@ -184,8 +184,8 @@ impl Known {
     }
 
     /// The settings that hold for the session: ours, but for what it was promised.
-    fn settings(&self, ours: &Rc<Settings>) -> Rc<Settings> {
-        let mut settings = Settings::clone(ours);
+    fn settings(&self, ours: &Settings, pool: PoolName) -> Rc<Settings> {
+        let mut settings = Settings { pool, ..ours.clone() };
         settings.link.auth_methods.clone_from(&self.auth_methods);
         settings.session_options = self.changes.options.clone();
         Rc::new(settings)
@@ -289,9 +289,13 @@ impl Supervisor {
         traffic: Traffic,
         now: Instant,
     ) -> Session {
-        let settings = known.settings(&self.config);
+        let access = self.access_index(&known.access_name);
+        let ours = self.accesses.get(access).map_or(&self.config, |access| &access.terms().settings);
+        // It counts where its address is missing.
+        let pool = lease.and_then(|lease| self.pool.part_with(lease.remote)).map(Part::name);
+        let settings = known.settings(ours, pool.unwrap_or(&ours.pool).clone());
         let dialled = Dialled {
-            access: self.access_index(&known.access_name),
+            access,
             access_name: known.access_name,
             own_mac: known.own_mac,
             peer_mac: known.peer_mac,
