@@ -16,6 +16,7 @@ mod reader;
 
 pub mod chap;
 pub mod cp;
+pub mod describe;
 pub mod escape;
 pub mod ethernet;
 pub mod ip;
