@@ -3,7 +3,7 @@
 use nix::libc::{self, sock_filter};
 use ppp_wire::pppoe::VERSION_TYPE;
 
-use super::SessionKey;
+use super::{SessionKey, Watch};
 
 /// Offsets in a frame, Ethernet header first (RFC 2516 section 4).
 mod offset {
@@ -13,6 +13,8 @@ mod offset {
     /// VER, TYPE and CODE.
     pub(super) const VERSION_TYPE_CODE: u32 = 14;
     pub(super) const SESSION_ID: u32 = 16;
+    /// Of PPP.
+    pub(super) const PROTOCOL: u32 = 20;
 }
 
 /// A value of the frame, or of the kernel's notes about it, that has to be as expected.
@@ -59,6 +61,101 @@ pub(super) fn capture_filter(key: &SessionKey) -> Vec<sock_filter> {
         Check::Half { offset: offset::SESSION_ID, expected: key.session_id },
         Check::Word { offset: ancillary(libc::SKF_AD_VLAN_TAG_PRESENT), expected: 0 },
     ])
+}
+
+/// The program that lets through what `watch` says, in both directions.
+pub(super) fn watch_filter(watch: &Watch) -> Vec<sock_filter> {
+    let load = |size, offset| Step::Load { size, offset };
+    let (is, next) = (|value, yes, no| Step::Is { value, yes, no }, Goto::Next);
+    let mut steps =
+        vec![load(libc::BPF_W, ancillary(libc::SKF_AD_VLAN_TAG_PRESENT)), is(0, next, Goto::Drop)];
+    if let Some(peer) = watch.peer {
+        let [a, b, c, d, e, f] = peer.0;
+        let (head, tail) = (u32::from_be_bytes([a, b, c, d]), u32::from(u16::from_be_bytes([e, f])));
+        steps.extend([
+            load(libc::BPF_W, offset::SOURCE),
+            is(head, next, Goto::Skip(2)),
+            load(libc::BPF_H, offset::SOURCE + 4),
+            // It is the sender: who receives it does not matter.
+            is(tail, Goto::Skip(4), next),
+            load(libc::BPF_W, offset::DESTINATION),
+            is(head, next, Goto::Drop),
+            load(libc::BPF_H, offset::DESTINATION + 4),
+            is(tail, next, Goto::Drop),
+        ]);
+    }
+    steps.extend([
+        load(libc::BPF_H, offset::ETHER_TYPE),
+        is(u16::from(watch.discovery).into(), Goto::Accept, next),
+        is(u16::from(watch.session).into(), next, Goto::Drop),
+    ]);
+    if let Some(session_id) = watch.session_id {
+        steps.extend([load(libc::BPF_H, offset::SESSION_ID), is(session_id.into(), next, Goto::Drop)]);
+    }
+    if !watch.data {
+        steps.extend([
+            // Too short to have a Protocol field, and worth to be looked at for that.
+            Step::LoadLength,
+            Step::IsAtLeast { value: offset::PROTOCOL + 2, yes: next, no: Goto::Accept },
+            load(libc::BPF_B, offset::PROTOCOL),
+            // Control protocols begin with 0x80 to 0xff (RFC 1661 section 2).
+            Step::HasBits { bits: 0x80, yes: Goto::Accept, no: Goto::Drop },
+        ]);
+    }
+    assemble_steps(&steps)
+}
+
+/// An instruction.
+enum Step {
+    Load { size: u32, offset: u32 },
+    LoadLength,
+    Is { value: u32, yes: Goto, no: Goto },
+    IsAtLeast { value: u32, yes: Goto, no: Goto },
+    HasBits { bits: u32, yes: Goto, no: Goto },
+}
+
+/// Where a comparison leads.
+#[derive(Clone, Copy)]
+enum Goto {
+    Next,
+    /// Over so many steps.
+    Skip(usize),
+    Accept,
+    Drop,
+}
+
+/// What runs past the last step is accepted.
+fn assemble_steps(steps: &[Step]) -> Vec<sock_filter> {
+    let jump = |index: usize, goto: Goto| {
+        let left = steps.len().saturating_sub(index + 1);
+        let distance = match goto {
+            Goto::Next => 0,
+            Goto::Skip(count) => count,
+            Goto::Accept => left,
+            Goto::Drop => left + 1,
+        };
+        // There are two dozen steps.
+        u8::try_from(distance).unwrap_or(u8::MAX)
+    };
+    let translate = |(index, step): (usize, &Step)| {
+        let compare = |how: u32, k: u32, yes: Goto, no: Goto| sock_filter {
+            code: u16::try_from(libc::BPF_JMP | how | libc::BPF_K).unwrap_or_default(),
+            jt: jump(index, yes),
+            jf: jump(index, no),
+            k,
+        };
+        match *step {
+            Step::Load { size, offset } => instruction(libc::BPF_LD | size | libc::BPF_ABS, 0, offset),
+            Step::LoadLength => instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0, 0),
+            Step::Is { value, yes, no } => compare(libc::BPF_JEQ, value, yes, no),
+            Step::IsAtLeast { value, yes, no } => compare(libc::BPF_JGE, value, yes, no),
+            Step::HasBits { bits, yes, no } => compare(libc::BPF_JSET, bits, yes, no),
+        }
+    };
+    let mut program: Vec<sock_filter> = steps.iter().enumerate().map(translate).collect();
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX));
+    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0));
+    program
 }
 
 /// The kernel's notes about a frame are read like bytes at negative offsets.

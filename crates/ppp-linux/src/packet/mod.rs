@@ -18,6 +18,9 @@ mod session;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 use std::io;
 
@@ -29,6 +32,7 @@ pub use self::discovery::{DiscoverySocket, Received};
 pub use self::group::{MAX_MEMBERS, Membership, SessionGroup};
 pub use self::session::{SessionKey, SessionSocket};
 pub(crate) use self::socket::attach_filter;
+pub use self::watch::{Seen, Watch, WatchSocket};
 use crate::interface::IfName;
 
 /// Whom a frame was for, as the kernel saw it (`sll_pkttype`, packet(7)).
