@@ -1,7 +1,8 @@
 //! An answer, put together from its pieces.
 
 use ppp_ipc::control::{
-    CaptureRequest, Event, Failure, Request, Response, Selector, ServerStats, ServiceState, SessionDetail,
+    CaptureEnd, CaptureRequest, Event, Failure, Request, Response, Selector, ServerStats, ServiceState,
+    SessionDetail, TraceRequest, TraceTarget, TracedFrame,
 };
 use ppp_ipc::reload::{Change, Summary};
 
@@ -48,6 +49,12 @@ pub(crate) enum Piece {
     Event(Box<Event>),
     /// So many pieces came faster than we took them.
     Lost(u64),
+    /// To `trace`: a packet was seen.
+    Packet(Box<TracedFrame>),
+    /// So many packets came faster than we took them.
+    LostPackets(u64),
+    /// Why there are no more.
+    TraceEnd(CaptureEnd),
 }
 
 /// The server refused, or its answer makes no sense.
@@ -193,7 +200,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::ShowVersion => "the version",
         Request::Count(_) => "a number of sessions",
         Request::AuthTest(_) => "a verdict",
-        Request::Capture(_) => "frames",
+        Request::Capture(_) | Request::Trace(_) => "frames",
         Request::SetLogLevel { .. } => "the log level",
         Request::Reload { .. } => "what a reload changes",
         Request::ShowConfig => "settings",
@@ -219,7 +226,7 @@ fn got(response: &Response) -> &'static str {
         Response::Version(_) => "its version",
         Response::Count { .. } => "a number of sessions",
         Response::AuthVerdict(_) => "a verdict",
-        Response::Frames(_) | Response::CaptureEnd(_) => "frames",
+        Response::Frames(_) | Response::Traced(_) | Response::CaptureEnd(_) => "frames",
         Response::LogLevels(_) => "the log level",
         Response::Changes(_) | Response::Reloaded(_) => "what a reload changes",
         Response::Config(_) => "settings",
@@ -242,6 +249,10 @@ fn subject(request: &Request) -> String {
         Request::SetLogLevel { session: Some(id), .. }
         | Request::SetRate { id, .. }
         | Request::Capture(CaptureRequest { session: id, .. }) => format!("has the id {id}"),
+        Request::Trace(TraceRequest { target: TraceTarget::Session(id), .. }) => format!("has the id {id}"),
+        Request::Trace(TraceRequest { target: TraceTarget::User(name), .. }) => {
+            format!("of the user {name:?} (trace new, mac or interface also see who gets none)")
+        }
         Request::RunHook(trial) => format!("has the id {}", trial.session.unwrap_or_default()),
         Request::Terminate(Selector::Pattern(pattern)) => format!("is like {pattern:?}"),
         _ => "is there".to_owned(),

@@ -12,7 +12,9 @@ use clap::{
     Args, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
-use ppp_ipc::control::{BitRate, CaptureRequest, EventName, LogLevel, LogQuery, Selector};
+use ppp_ipc::control::{
+    BitRate, CaptureRequest, EventName, LogLevel, LogQuery, Selector, TraceRequest, TraceTarget,
+};
 
 use crate::{hooks::Hooks, sessions::Query, top::Top};
 
@@ -44,6 +46,14 @@ Examples:
   monitor auth-refused refused              who does not get in, and why
   monitor --user alice
   monitor --json                            a document in each line";
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  trace 7                                   session 7, until it is over
+  trace new                                 the next client that looks for a server, from its PADI on
+  trace mac 02:00:5e:10:00:01               a client that gets nowhere, on every access interface
+  trace interface eth1 --json               everybody on eth1, a document in each line
+  trace user alice --data                   with the packets of data";
 
 const TOP_EXAMPLES: &str = "\
 Examples:
@@ -104,6 +114,9 @@ pub(crate) enum Command {
     Auth(Auth),
     /// Copy a session's frames, those of the peer and ours, into a file that Wireshark reads (pcapng)
     Capture(Capture),
+    /// Show a negotiation as it goes on: discovery, LCP, authentication, IPCP and IPV6CP, until Ctrl-C
+    #[command(after_help = TRACE_EXAMPLES, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+    Trace(Trace),
     /// Versions of pppctl and of the pppoed that runs
     Version,
     /// Show what happens as it happens, until Ctrl-C
@@ -181,7 +194,7 @@ fn event_names() -> impl TypedValueParser<Value = EventName> {
 impl Command {
     /// Whether it goes on until it is ended, and shows what comes as it comes.
     pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self, Self::Monitor(_) | Self::Top(_) | Self::Capture(_))
+        matches!(self, Self::Monitor(_) | Self::Top(_) | Self::Capture(_) | Self::Trace(_))
     }
 }
 
@@ -281,6 +294,64 @@ impl Capture {
             snaplen: self.snaplen,
             secrets: self.secrets,
         }
+    }
+}
+
+/// Whose negotiation to show.
+#[derive(Args, Debug)]
+pub(crate) struct Trace {
+    /// PPPoE session id
+    #[arg(value_name = values::SESSION, value_parser = session_id(), required = true)]
+    session: Option<u16>,
+    #[command(subcommand)]
+    host: Option<Traced>,
+    /// Show packets of data as well, by their ends
+    #[arg(long, global = true)]
+    data: bool,
+    /// Stop after so many packets
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, global = true)]
+    packets: u32,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "COUNT", default_value_t = 3600, global = true)]
+    seconds: u32,
+}
+
+/// Hosts, whether they have a session or not.
+#[derive(Debug, Subcommand)]
+enum Traced {
+    /// The hosts of a user's sessions
+    User {
+        /// Exact user name
+        #[arg(value_name = values::USER)]
+        name: String,
+    },
+    /// The host with an Ethernet address, on every access interface
+    Mac {
+        /// Such as 02:00:5e:10:00:01
+        #[arg(value_name = values::MAC, value_parser = parse_mac)]
+        address: [u8; 6],
+    },
+    /// Everybody on an access interface (eth1), or the session on an interface (ppp0)
+    Interface {
+        /// Name of the interface
+        #[arg(value_name = values::IFNAME)]
+        name: String,
+    },
+    /// The next client that looks for a server
+    New,
+}
+
+impl Trace {
+    /// What to ask for.
+    pub(crate) fn request(&self) -> TraceRequest {
+        let target = match &self.host {
+            Some(Traced::User { name }) => TraceTarget::User(name.clone()),
+            Some(Traced::Mac { address }) => TraceTarget::Mac(*address),
+            Some(Traced::Interface { name }) => TraceTarget::Interface(name.clone()),
+            Some(Traced::New) => TraceTarget::New,
+            None => TraceTarget::Session(self.session.unwrap_or_default()),
+        };
+        TraceRequest { target, data: self.data, packets: self.packets, seconds: self.seconds }
     }
 }
 

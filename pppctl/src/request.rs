@@ -22,6 +22,7 @@ impl From<&Command> for Request {
                 Self::AuthTest(AuthTest { user: user.clone(), password: None })
             }
             Command::Capture(capture) => Self::Capture(capture.request()),
+            Command::Trace(trace) => Self::Trace(trace.request()),
             Command::Version => Self::ShowVersion,
             Command::Set(Set::LogLevel { level, session }) => {
                 Self::SetLogLevel { level: level.known(), session: *session }
@@ -67,13 +68,19 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use clap::Parser;
-    use ppp_ipc::control::{BitRate, CaptureRequest, EventName, HookTrial, LogLevel, LogQuery};
+    use ppp_ipc::control::{
+        BitRate, CaptureRequest, EventName, HookTrial, LogLevel, LogQuery, TraceRequest, TraceTarget,
+    };
 
     use super::*;
     use crate::program::{Cli, CliCommand, Format};
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["pppctl"].into_iter().chain(line.split(' ')))
+    }
+
+    fn traced(target: TraceTarget) -> Request {
+        Request::Trace(TraceRequest { target, data: true, packets: 5, seconds: 6 })
     }
 
     fn command(cli: &Cli) -> &Command {
@@ -125,6 +132,30 @@ mod tests {
                     secrets: true,
                 }),
             ),
+            (
+                "trace 7",
+                Request::Trace(TraceRequest {
+                    target: TraceTarget::Session(7),
+                    data: false,
+                    packets: 1_000_000,
+                    seconds: 3600,
+                }),
+            ),
+            (
+                "tr mac 02:00:00:00:00:0a --data --packets 5 --seconds 6",
+                Request::Trace(TraceRequest {
+                    target: TraceTarget::Mac([2, 0, 0, 0, 0, 10]),
+                    data: true,
+                    packets: 5,
+                    seconds: 6,
+                }),
+            ),
+            ("trace user al --data --packets 5 --seconds 6", traced(TraceTarget::User("al".into()))),
+            (
+                "trace interface eth1 --data --packets 5 --seconds 6",
+                traced(TraceTarget::Interface("eth1".into())),
+            ),
+            ("trace new --data --packets 5 --seconds 6", traced(TraceTarget::New)),
             ("auth test al", Request::AuthTest(AuthTest { user: "al".into(), password: None })),
             ("set log-level debug", Request::SetLogLevel { level: Some(LogLevel::Debug), session: None }),
             ("set rate 7 10M", Request::SetRate { id: 7, down: BitRate(10_000), up: None }),
@@ -190,6 +221,11 @@ mod tests {
             "set rate 7",
             "set rate 0 10M",
             "set rate 7 10Mbit",
+            "trace",
+            "trace 0",
+            "trace frob",
+            "trace user",
+            "trace 7 new",
             "show log -n x",
             "drain",
             "drain maybe",

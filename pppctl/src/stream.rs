@@ -21,6 +21,16 @@ pub(crate) fn run(
     console.exchange(request, Wait::Forever, |response| {
         let piece = match response {
             Response::Event(event) => Piece::Event(event),
+            Response::Traced(frames) => {
+                for frame in frames {
+                    let piece = Piece::Packet(Box::new(frame));
+                    output.write_piece(&piece, out).map_err(Error::Output)?;
+                }
+                out.flush().map_err(Error::Output)?;
+                return Ok(false);
+            }
+            Response::CaptureEnd(end) => Piece::TraceEnd(end),
+            Response::Lost { count } if matches!(request, Request::Trace(_)) => Piece::LostPackets(count),
             Response::Lost { count } => Piece::Lost(count),
             Response::Done => return Ok(true),
             Response::Failed(failure) => return Err(answer::Error::new(failure, request).into()),

@@ -11,6 +11,7 @@ mod fake;
 mod shell;
 mod terminal;
 mod top;
+mod trace;
 
 use std::{
     fs::File,

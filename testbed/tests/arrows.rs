@@ -16,7 +16,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("ppp-linux", &["ppp-wire"], &["tokio"]),
     ("pppoed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
     ("ppp-worker", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "mlua", "toml", "clap"]),
-    ("pppctl", &["ppp-ipc"], &[]),
+    // The formats only to show packets (`trace`): who has privileges is not to read them for that.
+    ("pppctl", &["ppp-ipc", "ppp-wire"], &[]),
     ("testbed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
 ];
 

@@ -20,6 +20,7 @@ mod event;
 mod hooks;
 mod info;
 pub mod pattern;
+mod trace;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -38,6 +39,7 @@ pub use info::{
     AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, PoolLease, PoolRange, PoolStats,
     ServerVersion, SessionLogLevel,
 };
+pub use trace::{TraceRequest, TraceTarget, TracedFrame};
 
 /// Version of these messages. The server refuses other ones, and says which it has.
 ///
@@ -137,6 +139,9 @@ pub enum Request {
     /// Where they differ from the files as these are now: [`Response::ConfigDifferences`], then
     /// [`Response::ConfigDiffEnd`].
     ShowConfigDiff,
+    /// Watch frames of discovery and control as they pass: [`Response::Traced`] and [`Response::Lost`], and
+    /// [`Response::CaptureEnd`] at the end.
+    Trace(TraceRequest),
 }
 
 impl Request {
@@ -153,7 +158,7 @@ impl Request {
             Self::AuthTest(_) => false,
             Self::SetRate { .. } => false,
             // It shows what subscribers do.
-            Self::Capture(_) => false,
+            Self::Capture(_) | Self::Trace(_) => false,
             Self::Reload { .. } => false,
         }
     }
@@ -181,6 +186,9 @@ impl fmt::Display for Request {
             Self::Capture(capture) => {
                 let secrets = if capture.secrets { " --secrets" } else { "" };
                 write!(f, "capture {}{secrets}", capture.session)
+            }
+            Self::Trace(trace) => {
+                write!(f, "trace {}{}", trace.target, if trace.data { " --data" } else { "" })
             }
             Self::AuthTest(test) => write!(f, "auth test {}", test.user),
             Self::ShowHooks => f.write_str("hooks stats"),
@@ -346,6 +354,8 @@ pub enum Response {
     ConfigDifferences(Vec<ConfigDifference>),
     /// The end of those.
     ConfigDiffEnd(Box<ConfigDiffEnd>),
+    /// Frames of a trace.
+    Traced(Vec<TracedFrame>),
 }
 
 /// Why a request failed.

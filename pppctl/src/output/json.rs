@@ -15,7 +15,7 @@ use serde::{
 
 use serde_json::ser::Formatter;
 
-use super::{Output, info, is_harmless};
+use super::{Output, info, is_harmless, trace};
 use crate::answer::{Answer, Piece};
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
@@ -52,7 +52,9 @@ impl Output for Json {
         write_document(
             match piece {
                 Piece::Event(event) => Body::Event(event),
-                Piece::Lost(count) => Body::Lost(*count),
+                Piece::Packet(packet) => Body::Packet(Box::new(trace::Packet::new(packet))),
+                Piece::TraceEnd(end) => Body::TraceEnd(end.into()),
+                Piece::Lost(count) | Piece::LostPackets(count) => Body::Lost(*count),
             },
             out,
         )
@@ -127,6 +129,9 @@ enum Body<'a> {
     Service(Service),
     Reload(Reload<'a>),
     Event(&'a Event),
+    Packet(Box<trace::Packet<'a>>),
+    #[serde(rename = "trace_end")]
+    TraceEnd(trace::End<'a>),
     Lost(u64),
 }
 

@@ -12,6 +12,7 @@ mod reload;
 pub(crate) mod samples;
 pub(crate) mod style;
 mod table;
+mod trace;
 pub(crate) mod units;
 
 use std::{

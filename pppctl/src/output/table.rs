@@ -13,7 +13,7 @@ use ppp_ipc::control::{
 use super::{
     NONE, Output, event,
     grid::{self, Align, Column},
-    info, or_none, printable, text, units,
+    info, or_none, printable, text, trace, units,
 };
 use crate::{
     answer::{Answer, Piece},
@@ -50,6 +50,10 @@ impl Output for Table {
     fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
         match piece {
             Piece::Event(event) => writeln!(out, "{}", event::line(event, self.screen.colour)),
+            Piece::Packet(packet) => writeln!(out, "{}", trace::line(packet, self.screen.colour)),
+            Piece::LostPackets(1) => writeln!(out, "-- 1 packet came too fast and is lost"),
+            Piece::LostPackets(count) => writeln!(out, "-- {count} packets came too fast and are lost"),
+            Piece::TraceEnd(end) => writeln!(out, "{}", trace::end(end)),
             Piece::Lost(1) => writeln!(out, "-- 1 event came too fast and is lost"),
             Piece::Lost(count) => writeln!(out, "-- {count} events came too fast and are lost"),
         }

@@ -61,10 +61,16 @@ pub(crate) fn follow<'a>(table: &'a Command, words: &[&str]) -> Result<Place<'a>
         }
         if word.len() > 1 && word.starts_with('-') {
             place.option = place.option_with_value(word);
-        } else if place.command.has_subcommands() {
-            let next = place.subcommand(word)?;
-            place.path.push(next.get_name());
-            place.command = next;
+        } else if place.command.has_subcommands() && place.given == 0 {
+            match place.subcommand(word) {
+                Ok(next) => {
+                    place.path.push(next.get_name());
+                    place.command = next;
+                }
+                // `trace 7` beside `trace new`.
+                Err(Lost::Unknown { .. }) if place.positional().is_some() => place.given += 1,
+                Err(lost) => return Err(lost),
+            }
         } else {
             place.given += 1;
         }
@@ -163,6 +169,9 @@ mod tests {
             ("show --out=json st", "show stats"),
             ("show --json st", "show stats"),
             ("ter u alice", "terminate user"),
+            ("trace 7", "trace"),
+            ("trace 7 --data", "trace"),
+            ("tr n", "trace new"),
             ("quit", "exit"),
         ] {
             assert_eq!(path(line).as_deref(), Ok(expected), "{line}");

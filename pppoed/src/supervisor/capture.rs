@@ -1,8 +1,7 @@
 //! `pppctl capture`: copies of one session's frames, for the time that somebody wants them.
 //!
 //! The socket is `pppoed`'s, because it needs privileges; the file is `pppctl`'s, with the rights of its user. Nothing
-//! here looks into a frame, but for the password in a PAP Authenticate-Request, which is covered unless it is asked
-//! for.
+//! here looks into a frame; passwords are covered ([`super::cover`]) unless they are asked for.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::{Rc, Weak};
@@ -16,20 +15,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Supervisor;
+use super::cover::{Secrets, cover_secrets};
 use super::watch::watch;
 use super::worker::chain;
 use crate::control::{Answer, Stream};
 
-/// Captures at once.
-const MAX_CAPTURES: usize = 4;
+/// Captures and traces at once.
+pub(super) const MAX_CAPTURES: usize = 4;
 /// Frames in one response, so that it fits into its frame.
-const FRAMES_PER_RESPONSE: usize = 24;
+pub(super) const FRAMES_PER_RESPONSE: usize = 24;
 /// Responses that wait for a console; what comes while they do is lost.
-const QUEUE_LEN: usize = 64;
+pub(super) const QUEUE_LEN: usize = 64;
 /// Time between two looks whether the session, and the console, are still there.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
-/// The room that there is for captures.
+/// The room that there is for captures and traces.
 pub(super) fn room() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(MAX_CAPTURES))
 }
@@ -57,7 +57,7 @@ impl Supervisor {
         }
         let session = self.table.by_id(session).ok_or(Failure::NoSuchSession)?;
         let permit = self.captures.clone().try_acquire_owned().map_err(|_| {
-            Failure::Busy(format!("{MAX_CAPTURES} captures are going on; end one of them first"))
+            Failure::Busy(format!("{MAX_CAPTURES} captures and traces are going on; end one of them first"))
         })?;
         let gone = || Failure::Busy("the access interface is gone".to_owned());
         let access = self.accesses.get(session.access).ok_or_else(gone)?;
@@ -154,7 +154,7 @@ impl Capture {
                     Ok(Some(captured)) => {
                         let mut bytes = buffer.get(..captured.len).unwrap_or_default().to_vec();
                         if !self.request.secrets {
-                            cover_password(&mut bytes);
+                            cover_secrets(&mut bytes, Secrets::Passwords);
                         }
                         self.frames += 1;
                         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -195,67 +195,7 @@ impl Capture {
     }
 }
 
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Puts asterisks in the place of the password of a PAP Authenticate-Request (RFC 1334 §2.2.1), however the lengths in
-/// it may lie.
-fn cover_password(frame: &mut [u8]) {
-    /// Ethernet and PPPoE headers.
-    const PPP: usize = 14 + 6;
-    const PAP: [u8; 2] = [0xc0, 0x23];
-    const AUTHENTICATE_REQUEST: u8 = 1;
-    /// Protocol, code, identifier, length.
-    const HEADER: usize = 2 + 4;
-    let Some(ppp) = frame.get_mut(PPP..) else { return };
-    let Some((header, data)) = ppp.split_at_mut_checked(HEADER) else { return };
-    if !header.starts_with(&PAP) || header.get(2) != Some(&AUTHENTICATE_REQUEST) {
-        return;
-    }
-    let name_len = data.first().copied().map_or(0, usize::from);
-    // Its length, and whatever follows it, tell nothing but how long it is.
-    let password = data.get_mut(1 + name_len + 1..).unwrap_or_default();
-    password.fill(b'*');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pap(code: u8, data: &[u8]) -> Vec<u8> {
-        let len = u8::try_from(4 + data.len()).unwrap();
-        [&[0; 20][..], &[0xc0, 0x23, code, 7, 0, len], data].concat()
-    }
-
-    #[test]
-    fn a_password_is_covered_and_nothing_else() {
-        let mut frame = pap(1, b"\x05alice\x06secret");
-        cover_password(&mut frame);
-        assert_eq!(frame, pap(1, b"\x05alice\x06******"));
-        let mut reply = pap(2, b"\x05hello");
-        cover_password(&mut reply);
-        assert_eq!(reply, pap(2, b"\x05hello"));
-        let mut chap = pap(1, b"\x05alice\x06secret");
-        chap[20..22].copy_from_slice(&[0xc2, 0x23]);
-        let before = chap.clone();
-        cover_password(&mut chap);
-        assert_eq!(chap, before);
-    }
-
-    #[test]
-    fn lengths_that_lie_cover_what_there_is() {
-        let whole = pap(1, b"\x05alice\x06secret");
-        for cut in 0..whole.len() {
-            let mut frame = whole[..cut].to_vec();
-            cover_password(&mut frame);
-            assert!(!frame.windows(2).any(|bytes| bytes == b"se"), "{cut}");
-        }
-        cover_password(&mut pap(1, b"\xffalice"));
-        cover_password(&mut pap(1, b""));
-        let mut long = pap(1, b"\x01a\x01secret");
-        cover_password(&mut long);
-        assert!(long.ends_with(b"\x01******"));
-    }
 }

@@ -126,7 +126,12 @@ impl Table {
 
     /// The sessions that a command is for, in order of session id.
     pub(super) fn select(&self, selector: &Selector) -> Vec<Token> {
-        let matches = |session: &&Session| match selector {
+        self.of_selector(selector).map(|session| session.token).collect()
+    }
+
+    /// The same, and not only their tokens.
+    pub(super) fn of_selector(&self, selector: &Selector) -> impl Iterator<Item = &Session> {
+        let matches = move |session: &&Session| match selector {
             Selector::Id(id) => session.id == *id,
             Selector::User(name) => {
                 session.user.as_ref().is_some_and(|user| Escaped(&user.name).to_string() == *name)
@@ -137,6 +142,6 @@ impl Table {
             Selector::All => true,
             Selector::Pattern(pattern) => session.texts().iter().any(|text| pattern::matches(pattern, text)),
         };
-        self.iter().filter(matches).map(|session| session.token).collect()
+        self.iter().filter(matches)
     }
 }

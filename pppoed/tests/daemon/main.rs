@@ -27,6 +27,7 @@ mod stranger;
 mod strays;
 mod systemd;
 mod template;
+mod tracing;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     tests.extend(monitoring::tests());
     tests.extend(showing::tests());
     tests.extend(capturing::tests());
+    tests.extend(tracing::tests());
     tests.extend(endings::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());
