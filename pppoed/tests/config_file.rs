@@ -252,13 +252,3 @@ fn a_named_file_must_exist_and_be_ours() {
         ["cannot read configuration file \"/etc/pppoed.toml\": No such file or directory (os error 2)"]
     );
 }
-
-#[test]
-fn tables_that_nobody_reads_are_refused() {
-    let etc = Etc::new("[[interface]]\nname = \"eth1\"\n[pool.a]\nfirst = 1\n");
-    let why = "settings of one interface or pool are not possible in this version; remove the table";
-    assert_eq!(
-        etc.errors(""),
-        [format!("/etc/pppoed.toml:1:1: {why}"), format!("/etc/pppoed.toml:3:1: {why}")]
-    );
-}

@@ -11,7 +11,7 @@ use crate::options::PppOptions;
 use crate::origin::{Origin, Place, Sourced};
 use crate::pool::{self, PoolEntry, PoolFile, Slots};
 
-const DEFAULT_LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(super) const DEFAULT_LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const DEFAULT_REMOTE: Ipv4Addr = Ipv4Addr::new(10, 67, 15, 1);
 
 /// Session numbers and addresses.

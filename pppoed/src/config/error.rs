@@ -125,11 +125,11 @@ pub enum ConfigError {
         /// Its name.
         key: String,
     },
-    /// Too many sections for interfaces.
-    #[error(
-        "there are {count} sections for interfaces, more than {limit}: a pattern stands for many interfaces"
-    )]
-    TooManyProfiles {
+    /// Too many sections.
+    #[error("there are {count} sections for {of}, more than {limit} (a pattern stands for many interfaces)")]
+    TooManySections {
+        /// What they are for.
+        of: &'static str,
         /// How many there are.
         count: usize,
         /// How many there may be.

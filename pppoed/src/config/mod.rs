@@ -70,6 +70,17 @@ pub enum PerMac {
     Unlimited,
 }
 
+impl PerMac {
+    /// As `-x` says it.
+    pub(crate) fn from_flag(limit: i64) -> Self {
+        match usize::try_from(limit) {
+            // pppoe-server takes negative numbers for 0
+            Ok(0) | Err(_) => Self::Unlimited,
+            Ok(limit) => Self::AtMost(limit),
+        }
+    }
+}
+
 /// IPv6 of every session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6Config {
@@ -191,13 +202,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the options files that `merged` names, and puts everything together, with relative paths starting from
-    /// `directory`.
+    /// Reads the options files that `merged` names, and puts everything together, with the tables of `file`, and relative
+    /// paths starting from `directory`.
     ///
     /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
     fn load(
         merged: &Merged,
         ppp: &[&Assignment],
+        file: &Layer,
         directory: &Path,
     ) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
         let flags = &merged.flags;
@@ -221,11 +233,16 @@ impl Config {
         };
         // what the flags say is worth checking even if a file has errors
         match Self::merge(merged, options, directory, hostname, &mut notices) {
-            Ok(config) => match config.with_sections(Sections::default(), &mut notices) {
-                Ok(config) if errors.is_empty() => return (Ok(config), notices),
-                Ok(_) => {}
-                Err(more) => errors.extend(more),
-            },
+            Ok(config) => {
+                let (sections, more) = file::sections(file, directory, config.first_local(), &mut notices);
+                errors.extend(more);
+                if errors.is_empty() {
+                    match config.with_sections(sections, &mut notices) {
+                        Ok(config) => return (Ok(config), notices),
+                        Err(more) => errors.extend(more),
+                    }
+                }
+            }
             Err(error) => errors.push(error),
         }
         (Err(errors), notices)
@@ -340,6 +357,11 @@ impl Config {
         lines.collect()
     }
 
+    /// Our end of the first link.
+    fn first_local(&self) -> Ipv4Addr {
+        self.pool.first().map_or(addresses::DEFAULT_LOCAL, |entry| entry.local)
+    }
+
     /// The socket whose clients may only look, beside the control socket: `control.view.sock`.
     pub fn view_socket(&self) -> PathBuf {
         self.control_socket.with_extension("view.sock")
@@ -369,11 +391,9 @@ fn interfaces(flags: &Flags) -> Vec<String> {
 }
 
 fn per_mac(merged: &Merged) -> Sourced<PerMac> {
-    match merged.flags.per_mac.map(usize::try_from) {
+    match merged.flags.per_mac {
         None => Sourced::default_value(PerMac::Replace),
-        // pppoe-server takes negative numbers for 0
-        Some(Ok(0) | Err(_)) => Sourced::new(PerMac::Unlimited, merged.origin("per-mac")),
-        Some(Ok(limit)) => Sourced::new(PerMac::AtMost(limit), merged.origin("per-mac")),
+        Some(limit) => Sourced::new(PerMac::from_flag(limit), merged.origin("per-mac")),
     }
 }
 

@@ -14,9 +14,10 @@ use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
 use crate::pool::{DEFAULT_POOL, PoolEntry, PoolName, Slots};
 
-/// Most profiles that there may be: discovery looks for the one of an interface only when the interface comes, so that
-/// this only has to keep a file from taking all memory.
-const MAX_PROFILES: usize = 4096;
+/// Most pools beside the default one: discovery looks for that of its interface at every frame.
+const MAX_POOLS: usize = 256;
+/// Most profiles that there may be: a reload looks for that of each interface.
+const MAX_PROFILES: usize = 1024;
 
 /// What is said of the access interfaces of one name, or of those that a pattern matches. `None` and empty: nothing,
 /// so that what holds for all holds.
@@ -154,9 +155,9 @@ impl Config {
     ) -> Result<Self, Vec<ConfigError>> {
         let Sections { profiles, pools } = sections;
         let mut errors = Vec::new();
-        if profiles.len() > MAX_PROFILES {
-            let (count, limit) = (profiles.len(), MAX_PROFILES);
-            return Err(vec![ConfigError::TooManyProfiles { count, limit }]);
+        let counts = [("interfaces", profiles.len(), MAX_PROFILES), ("pools", pools.len(), MAX_POOLS)];
+        if let Some((of, count, limit)) = counts.into_iter().find(|(_, count, limit)| count > limit) {
+            return Err(vec![ConfigError::TooManySections { of, count, limit }]);
         }
         for (index, profile) in profiles.iter().enumerate() {
             if let Some(first) = profiles.iter().take(index).find(|first| first.name == profile.name) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ppp_proto::auth::AuthMethod;
 
-use super::file::{self, DEFAULT_FILE, FileError};
+use super::file::{self, DEFAULT_FILE};
 use super::layer::{self, Merged};
 use super::{CommandLine, Config, ConfigError, Layer, Notice};
 use crate::secrets::{Digest, Protocol, Secrets};
@@ -82,9 +82,6 @@ impl Source {
     /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
     pub fn config(&self) -> (Result<Config, Vec<ConfigError>>, Vec<Notice>) {
         let (layer, mut errors, mut notices) = self.file_layer();
-        // Nobody looks into these tables yet, and none shall stand there in vain.
-        let tables = layer.interfaces.iter().chain(layer.pools.iter().map(|(_, table)| table));
-        errors.extend(tables.map(|table| ConfigError::File(FileError::not_yet(table))));
         let merged = match Merged::new(&self.command_line, &layer, &self.console) {
             Ok(merged) => merged,
             Err(more) => {
@@ -93,7 +90,7 @@ impl Source {
             }
         };
         let ppp: Vec<_> = layer::merged_options(&layer, &self.console).collect();
-        let (config, more) = Config::load(&merged, &ppp, &self.directory);
+        let (config, more) = Config::load(&merged, &ppp, &layer, &self.directory);
         notices.extend(more);
         match config {
             Ok(config) if errors.is_empty() => (Ok(config), notices),

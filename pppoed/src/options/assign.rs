@@ -53,6 +53,16 @@ pub fn kind_of(name: &str) -> Option<OptionKind> {
     })
 }
 
+/// Whether the option is one that a user, and an interface, can have of their own.
+pub fn is_session_option(name: &str) -> bool {
+    table::find(name.as_bytes()).is_some_and(|row| matches!(row.action, Action::Session(_)))
+}
+
+/// The names of those options.
+pub fn session_options() -> impl Iterator<Item = &'static str> {
+    table::TABLE.iter().filter(|row| matches!(row.action, Action::Session(_))).map(|row| row.name)
+}
+
 /// The option with nearly that name.
 pub fn nearest_option(name: &str) -> Option<&'static str> {
     table::nearest(name.as_bytes())

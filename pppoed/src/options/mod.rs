@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-pub use assign::{OptionKind, kind_of, nearest_option, option_group};
+pub use assign::{OptionKind, is_session_option, kind_of, nearest_option, option_group, session_options};
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use parse::{Presence, Reader, UserWord};
 pub use session::{OctetDirection, SessionOptions, parse_user_options};

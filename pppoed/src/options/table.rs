@@ -190,7 +190,7 @@ const OWN_NAMES: &str = "one options file serves all sessions: the server names 
 const OWN_SCRIPT_ENV: &str = "each session has its own; the server sets it itself";
 
 /// Alphabetical within each group.
-static TABLE: &[Row] = &[
+pub(super) static TABLE: &[Row] = &[
     // authentication
     row("auth", None, Global(|o, _, at| set(&mut o.auth, true, at))),
     row("noauth", None, Global(|o, _, at| set(&mut o.auth, false, at))),

@@ -16,14 +16,6 @@ pub struct FileError {
     pub problem: Problem,
 }
 
-impl FileError {
-    /// A table that this version does nothing with.
-    pub(crate) fn not_yet(table: &super::Table) -> Self {
-        let why = "settings of one interface or pool are not possible in this version; remove the table";
-        Self { place: table.place.clone(), problem: Problem::Table(why.to_owned()) }
-    }
-}
-
 /// What is wrong. Names come from the file, and are shown escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {

@@ -16,6 +16,7 @@
 mod assign;
 mod error;
 mod node;
+mod section;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use assign::{ppp_assignment, server_assignment, unknown_key};
 pub use error::{FileError, Problem, Unreadable};
 pub use node::{Item, Node, Table, Value, parse};
+pub(in crate::config) use section::sections;
 
 use super::layer::Layer;
 use super::{ConfigError, Notice};
