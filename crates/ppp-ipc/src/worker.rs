@@ -25,6 +25,7 @@
 //! that a message came from tells the session, and `pppoed` checks the message against that
 //! session's phase and grants.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -240,7 +241,7 @@ pub struct LcpReport {
 }
 
 /// The peer's name and proof. Both are bytes that the peer chose.
-#[derive(Clone, Debug, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub enum Proof {
     /// PAP Authenticate-Request.
     Pap {
@@ -258,6 +259,20 @@ pub enum Proof {
         /// Name.
         name: Vec<u8>,
     },
+}
+
+/// Neither the password nor the response, from which a weak secret can be guessed.
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pap { name, .. } => f.debug_struct("Pap").field("name", name).finish_non_exhaustive(),
+            Self::Chap { identifier, name, .. } => f
+                .debug_struct("Chap")
+                .field("identifier", identifier)
+                .field("name", name)
+                .finish_non_exhaustive(),
+        }
+    }
 }
 
 /// The decision on a [`Proof`].

@@ -51,6 +51,17 @@ fn every_worker_message_fits_into_a_frame() {
 }
 
 #[test]
+fn proofs_are_not_shown() {
+    let (name, password) = (b"alice".to_vec(), vec![77; 9]);
+    let pap = FromWorker::Authenticate(Proof::Pap { name: name.clone(), password });
+    let chap = FromWorker::Authenticate(Proof::Chap { identifier: 7, response: vec![77; 16], name });
+    for proof in [pap, chap] {
+        let shown = format!("{proof:?}");
+        assert!(shown.contains("name: [97, 108") && !shown.contains("77"), "{shown}");
+    }
+}
+
+#[test]
 fn thirty_two_of_the_longest_summaries_fit_into_a_frame() {
     let response = Response::Sessions((0..32).map(summary).collect());
     let bytes = encode(&response).unwrap();
