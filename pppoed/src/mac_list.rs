@@ -111,7 +111,11 @@ fn read(path: &Path) -> Result<BTreeSet<MacAddr>, MacListError> {
     parse(&contents, &Arc::from(path))
 }
 
-fn parse(contents: &[u8], file: &Arc<Path>) -> Result<BTreeSet<MacAddr>, MacListError> {
+/// Reads a list from memory, under the name `file` in messages.
+///
+/// # Errors
+/// [`MacListError`] for the first line that is wrong.
+pub fn parse(contents: &[u8], file: &Arc<Path>) -> Result<BTreeSet<MacAddr>, MacListError> {
     let mut addresses = BTreeSet::new();
     for (line, text) in (1..).zip(contents.split(|byte| *byte == b'\n')) {
         let text = text.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();

@@ -142,6 +142,20 @@ impl Store {
     /// # Errors
     /// When the file cannot be read or understood; it is not overwritten then. Names the file and the line.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let told = |error: io::Error| {
+            format!("{}: cannot read the hooks' store (--hook-store): {error}", path.display())
+        };
+        match files::open_regular(path) {
+            Ok((file, metadata)) => {
+                Self::parse(path, &files::read_all(file, &metadata, MAX_FILE).map_err(told)?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::parse(path, b""),
+            Err(error) => Err(told(error)),
+        }
+    }
+
+    /// A store with what is in the file at `path`.
+    pub(super) fn parse(path: &Path, contents: &[u8]) -> Result<Self, String> {
         let mut store = Self {
             path: path.to_owned(),
             values: BTreeMap::new(),
@@ -150,15 +164,6 @@ impl Store {
             is_writing: false,
             has_failed: false,
         };
-        let told = |error: io::Error| {
-            format!("{}: cannot read the hooks' store (--hook-store): {error}", path.display())
-        };
-        let (file, metadata) = match files::open_regular(path) {
-            Ok(opened) => opened,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(store),
-            Err(error) => return Err(told(error)),
-        };
-        let contents = files::read_all(file, &metadata, MAX_FILE).map_err(told)?;
         let lines = contents.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
         for (line, number) in lines {
             let Line { key, value } = serde_json::from_slice(line).map_err(|error| {
@@ -273,6 +278,11 @@ impl Store {
     }
 
     fn writing(&self) -> Writing {
+        Writing { path: self.path.clone(), contents: self.contents() }
+    }
+
+    /// The file as it should be.
+    pub(super) fn contents(&self) -> Vec<u8> {
         let mut contents = Vec::new();
         for (key, value) in &self.values {
             let line = Line { key: key.as_slice().into(), value: value.into() };
@@ -281,7 +291,7 @@ impl Store {
                 contents.push(b'\n');
             }
         }
-        Writing { path: self.path.clone(), contents }
+        contents
     }
 
     /// What came of writing. Gives what is to be told, when that changes.

@@ -18,6 +18,8 @@ mod dial;
 mod drop_log;
 mod ending;
 mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 mod heartbeat;
 mod hook_answers;
 mod hook_auth;

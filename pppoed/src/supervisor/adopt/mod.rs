@@ -10,6 +10,7 @@
 
 mod describe;
 mod door;
+pub(super) mod fuzzing;
 mod heirlooms;
 mod key;
 mod record;

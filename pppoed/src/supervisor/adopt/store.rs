@@ -83,15 +83,7 @@ impl Store {
 
     /// Writes the counters of all sessions, soon.
     pub(super) fn keep_counters(&self, counters: impl Iterator<Item = (u16, Traffic)>) {
-        let mut content = Vec::new();
-        for (session_id, traffic) in counters {
-            content.extend_from_slice(&session_id.to_le_bytes());
-            for number in [traffic.rx_packets, traffic.rx_bytes, traffic.tx_packets, traffic.tx_bytes] {
-                content.extend_from_slice(&number.to_le_bytes());
-            }
-        }
-        let sum = Sha256::digest(&content);
-        content.extend_from_slice(&sum);
+        let content = counters_content(counters);
         self.change(|jobs| jobs.counters = Some(content));
     }
 
@@ -158,11 +150,7 @@ impl Writer {
                 _ => Ok(()),
             };
         };
-        let mut content = ticket.record.clone();
-        content.extend_from_slice(&ticket.tag);
-        let sum = Sha256::digest(&content);
-        content.extend_from_slice(&sum);
-        write_whole(&path, &content)
+        write_whole(&path, &with_sum(&[&ticket.record[..], &ticket.tag].concat()))
     }
 
     /// Once when it begins to fail, and once when it works again.
@@ -219,7 +207,23 @@ pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
     (found.into_values().collect(), problems)
 }
 
-fn parse_record(content: &[u8]) -> Option<Ticket> {
+/// What is in a file, with its SHA-256, which tells one that was torn.
+pub(super) fn with_sum(content: &[u8]) -> Vec<u8> {
+    [content, &Sha256::digest(content)].concat()
+}
+
+pub(super) fn counters_content(counters: impl Iterator<Item = (u16, Traffic)>) -> Vec<u8> {
+    let mut content = Vec::new();
+    for (session_id, traffic) in counters {
+        content.extend_from_slice(&session_id.to_le_bytes());
+        for number in [traffic.rx_packets, traffic.rx_bytes, traffic.tx_packets, traffic.tx_bytes] {
+            content.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    with_sum(&content)
+}
+
+pub(super) fn parse_record(content: &[u8]) -> Option<Ticket> {
     let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
     if Sha256::digest(content).as_slice() != sum {
         return None;
@@ -228,7 +232,7 @@ fn parse_record(content: &[u8]) -> Option<Ticket> {
     Some(Ticket { record: record.to_vec(), tag: *tag })
 }
 
-fn parse_counters(content: &[u8]) -> Option<BTreeMap<u16, Traffic>> {
+pub(super) fn parse_counters(content: &[u8]) -> Option<BTreeMap<u16, Traffic>> {
     const ENTRY_LEN: usize = 2 + 4 * 8;
     let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
     if Sha256::digest(content).as_slice() != sum {
