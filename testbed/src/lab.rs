@@ -53,6 +53,18 @@ impl Lab {
         Ok((world, capture))
     }
 
+    /// Copies what was recorded on the access interface, if anything was.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub(crate) fn keep_capture(&self, to: &Path) -> Result<()> {
+        let file = self.capture_file();
+        if file.exists() {
+            fs::copy(&file, to).with_context(|| format!("keep {}", to.display()))?;
+        }
+        Ok(())
+    }
+
     /// Boots guests side by side on the first access segment.
     ///
     /// # Errors

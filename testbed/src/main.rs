@@ -27,6 +27,7 @@ mod wait;
 mod world;
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ enum Command {
     List,
     /// Build the programs and run the named scenarios, or all of them
     Scenario {
+        /// Keep what was recorded on the access interfaces, as DIRECTORY/NAME.pcap
+        #[arg(long, value_name = "DIRECTORY")]
+        captures: Option<PathBuf>,
         /// Names as `list` shows them
         names: Vec<String>,
     },
@@ -101,9 +105,9 @@ fn run() -> Result<ExitCode> {
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Setup => packages::install().map(|()| ExitCode::SUCCESS),
         Command::Test => suite::everything().map(|tally| tally.report()),
-        Command::Scenario { names } => {
+        Command::Scenario { captures, names } => {
             programs::build()?;
-            suite::scenarios(&names).map(|tally| tally.report())
+            suite::scenarios(&names, captures.as_deref()).map(|tally| tally.report())
         }
         Command::Bench { benchmark } => benchmark.run(),
         Command::Load(arguments) => arguments.run(),

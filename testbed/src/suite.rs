@@ -1,6 +1,7 @@
 //! Running scenarios and counting what passed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -64,20 +65,20 @@ pub(crate) fn everything() -> Result<Tally> {
     programs::build()?;
     let mut tally = unit::run()?;
     interrupt::check()?;
-    tally.add(scenarios(&[])?);
+    tally.add(scenarios(&[], None)?);
     Ok(tally)
 }
 
-/// Runs the named scenarios, or all when there are no names.
+/// Runs the named scenarios, or all when there are no names, and keeps what they recorded in `captures`.
 ///
 /// # Errors
-/// When a name is unknown, or the user interrupts.
-pub(crate) fn scenarios(names: &[String]) -> Result<Tally> {
+/// When a name is unknown, a recording cannot be kept, or the user interrupts.
+pub(crate) fn scenarios(names: &[String], captures: Option<&Path>) -> Result<Tally> {
     let chosen = choose(names)?;
     world::sweep()?;
     let mut tally = Tally::default();
     for scenario in chosen {
-        tally.count(run_one(scenario)?);
+        tally.count(run_one(scenario, captures)?);
         interrupt::check()?;
     }
     Ok(tally)
@@ -95,11 +96,14 @@ fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
 }
 
 /// Runs one scenario, prints its line, and everything there is to know when it failed.
-fn run_one(scenario: &Scenario) -> Result<bool> {
+fn run_one(scenario: &Scenario, captures: Option<&Path>) -> Result<bool> {
     let start = Instant::now();
     let lab = Lab::new(scenario.name)?;
     let result = catch_unwind(AssertUnwindSafe(|| (scenario.run)(&lab)))
         .unwrap_or_else(|_| Err(anyhow!("the scenario panicked")));
+    if let Some(directory) = captures {
+        lab.keep_capture(&directory.join(format!("{}.pcap", scenario.name)))?;
+    }
     let verdict = if result.is_ok() { "PASS" } else { "FAIL" };
     println!(
         "{verdict} {:<24} {:>5.1} s  peer: {}",
