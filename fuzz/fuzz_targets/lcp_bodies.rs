@@ -1,29 +1,5 @@
-//! Bodies of the LCP packets that are not about options.
+//! See `src/targets/lcp_bodies.rs`.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ppp_wire::lcp::{CodeReject, MagicBody, ProtocolReject, TimeRemaining};
-
-fuzz_target!(|bytes: &[u8]| {
-    let mut out = Vec::new();
-    if let Ok(body) = MagicBody::parse(bytes) {
-        body.emit(&mut out);
-        assert_eq!(out, bytes);
-    }
-    out.clear();
-    if let Ok(body) = TimeRemaining::parse(bytes) {
-        body.emit(&mut out);
-        assert_eq!(out, bytes);
-    }
-    out.clear();
-    if let Ok(body) = ProtocolReject::parse(bytes) {
-        body.emit(&mut out);
-        assert_eq!(out, bytes);
-    }
-    out.clear();
-    if let Ok(body) = CodeReject::parse(bytes) {
-        body.emit(&mut out);
-        assert_eq!(out, bytes);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pppoed_fuzz::targets::lcp_bodies::run(bytes));

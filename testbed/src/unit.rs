@@ -28,6 +28,7 @@ pub(crate) fn run() -> Result<Tally> {
             tally.count(false);
         }
     }
+    text.lines().filter(|line| line.contains(" fuzz targets, ")).for_each(|line| println!("     {line}"));
     let verdict = if tally.failed() == 0 { "PASS" } else { "FAIL" };
     println!(
         "{verdict} {:<24} {:>5.1} s  {} unit and integration tests; no peer",

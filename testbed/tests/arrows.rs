@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("ppp-worker", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "mlua", "toml", "clap"]),
     // The formats only to show packets (`trace`): who has privileges is not to read them for that.
     ("pppctl", &["ppp-ipc", "ppp-wire"], &[]),
+    ("pppoed-fuzz", &["ppp-proto", "ppp-wire", "ppp-ipc", "pppoed"], &[]),
     ("testbed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
 ];
 

@@ -1,0 +1,30 @@
+//! The targets.
+
+pub mod adoption_records;
+pub mod authentication;
+pub mod console_words;
+pub mod control_socket;
+pub mod cp_options;
+pub mod discovery_client;
+pub mod discovery_server;
+pub mod escaping;
+pub mod framing;
+pub mod hook_messages;
+pub mod hook_store;
+pub mod ip_mss;
+pub mod lcp_bodies;
+mod link;
+pub mod link_client;
+pub mod link_server;
+pub mod mac_list;
+mod message;
+mod names;
+pub mod offload;
+pub mod options_file;
+pub mod pool_file;
+pub mod pppoe_frame;
+pub mod secrets_file;
+pub mod template_socket;
+pub mod user_options;
+pub mod words;
+pub mod worker_socket;
