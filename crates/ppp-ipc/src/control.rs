@@ -36,8 +36,8 @@ pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use hooks::{HookFunction, HookRun, HookSummary, HookTrial};
 pub use info::{
-    AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, PoolLease, PoolRange, PoolStats,
-    ServerVersion, SessionLogLevel,
+    AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, NamedPoolStats, PoolLease, PoolRange,
+    PoolStats, ServerVersion, SessionLogLevel,
 };
 pub use trace::{TraceRequest, TraceTarget, TracedFrame};
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
     AccessInterface, AuthLine, AuthMethod, AuthVerdict, HookRun, LogField, LogLevel, LogLevels, LogLine,
-    PoolLease, PoolRange, PoolStats, ServerVersion,
+    NamedPoolStats, PoolLease, PoolRange, PoolStats, ServerVersion,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -25,6 +25,15 @@ const RANGES: [Column; 4] = [
     Column::new("USED", Align::Right, 0),
 ];
 
+const POOLS: [Column; 6] = [
+    Column::new("POOL", Align::Left, 0),
+    Column::new("SIZE", Align::Right, 0),
+    Column::new("USED", Align::Right, 0),
+    Column::new("FREE", Align::Right, 0),
+    Column::new("KEPT", Align::Right, 2),
+    Column::new("SESSIONS", Align::Right, 1),
+];
+
 const LEASES: [Column; 6] = [
     Column::new("ADDRESS", Align::Left, 0),
     Column::new("ID", Align::Right, 0),
@@ -32,6 +41,15 @@ const LEASES: [Column; 6] = [
     Column::new("USER", Align::Left, 0).shrink_to(12),
     Column::new("MAC", Align::Left, 1),
     Column::new("FROM", Align::Left, 3),
+];
+
+/// What differs between interfaces, where anything does.
+const OWN: [Column; 5] = [
+    Column::new("INTERFACE", Align::Left, 0),
+    Column::new("SECTION", Align::Left, 2),
+    Column::new("POOL", Align::Left, 0),
+    Column::new("FREE", Align::Right, 1),
+    Column::new("SERVICES", Align::Left, 0).shrink_to(12),
 ];
 
 const INTERFACES: [Column; 7] = [
@@ -50,7 +68,17 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
         Info::Pool(stats, leases) => write_pool(stats, leases, screen, out),
         Info::Interfaces(interfaces) => {
             let rows: Vec<_> = interfaces.iter().map(interface_row).collect();
-            grid::write(&INTERFACES, &rows, screen, out)
+            grid::write(&INTERFACES, &rows, screen, out)?;
+            if interfaces.iter().any(|interface| interface.profile.is_some()) {
+                writeln!(out)?;
+                let rows: Vec<_> = interfaces.iter().map(own_row).collect();
+                grid::write(&OWN, &rows, screen, out)?;
+            }
+            let left = interfaces.iter().filter(|interface| !interface.is_served);
+            let mut left = left.map(|interface| printable(&interface.stats.interface));
+            left.try_for_each(|name| {
+                writeln!(out, "{name} takes no new sessions: it is not in the configuration")
+            })
         }
         Info::Log(lines) => lines.iter().try_for_each(|line| writeln!(out, "{}", log_line(line))),
         Info::Version(server) => {
@@ -106,10 +134,16 @@ fn write_pool(
     screen: Screen,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let PoolStats { size, in_use, reserved, free, outside, ranges, more_ranges } = stats;
+    let PoolStats { size, in_use, reserved, free, outside, ranges, more_ranges, pools } = stats;
     writeln!(out, "{size} addresses: {in_use} in use, {free} free, {reserved} kept for single users")?;
     if *outside > 0 {
         writeln!(out, "{outside} sessions with an address of their own, not of the pool")?;
+    }
+    let has_names = pools.len() > 1;
+    if has_names {
+        writeln!(out)?;
+        let rows: Vec<_> = pools.iter().map(pool_row).collect();
+        grid::write(&POOLS, &rows, screen, out)?;
     }
     let rows: Vec<_> = ranges.iter().map(range_row).collect();
     if !rows.is_empty() {
@@ -123,18 +157,24 @@ fn write_pool(
         return Ok(());
     }
     writeln!(out)?;
-    let rows: Vec<_> = leases.iter().map(lease_row).collect();
+    let rows: Vec<_> = leases.iter().map(|lease| lease_row(lease, has_names)).collect();
     grid::write(&LEASES, &rows, screen, out)
 }
 
 fn range_row(range: &PoolRange) -> Vec<String> {
-    let PoolRange { first, last, local, in_use } = range;
+    let PoolRange { first, last, local, in_use, pool: _ } = range;
     let size = u64::from(last.to_bits()).saturating_sub(first.to_bits().into()) + 1;
     let addresses = if first == last { first.to_string() } else { format!("{first}-{last}") };
     vec![addresses, local.to_string(), size.to_string(), in_use.to_string()]
 }
 
-fn lease_row(lease: &PoolLease) -> Vec<String> {
+fn pool_row(pool: &NamedPoolStats) -> Vec<String> {
+    let NamedPoolStats { name, size, in_use, reserved, free, sessions } = pool;
+    let numbers = [size, in_use, free, reserved, sessions].map(ToString::to_string);
+    std::iter::once(printable(name).into_owned()).chain(numbers).collect()
+}
+
+fn lease_row(lease: &PoolLease, has_names: bool) -> Vec<String> {
     let user = lease.username.as_deref().map_or(NONE.into(), printable);
     vec![
         lease.ip.to_string(),
@@ -142,7 +182,11 @@ fn lease_row(lease: &PoolLease) -> Vec<String> {
         printable(&lease.ifname).into_owned(),
         user.into_owned(),
         printable(&lease.mac).into_owned(),
-        if lease.is_from_pool { "pool" } else { "secrets" }.to_owned(),
+        match lease.is_from_pool {
+            true if has_names => printable(&lease.pool).into_owned(),
+            true => "pool".to_owned(),
+            false => "secrets".to_owned(),
+        },
     ]
 }
 
@@ -157,6 +201,21 @@ fn interface_row(interface: &AccessInterface) -> Vec<String> {
         interface.sessions.to_string(),
         interface.open.to_string(),
         dropped.to_string(),
+    ]
+}
+
+fn own_row(interface: &AccessInterface) -> Vec<String> {
+    let AccessInterface { stats, profile, services, pool, free_slots, .. } = interface;
+    let services = match services.as_slice() {
+        [] => NONE.to_owned(),
+        services => printable(&services.join(" ")).into_owned(),
+    };
+    vec![
+        printable(&stats.interface).into_owned(),
+        profile.as_deref().map_or(NONE.into(), printable).into_owned(),
+        printable(pool).into_owned(),
+        free_slots.to_string(),
+        services,
     ]
 }
 
@@ -189,15 +248,17 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
     }
     match info {
         Info::Pool(stats, leases) => {
-            let PoolStats { size, in_use, reserved, free, outside, ranges, more_ranges } = &**stats;
+            let PoolStats { size, in_use, reserved, free, outside, ranges, more_ranges, pools } = &**stats;
+            let name = |number: u16| pools.get(usize::from(number)).map_or("", |pool| pool.name.as_str());
             Body::Pool(Pool {
                 size: *size,
                 in_use: *in_use,
                 reserved: *reserved,
                 free: *free,
                 outside: *outside,
-                ranges,
+                ranges: ranges.iter().map(|range| Range::new(range, name(range.pool))).collect(),
                 more_ranges: *more_ranges,
+                pools,
                 leases: leases.iter().map(Lease::from).collect(),
             })
         }
@@ -255,9 +316,26 @@ struct Pool<'a> {
     reserved: u32,
     free: u32,
     outside: u32,
-    ranges: &'a [PoolRange],
+    ranges: Vec<Range<'a>>,
     more_ranges: u32,
+    pools: &'a [NamedPoolStats],
     leases: Vec<Lease<'a>>,
+}
+
+#[derive(Serialize)]
+struct Range<'a> {
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+    local: Ipv4Addr,
+    in_use: u32,
+    pool: &'a str,
+}
+
+impl<'a> Range<'a> {
+    fn new(range: &PoolRange, pool: &'a str) -> Self {
+        let PoolRange { first, last, local, in_use, pool: _ } = *range;
+        Self { first, last, local, in_use, pool }
+    }
 }
 
 #[derive(Serialize)]
@@ -269,6 +347,7 @@ struct Lease<'a> {
     username: Option<&'a str>,
     mac: &'a str,
     from_pool: bool,
+    pool: &'a str,
 }
 
 impl<'a> From<&'a PoolLease> for Lease<'a> {
@@ -281,6 +360,7 @@ impl<'a> From<&'a PoolLease> for Lease<'a> {
             username: lease.username.as_deref(),
             mac: &lease.mac,
             from_pool: lease.is_from_pool,
+            pool: &lease.pool,
         }
     }
 }
@@ -292,12 +372,30 @@ struct Access<'a> {
     index: Option<u32>,
     sessions: u32,
     open: u32,
+    served: bool,
+    section: Option<&'a str>,
+    ac_name: &'a str,
+    services: &'a [String],
+    pool: &'a str,
+    max_sessions: Option<u32>,
+    free_slots: u32,
 }
 
 impl<'a> From<&'a AccessInterface> for Access<'a> {
     fn from(interface: &'a AccessInterface) -> Self {
-        let AccessInterface { stats, index, sessions, open } = interface;
-        Self { stats: stats.into(), index: *index, sessions: *sessions, open: *open }
+        Self {
+            stats: (&interface.stats).into(),
+            index: interface.index,
+            sessions: interface.sessions,
+            open: interface.open,
+            served: interface.is_served,
+            section: interface.profile.as_deref(),
+            ac_name: &interface.ac_name,
+            services: &interface.services,
+            pool: &interface.pool,
+            max_sessions: interface.max_sessions,
+            free_slots: interface.free_slots,
+        }
     }
 }
 

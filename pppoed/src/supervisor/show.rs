@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use ppp_ipc::control::{
-    AccessInterface, LogLevel, LogLevels, LogQuery, Phase, PoolLease, PoolRange, PoolStats, Response,
-    ServerVersion, SessionLogLevel, VERSION,
+    AccessInterface, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease, PoolRange, PoolStats,
+    Response, ServerVersion, SessionLogLevel, VERSION,
 };
+use ppp_wire::escape::Escaped;
 use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 
@@ -18,7 +19,7 @@ use crate::control::Answer;
 use crate::inet::SystemNames;
 use crate::log_levels::MAX_SESSIONS;
 use crate::logging::LogHandle;
-use crate::pool::PoolEntry;
+use crate::pool::{Part, PoolEntry};
 use crate::secrets::FixedAddresses;
 
 /// Lines in one response, so that it fits into a frame whatever they say.
@@ -50,8 +51,9 @@ impl Supervisor {
 
     pub(super) fn handle_pool(&self, fixed: &FixedAddresses, answer: oneshot::Sender<Answer>) {
         let usage = self.pool.usage(fixed);
+        let parts = self.pool.parts().iter().zip(0..);
         let mut ranges: Vec<PoolRange> =
-            self.pool.parts().iter().flat_map(|part| ranges(part.entries())).collect();
+            parts.flat_map(|(part, number)| ranges(part.entries(), number)).collect();
         let by_first: BTreeMap<Ipv4Addr, usize> =
             ranges.iter().enumerate().rev().map(|(index, range)| (range.first, index)).collect();
         for lease in self.pool.leases() {
@@ -72,9 +74,22 @@ impl Supervisor {
             outside: count(usage.outside),
             ranges,
             more_ranges,
+            pools: self.pool.parts().iter().map(|part| self.pool_stats(part, fixed)).collect(),
         };
         // Fails only when the client has hung up.
         let _ = answer.send(self.page_of_leases(0, vec![Response::Pool(Box::new(stats))]));
+    }
+
+    fn pool_stats(&self, part: &Part, fixed: &FixedAddresses) -> NamedPoolStats {
+        let usage = self.pool.usage_of(part, fixed);
+        NamedPoolStats {
+            name: part.name().to_string(),
+            size: count(usage.size),
+            in_use: count(usage.in_use),
+            reserved: count(usage.reserved),
+            free: count(usage.free),
+            sessions: count(self.table.count_in(part.name())),
+        }
     }
 
     /// The leases of the sessions from the one after this id on, behind `responses`.
@@ -91,6 +106,7 @@ impl Supervisor {
                 username: session.username(),
                 mac: session.peer_mac.to_string(),
                 is_from_pool: self.pool.part_with(lease.remote).is_some(),
+                pool: session.settings.pool.to_string(),
             })
         };
         let leases: Vec<PoolLease> = self.table.iter_after(after).filter_map(lease).take(room).collect();
@@ -107,11 +123,20 @@ impl Supervisor {
             *open.entry(session.access).or_default() += 1;
         }
         let show = |(number, access): (usize, &super::access::Access)| {
+            let services = access.terms().discovery.services.iter();
+            let services = services.map(|service| Escaped(service).to_string());
             Response::Interface(Box::new(AccessInterface {
                 stats: access.stats(),
                 index: access.interface().map(|interface| interface.id.index.get()),
                 sessions: count(self.table.count_on(number)),
                 open: count(open.get(&number).copied().unwrap_or(0)),
+                is_served: access.is_served(),
+                profile: access.terms().profile.clone(),
+                ac_name: Escaped(&access.terms().discovery.ac_name).to_string(),
+                services: services.take(AccessInterface::MAX_SERVICES).collect(),
+                pool: access.terms().settings.pool.to_string(),
+                max_sessions: access.limits().per_interface.map(|limit| count(limit.get())),
+                free_slots: count(self.free_slots(number)),
             }))
         };
         Answer::Whole(self.accesses.iter().enumerate().map(show).collect())
@@ -207,8 +232,8 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The remote addresses of the slots as ranges, in the order of the slots.
-fn ranges(entries: &[PoolEntry]) -> Vec<PoolRange> {
+/// The remote addresses of a pool's slots as ranges, in the order of the slots.
+fn ranges(entries: &[PoolEntry], pool: u16) -> Vec<PoolRange> {
     let mut ranges: Vec<PoolRange> = Vec::new();
     let follows = |range: &PoolRange, address: Ipv4Addr| {
         range.last.to_bits().checked_add(1).map(Ipv4Addr::from_bits) == Some(address)
@@ -217,7 +242,7 @@ fn ranges(entries: &[PoolEntry]) -> Vec<PoolRange> {
         let Some(remote) = entry.remote else { continue };
         match ranges.last_mut() {
             Some(range) if follows(range, remote) => range.last = remote,
-            _ => ranges.push(PoolRange { first: remote, last: remote, local: entry.local, in_use: 0 }),
+            _ => ranges.push(PoolRange { first: remote, last: remote, local: entry.local, in_use: 0, pool }),
         }
     }
     ranges
@@ -231,11 +256,11 @@ mod tests {
     fn addresses_that_follow_each_other_are_a_range() {
         let local = Ipv4Addr::new(10, 0, 0, 1);
         let entry = |last: Option<u8>| PoolEntry { local, remote: last.map(|last| [10, 0, 1, last].into()) };
-        let found = ranges(&[Some(2), Some(3), Some(4), None, Some(9), Some(8), Some(9)].map(entry));
+        let found = ranges(&[Some(2), Some(3), Some(4), None, Some(9), Some(8), Some(9)].map(entry), 1);
         let ends: Vec<_> =
             found.iter().map(|range| (range.first.octets()[3], range.last.octets()[3])).collect();
         assert_eq!(ends, [(2, 4), (9, 9), (8, 9)]);
-        assert!(found.iter().all(|range| range.local == local));
-        assert_eq!(ranges(&[]), []);
+        assert!(found.iter().all(|range| range.local == local && range.pool == 1));
+        assert_eq!(ranges(&[], 0), []);
     }
 }

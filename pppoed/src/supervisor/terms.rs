@@ -15,6 +15,8 @@ use crate::pool::{DEFAULT_POOL, PoolName};
 /// What holds on an interface.
 #[derive(Debug)]
 pub(super) struct Terms {
+    /// Name or pattern of the profile, if there is one.
+    pub(super) profile: Option<String>,
     /// What new sessions begin with; each keeps its own.
     pub(super) settings: Rc<Settings>,
     /// How discovery presents itself, but for what the interface is.
@@ -29,19 +31,20 @@ pub(super) struct AllTerms {
 }
 
 impl Terms {
-    fn new(config: &Config, pool: PoolName) -> Rc<Self> {
+    fn new(config: &Config, profile: Option<String>, pool: PoolName) -> Rc<Self> {
         let settings = Rc::new(Settings::new(config, pool));
-        Rc::new(Self { settings, discovery: discovery_config(config) })
+        Rc::new(Self { profile, settings, discovery: discovery_config(config) })
     }
 }
 
 impl AllTerms {
     pub(super) fn new(config: &Config) -> Self {
         let of = |profile: &crate::config::Profile| {
-            (profile.name.clone(), Terms::new(&config.for_profile(profile), profile.pool()))
+            let name = profile.name.clone();
+            (name.clone(), Terms::new(&config.for_profile(profile), Some(name), profile.pool()))
         };
         Self {
-            general: Terms::new(config, DEFAULT_POOL.into()),
+            general: Terms::new(config, None, DEFAULT_POOL.into()),
             of_profiles: config.profiles.iter().map(of).collect(),
         }
     }

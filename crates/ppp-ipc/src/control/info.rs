@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::InterfaceStats;
 
-/// The address pool: first piece of the answer to [`Request::ShowPool`](super::Request::ShowPool).
+/// The address pools: first piece of the answer to [`Request::ShowPool`](super::Request::ShowPool). The numbers are of
+/// all of them together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStats {
     /// Different addresses in the pool.
@@ -23,6 +24,25 @@ pub struct PoolStats {
     pub ranges: Vec<PoolRange>,
     /// Ranges beyond those.
     pub more_ranges: u32,
+    /// The pools, in the order of their slots: the default one, if there is one, is the first.
+    pub pools: Vec<NamedPoolStats>,
+}
+
+/// One of several address pools.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedPoolStats {
+    /// Its name; `default` for that of `-R`, `-N` and `-p`.
+    pub name: String,
+    /// Different addresses in it.
+    pub size: u32,
+    /// Addresses of it that sessions have.
+    pub in_use: u32,
+    /// Addresses of it that nobody has and that are kept for single users, or are our own.
+    pub reserved: u32,
+    /// Addresses of it that the next session could get.
+    pub free: u32,
+    /// Sessions whose access interface has it, in any phase.
+    pub sessions: u32,
 }
 
 impl PoolStats {
@@ -41,6 +61,8 @@ pub struct PoolRange {
     pub local: Ipv4Addr,
     /// How many of them sessions have.
     pub in_use: u32,
+    /// Which of [`PoolStats::pools`] has them.
+    pub pool: u16,
 }
 
 /// An address that a session has.
@@ -58,8 +80,10 @@ pub struct PoolLease {
     pub username: Option<String>,
     /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
     pub mac: String,
-    /// Whether the address is of the pool.
+    /// Whether the address is of a pool.
     pub is_from_pool: bool,
+    /// Name of the pool that its access interface had when it began.
+    pub pool: String,
 }
 
 /// An access interface and its sessions.
@@ -73,6 +97,25 @@ pub struct AccessInterface {
     pub sessions: u32,
     /// Those with packets flowing.
     pub open: u32,
+    /// New sessions are taken.
+    pub is_served: bool,
+    /// Name or pattern of the section of the configuration that is for it alone.
+    pub profile: Option<String>,
+    /// AC-Name.
+    pub ac_name: String,
+    /// Services on offer, at most [`AccessInterface::MAX_SERVICES`].
+    pub services: Vec<String>,
+    /// Name of its address pool.
+    pub pool: String,
+    /// Sessions that there may be on it; none is no limit but that of the pool.
+    pub max_sessions: Option<u32>,
+    /// Slots of the pool that are free.
+    pub free_slots: u32,
+}
+
+impl AccessInterface {
+    /// Services in one answer.
+    pub const MAX_SERVICES: usize = 16;
 }
 
 /// How important a line of the log is.

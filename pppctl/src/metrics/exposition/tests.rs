@@ -22,7 +22,19 @@ fn facts() -> Facts {
         ["received_padi", "sent_pado"].map(|name| NamedCount { name: name.into(), count: 7 }).into();
     let mut other = interface.clone();
     other.interface = "odd\"\\\nname".into();
-    let access = |stats| AccessInterface { stats, index: Some(1), sessions: 3, open: 2 };
+    let access = |stats| AccessInterface {
+        stats,
+        index: Some(1),
+        sessions: 3,
+        open: 2,
+        is_served: true,
+        profile: None,
+        ac_name: "ac".into(),
+        services: Vec::new(),
+        pool: "default".into(),
+        max_sessions: None,
+        free_slots: 1,
+    };
     Facts {
         version: Some(ServerVersion {
             software: "0.1.0".into(),

@@ -20,10 +20,18 @@ fn pool() -> Info {
         free: 7,
         outside: 1,
         ranges: vec![
-            PoolRange { first: ip(2), last: ip(9), local: ip(1), in_use: 1 },
-            PoolRange { first: ip(20), last: ip(20), local: ip(1), in_use: 0 },
+            PoolRange { first: ip(2), last: ip(9), local: ip(1), in_use: 1, pool: 0 },
+            PoolRange { first: ip(20), last: ip(20), local: ip(1), in_use: 0, pool: 0 },
         ],
         more_ranges: 3,
+        pools: vec![NamedPoolStats {
+            name: "default".into(),
+            size: 9,
+            in_use: 1,
+            reserved: 1,
+            free: 7,
+            sessions: 2,
+        }],
     };
     let lease = PoolLease {
         ip: ip(2),
@@ -33,6 +41,7 @@ fn pool() -> Info {
         username: Some("alice".into()),
         mac: "02:00:5e:10:00:01".into(),
         is_from_pool: true,
+        pool: "default".into(),
     };
     let own = PoolLease {
         ip: ip(200),
@@ -45,12 +54,47 @@ fn pool() -> Info {
     Info::Pool(Box::new(stats), vec![lease, own])
 }
 
+/// The same, and a second pool.
+fn pools() -> Info {
+    let Info::Pool(mut stats, mut leases) = pool() else { unreachable!("it is a pool") };
+    stats.more_ranges = 0;
+    stats.ranges[1].pool = 1;
+    let office = NamedPoolStats { name: "office".into(), size: 1, free: 1, ..NamedPoolStats::default() };
+    stats.pools.push(office);
+    leases[1].pool = "office".into();
+    Info::Pool(stats, leases)
+}
+
+/// The same, with what a section of the configuration says for one, and another that is no longer in it.
+fn own_interfaces() -> Info {
+    let Info::Interfaces(mut interfaces) = interfaces() else { unreachable!("they are interfaces") };
+    interfaces[0].profile = Some("eth*".into());
+    interfaces[0].services = vec!["isp".into(), "backup".into()];
+    interfaces[0].pool = "office".into();
+    interfaces[0].max_sessions = Some(40);
+    interfaces[1].is_served = false;
+    Info::Interfaces(interfaces)
+}
+
 fn interfaces() -> Info {
     let mut stats = samples::stats().interfaces.remove(0);
-    let up = AccessInterface { stats: stats.clone(), index: Some(3), sessions: 2, open: 1 };
+    let up = AccessInterface {
+        stats: stats.clone(),
+        index: Some(3),
+        sessions: 2,
+        open: 1,
+        is_served: true,
+        profile: None,
+        ac_name: "ac".into(),
+        services: Vec::new(),
+        pool: "default".into(),
+        max_sessions: None,
+        free_slots: 62,
+    };
     (stats.interface, stats.state, stats.mac, stats.mtu) =
         ("eth2".into(), InterfaceState::Absent, None, None);
-    Info::Interfaces(vec![up, AccessInterface { stats, index: None, sessions: 0, open: 0 }])
+    let absent = AccessInterface { stats, index: None, sessions: 0, open: 0, ..up.clone() };
+    Info::Interfaces(vec![up, absent])
 }
 
 fn log() -> Info {
@@ -162,17 +206,58 @@ PAP (pppoed does not ask for it)
 }
 
 #[test]
+fn what_differs_between_interfaces_is_shown_where_it_does() {
+    assert_eq!(
+        render(Format::Table, pools()),
+        "\
+9 addresses: 1 in use, 7 free, 1 kept for single users
+1 sessions with an address of their own, not of the pool
+
+POOL     SIZE  USED  FREE  KEPT  SESSIONS
+default     9     1     7     1         2
+office      1     0     1     0         0
+
+ADDRESSES          LOCAL     SIZE  USED
+10.0.0.2-10.0.0.9  10.0.0.1     8     1
+10.0.0.20          10.0.0.1     1     0
+
+ADDRESS     ID  IFNAME  USER   MAC                FROM
+10.0.0.2     7  ppp0    alice  02:00:5e:10:00:01  default
+10.0.0.200   8  ppp1    -      02:00:5e:10:00:01  secrets
+"
+    );
+    assert_eq!(
+        render(Format::Table, own_interfaces()),
+        "\
+INTERFACE  STATE   MAC                 MTU  SESSIONS  OPEN  DROPPED
+eth1       up      02:50:50:00:00:01  1500         2     1        1
+eth2       absent  -                     -         0     0        1
+
+INTERFACE  SECTION  POOL     FREE  SERVICES
+eth1       eth*     office     62  isp backup
+eth2       -        default    62  -
+eth2 takes no new sessions: it is not in the configuration
+"
+    );
+    let json = render(Format::Json, own_interfaces());
+    let own = r#""served":true,"section":"eth*","ac_name":"ac","services":["isp","backup"],"pool":"office","max_sessions":40"#;
+    assert!(json.contains(own), "{json}");
+    assert!(render(Format::Json, pools()).contains(r#""in_use":0,"pool":"office"}"#));
+}
+
+#[test]
 fn json() {
     assert_eq!(
         render(Format::Json, pool()),
         concat!(
             r#"{"schema":1,"pool":{"size":9,"in_use":1,"reserved":1,"free":7,"outside":1,"ranges":["#,
-            r#"{"first":"10.0.0.2","last":"10.0.0.9","local":"10.0.0.1","in_use":1},"#,
-            r#"{"first":"10.0.0.20","last":"10.0.0.20","local":"10.0.0.1","in_use":0}],"more_ranges":3,"leases":["#,
+            r#"{"first":"10.0.0.2","last":"10.0.0.9","local":"10.0.0.1","in_use":1,"pool":"default"},"#,
+            r#"{"first":"10.0.0.20","last":"10.0.0.20","local":"10.0.0.1","in_use":0,"pool":"default"}],"more_ranges":3,"#,
+            r#""pools":[{"name":"default","size":9,"in_use":1,"reserved":1,"free":7,"sessions":2}],"leases":["#,
             r#"{"ip":"10.0.0.2","local_ip":"10.0.0.1","id":7,"ifname":"ppp0","username":"alice","#,
-            r#""mac":"02:00:5e:10:00:01","from_pool":true},"#,
+            r#""mac":"02:00:5e:10:00:01","from_pool":true,"pool":"default"},"#,
             r#"{"ip":"10.0.0.200","local_ip":"10.0.0.1","id":8,"ifname":"ppp1","username":null,"#,
-            r#""mac":"02:00:5e:10:00:01","from_pool":false}]}}"#,
+            r#""mac":"02:00:5e:10:00:01","from_pool":false,"pool":"default"}]}}"#,
             "\n"
         )
     );
@@ -180,9 +265,13 @@ fn json() {
         render(Format::Json, interfaces()),
         concat!(
             r#"{"schema":1,"interfaces":[{"interface":"eth1","state":"up","mac":"02:50:50:00:00:01","mtu":1500,"#,
-            r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1},"index":3,"sessions":2,"open":1},"#,
+            r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1},"index":3,"sessions":2,"open":1,"#,
+            r#""served":true,"section":null,"ac_name":"ac","services":[],"pool":"default","max_sessions":null,"#,
+            r#""free_slots":62},"#,
             r#"{"interface":"eth2","state":"absent","mac":null,"mtu":null,"#,
-            r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1},"index":null,"sessions":0,"open":0}]}"#,
+            r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1},"index":null,"sessions":0,"open":0,"#,
+            r#""served":true,"section":null,"ac_name":"ac","services":[],"pool":"default","max_sessions":null,"#,
+            r#""free_slots":62}]}"#,
             "\n"
         )
     );
