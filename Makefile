@@ -59,6 +59,7 @@ install:
 	done
 	$(INSTALL) -m 644 README.md $(DESTDIR)$(DOCDIR)/README.md
 	for page in docs/*.md docs/*/*.md; do $(INSTALL) -m 644 "$$page" "$(DESTDIR)$(DOCDIR)/$$page" || exit 1; done
+	[ -e $(DESTDIR)/etc/pppoed/pppoed.toml ] || $(INSTALL) -m 644 etc/pppoed.toml $(DESTDIR)/etc/pppoed/pppoed.toml
 	[ -e $(DESTDIR)/etc/default/pppoed ] || $(INSTALL) -m 644 etc/default/pppoed $(DESTDIR)/etc/default/pppoed
 
 uninstall:

@@ -2,6 +2,7 @@
 //!
 //! `main.rs` is the program. Everything below it that decides something lives here.
 
+pub mod check;
 pub mod config;
 pub mod control;
 pub mod daemon;

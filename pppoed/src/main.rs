@@ -1,9 +1,11 @@
 //! `pppoed`: a PPPoE access concentrator.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use pppoed::check::{self, Findings};
 use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
 use pppoed::daemon::{self, PidFile, Readiness};
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
         return code;
     }
     let readiness = Readiness::from_environment();
-    let command_line = CommandLine::parse(std::env::args_os());
+    let command_line = CommandLine::parse(words());
     let flags = command_line.flags().clone();
     if let Some(path) = &flags.hooks.check_hooks {
         return check_hooks(path);
@@ -54,17 +56,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if flags.check {
-        show(&notices);
-        let remarks = source.users(&config).1;
-        for remark in remarks.notices.iter().chain(&remarks.unreadable) {
-            eprintln!("pppoed: {remark}");
-        }
-        if let Err(errors) = hooks::check(&config.hooks.directory) {
-            errors.iter().for_each(|error| eprintln!("pppoed: {error}"));
-            return ExitCode::from(EXIT_USAGE);
-        }
-        println!("no errors in the configuration: {} sessions", config.max_sessions());
-        return ExitCode::SUCCESS;
+        return check_all(&source, &config, &notices, flags.explain);
     }
     match start(&config, source, &notices, readiness) {
         Ok(code) => code,
@@ -73,6 +65,30 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, with `check` as the first word for `--check`.
+fn words() -> impl Iterator<Item = OsString> {
+    std::env::args_os().enumerate().map(|(number, word)| match number == 1 && word == "check" {
+        true => "--check".into(),
+        false => word,
+    })
+}
+
+/// Tells what is wrong in any of the files, or that nothing is.
+fn check_all(source: &Source, config: &Config, notices: &[Notice], explain: bool) -> ExitCode {
+    let Findings { errors, remarks } = check::check(source, config, notices);
+    for line in remarks.iter().chain(&errors) {
+        eprintln!("pppoed: {line}");
+    }
+    if explain {
+        print!("{}", check::explain(config));
+    }
+    if !errors.is_empty() {
+        return ExitCode::from(EXIT_USAGE);
+    }
+    println!("no errors in the configuration: {} sessions", config.max_sessions());
+    ExitCode::SUCCESS
 }
 
 /// Loads scripts and tells what is in them, or what is wrong.

@@ -4,6 +4,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use pppoed::config::{Assignment, CommandLine, Config, Layer, Source};
 use pppoed::origin::Origin;
@@ -251,4 +252,61 @@ fn a_named_file_must_exist_and_be_ours() {
         etc.errors(""),
         ["cannot read configuration file \"/etc/pppoed.toml\": No such file or directory (os error 2)"]
     );
+}
+
+/// Exit status, standard output and standard error of `pppoed` with these words.
+fn run(etc: &Etc, words: &str) -> (Option<i32>, String, String) {
+    let at = etc.0.path().display();
+    let files =
+        format!("-c {at}/pppoed.toml -O {at}/options --common-options {at}/common --hooks-dir {at}/hooks.d");
+    let line = format!("{words} {files} --chap-secrets {at}/chap --pap-secrets {at}/pap");
+    let output = Command::new(env!("CARGO_BIN_EXE_pppoed")).args(line.split_whitespace()).output().unwrap();
+    let text = |bytes| etc.shown(String::from_utf8(bytes).unwrap());
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn check_reads_everything_and_explains_it() {
+    let etc = Etc::new("interface = \"eth1\"\nsessions = 20\n[ppp]\nms-dns = \"9.9.9.9\"\n");
+    etc.write("options", "idle 600\n");
+    let users = |name: &str| {
+        etc.write(name, "alice * \"secret\" *\n");
+        fs::set_permissions(etc.0.path().join(name), Permissions::from_mode(0o600)).unwrap();
+    };
+    ["chap", "pap"].into_iter().for_each(users);
+    let (status, said, errors) = run(&etc, "check");
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    assert_eq!(said, "no errors in the configuration: 20 sessions\n");
+    let (status, said, errors) = run(&etc, "check --explain -N 30");
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    let line =
+        |key: &str| said.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap_or("none");
+    let words = |key: &str| line(key).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words("interface"), ["interface", "eth1", "/etc/pppoed.toml:1"]);
+    assert_eq!(words("sessions"), ["sessions", "30", "-N"]);
+    assert_eq!(words("ms-dns"), ["ms-dns", "9.9.9.9", "/etc/pppoed.toml:4"]);
+    assert_eq!(words("idle"), ["idle", "600", "/etc/options:1"]);
+    assert_eq!(words("setup-deadline"), ["setup-deadline", "60s", "default"]);
+    assert_eq!(words("addresses"), ["addresses", "10.67.15.1-10.67.15.30,", "ours", "is", "10.0.0.1", "-N"]);
+    assert_eq!(line("idle").find("/etc"), line("sessions").find("-N"), "columns:\n{said}");
+    assert!(said.ends_with("no errors in the configuration: 30 sessions\n"));
+
+    // What a start would find out later.
+    fs::create_dir(etc.0.path().join("hooks.d")).unwrap();
+    etc.write("hooks.d/a.lua", "function on_up( end\n");
+    fs::remove_file(etc.0.path().join("pap")).unwrap();
+    let (status, said, errors) = run(&etc, "check");
+    assert_eq!((status, said.as_str()), (Some(2), ""));
+    assert!(errors.contains("/etc/pap\": No such file or directory"), "{errors}");
+    assert!(errors.contains("pppoed: a.lua:1: "), "{errors}");
+    etc.write("pppoed.toml", "sesions = 20\n");
+    let (status, said, errors) = run(&etc, "--check");
+    assert_eq!((status, said.as_str()), (Some(2), ""));
+    assert_eq!(
+        errors,
+        "pppoed: /etc/pppoed.toml:1:1: unknown key \"sesions\" (did you mean \"sessions\"?)\n"
+    );
+    // Only as the first word.
+    let (status, ..) = run(&etc, "-F check");
+    assert_eq!(status, Some(2));
 }

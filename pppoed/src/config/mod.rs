@@ -18,6 +18,7 @@ mod named_pool;
 mod origins;
 mod ppp;
 mod profile;
+mod reference;
 mod source;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};
 pub use listing::{Line, MAX_MACS, MAX_RANGES};
 pub use named_pool::{NamedPool, RangeTextError};
 pub use profile::{Profile, Sections};
+pub use reference::{Reference, quoted, reference, sample_file};
 pub use source::{Reading, SecretsRemarks, Source};
 
 use self::layer::Merged;
@@ -202,6 +204,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The built-in defaults on a machine called `host`: what holds if no file and no flag says anything.
+    fn defaults() -> Result<Self, Vec<ConfigError>> {
+        let command_line = CommandLine::try_parse_from(["pppoed"]);
+        let command_line = command_line.map_err(|error| vec![ConfigError::CommandLine(error.to_string())])?;
+        let merged = Merged::new(&command_line, &Layer::default(), &Layer::default())?;
+        let hostname = || Ok(b"host".to_vec());
+        Self::merge(&merged, PppOptions::default(), Path::new("/"), hostname, &mut Vec::new())
+            .map_err(|error| vec![error])
+    }
+
     /// Reads the options files that `merged` names, and puts everything together, with the tables of `file`, and relative
     /// paths starting from `directory`.
     ///

@@ -4,6 +4,7 @@
 //! earlier one. Every option that pppd knows has a row in `table`, which tells whether it is implemented, accepted
 //! without effect (and why), or refused (and why).
 
+mod about;
 mod assign;
 mod error;
 mod parse;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+pub use about::{About, OPTIONS};
 pub use assign::{OptionKind, is_session_option, kind_of, nearest_option, option_group, session_options};
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use parse::{Presence, Reader, UserWord};

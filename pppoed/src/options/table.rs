@@ -529,6 +529,12 @@ pub(super) static TABLE: &[Row] = &[
     row("xonxoff", None, NoEffect(NO_SERIAL)),
 ];
 
+/// All rows.
+#[cfg(test)]
+pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter()
+}
+
 /// The row of an option.
 pub(super) fn find(name: &[u8]) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name.as_bytes() == name)

@@ -110,7 +110,7 @@ use crate::systemd::Watchdog;
 
 pub use self::adopt::{ClaimError, RunDirClaim};
 pub use self::hooks::{HookScripts, load_hooks};
-pub use self::setup::{SetupError, claim_run_dir, prepare};
+pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
 const REPORT_QUEUE: usize = 1024;

@@ -316,7 +316,10 @@ pub(super) fn access(
 }
 
 /// Whether discovery can work with the configuration, on interfaces of every profile.
-pub(super) fn check_discovery(config: &Config) -> Result<(), String> {
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_discovery(config: &Config) -> Result<(), String> {
     discovery_config(config).check().map_err(|error| error.to_string())?;
     for profile in &config.profiles {
         let checked = discovery_config(&config.for_profile(profile)).check();
