@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ppp_ipc::worker::{self as ipc, EndReason, Ended, FromWorker, Start, ToWorker};
+use ppp_linux::packet::{PacketError, SessionSocket};
 use ppp_proto::auth::Challenge;
 use ppp_proto::link::{Event, Link, Phase};
 use ppp_wire::ipv6cp::link_local;
@@ -38,6 +39,8 @@ pub(crate) enum SessionError {
     Memory(#[source] io::Error),
     #[error("pppoed broke the rules: {0}")]
     Protocol(&'static str),
+    #[error("pppoed sent a packet socket that cannot be used: {0}")]
+    Socket(#[from] PacketError),
 }
 
 /// One session.
@@ -279,7 +282,21 @@ impl Session {
             ToWorker::Terminate(reason) => self.close(reason, now),
             ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
             ToWorker::Record(ticket) => self.lifeline.keep(ticket),
+            ToWorker::TakeSocket => self.take_socket(now)?,
         }
+        Ok(())
+    }
+
+    /// Goes on with a packet socket that came with a message.
+    fn take_socket(&mut self, now: Instant) -> Result<(), SessionError> {
+        let descriptor = self.lifeline.take_descriptor();
+        let descriptor = descriptor.ok_or(SessionError::Protocol("a packet socket that did not come"))?;
+        let socket = SessionSocket::from_fd(descriptor)?;
+        // What it has already, the former one has, too; what comes from here on is in both until the former is closed.
+        Relay::forget_frames(&socket);
+        self.receive(now);
+        self.relay.replace_socket(socket);
+        self.lifeline.send(FromWorker::SocketTaken)?;
         Ok(())
     }
 

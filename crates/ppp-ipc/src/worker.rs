@@ -15,6 +15,8 @@
 //!   AnySource ───────────────────────────────▶  with the option nosourcecheck
 //!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
 //!   Record ──────────────────────────────────▶  for the next pppoed ([`crate::adoption`]); again when it changes
+//!   TakeSocket ──────────────────────────────▶  with a packet socket, once the session was taken over
+//!   ◀───────────────────────────── SocketTaken
 //!   Ping ────────────────────────────────────▶  now and then, once packets flow
 //!   ◀──────────────────────────────────── Pong
 //!   Terminate ───────────────────────────────▶
@@ -35,7 +37,7 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// What `pppoed` tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,6 +71,9 @@ pub enum ToWorker {
     AnySource,
     /// Limits from now on, in place of earlier ones.
     SetRates(Rates),
+    /// A packet socket for the same frames came with this message, and is to be used in place of the one before. The answer is
+    /// [`FromWorker::SocketTaken`].
+    TakeSocket,
 }
 
 impl ToWorker {
@@ -85,6 +90,7 @@ impl ToWorker {
             | Self::Record(_) => 3,
             Self::AnySource => 4,
             Self::SetRates(_) => 5,
+            Self::TakeSocket => 6,
         }
     }
 }
@@ -125,6 +131,8 @@ pub enum FromWorker {
         /// The number of the ping.
         sequence: u64,
     },
+    /// Answer to [`ToWorker::TakeSocket`]: the former packet socket is closed.
+    SocketTaken,
 }
 
 /// Everything a worker must know to run its session.

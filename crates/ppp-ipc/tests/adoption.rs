@@ -103,6 +103,7 @@ fn what_pppoed_says_to_workers_that_it_took_over() {
         (ToWorker::Record(ticket()), format!("07 02aabb {}", tag())),
         (ToWorker::AnySource, "08".to_owned()),
         (ToWorker::SetRates(Rates { down: 10_000, up: 200, burst: 0 }), "09 fb1027 c8 00".to_owned()),
+        (ToWorker::TakeSocket, "0a".to_owned()),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(&pinned), "{message:?}");
@@ -123,6 +124,7 @@ fn what_workers_say_that_were_taken_over() {
         (FromWorker::Ipv6Down, "08"),
         (FromWorker::Ended(ended()), "09 00 0178"),
         (FromWorker::Pong { sequence: 8 }, "0a 08"),
+        (FromWorker::SocketTaken, "0b"),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(pinned), "{message:?}");

@@ -89,6 +89,13 @@ impl Supervisor {
                 self.handle_network_down(token, now);
                 Ok(())
             }
+            (FromWorker::SocketTaken, _) => match self.adoption.socket_taken(token) {
+                true => {
+                    session.note("has another packet socket", now);
+                    Ok(())
+                }
+                false => Err("it took a socket that it was not given"),
+            },
             (FromWorker::Pong { sequence }, _) => self.handle_pong(token, sequence, now),
             (FromWorker::Ipv6Up(report), _) => self.handle_ipv6_up(token, report, now),
             (FromWorker::Ipv6Down, _) => {

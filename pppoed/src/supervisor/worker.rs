@@ -17,12 +17,13 @@ use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::worker::{FromWorker, Offloads, Start, ToWorker, VERSION};
 use ppp_linux::counters::SharedCounters;
+use ppp_linux::handover::send_with;
 use ppp_linux::interface::{IfName, InterfaceId};
-use ppp_linux::packet::{Membership, SessionKey};
+use ppp_linux::packet::{Membership, SessionKey, SessionSocket};
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::tun::Tun;
 use ppp_wire::escape::Escaped;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
 use tokio::sync::mpsc;
@@ -119,6 +120,15 @@ pub(super) enum Order {
     Kill,
     /// The worker has come back, on this socket, and is to be answered this first.
     Attach(UnixStream, Welcome),
+    /// The worker, which has come back, is to go on with this packet socket.
+    Replace(Box<Replacement>),
+}
+
+/// A packet socket of a session that has one already.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    pub(super) socket: SessionSocket,
+    pub(super) membership: Option<Membership>,
 }
 
 impl WorkerHandle {
@@ -159,6 +169,11 @@ impl WorkerHandle {
         self.version = version;
         // Full after more orders than are of any use: it is then being killed.
         let _ = self.orders.try_send(Order::Attach(stream, welcome));
+    }
+
+    /// Where to send a [`Order::Replace`]; none if the worker is too old to know what that is.
+    pub(super) fn socket_orders(&self) -> Option<mpsc::Sender<Order>> {
+        (self.version >= ToWorker::TakeSocket.since()).then(|| self.orders.clone())
     }
 
     /// Queues a message, unless the worker is too old to know it. A worker whose queue is full is stuck, and is killed.
@@ -207,7 +222,7 @@ async fn run(
         }
         Err(why) => Err(why),
     };
-    let (Running { worker, membership, mut stream, mut stderr }, started) = match outcome {
+    let (Running { worker, mut membership, mut stream, mut stderr }, started) = match outcome {
         Ok(running) => running,
         Err(why) => {
             reporter.report(Report::NotStarted(why)).await;
@@ -220,7 +235,7 @@ async fn run(
     let start = codec::encode(&ToWorker::Start(Box::new(launch.start)));
     let first = start.map_err(|error| Parting::Kill(Some(chain(&error))));
     let parting = match first {
-        Ok(first) => converse(&mut stream, first, &mut orders, reporter).await,
+        Ok(first) => converse(&mut stream, first, &mut orders, reporter, &mut membership).await,
         Err(parting) => parting,
     };
     match parting {
@@ -354,14 +369,16 @@ pub(super) enum Parting {
     Left,
 }
 
-/// Passes messages, `first` before all others, until there is a reason to part.
+/// Passes messages, `first` before all others, until there is a reason to part. `membership` is that of the worker's packet
+/// socket, or is when it has got one.
 pub(super) async fn converse(
     stream: &mut UnixStream,
     first: Vec<u8>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
+    membership: &mut Option<Membership>,
 ) -> Parting {
-    match pass_messages(stream, first, orders, reporter).await {
+    match pass_messages(stream, first, orders, reporter, membership).await {
         Ok(parting) => parting,
         Err(why) => Parting::Kill(Some(why)),
     }
@@ -372,6 +389,7 @@ async fn pass_messages(
     first: Vec<u8>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
+    membership: &mut Option<Membership>,
 ) -> Result<Parting, String> {
     let (mut reader, mut writer) = stream.split();
     let mut decoder = FrameDecoder::new();
@@ -388,6 +406,11 @@ async fn pass_messages(
                 Some(Order::Kill) => return Ok(Parting::Kill(None)),
                 // It is there already.
                 Some(Order::Attach(..)) => {}
+                Some(Order::Replace(replacement)) => {
+                    let Replacement { socket, membership: place } = *replacement;
+                    write_with(&mut writer, &ToWorker::TakeSocket, &socket).await?;
+                    *membership = place;
+                }
                 None => return Ok(Parting::Left),
             },
             count = reader.read(&mut buffer) => {
@@ -423,6 +446,24 @@ async fn write(writer: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), String> {
         Ok(Err(error)) => Err(format!("writing to the worker: {error}")),
         Err(_) => Err("the worker does not read its messages".into()),
     }
+}
+
+/// As [`write`], with a packet socket.
+async fn write_with(
+    writer: &mut WriteHalf<'_>,
+    message: &ToWorker,
+    socket: &SessionSocket,
+) -> Result<(), String> {
+    let bytes = codec::encode(message).map_err(|error| chain(&error))?;
+    let stream: &UnixStream = writer.as_ref();
+    let send = || send_with(stream.as_fd(), &bytes, socket.as_fd());
+    let sent = match timeout(WORKER_TIMEOUT, stream.async_io(Interest::WRITABLE, send)).await {
+        Ok(Ok(sent)) => sent,
+        Ok(Err(error)) if is_hang_up(&error) => return Ok(()),
+        Ok(Err(error)) => return Err(format!("handing a packet socket to the worker: {error}")),
+        Err(_) => return Err("the worker does not read its messages".into()),
+    };
+    write(writer, bytes.get(sent..).unwrap_or_default()).await
 }
 
 fn is_hang_up(error: &io::Error) -> bool {

@@ -61,7 +61,11 @@ fn worker_of(lab: &Lab, id: u16) -> Pid {
 
 /// A session that is open on both ends, and whose worker has its record.
 fn open(lab: &Lab, number: u8) -> Subscriber {
-    let subscriber = Subscriber::open(good_mac(number));
+    known(lab, Subscriber::open(good_mac(number)))
+}
+
+/// As [`open`], once it is open on its own end.
+pub(super) fn known(lab: &Lab, subscriber: Subscriber) -> Subscriber {
     lab.in_phase(subscriber.session_id, Phase::Open);
     let record = lab.path(&format!("run/sessions/{}", subscriber.session_id));
     until("its record", || record.exists());

@@ -18,6 +18,7 @@ mod hooks;
 mod lab;
 mod misbehaviour;
 mod monitoring;
+mod new_sockets;
 mod peer;
 mod policy;
 mod reload;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
     tests.extend(heartbeat::tests());
     tests.extend(hooks::tests());
     tests.extend(strays::tests());
+    tests.extend(new_sockets::tests());
     tests.extend(reload::tests());
     tests.extend(policy::tests());
     tests.extend(full_disk::tests());

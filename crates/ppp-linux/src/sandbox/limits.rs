@@ -22,9 +22,10 @@ pub(super) fn of_template(descriptors_end: RawFd, address_space: u64) -> Limits 
 
 /// A worker that keeps these descriptors, and makes no process and no thread.
 pub(super) fn of_worker(keep: &[BorrowedFd<'_>], address_space: u64) -> Limits {
-    // With every number up to the highest kept one allowed, poll(2) works and hardly anything can be opened.
+    // With every number up to the highest kept one allowed, poll(2) works and hardly anything can be opened. One more is
+    // for a packet socket that takes the place of the first.
     let highest = keep.iter().map(AsRawFd::as_raw_fd).max().unwrap_or(0).max(2);
-    limits(u64::from(highest.unsigned_abs()) + 1, 0, address_space)
+    limits(u64::from(highest.unsigned_abs()) + 2, 0, address_space)
 }
 
 fn limits(open_files: u64, processes: u64, address_space: u64) -> Limits {

@@ -47,6 +47,8 @@ const ALLOWED: &[i64] = &[
     libc::SYS_readv,
     libc::SYS_recvfrom,
     libc::SYS_recvmmsg,
+    // A new packet socket comes with a message.
+    libc::SYS_recvmsg,
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_close,
@@ -82,8 +84,6 @@ const ALLOWED: &[i64] = &[
 
 /// Calls that are allowed beside them in the template, and in a worker until it has its own list.
 const ALLOWED_BEFORE: &[i64] = &[
-    // The supervisor's requests, with descriptors.
-    libc::SYS_recvmsg,
     // What is not a worker's is closed.
     libc::SYS_close_range,
     // What is there is as it should be.
@@ -145,8 +145,7 @@ fn restricted_before() -> Vec<(i64, Vec<Argument>)> {
         (libc::SYS_fcntl, vec![equals(1, libc::F_GET_SEALS)]),
         // fstat(3); there are no files that a path could name.
         (libc::SYS_newfstatat, vec![has(3, libc::AT_EMPTY_PATH)]),
-        // That the session's socket and TUN are what they should be.
-        (libc::SYS_getsockopt, vec![equals(1, libc::SOL_SOCKET)]),
+        // That the session's TUN is what it should be.
         (
             libc::SYS_ioctl,
             vec![Argument {
@@ -191,6 +190,8 @@ fn restricted() -> Vec<(i64, Vec<Argument>)> {
         (libc::SYS_futex, vec![equals(1, libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG)]),
         // With debug assertions the standard library checks each descriptor that it is about to close.
         (libc::SYS_fcntl, vec![equals(1, libc::F_GETFD)]),
+        // That the session's socket is what it should be.
+        (libc::SYS_getsockopt, vec![equals(1, libc::SOL_SOCKET)]),
         // How many frames the packet socket had to drop.
         (libc::SYS_getsockopt, vec![equals(1, libc::SOL_PACKET), equals(2, libc::PACKET_STATISTICS)]),
         // abort(3), to itself only.

@@ -311,7 +311,7 @@ fn seen_from_outside() {
     assert_eq!(descriptors(template.pid()).into_keys().collect::<Vec<_>>(), [0, 1, 2, setup::SOCKET_FD]);
     let kept: Vec<i32> = (0..3).chain(setup::KEPT_FDS).collect();
     assert_eq!(descriptors(child.pid()).into_keys().collect::<Vec<_>>(), kept);
-    limits_from_outside(child.pid(), setup::KEPT_FDS[3] + 1);
+    limits_from_outside(child.pid(), setup::KEPT_FDS[3] + 2);
     assert_eq!(fs::read_to_string(format!("/proc/{}/comm", child.pid())).unwrap(), "ppp-worker\n");
     let ended = child.finish();
     assert_eq!(ended.exit, Exit::Status(0), "the child ends when its control socket does: {ended:?}");

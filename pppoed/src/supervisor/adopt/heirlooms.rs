@@ -2,7 +2,8 @@
 //!
 //! They are members of a fanout group whose account ended with the `pppoed` that kept it. The group goes on as it was, with
 //! its program and its map, for as long as none of its members leaves: then another would get the place of the one that
-//! left, and the map would not know. So a duplicate of each is kept until the last of these sessions is over.
+//! left, and the map would not know. So a duplicate of each is kept until the last of these sessions is over, or has
+//! got a socket in the group of this `pppoed` ([`super::take_over`]); workers that are too old for that keep what they have.
 //! (A worker whose session ends while no `pppoed` is there stays until the next one comes, and with it its socket.)
 
 use std::collections::BTreeMap;
@@ -30,9 +31,14 @@ impl Heirlooms {
         self.alive.insert(token, socket);
     }
 
-    /// A session is over.
-    pub(super) fn release(&mut self, token: Token) {
-        let Some(socket) = self.alive.remove(&token) else { return };
+    /// Whether the socket of a session is here.
+    pub(super) fn has(&self, token: Token) -> bool {
+        self.alive.contains_key(&token)
+    }
+
+    /// A session is over, or its worker has closed the socket. False if there was none.
+    pub(super) fn release(&mut self, token: Token) -> bool {
+        let Some(socket) = self.alive.remove(&token) else { return false };
         // Nobody reads what comes for it.
         let _ = socket.set_receive_buffer(0);
         self.over.push(socket);
@@ -41,6 +47,7 @@ impl Heirlooms {
             let over = mem::take(&mut self.over);
             thread::spawn(move || drop(over));
         }
+        true
     }
 }
 

@@ -169,6 +169,11 @@ impl Adoption {
         }
     }
 
+    /// A worker has closed the packet socket that it had from an earlier `pppoed`. False if it had none.
+    pub(super) fn socket_taken(&mut self, token: Token) -> bool {
+        self.heirlooms.release(token)
+    }
+
     /// Whether a worker is still expected.
     pub(super) fn is_expected(&self, token: Token) -> bool {
         self.expected.values().any(|expected| expected.token == token)

@@ -53,23 +53,34 @@ impl Returning {
                     break Some(stream);
                 }
                 Some(Order::Kill) => break None,
+                // Nobody gives one to a worker that is not back.
+                Some(Order::Replace(_)) => {}
                 None => return pending().await,
             }
         };
         let process = expected.into_inner();
+        let mut membership = None;
         match stream {
             None => kill(&process),
-            Some(mut stream) => match converse(&mut stream, first, &mut orders, reporter).await {
-                Parting::Left => return Gone(None),
-                Parting::HungUp => {}
-                Parting::Kill(why) => {
-                    kill(&process);
-                    if let Some(why) = why {
-                        reporter.report(Report::Failed(why)).await;
+            Some(mut stream) => {
+                match converse(&mut stream, first, &mut orders, reporter, &mut membership).await {
+                    Parting::Left => return Gone(None),
+                    Parting::HungUp => {}
+                    Parting::Kill(why) => {
+                        kill(&process);
+                        if let Some(why) = why {
+                            reporter.report(Report::Failed(why)).await;
+                        }
                     }
                 }
-            },
+            }
         }
-        Gone(Some(reap(process, &mut orders, reporter).await))
+        let exit = reap(process, &mut orders, reporter).await;
+        match exit {
+            // It may still have the socket, and then it has not left the group.
+            Exit::Unknown => std::mem::forget(membership),
+            _ => drop(membership),
+        }
+        Gone(Some(exit))
     }
 }

@@ -7,6 +7,7 @@ use ppp_ipc::control::{Phase, Traffic};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::VERSION;
 use ppp_linux::counters::SharedCounters;
+use ppp_linux::packet::SessionKey;
 use ppp_linux::pidfd::{PidFd, start_time};
 use subtle::ConstantTimeEq;
 use tracing::{debug, info, warn};
@@ -18,7 +19,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
 use crate::supervisor::network::session_end;
 use crate::supervisor::session::Token;
-use crate::supervisor::worker::{Gone, chain, kill, printable};
+use crate::supervisor::worker::{Gone, Order, Replacement, chain, kill, printable};
 
 /// A claim that is believed.
 struct Believed {
@@ -143,6 +144,41 @@ impl Supervisor {
         }
         self.resume(token, *claim, now);
         self.check_access(token, access_index, now);
+        self.replace_socket(token);
+    }
+
+    /// Gives a session that was taken over a socket in a group that we know, in place of the one that it has.
+    fn replace_socket(&mut self, token: Token) {
+        let Some(session) = self.table.get_mut(token).filter(|session| session.end.is_none()) else { return };
+        // Without a duplicate of the former, it is not known when that is closed.
+        let orders = session.worker.socket_orders().filter(|_| self.adoption.heirlooms.has(token));
+        let access = self.accesses.get(session.access);
+        let found =
+            access.and_then(|access| Some((access.session_sockets()?.clone(), access.line()?.0.clone())));
+        let (Some(orders), Some((sockets, interface))) = (orders, found) else { return };
+        let id = session.id;
+        let key = SessionKey {
+            ether_type: session.settings.session_ether_type,
+            session_id: id,
+            own: session.own_mac,
+            peer: session.peer_mac,
+        };
+        tokio::task::spawn_local(async move {
+            let opened = tokio::task::spawn_blocking(move || sockets.open_session(&interface, &key)).await;
+            match opened {
+                Ok(Ok((socket, membership))) => {
+                    // Fails only if the worker is gone.
+                    let _ = orders.send(Order::Replace(Box::new(Replacement { socket, membership }))).await;
+                }
+                Ok(Err(error)) => warn!(
+                    session = id,
+                    reason = chain(&error),
+                    "a session that was taken over keeps the packet socket that it had: when its interface goes down, it \
+                     will not hear its peer any more"
+                ),
+                Err(_) => {}
+            }
+        });
     }
 
     /// Whether a claim is what it says: written by a `pppoed` here, for this very process, and not in use.
