@@ -8,11 +8,12 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 
 use ppp_ipc::control::LogField;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::log_ring::collect;
+use crate::message::by_name;
 
 const SOCKET: &str = "/run/systemd/journal/socket";
 
@@ -46,7 +47,7 @@ impl JournalLayer {
 impl<S: Subscriber> Layer<S> for JournalLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let (message, fields) = collect(event, MAX_ENTRY);
-        let entry = entry(*event.metadata().level(), event.metadata().target(), &message, &fields);
+        let entry = entry(event.metadata(), &message, &fields);
         if self.socket.send(&entry).is_err() {
             // It was restarted, perhaps: the name leads to the new one. What it does not take now is lost: the
             // journal is the last to tell about that.
@@ -55,9 +56,9 @@ impl<S: Subscriber> Layer<S> for JournalLayer {
     }
 }
 
-fn entry(level: Level, target: &str, message: &str, fields: &[LogField]) -> Vec<u8> {
+fn entry(metadata: &Metadata<'_>, message: &str, fields: &[LogField]) -> Vec<u8> {
     // syslog(3)
-    let priority = match level {
+    let priority = match *metadata.level() {
         Level::ERROR => "3",
         Level::WARN => "4",
         Level::INFO => "6",
@@ -66,7 +67,11 @@ fn entry(level: Level, target: &str, message: &str, fields: &[LogField]) -> Vec<
     let mut entry = Vec::with_capacity(512);
     put(&mut entry, "PRIORITY", priority);
     put(&mut entry, "SYSLOG_IDENTIFIER", "pppoed");
-    put(&mut entry, "TARGET", target);
+    put(&mut entry, "TARGET", metadata.target());
+    if let Some(known) = by_name(metadata.name()) {
+        put(&mut entry, "MESSAGE_ID", &format!("{:032x}", known.id));
+        put(&mut entry, "EVENT", known.name);
+    }
     let mut text = message.to_owned();
     for LogField { name, value } in fields {
         let quoted = value.is_empty() || value.contains([' ', '"', '=']);
@@ -96,6 +101,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+    use crate::message::SESSION_UP;
 
     /// The fields of an entry in the protocol's binary form.
     fn parse(mut entry: &[u8]) -> Vec<(String, String)> {
@@ -121,6 +127,7 @@ mod tests {
         let layer = JournalLayer::connect_to(path.to_str().unwrap()).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::warn!(session = 7, username = "al ice", empty = "", odd = "a\nb", "session ended");
+            tracing::info!(name: SESSION_UP.name, session = 7, "{}", SESSION_UP.words);
         });
         let mut buffer = [0; 2048];
         let length = journal.recv(&mut buffer).unwrap();
@@ -136,5 +143,14 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(parse(&buffer[..length]), expected);
+
+        let length = journal.recv(&mut buffer).unwrap();
+        let entry = parse(&buffer[..length]);
+        let value = |name| entry.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        assert_eq!(value("MESSAGE"), Some("session up session=7"));
+        assert_eq!(
+            (value("EVENT"), value("MESSAGE_ID")),
+            (Some("session-up"), Some("eaf13e95def747a0a3f945be89f2c600"))
+        );
     }
 }

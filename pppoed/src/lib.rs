@@ -16,6 +16,7 @@ pub mod log_levels;
 pub mod log_ring;
 pub mod logging;
 pub mod mac_list;
+pub mod message;
 pub mod options;
 pub mod origin;
 pub mod pool;

@@ -12,6 +12,7 @@ use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::first_run;
 use pppoed::hooks;
 use pppoed::logging::{self, LogHandle, LogSettings};
+use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
 use pppoed::systemd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -172,7 +173,7 @@ fn start(
         .context("starting")?;
     let outcome = LocalSet::new().block_on(&runtime, serve(config, source, readiness, log.clone()));
     if outcome.is_ok() {
-        info!("stopped");
+        info!(name: SERVER_STOPPED.name, "{}", SERVER_STOPPED.words);
     }
     log.finish();
     outcome?;
@@ -200,7 +201,8 @@ async fn serve(
     let (signals, signal_queue) = mpsc::channel(4);
     watch_signals(&signals)?;
 
-    info!(sessions = config.max_sessions(), version = env!("CARGO_PKG_VERSION"), "ready");
+    let version = env!("CARGO_PKG_VERSION");
+    info!(name: SERVER_READY.name, sessions = config.max_sessions(), version, "{}", SERVER_READY.words);
     readiness.announce()?;
     systemd::ready(config.max_sessions());
     supervisor.run(call_queue, signal_queue).await;

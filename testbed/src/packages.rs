@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// A package, and the program that it is needed for.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("ethtool", "ethtool"),
     ("iperf3", "iperf3"),
     ("iproute2", "ip"),
@@ -16,6 +16,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("nftables", "nft"),
     ("ppp", "pppd"),
     ("pppoe", "pppoe-server"),
+    ("systemd", "journalctl"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("user-mode-linux", "linux.uml"),

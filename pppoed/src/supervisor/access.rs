@@ -24,6 +24,7 @@ use super::session_sockets::{SessionSockets, SocketSettings};
 use super::table::Table;
 use super::terms::Terms;
 use crate::mac_list::MacRules;
+use crate::message::RIVAL_SERVER;
 
 /// The stage that a frame belongs to by its EtherType (RFC 2516 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,8 +209,9 @@ impl Access {
         count(&mut self.counters.received, &frame.bytes);
         if let Some(rival) = self.probe.as_mut().and_then(|probe| probe.handle_frame(&frame.bytes)) {
             warn!(
+                name: RIVAL_SERVER.name,
                 interface = self.name.as_str(), mac = %rival.mac, ac_name = %Escaped(&rival.ac_name),
-                "another PPPoE server answers on this interface: hosts will dial the one that answers first"
+                "{}", RIVAL_SERVER.words
             );
             return;
         }

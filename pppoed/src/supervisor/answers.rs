@@ -9,6 +9,7 @@ use tracing::info;
 
 use super::Supervisor;
 use crate::control::{Answer, Call, Caller};
+use crate::message::CONSOLE_COMMAND;
 
 /// Sessions in one response, so that it fits into a frame whatever the names.
 const SESSIONS_PER_RESPONSE: usize = 32;
@@ -23,7 +24,10 @@ impl Supervisor {
         let Call { caller, request, after, answer } = call;
         if !request.is_read_only() {
             let command = Escaped(request.to_string().as_bytes()).to_string();
-            info!(uid = caller.uid, pid = caller.pid, command, "console");
+            info!(
+                name: CONSOLE_COMMAND.name,
+                uid = caller.uid, pid = caller.pid, command, "{}", CONSOLE_COMMAND.words
+            );
             self.events.by_console(EventName::Command, caller, &command);
         }
         let reply: Answer = match request {

@@ -10,15 +10,17 @@ use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
 use ppp_wire::escape::Escaped;
 use subtle::ConstantTimeEq;
-use tracing::{info, warn};
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::hook_auth::{AddressRange, Decider, Denial, Ruling};
 use super::session::{Authentication, Challenge, Session, Token, User};
+use super::session_log::about;
 use super::settings::idle_ms;
 use super::worker::printable;
 use super::{Supervisor, Work};
 use crate::inet::SystemNames;
+use crate::message::{SESSION_AUTHENTICATED, SESSION_UNAUTHENTICATED};
 use crate::options::SessionOptions;
 use crate::pool::{AssignError, Claim, Lease};
 use crate::secrets::{Addresses, FixedAddresses, Protocol, Secrets};
@@ -170,7 +172,7 @@ impl Supervisor {
                 if session.phase == Phase::Authenticate {
                     session.phase = Phase::Network;
                     session.note(format!("authenticated as {name}"), now);
-                    session.log("authenticated");
+                    about!(info, SESSION_AUTHENTICATED, session);
                     self.events.session(EventName::AuthAccepted, session);
                 }
                 self.send_verdict(token, verdict);
@@ -181,15 +183,8 @@ impl Supervisor {
                 let is_last = session.refusals >= session.settings.link.auth_max_tries;
                 session.note(format!("refused as {name}"), now);
                 self.events.auth_refused(session, &name, &why);
-                warn!(
-                    session = session.id,
-                    ifname = session.ifname,
-                    interface = session.access_name,
-                    peer_mac = %session.peer_mac,
-                    username = name,
-                    reason = why,
-                    "authentication refused"
-                );
+                session.refused_as = Some(name);
+                session.log_refused(&why);
                 let message = outcome.message.unwrap_or_else(|| REJECT_MESSAGE.to_vec());
                 self.send_verdict(token, Verdict::Reject { message });
                 if is_last {
@@ -275,7 +270,7 @@ impl Supervisor {
         }
         session.phase = Phase::Network;
         session.note("no authentication required", now);
-        info!(session = session.id, peer_mac = %session.peer_mac, "no authentication required (noauth)");
+        about!(info, SESSION_UNAUTHENTICATED, session);
     }
 }
 

@@ -17,9 +17,11 @@ use super::access::Access;
 use super::auth::network;
 use super::drop_log::Refused;
 use super::session::{AccessIndex, Origin, Place, Session, Token};
+use super::session_log::about;
 use super::worker::{Launch, Started, WorkerHandle};
 use super::{Supervisor, units};
 use crate::config::PerMac;
+use crate::message::{DIAL_REFUSED, DIALS_LEFT_OUT};
 
 /// Time that a worker has to enter its sandbox.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -50,7 +52,10 @@ impl Supervisor {
                     let place = self.accesses.get(access);
                     let interface = place.map(Access::name);
                     let pool = place.map(|access| &*access.terms().settings.pool);
-                    warn!(interface, pool, peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)");
+                    warn!(
+                        name: DIAL_REFUSED.name,
+                        interface, pool, peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)"
+                    );
                 }
                 return self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
             }
@@ -61,7 +66,7 @@ impl Supervisor {
             self.slots.release(slot);
             self.tell_refused(access, request.peer_mac, &why);
             if let Some(more) = self.refusals.count(Refused::System, now) {
-                warn!(peer_mac = %request.peer_mac, reason = why, more, "refused");
+                warn!(name: DIAL_REFUSED.name, peer_mac = %request.peer_mac, reason = why, more, "refused");
             }
             self.refuse(access, &request, "the server cannot start a session now");
         }
@@ -142,6 +147,11 @@ impl Supervisor {
         session.ipv6 = ipv6;
         session.hooks.circuit_id = request.circuit_id.clone();
         session.hooks.remote_id = request.remote_id.clone();
+        let telling = self.failed_dials.begin(request.peer_mac, now);
+        session.is_quiet = telling.is_quiet;
+        if telling.left_out > 0 {
+            about!(info, DIALS_LEFT_OUT, session, count = telling.left_out);
+        }
         session.note("PADR", now);
         self.table.insert(session);
         self.deadlines.set(token, Some(now + START_DEADLINE));
@@ -173,7 +183,7 @@ impl Supervisor {
         session.phase = Phase::Establish;
         session.note("PADS", now);
         let (access, id) = (session.access, session.id);
-        session.log("session started");
+        session.log_started();
         self.events.session(EventName::SessionStarted, session);
         self.arm_setup_deadline(token, now);
         let accepted = self
@@ -233,6 +243,9 @@ impl Supervisor {
         let Some(more) = self.refusals.count(Refused::Service, now) else { return };
         let interface = self.accesses.get(access).map(|access| access.name());
         let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", Escaped(name))).collect();
-        info!(interface, %peer_mac, services = names.join(" "), more, "refused: Service-Name-Error (see -S)");
+        info!(
+            name: DIAL_REFUSED.name,
+            interface, %peer_mac, services = names.join(" "), more, "refused: Service-Name-Error (see -S)"
+        );
     }
 }

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::Supervisor;
 use super::session::AccessIndex;
+use crate::message::{DIALS_LEFT_OUT, LIMIT_REACHED};
 
 /// How often the counters are looked at: a drop is told at most this late.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
@@ -80,11 +81,17 @@ impl Refusals {
 
 impl Supervisor {
     pub(super) fn log_drops(&mut self, now: Instant) {
+        if let Some(count) = self.failed_dials.take_of_others(now) {
+            info!(name: DIALS_LEFT_OUT.name, count, "{}, of many peers", DIALS_LEFT_OUT.words);
+        }
         for (index, access) in self.accesses.iter().enumerate() {
             for (cause, count) in self.drop_log.due(index, access.drops(), now) {
                 let (interface, cause_name) = (access.name(), cause.as_str());
                 match is_limit(cause) {
-                    true => warn!(interface, cause = cause_name, count, "discovery: a limit was reached"),
+                    true => warn!(
+                        name: LIMIT_REACHED.name,
+                        interface, cause = cause_name, count, "{}", LIMIT_REACHED.words
+                    ),
                     false => info!(interface, cause = cause_name, count, "discovery: frames were dropped"),
                 }
             }

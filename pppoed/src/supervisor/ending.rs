@@ -132,6 +132,9 @@ impl Supervisor {
         let Some(session) = self.table.get_mut(token) else { return };
         self.stats.ended(reason);
         session.log_end(reason, &detail, now);
+        if session.opened.is_none() {
+            self.failed_dials.failed(session.peer_mac, session.is_quiet, now);
+        }
         self.events.session_ended(session, reason, &detail, now);
         if !self.hook_session_ended(token, now) {
             self.release(token, now);

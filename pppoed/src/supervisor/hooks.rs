@@ -23,6 +23,7 @@ use super::hook_store::Store;
 use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
 use crate::flags::HookFailure;
+use crate::message::HOOK_FAILED;
 use crate::{config, control};
 
 /// Orders that may wait for a host's task; it has one job at most.
@@ -468,5 +469,8 @@ fn log_failure(file: &str, label: &Label, failed: &Failed) {
     let Label { function, session, ifname, username, peer_mac } = label;
     // With its traceback in one event; the lines are the script's own and those of Lua.
     let reason = failed.to_string().replace('\n', " | ").replace('\t', "");
-    warn!(file, hook = function, session, ifname, username, peer_mac, reason, "a hook failed");
+    warn!(
+        name: HOOK_FAILED.name,
+        file, hook = function, session, ifname, username, peer_mac, reason, "{}", HOOK_FAILED.words
+    );
 }

@@ -12,6 +12,7 @@ use super::links::{LinkNews, LinkOrder};
 use super::session::{AccessIndex, Token};
 use super::setup::MAX_INTERFACES;
 use crate::config::Config;
+use crate::message::{INTERFACE_BACK, INTERFACE_DOWN, INTERFACE_GONE, INTERFACE_UP};
 
 /// Whether the peers on an interface can still be told something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Supervisor {
         match Line::new(listening, index, self.frames.clone()) {
             Ok(line) => {
                 access.open(line);
-                info!(interface = name, %mac, mtu, up, "the access interface is there: discovery goes on");
+                info!(name: INTERFACE_BACK.name, interface = name, %mac, mtu, up, "{}", INTERFACE_BACK.words);
                 self.events.interface(&name, &format!("is there, with the MAC address {mac}"));
             }
             Err(error) => error!(interface = name, %error, "the access interface cannot be listened on"),
@@ -96,10 +97,7 @@ impl Supervisor {
         access.close();
         let name = access.name().to_owned();
         let sessions = self.end_sessions_on(index, &format!("{name} is gone"), Farewell::Impossible, now);
-        warn!(
-            interface = name,
-            sessions, "the access interface is gone: its sessions end, discovery waits until it returns"
-        );
+        warn!(name: INTERFACE_GONE.name, interface = name, sessions, "{}", INTERFACE_GONE.words);
         self.events.interface(&name, "is gone");
     }
 
@@ -131,11 +129,11 @@ impl Supervisor {
         }
         match (old.up, new.up) {
             (true, false) => {
-                warn!(interface = name, "the access interface is down: its sessions wait for it");
+                warn!(name: INTERFACE_DOWN.name, interface = name, "{}", INTERFACE_DOWN.words);
                 self.events.interface(&name, "is down");
             }
             (false, true) => {
-                info!(interface = name, "the access interface is up");
+                info!(name: INTERFACE_UP.name, interface = name, "{}", INTERFACE_UP.words);
                 self.events.interface(&name, "is up");
             }
             _ => {}

@@ -18,6 +18,7 @@ mod dial;
 mod drop_log;
 mod ending;
 mod events;
+mod failed_dials;
 #[doc(hidden)]
 pub mod fuzzing;
 mod heartbeat;
@@ -48,6 +49,7 @@ mod rates;
 mod reload;
 mod service;
 mod session;
+mod session_log;
 mod session_sockets;
 mod settings;
 mod setup;
@@ -109,8 +111,10 @@ use crate::secrets::{FixedAddresses, Secrets};
 use crate::systemd::Watchdog;
 
 pub use self::adopt::{ClaimError, RunDirClaim};
+use self::failed_dials::FailedDials;
 pub use self::hooks::{HookScripts, load_hooks};
 pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
+use crate::message::SERVER_STOPPING;
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
 const REPORT_QUEUE: usize = 1024;
@@ -201,6 +205,7 @@ pub struct Supervisor {
     hand_overs: HandOvers,
     drop_log: DropLog,
     refusals: Refusals,
+    failed_dials: FailedDials,
     /// Requests whose slot is free as soon as the session that they replace is gone.
     waiting: VecDeque<(AccessIndex, SessionRequest)>,
     next_token: u64,
@@ -312,7 +317,7 @@ impl Supervisor {
                 }
             }
             Signal::Stop => {
-                info!(sessions = self.table.len(), "stopping");
+                info!(name: SERVER_STOPPING.name, sessions = self.table.len(), "{}", SERVER_STOPPING.words);
                 self.service = ServiceState::Stopping;
                 self.events.server(EventName::Service, ServiceState::Stopping.as_str());
                 self.waiting.clear();

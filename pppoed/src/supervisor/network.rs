@@ -7,13 +7,14 @@ use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
-use tracing::warn;
 
 use super::proxy_arp::ProxyArp;
 use super::session::{Session, Token};
+use super::session_log::about;
 use super::settings::{max_connect, mtu};
 use super::worker::chain;
 use super::{Supervisor, Work, ipv6};
+use crate::message::{DIALS_LEFT_OUT, IPV6_LEFT_OUT, PROXY_ARP_LEFT_OUT, SESSION_UP};
 
 /// Least MTU that IPv6 works with, in bytes (RFC 8200 §5).
 const IPV6_MIN_MTU: u16 = 1280;
@@ -111,11 +112,11 @@ impl Supervisor {
         if let Some(why) = without_ipv6 {
             // IPv4 goes on; IPV6CP may open again, and then this is tried again.
             session.ipv6_open = None;
-            warn!(session = session.id, ifname = session.ifname, reason = why, "IPv6 is left out");
+            about!(warn, IPV6_LEFT_OUT, session, reason = why);
             session.note(format!("IPv6 left out: {why}"), now);
         }
         if let Some(why) = without_proxy_arp {
-            warn!(session = session.id, ifname = session.ifname, reason = why, "proxyarp has no effect");
+            about!(warn, PROXY_ARP_LEFT_OUT, session, reason = why);
             session.note(format!("no proxy ARP: {why}"), now);
         }
         self.configure(token, now);
@@ -153,7 +154,11 @@ impl Supervisor {
         // A link that is negotiated anew is no news.
         if session.opened.is_none() {
             session.opened = Some(now);
-            session.log("session up");
+            about!(info, SESSION_UP, session);
+            let left_out = self.failed_dials.succeeded(session.peer_mac);
+            if left_out > 0 {
+                about!(info, DIALS_LEFT_OUT, session, count = left_out);
+            }
             self.events.session(EventName::SessionOpen, session);
         }
         let end = session_end(session);

@@ -16,11 +16,12 @@ use ppp_ipc::control::Traffic;
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{LinkTraffic, Netlink, NetlinkError};
-use tracing::warn;
 
 use super::session::{Session, Token};
+use super::session_log::about;
 use super::worker::chain;
 use super::{Supervisor, Work};
+use crate::message::COUNTERS_DOUBTFUL;
 use crate::options::{OctetDirection, SessionOptions};
 
 /// `mo-timeout` unless configured.
@@ -142,14 +143,14 @@ fn tell_if_doubtful(session: &mut Session, claimed: &Traffic, seen: &LinkTraffic
     let is_news = !session.is_doubtful && is_far_less(claimed, seen);
     if is_news {
         session.is_doubtful = true;
-        warn!(
-            session = session.id,
-            ifname = session.ifname,
+        about!(
+            warn,
+            COUNTERS_DOUBTFUL,
+            session,
             claimed_rx_bytes = claimed.rx_bytes,
             claimed_tx_bytes = claimed.tx_bytes,
             rx_bytes = seen.rx_bytes,
             tx_bytes = seen.tx_bytes,
-            "the worker claims less traffic than its interface has carried"
         );
     }
     is_news

@@ -17,6 +17,7 @@ use super::terms::AllTerms;
 use super::{Supervisor, Work};
 use crate::config::{Change, Changes, Config, Effect, Reading, Setting, Source};
 use crate::control::Answer;
+use crate::message::{RELOAD_REFUSED, RELOADED};
 use crate::secrets::Secrets;
 use crate::{daemon, logging};
 
@@ -153,7 +154,7 @@ impl Supervisor {
                 for error in errors.iter().take(MAX_LINES) {
                     warn!("reload: {error}");
                 }
-                warn!(mistakes = errors.len(), "reload: nothing was changed");
+                warn!(name: RELOAD_REFUSED.name, mistakes = errors.len(), "{}", RELOAD_REFUSED.words);
                 self.events.server(EventName::Reload, "refused: nothing was changed");
                 return failed(Failure::BadFiles(lines(&errors)));
             }
@@ -220,7 +221,10 @@ impl Supervisor {
             }
         }
         let count = changes.count();
-        info!(changes = count, sessions_with_old_values = keeping, "reloaded");
+        info!(
+            name: RELOADED.name,
+            changes = count, sessions_with_old_values = keeping, "{}", RELOADED.words
+        );
         self.events
             .server(EventName::Reload, &format!("{count} changes, {keeping} sessions keep old values"));
     }

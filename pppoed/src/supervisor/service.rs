@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::{Signal, Supervisor};
 use crate::control::Caller;
+use crate::message::SERVICE_CHANGED;
 
 impl Supervisor {
     /// Whether the event loop has nothing left to do.
@@ -57,11 +58,13 @@ impl Supervisor {
                 self.adoption.remember_drain(state != ServiceState::Serving);
             }
             info!(
+                name: SERVICE_CHANGED.name,
                 uid = caller.uid,
                 pid = caller.pid,
                 sessions = self.table.len(),
                 state = state.as_str(),
-                "console: the service has changed"
+                "{}",
+                SERVICE_CHANGED.words
             );
             self.events.by_console(EventName::Service, caller, state.as_str());
         }

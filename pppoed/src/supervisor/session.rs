@@ -19,7 +19,7 @@ use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::RequestId;
 use ppp_wire::{MacAddr, escape::Escaped};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::hook_sessions::HookState;
 use super::network::Given;
@@ -142,6 +142,10 @@ pub(super) struct Session {
     pub(super) peer_knows: bool,
     /// What the hooks know of it, and want the next `pppoed` to know.
     pub(super) hooks: HookState,
+    /// Who it claimed to be when that was refused last, safe to print.
+    pub(super) refused_as: Option<String>,
+    /// Its peer has failed so often that the log leaves this dial out, unless it succeeds.
+    pub(super) is_quiet: bool,
     /// Why it ends, once that is known.
     pub(super) end: Option<(EndReason, String)>,
     rate_meter: RateMeter,
@@ -226,6 +230,8 @@ impl Session {
             is_doubtful: false,
             peer_knows: false,
             hooks: HookState::new(token),
+            refused_as: None,
+            is_quiet: false,
             end: None,
             rate_meter: RateMeter::new(now),
             alive: Rc::default(),
@@ -243,7 +249,15 @@ impl Session {
         if let Some((end, _)) = event.char_indices().nth(EVENT_LEN) {
             event.truncate(end);
         }
-        debug!(session = self.id, ifname = self.ifname, peer_mac = %self.peer_mac, "{event}");
+        debug!(
+            session = self.id,
+            ifname = self.ifname,
+            interface = self.access_name,
+            peer_mac = %self.peer_mac,
+            username = self.known_as(),
+            peer_ip = self.peer_ip().map(tracing::field::display),
+            "{event}"
+        );
         self.history.push_back(HistoryEntry { at_ms, event });
     }
 
@@ -423,49 +437,6 @@ impl Session {
             ip: self.peer_ip(),
             mac: self.peer_mac.to_string(),
             interface: self.access_name.clone(),
-        }
-    }
-
-    /// Logs a step of the session's life, with the fields that every line about it has.
-    pub(super) fn log(&self, event: &str) {
-        info!(
-            session = self.id,
-            ifname = self.ifname,
-            interface = self.access_name,
-            peer_mac = %self.peer_mac,
-            username = self.username(),
-            peer_ip = self.peer_ip().map(tracing::field::display),
-            "{event}"
-        );
-    }
-
-    /// Logs the end: the last truth about the session. What is our own failure, and not the will of the peer or the
-    /// administrator, is a warning.
-    pub(super) fn log_end(&self, reason: EndReason, detail: &str, now: Instant) {
-        let traffic = self.traffic();
-        macro_rules! log {
-            ($level:ident) => {
-                $level!(
-                    session = self.id,
-                    ifname = self.ifname,
-                    interface = self.access_name,
-                    peer_mac = %self.peer_mac,
-                    username = self.username(),
-                    peer_ip = self.peer_ip().map(tracing::field::display),
-                    reason = reason.as_str(),
-                    detail,
-                    duration_s = self.age(now).as_secs(),
-                    rx_bytes = traffic.rx_bytes,
-                    tx_bytes = traffic.tx_bytes,
-                    rx_packets = traffic.rx_packets,
-                    tx_packets = traffic.tx_packets,
-                    "session ended"
-                )
-            };
-        }
-        match reason {
-            EndReason::WorkerCrash | EndReason::SystemError => log!(warn),
-            _ => log!(info),
         }
     }
 }

@@ -28,6 +28,7 @@ use super::console_share::ConsoleShare;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
 use super::events::Events;
+use super::failed_dials::FailedDials;
 use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::line::{Line, Listening};
@@ -225,6 +226,7 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),
         refusals: Refusals::default(),
+        failed_dials: FailedDials::default(),
         waiting: std::collections::VecDeque::new(),
         next_token: 0,
         service: ServiceState::default(),

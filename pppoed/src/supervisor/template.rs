@@ -29,6 +29,7 @@ use tracing::{info, warn};
 
 use super::watch::watch;
 use super::worker::{chain, printable};
+use crate::message::WORKERS_UNAVAILABLE;
 
 /// Requests that may wait for the template. More dials than this wait before they ask.
 const QUEUE_LEN: usize = 256;
@@ -150,7 +151,7 @@ async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known) 
         let mut template = match Template::start(&recipe).await {
             Ok(template) => template,
             Err(why) => {
-                warn!(reason = why, "the workers' template cannot be started: no session can begin");
+                warn!(name: WORKERS_UNAVAILABLE.name, reason = why, "{}", WORKERS_UNAVAILABLE.words);
                 earliest = Instant::now() + RETRY_INTERVAL;
                 if !refuse_until(earliest, &mut queue, &why).await {
                     return;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod logging;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

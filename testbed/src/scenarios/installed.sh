@@ -85,6 +85,11 @@ cat /run/identity
 say "the journal has the session by its user's name"
 journalctl -b --no-pager -o json USERNAME=alice | grep -q '"SESSION"'
 journalctl -b --no-pager -o json SYSLOG_IDENTIFIER=pppoed USERNAME=alice | grep -q '"PEER_MAC"'
+started=$(journalctl -b --no-pager -o cat EVENT=session-up SYSLOG_IDENTIFIER=pppoed)
+case "$started" in *username=alice*peer_ip=10.0.0.2*) ;; *) echo "$started"; exit 1 ;; esac
+
+say "it knows messages by their numbers"
+[ -n "$(journalctl -b --no-pager -q -o cat MESSAGE_ID=eaf13e95def747a0a3f945be89f2c600)" ]
 
 say "systemctl reload"
 systemctl reload pppoed
@@ -117,6 +122,10 @@ wait $dialler || true
 gone() { ! systemctl -q is-active pppoed; }
 await gone
 fails has_ppp
+ended() { journalctl -b --no-pager -x -o short MESSAGE_ID=53176f6b2dd5434396c8db7a19c89425; }
+await sh -c 'journalctl -b -q --no-pager EVENT=session-ended | grep -q reason=admin'
+ended | grep -q 'Subject: A PPPoE session has ended'
+ended | grep -q 'of alice on eth1'
 [ "$(systemctl show -p Result --value pppoed)" = success ]
 
 say "the init script starts, keeps sessions over a restart, and ends them"

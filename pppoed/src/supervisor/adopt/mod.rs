@@ -40,8 +40,10 @@ pub(super) use self::returning::Returning;
 pub use self::run_dir::{Claim as RunDirClaim, ClaimError};
 use self::store::{Kept, Store};
 use super::session::Token;
+use super::session_log::about;
 use super::worker::chain;
 use super::{Supervisor, Work};
+use crate::message::{SERVER_LEAVING, SESSION_NOT_RECORDED};
 
 /// Time between two looks at the counters of all sessions, for the account of those whose worker goes while `pppoed` is
 /// not there.
@@ -222,11 +224,7 @@ impl Supervisor {
         let record = match session.describe(interface.index).and_then(record::encode) {
             Ok(record) => record,
             Err(error) => {
-                warn!(
-                    session = session.id,
-                    reason = chain(&error),
-                    "the next pppoed will not be able to take this session over"
-                );
+                about!(warn, SESSION_NOT_RECORDED, session, reason = chain(&error));
                 return;
             }
         };
@@ -251,7 +249,7 @@ impl Supervisor {
 
     /// Exits with the sessions going on. Those that have not been open yet are ended by their workers.
     pub(super) fn leave(mut self) {
-        info!(sessions = self.table.len(), "leaving: the sessions go on, for the next pppoed to take over");
+        info!(name: SERVER_LEAVING.name, sessions = self.table.len(), "{}", SERVER_LEAVING.words);
         self.adoption.next_counters = Instant::now();
         self.keep_counters(Instant::now());
         for token in self.table.tokens() {

@@ -12,9 +12,11 @@ use ppp_linux::pidfd::{PidFd, start_time};
 use subtle::ConstantTimeEq;
 use tracing::{debug, info, warn};
 
+use super::super::session_log::about;
 use super::restore::Known;
 use super::store::Kept;
 use super::{Arrival, Expected, Process, heirlooms};
+use crate::message::{COUNTERS_STAY, SESSION_LOST, SESSION_TAKEN_OVER};
 use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
 use crate::supervisor::network::session_end;
@@ -38,7 +40,7 @@ impl Supervisor {
                 Ok(true) => expected += 1,
                 Ok(false) => gone += 1,
                 Err(why) => {
-                    warn!(session = session_id, reason = why, "a session of the last pppoed is given up");
+                    warn!(name: SESSION_LOST.name, session = session_id, reason = why, "{}", SESSION_LOST.words);
                     if let Some(store) = &self.adoption.store {
                         store.forget(session_id);
                     }
@@ -111,10 +113,12 @@ impl Supervisor {
                     Ok(token) => token,
                     Err(why) => {
                         warn!(
+                            name: SESSION_LOST.name,
                             session = session_id,
                             worker_pid = pid,
                             reason = why,
-                            "a session cannot be taken over"
+                            "{}",
+                            SESSION_LOST.words
                         );
                         return;
                     }
@@ -132,15 +136,10 @@ impl Supervisor {
             session.worker.attach(stream, Welcome::Adopted { version: VERSION, farewell }, claim.version);
             match counters {
                 Ok(counters) => session.counters = Some(counters),
-                Err(why) => warn!(
-                    session = session.id,
-                    reason = why,
-                    "the counters of a session that is taken over cannot be had (CAP_SYS_PTRACE is needed): they stay as \
-                     they were"
-                ),
+                Err(why) => about!(warn, COUNTERS_STAY, session, reason = why),
             }
             session.note("taken over from another pppoed", now);
-            session.log("session taken over");
+            about!(info, SESSION_TAKEN_OVER, session);
         }
         self.resume(token, *claim, now);
         self.check_access(token, access_index, now);
