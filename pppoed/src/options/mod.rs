@@ -7,6 +7,7 @@
 mod about;
 mod assign;
 mod error;
+mod info;
 mod parse;
 mod session;
 mod table;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 pub use about::{About, OPTIONS};
 pub use assign::{OptionKind, is_session_option, kind_of, nearest_option, option_group, session_options};
 pub use error::{OptionError, OptionNotice, ValueError};
+pub use info::{OptionInfo, OptionUse, all_options};
 pub use parse::{Presence, Reader, UserWord};
 pub use session::{OctetDirection, SessionOptions, parse_user_options};
 

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod logging;
+mod toml_page;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
