@@ -7,6 +7,7 @@ mod control;
 mod convert;
 mod grant;
 mod lifeline;
+mod narration;
 mod newborn;
 mod relay;
 mod session;

@@ -19,6 +19,7 @@ use crate::control::{Control, ControlError};
 use crate::convert;
 use crate::grant::{Family, Grant};
 use crate::lifeline::Lifeline;
+use crate::narration::Narration;
 use crate::relay::{Addressing, ControlPlane, More, Relay};
 use crate::solitude::Unanswered;
 
@@ -74,6 +75,9 @@ pub(crate) struct Session {
     last_frame: Instant,
     /// Why we end the session, when it is not the link that ended it.
     reason: Option<EndReason>,
+    /// `pppoed` knows that the link is being closed.
+    told_closing: bool,
+    narration: Narration,
     packet: Vec<u8>,
 }
 
@@ -101,6 +105,8 @@ impl Session {
             dead_peer: convert::limit(start.link.dead_peer_ms),
             last_frame: now,
             reason: None,
+            told_closing: false,
+            narration: Narration::default(),
             packet: Vec::new(),
         }
     }
@@ -173,8 +179,25 @@ impl Session {
             }
         }
         self.transmit_control();
+        if self.link.phase() == Phase::Terminate && !self.told_closing {
+            self.told_closing = true;
+            self.lifeline.send(FromWorker::Closing)?;
+        }
+        self.narrate(false, now)?;
         self.lifeline.flush()?;
         Ok(None)
+    }
+
+    /// Passes on what was noted of the packets; never more than `pppoed` reads.
+    fn narrate(&mut self, all: bool, now: Instant) -> Result<(), SessionError> {
+        if !self.lifeline.is_attached() {
+            self.narration.switch(false);
+        }
+        let is_read = self.lifeline.socket().is_some_and(|(_, is_to_be_written)| !is_to_be_written);
+        match self.narration.take(all, now).filter(|_| is_read) {
+            Some(described) => Ok(self.lifeline.send(described)?),
+            None => Ok(()),
+        }
     }
 
     fn transmit_control(&mut self) {
@@ -185,6 +208,7 @@ impl Session {
                 Some(lcp::Code::EchoReply) => counters.tx_echo_replies.add(1),
                 _ => {}
             }
+            self.narration.note(false, &self.packet);
             self.relay.send_control(&self.packet);
         }
     }
@@ -235,6 +259,7 @@ impl Session {
                     None => convert::end_reason(&reason),
                 };
                 let ended = Ended { reason, detail };
+                self.narrate(true, now)?;
                 self.lifeline.send(FromWorker::Ended(ended.clone()))?;
                 return Ok(Some(ended));
             }
@@ -279,6 +304,7 @@ impl Session {
             ToWorker::SetRates(rates) => {
                 self.relay.set_rates(convert::rates(rates), now).map_err(SessionError::Memory)?;
             }
+            ToWorker::Describe { on } => self.narration.switch(on),
             ToWorker::Terminate(reason) => self.close(reason, now),
             ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
             ToWorker::Record(ticket) => self.lifeline.keep(ticket),
@@ -307,8 +333,8 @@ impl Session {
 
     fn receive(&mut self, now: Instant) {
         for _ in 0..MAX_ROUNDS {
-            let (link, ipv6) = (&mut self.link, self.ipv6);
-            let mut control = LinkInput { link, ipv6, now, echo_requests: 0, echo_replies: 0 };
+            let (link, narration, ipv6) = (&mut self.link, &mut self.narration, self.ipv6);
+            let mut control = LinkInput { link, narration, ipv6, now, echo_requests: 0, echo_replies: 0 };
             let malformed_before = control.link.drops().malformed;
             let outcome = self.relay.receive(&mut control, now);
             let LinkInput { echo_requests, echo_replies, .. } = control;
@@ -394,6 +420,7 @@ impl Session {
             self.dead_peer_deadline(),
             self.lifeline.poll_timeout(),
             self.relay.poll_timeout(),
+            self.narration.poll_timeout(),
             orphan,
             quiet,
         ];
@@ -451,6 +478,7 @@ fn poll_all(descriptors: &mut [PollFd<'_>], timeout: PollTimeout) -> Result<(), 
 /// The link while the relay reads for it.
 struct LinkInput<'a> {
     link: &'a mut Link,
+    narration: &'a mut Narration,
     ipv6: bool,
     now: Instant,
     echo_requests: u64,
@@ -464,6 +492,7 @@ impl ControlPlane for LinkInput<'_> {
             Some(lcp::Code::EchoReply) => self.echo_replies += 1,
             _ => {}
         }
+        self.narration.note(true, packet);
         self.link.handle_packet(packet, self.now);
     }
 

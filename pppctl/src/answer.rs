@@ -201,7 +201,7 @@ fn wanted(request: &Request) -> &'static str {
         Request::Count(_) => "a number of sessions",
         Request::AuthTest(_) => "a verdict",
         Request::Capture(_) | Request::Trace(_) => "frames",
-        Request::SetLogLevel { .. } => "the log level",
+        Request::SetLogLevel { .. } | Request::SetDebug { .. } => "the log level",
         Request::Reload { .. } => "what a reload changes",
         Request::ShowConfig => "settings",
         Request::ShowConfigDiff => "differences",
@@ -239,8 +239,12 @@ fn got(response: &Response) -> &'static str {
 /// Which sessions a request was for, to follow the words "no session".
 fn subject(request: &Request) -> String {
     match request {
-        Request::ShowSession { id } | Request::Terminate(Selector::Id(id)) => format!("has the id {id}"),
-        Request::Terminate(Selector::User(name)) => format!("of the user {name:?}"),
+        Request::ShowSession { id }
+        | Request::SetDebug { which: Selector::Id(id), .. }
+        | Request::Terminate(Selector::Id(id)) => format!("has the id {id}"),
+        Request::Terminate(Selector::User(name)) | Request::SetDebug { which: Selector::User(name), .. } => {
+            format!("of the user {name:?}")
+        }
         Request::Terminate(Selector::Mac(mac)) => {
             format!("of the address {}", mac.map(|byte| format!("{byte:02x}")).join(":"))
         }

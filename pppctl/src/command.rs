@@ -6,17 +6,19 @@
 //!
 //! The name of a value ([`values`]) says what it is, and so what completes it.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+mod packets;
+
+use std::{net::Ipv4Addr, time::Duration};
 
 use clap::{
     Args, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
-use ppp_ipc::control::{
-    BitRate, CaptureRequest, EventName, LogLevel, LogQuery, Selector, TraceRequest, TraceTarget,
-};
+use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
 
 use crate::{hooks::Hooks, sessions::Query, top::Top};
+
+use self::packets::{Capture, Debug, Trace};
 
 const SESSIONS_EXAMPLES: &str = "\
 Examples:
@@ -257,104 +259,6 @@ pub(crate) enum Show {
     Metrics,
 }
 
-/// What to capture, and when to stop.
-#[derive(Args, Debug)]
-pub(crate) struct Capture {
-    /// PPPoE session id
-    #[arg(value_name = values::SESSION, value_parser = session_id())]
-    session: u16,
-    /// File to write, which only you can read; - is standard output
-    #[arg(short, long, value_name = values::FILE)]
-    pub(crate) write: PathBuf,
-    /// Stop after so many frames
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
-    packets: u32,
-    /// Stop after so many bytes
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000_000)]
-    bytes: u64,
-    /// Stop after so many seconds
-    #[arg(long, value_name = "COUNT", default_value_t = 600)]
-    seconds: u32,
-    /// Copy so many bytes of each frame
-    #[arg(long, value_name = "COUNT", default_value_t = CaptureRequest::MAX_SNAPLEN)]
-    snaplen: u16,
-    /// Copy PAP passwords as well; without, there are asterisks in their place
-    #[arg(long)]
-    secrets: bool,
-}
-
-impl Capture {
-    /// What to ask for.
-    pub(crate) fn request(&self) -> CaptureRequest {
-        CaptureRequest {
-            session: self.session,
-            packets: self.packets,
-            bytes: self.bytes,
-            seconds: self.seconds,
-            snaplen: self.snaplen,
-            secrets: self.secrets,
-        }
-    }
-}
-
-/// Whose negotiation to show.
-#[derive(Args, Debug)]
-pub(crate) struct Trace {
-    /// PPPoE session id
-    #[arg(value_name = values::SESSION, value_parser = session_id(), required = true)]
-    session: Option<u16>,
-    #[command(subcommand)]
-    host: Option<Traced>,
-    /// Show packets of data as well, by their ends
-    #[arg(long, global = true)]
-    data: bool,
-    /// Stop after so many packets
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, global = true)]
-    packets: u32,
-    /// Stop after so many seconds
-    #[arg(long, value_name = "COUNT", default_value_t = 3600, global = true)]
-    seconds: u32,
-}
-
-/// Hosts, whether they have a session or not.
-#[derive(Debug, Subcommand)]
-enum Traced {
-    /// The hosts of a user's sessions
-    User {
-        /// Exact user name
-        #[arg(value_name = values::USER)]
-        name: String,
-    },
-    /// The host with an Ethernet address, on every access interface
-    Mac {
-        /// Such as 02:00:5e:10:00:01
-        #[arg(value_name = values::MAC, value_parser = parse_mac)]
-        address: [u8; 6],
-    },
-    /// Everybody on an access interface (eth1), or the session on an interface (ppp0)
-    Interface {
-        /// Name of the interface
-        #[arg(value_name = values::IFNAME)]
-        name: String,
-    },
-    /// The next client that looks for a server
-    New,
-}
-
-impl Trace {
-    /// What to ask for.
-    pub(crate) fn request(&self) -> TraceRequest {
-        let target = match &self.host {
-            Some(Traced::User { name }) => TraceTarget::User(name.clone()),
-            Some(Traced::Mac { address }) => TraceTarget::Mac(*address),
-            Some(Traced::Interface { name }) => TraceTarget::Interface(name.clone()),
-            Some(Traced::New) => TraceTarget::New,
-            None => TraceTarget::Session(self.session.unwrap_or_default()),
-        };
-        TraceRequest { target, data: self.data, packets: self.packets, seconds: self.seconds }
-    }
-}
-
 /// What to find out about users.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
@@ -402,6 +306,9 @@ pub(crate) enum Set {
         #[arg(long, value_name = "ID", value_parser = session_id())]
         session: Option<u16>,
     },
+    /// Write a session's packets of control into the log, in words, until its end
+    #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+    Debug(Debug),
     /// Take no new sessions, or take new ones again
     Drain {
         #[arg(value_enum)]

@@ -77,7 +77,11 @@ impl Info {
             (Request::Count(_), Response::Count { count }, answer @ None) => {
                 *answer = Some(Self::Count(count));
             }
-            (Request::SetLogLevel { .. }, Response::LogLevels(levels), answer @ None) => {
+            (
+                Request::SetLogLevel { .. } | Request::SetDebug { .. },
+                Response::LogLevels(levels),
+                answer @ None,
+            ) => {
                 *answer = Some(Self::LogLevels(levels));
             }
             (Request::ShowHooks, Response::HookFunctions(more), Some(Self::Hooks(_, functions))) => {

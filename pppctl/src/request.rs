@@ -27,6 +27,10 @@ impl From<&Command> for Request {
             Command::Set(Set::LogLevel { level, session }) => {
                 Self::SetLogLevel { level: level.known(), session: *session }
             }
+            Command::Set(Set::Debug(debug)) => {
+                let (which, on) = debug.which();
+                Self::SetDebug { which, on }
+            }
             Command::Set(Set::Rate { session, down, up }) => {
                 Self::SetRate { id: *session, down: *down, up: *up }
             }
@@ -161,6 +165,8 @@ mod tests {
             ("set rate 7 10M", Request::SetRate { id: 7, down: BitRate(10_000), up: None }),
             ("set rate 7 none 512k", Request::SetRate { id: 7, down: BitRate(0), up: Some(BitRate(512)) }),
             ("set log default --session 7", Request::SetLogLevel { level: None, session: Some(7) }),
+            ("set debug 7 on", Request::SetDebug { which: Selector::Id(7), on: true }),
+            ("set deb user al off", Request::SetDebug { which: Selector::User("al".into()), on: false }),
             ("set drain on", Request::Drain { on: true }),
             ("monitor", Request::Monitor(EventFilter::default())),
             (
@@ -218,6 +224,10 @@ mod tests {
             "monitor session-opened",
             "monitor --user alice --ip 10.0.0.2",
             "set log-level loud",
+            "set debug 7",
+            "set debug on",
+            "set debug user al",
+            "set debug 7 user al on",
             "set rate 7",
             "set rate 0 10M",
             "set rate 7 10Mbit",

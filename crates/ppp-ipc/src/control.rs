@@ -142,6 +142,13 @@ pub enum Request {
     /// Watch frames of discovery and control as they pass: [`Response::Traced`] and [`Response::Lost`], and
     /// [`Response::CaptureEnd`] at the end.
     Trace(TraceRequest),
+    /// Log the packets of control of these sessions until their ends, or do so no longer: [`Response::LogLevels`].
+    SetDebug {
+        /// Which sessions.
+        which: Selector,
+        /// Log them.
+        on: bool,
+    },
 }
 
 impl Request {
@@ -158,7 +165,7 @@ impl Request {
             Self::AuthTest(_) => false,
             Self::SetRate { .. } => false,
             // It shows what subscribers do.
-            Self::Capture(_) | Self::Trace(_) => false,
+            Self::Capture(_) | Self::Trace(_) | Self::SetDebug { .. } => false,
             Self::Reload { .. } => false,
         }
     }
@@ -187,6 +194,7 @@ impl fmt::Display for Request {
                 let secrets = if capture.secrets { " --secrets" } else { "" };
                 write!(f, "capture {}{secrets}", capture.session)
             }
+            Self::SetDebug { which, on } => write!(f, "set debug {which} {}", if *on { "on" } else { "off" }),
             Self::Trace(trace) => {
                 write!(f, "trace {}{}", trace.target, if trace.data { " --data" } else { "" })
             }

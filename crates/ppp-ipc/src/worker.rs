@@ -19,7 +19,10 @@
 //!   ◀───────────────────────────── SocketTaken
 //!   Ping ────────────────────────────────────▶  now and then, once packets flow
 //!   ◀──────────────────────────────────── Pong
+//!   Describe ────────────────────────────────▶  if somebody wants to see the packets of control
+//!   ◀─────────────────────────────── Described  at most once a second
 //!   Terminate ───────────────────────────────▶
+//!   ◀───────────────────────────────── Closing  also when the peer ends it
 //!   ◀─────────────────────────────────── Ended  then the worker exits
 //! ```
 //!
@@ -37,7 +40,13 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
+
+/// Lines in one [`FromWorker::Described`].
+pub const MAX_DESCRIBED: usize = 32;
+
+/// Bytes in one of them.
+pub const MAX_DESCRIBED_LINE: usize = 1000;
 
 /// What `pppoed` tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,6 +83,12 @@ pub enum ToWorker {
     /// A packet socket for the same frames came with this message, and is to be used in place of the one before. The answer is
     /// [`FromWorker::SocketTaken`].
     TakeSocket,
+    /// Tell what passes on the link as [`FromWorker::Described`], or do so no longer. A worker that comes back to
+    /// another `pppoed` does not.
+    Describe {
+        /// Tell it.
+        on: bool,
+    },
 }
 
 impl ToWorker {
@@ -91,6 +106,7 @@ impl ToWorker {
             Self::AnySource => 4,
             Self::SetRates(_) => 5,
             Self::TakeSocket => 6,
+            Self::Describe { .. } => 7,
         }
     }
 }
@@ -133,6 +149,15 @@ pub enum FromWorker {
     },
     /// Answer to [`ToWorker::TakeSocket`]: the former packet socket is closed.
     SocketTaken,
+    /// The link is being closed, by whichever end; [`FromWorker::Ended`] follows.
+    Closing,
+    /// Packets of control that passed, in words, if they were asked for; at most once a second, and once at the end.
+    Described {
+        /// At most [`MAX_DESCRIBED`], each of at most [`MAX_DESCRIBED_LINE`] bytes.
+        lines: Vec<String>,
+        /// Packets beyond those.
+        more: u32,
+    },
 }
 
 /// Everything a worker must know to run its session.

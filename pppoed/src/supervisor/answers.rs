@@ -45,6 +45,10 @@ impl Supervisor {
                 _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),
             },
             Request::Capture(request) => self.capture(&request),
+            Request::SetDebug { which, on } => match check(&which) {
+                Ok(()) => self.set_debug(&which, on).into(),
+                Err(why) => refused(why).into(),
+            },
             Request::Trace(request) => self.trace(&request),
             Request::AuthTest(test) => return self.test_auth(test, answer),
             Request::SetRate { id, down, up } => self.set_rate(id, down, up, now),

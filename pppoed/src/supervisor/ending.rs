@@ -35,6 +35,15 @@ impl Supervisor {
         self.deadlines.set(token, Some(now + deadline));
     }
 
+    /// The link is being closed, and why will be known when that is done: its worker says it as the last thing.
+    pub(super) fn handle_closing(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.phase = Phase::Terminate;
+        session.note("LCP is being closed", now);
+        let deadline = session.settings.terminate_time().saturating_add(TERMINATE_MARGIN);
+        self.deadlines.set(token, Some(now + deadline));
+    }
+
     /// Ends a session at once. The rest happens when its worker is gone.
     pub(super) fn kill(&mut self, token: Token, reason: EndReason, detail: &str) {
         let Some(session) = self.table.get_mut(token) else { return };

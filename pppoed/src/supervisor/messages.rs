@@ -43,6 +43,11 @@ impl Supervisor {
         now: Instant,
     ) -> Result<(), &'static str> {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
+        if let FromWorker::Described { lines, more } = &message
+            && session.phase != Phase::Starting
+        {
+            return Self::handle_described(session, lines, *more);
+        }
         if session.end.is_some() && !matches!(message, FromWorker::Ended(_)) {
             // It was told to end, and said this before it heard.
             return Ok(());
@@ -98,6 +103,12 @@ impl Supervisor {
             },
             (FromWorker::Pong { sequence }, _) => self.handle_pong(token, sequence, now),
             (FromWorker::Ipv6Up(report), _) => self.handle_ipv6_up(token, report, now),
+            (FromWorker::Closing, _) => {
+                self.handle_closing(token, now);
+                Ok(())
+            }
+            // Handled above, whatever the phase.
+            (FromWorker::Described { .. }, _) => Ok(()),
             (FromWorker::Ipv6Down, _) => {
                 self.handle_ipv6_down(token, now);
                 Ok(())

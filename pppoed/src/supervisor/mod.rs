@@ -14,6 +14,7 @@ mod capture;
 mod console_share;
 mod cover;
 mod deadlines;
+mod debug;
 mod dial;
 mod drop_log;
 mod ending;

@@ -136,6 +136,8 @@ pub(super) struct Session {
     pub(super) set_rates: Option<Rates>,
     /// Limits that its worker was told.
     pub(super) sent_rates: Option<Rates>,
+    /// Its packets of control are logged.
+    pub(super) is_described: bool,
     /// Its worker was caught claiming less traffic than there was.
     pub(super) is_doubtful: bool,
     /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
@@ -227,6 +229,7 @@ impl Session {
             given: Some(Given::default()),
             set_rates: None,
             sent_rates: None,
+            is_described: false,
             is_doubtful: false,
             peer_knows: false,
             hooks: HookState::new(token),

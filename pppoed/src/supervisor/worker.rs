@@ -176,9 +176,14 @@ impl WorkerHandle {
         (self.version >= ToWorker::TakeSocket.since()).then(|| self.orders.clone())
     }
 
+    /// Whether it is not too old to know a message.
+    pub(super) fn knows(&self, message: &ToWorker) -> bool {
+        message.since() <= self.version
+    }
+
     /// Queues a message, unless the worker is too old to know it. A worker whose queue is full is stuck, and is killed.
     pub(super) fn send(&self, message: ToWorker) {
-        if message.since() > self.version {
+        if !self.knows(&message) {
             return;
         }
         if let Err(mpsc::error::TrySendError::Full(_)) = self.orders.try_send(Order::Send(message)) {

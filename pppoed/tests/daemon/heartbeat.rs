@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, raise};
 use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason::WorkerCrash;
-use ppp_ipc::worker::{FromWorker, ToWorker};
+use ppp_ipc::worker::{FromWorker, MAX_DESCRIBED, ToWorker};
 
 use super::lab::{Lab, with_wire};
 use super::misbehaviour::Peer::CutOff;
@@ -61,6 +61,17 @@ pub(crate) const CASES: &[Case] = &[
         CutOff,
         WorkerCrash,
         "it answered a heart-beat that was not sent",
+    ),
+    case(
+        "describes more packets than it may",
+        |mut pipe| {
+            pipe.open();
+            pipe.send(&FromWorker::Described { lines: vec![String::new(); MAX_DESCRIBED + 1], more: 0 });
+            pipe.wait_for_hang_up()
+        },
+        CutOff,
+        WorkerCrash,
+        "it described more packets than it may",
     ),
     case(
         "answers twice",

@@ -1,7 +1,9 @@
 //! Traces of negotiations.
 
+use std::time::Duration;
+
 use ppp_ipc::control::{
-    CaptureEnd, Failure, Request, Response, Selector, TraceRequest, TraceTarget, TracedFrame,
+    CaptureEnd, Failure, Phase, Request, Response, Selector, TraceRequest, TraceTarget, TracedFrame,
 };
 use ppp_wire::describe::Frame;
 
@@ -11,10 +13,11 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
         ("a trace of the next client begins with its PADI and has nobody else in it", next_client),
         ("a trace of a session ends with it, and shows its last packets", one_session),
         ("a trace of a host sees one that gets no session", no_session),
+        ("the packets of a session are logged while somebody wants them", debug_log),
         ("a trace is refused or ends at its limits", limits),
     ];
     let test =
@@ -191,4 +194,46 @@ fn limits() {
         !matches!(console.receive(), Some(Response::Failed(_)))
     });
     lab.stop_with(&mut [&mut subscriber]);
+}
+
+fn debug_log() {
+    let lab = Lab::start(&[]);
+    let mut subscriber = Subscriber::open(good_mac(1));
+    let mut other = Subscriber::open(good_mac(2));
+    let id = subscriber.session_id;
+    let set = |which, on| lab.console().ask(&Request::SetDebug { which, on });
+    assert_eq!(set(Selector::Id(99), true), [Response::Failed(Failure::NoSuchSession)]);
+    let answer = set(Selector::Id(id), true);
+    let [Response::LogLevels(levels)] = answer.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((levels.sessions.len(), levels.sessions[0].id), (1, id));
+    let in_log = |level_and_id: &str, text: &str| {
+        lab.log().lines().filter(|line| line.contains(level_and_id) && line.contains(text)).count()
+    };
+    let field = format!("session={id}");
+    until("the echoes in the log", || {
+        subscriber.assert_alive();
+        in_log(&field, "packet: rcvd LCP Echo-Request id=119") > 0
+            && in_log(&field, "packet: sent LCP Echo-Reply id=119") > 0
+    });
+    other.assert_alive();
+    // Off again; the second of the last message is over.
+    set(Selector::Id(id), false);
+    let before = in_log(&field, "packet: ");
+    subscriber.assert_alive();
+    std::thread::sleep(Duration::from_millis(1200));
+    subscriber.assert_alive();
+    assert_eq!(in_log(&field, "packet: "), before);
+    // A flood costs neither the session nor the log much.
+    set(Selector::Id(id), true);
+    (0..300).for_each(|_| subscriber.assert_alive());
+    until("what was left out", || in_log(&field, "more in this second are not shown") > 0);
+    subscriber.assert_alive();
+    // The last packets come before the end, unless they are too many in their second.
+    std::thread::sleep(Duration::from_millis(1200));
+    subscriber.close();
+    lab.in_phase(id, Phase::Terminate);
+    until("the end of the session", || lab.console().sessions().len() == 1);
+    lab.logged(&["packet: rcvd LCP Terminate-Request", &field]);
+    assert_eq!(in_log(&format!("session={}", other.session_id), "packet: "), 0);
+    lab.stop_with(&mut [&mut other]);
 }

@@ -1,0 +1,152 @@
+//! Commands that show packets: their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use ppp_ipc::control::{CaptureRequest, Selector, TraceRequest, TraceTarget};
+
+use super::{parse_mac, session_id, values};
+
+/// What to capture, and when to stop.
+#[derive(Args, Debug)]
+pub(crate) struct Capture {
+    /// PPPoE session id
+    #[arg(value_name = values::SESSION, value_parser = session_id())]
+    session: u16,
+    /// File to write, which only you can read; - is standard output
+    #[arg(short, long, value_name = values::FILE)]
+    pub(crate) write: PathBuf,
+    /// Stop after so many frames
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    packets: u32,
+    /// Stop after so many bytes
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000_000)]
+    bytes: u64,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    seconds: u32,
+    /// Copy so many bytes of each frame
+    #[arg(long, value_name = "COUNT", default_value_t = CaptureRequest::MAX_SNAPLEN)]
+    snaplen: u16,
+    /// Copy PAP passwords as well; without, there are asterisks in their place
+    #[arg(long)]
+    secrets: bool,
+}
+
+impl Capture {
+    /// What to ask for.
+    pub(crate) fn request(&self) -> CaptureRequest {
+        CaptureRequest {
+            session: self.session,
+            packets: self.packets,
+            bytes: self.bytes,
+            seconds: self.seconds,
+            snaplen: self.snaplen,
+            secrets: self.secrets,
+        }
+    }
+}
+
+/// Whose negotiation to show.
+#[derive(Args, Debug)]
+pub(crate) struct Trace {
+    /// PPPoE session id
+    #[arg(value_name = values::SESSION, value_parser = session_id(), required = true)]
+    session: Option<u16>,
+    #[command(subcommand)]
+    host: Option<Traced>,
+    /// Show packets of data as well, by their ends
+    #[arg(long, global = true)]
+    data: bool,
+    /// Stop after so many packets
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, global = true)]
+    packets: u32,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "COUNT", default_value_t = 3600, global = true)]
+    seconds: u32,
+}
+
+/// Hosts, whether they have a session or not.
+#[derive(Debug, Subcommand)]
+enum Traced {
+    /// The hosts of a user's sessions
+    User {
+        /// Exact user name
+        #[arg(value_name = values::USER)]
+        name: String,
+    },
+    /// The host with an Ethernet address, on every access interface
+    Mac {
+        /// Such as 02:00:5e:10:00:01
+        #[arg(value_name = values::MAC, value_parser = parse_mac)]
+        address: [u8; 6],
+    },
+    /// Everybody on an access interface (eth1), or the session on an interface (ppp0)
+    Interface {
+        /// Name of the interface
+        #[arg(value_name = values::IFNAME)]
+        name: String,
+    },
+    /// The next client that looks for a server
+    New,
+}
+
+impl Trace {
+    /// What to ask for.
+    pub(crate) fn request(&self) -> TraceRequest {
+        let target = match &self.host {
+            Some(Traced::User { name }) => TraceTarget::User(name.clone()),
+            Some(Traced::Mac { address }) => TraceTarget::Mac(*address),
+            Some(Traced::Interface { name }) => TraceTarget::Interface(name.clone()),
+            Some(Traced::New) => TraceTarget::New,
+            None => TraceTarget::Session(self.session.unwrap_or_default()),
+        };
+        TraceRequest { target, data: self.data, packets: self.packets, seconds: self.seconds }
+    }
+}
+
+/// Whose packets to log.
+#[derive(Args, Debug)]
+pub(crate) struct Debug {
+    /// PPPoE session id
+    #[arg(value_name = values::SESSION, value_parser = session_id(), required = true)]
+    session: Option<u16>,
+    /// Begin, or end
+    #[arg(value_enum, required = true)]
+    switch: Option<OnOff>,
+    #[command(subcommand)]
+    user: Option<DebugUser>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnOff {
+    /// Begin
+    On,
+    /// End
+    Off,
+}
+
+/// Sessions that are named otherwise.
+#[derive(Debug, Subcommand)]
+enum DebugUser {
+    /// All sessions that a user has now
+    User {
+        /// Exact user name
+        #[arg(value_name = values::USER)]
+        name: String,
+        /// Begin, or end
+        #[arg(value_enum)]
+        switch: OnOff,
+    },
+}
+
+impl Debug {
+    /// The sessions, and whether to begin.
+    pub(crate) fn which(&self) -> (Selector, bool) {
+        match &self.user {
+            Some(DebugUser::User { name, switch }) => (Selector::User(name.clone()), *switch == OnOff::On),
+            None => (Selector::Id(self.session.unwrap_or_default()), self.switch == Some(OnOff::On)),
+        }
+    }
+}
