@@ -155,6 +155,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub pap_secrets: Option<PathBuf>,
 
+    /// Users in TOML, with options of their own; those of the secrets files are served as well
+    #[arg(long, value_name = "FILE")]
+    pub users_file: Option<PathBuf>,
+
     /// Wrong proofs of identity that end a session
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub auth_tries: u32,
@@ -384,6 +388,7 @@ mod tests {
             common_options: "/etc/ppp/options".into(),
             chap_secrets: None,
             pap_secrets: None,
+            users_file: None,
             auth_tries: 1,
             auth_deadline: None,
             setup_deadline: 60,

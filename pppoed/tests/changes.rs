@@ -184,6 +184,7 @@ const MUTATIONS: &[Mutation] = &[
     ("auth-tries", |config| config.auth.max_tries += 1),
     ("auth-deadline", |config| config.auth.deadline = None),
     ("chap-interval", |config| config.auth.rechallenge = Some(Duration::from_secs(1))),
+    ("users-file", |config| config.secrets.users_file = Some("/x".into())),
     ("chap-secrets", |config| config.secrets.chap_secrets = "/x".into()),
     ("pap-secrets", |config| config.secrets.pap_secrets = "/x".into()),
     ("name", |config| config.secrets.our_name.push(b'x')),

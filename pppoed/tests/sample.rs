@@ -24,6 +24,7 @@ fn config(text: &str) -> Result<Config, Vec<String>> {
         ("pool", "10.0.0.2-9\n"),
         ("macs.allow", ""),
         ("macs.deny", ""),
+        ("users.toml", ""),
     ] {
         fs::write(directory.path().join(name), contents).unwrap();
     }

@@ -327,9 +327,10 @@ impl List<'_> {
     }
 
     fn secrets(&mut self, settings: &secrets::Settings) {
-        let secrets::Settings { chap_secrets, pap_secrets, our_name, papcrypt } = settings;
+        let secrets::Settings { chap_secrets, pap_secrets, users_file, our_name, papcrypt } = settings;
         self.add("chap-secrets", Now, shown(chap_secrets));
         self.add("pap-secrets", Now, shown(pap_secrets));
+        self.add("users-file", Now, optional(users_file.as_deref().map(shown)));
         self.add("name", NewSessions, text(our_name));
         self.add("papcrypt", Now, papcrypt);
     }

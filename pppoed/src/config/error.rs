@@ -12,6 +12,7 @@ use crate::mac_list::MacListError;
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::{Origin, Sourced};
 use crate::pool::{PoolFileError, PoolName, PoolNotice, RangeError, SlotError};
+use crate::secrets::UsersError;
 
 /// A reason not to start.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +118,9 @@ pub enum ConfigError {
     /// `pppoed.toml`, as a whole.
     #[error("{0}")]
     Unreadable(Unreadable),
+    /// The users file.
+    #[error("{0}")]
+    Users(UsersError),
     /// There is no such setting.
     #[error("{}: there is no setting {key:?}", .origin.exact())]
     UnknownKey {

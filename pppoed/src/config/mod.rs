@@ -347,7 +347,13 @@ impl Config {
             &mut self.hooks.store,
         ];
         let lists = &mut self.limits.mac_files;
-        let optional = [&mut self.pid_file, &mut self.worker, &mut lists.allow, &mut lists.deny];
+        let optional = [
+            &mut self.pid_file,
+            &mut self.worker,
+            &mut self.secrets.users_file,
+            &mut lists.allow,
+            &mut lists.deny,
+        ];
         let logfile = self.logfile.as_mut().map(|file| &mut file.value);
         for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(logfile) {
             // Fails for the empty path, and without a working directory; then the open will say so.

@@ -96,6 +96,7 @@ pub(super) fn secrets(
     Ok(secrets::Settings {
         chap_secrets: path(&flags.chap_secrets, &options.chap_secrets, "/etc/ppp/chap-secrets"),
         pap_secrets: path(&flags.pap_secrets, &options.pap_secrets, "/etc/ppp/pap-secrets"),
+        users_file: flags.users_file.clone(),
         our_name: match &options.name {
             Some(name) if options.usehostname.is_none() => name.value.clone(),
             _ => full_hostname(hostname()?, options),

@@ -8,7 +8,7 @@ use ppp_proto::auth::AuthMethod;
 use super::file::{self, DEFAULT_FILE};
 use super::layer::{self, Merged};
 use super::{CommandLine, Config, ConfigError, Layer, Notice};
-use crate::secrets::{Digest, Protocol, Secrets};
+use crate::secrets::{Digest, Protocol, Refusal, Secrets, Users};
 
 /// The command line, and by it all files; and what was set at the console.
 #[derive(Clone, Debug)]
@@ -92,6 +92,11 @@ impl Source {
         let ppp: Vec<_> = layer::merged_options(&layer, &self.console).collect();
         let (config, more) = Config::load(&merged, &ppp, &layer, &self.directory);
         notices.extend(more);
+        // Unlike the secrets files, whose lines stand for themselves.
+        let users_file = config.as_ref().ok().and_then(|config| config.secrets.users_file.as_ref());
+        if let Some(Err(mistakes)) = users_file.map(|path| Users::load(path)) {
+            errors.extend(mistakes.into_iter().map(ConfigError::Users));
+        }
         match config {
             Ok(config) if errors.is_empty() => (Ok(config), notices),
             Ok(_) => (Err(errors), notices),
@@ -106,6 +111,9 @@ impl Source {
     pub fn users(&self, config: &Config) -> (Digest, SecretsRemarks) {
         let mut secrets = Secrets::new(config.secrets.clone());
         let (mut digest, mut remarks) = (Digest::default(), SecretsRemarks::default());
+        let (read, notices) = secrets.digest_users(&self.key, &mut digest);
+        remarks.notices.extend(notices.iter().map(ToString::to_string));
+        remarks.unreadable.extend(read.err().map(|refusal| refusal.to_string()));
         for method in &config.auth_methods.value {
             let protocol = match method {
                 AuthMethod::ChapMd5 => Protocol::Chap,
@@ -113,7 +121,14 @@ impl Source {
             };
             let (read, notices) = secrets.digest(protocol, &self.key, &mut digest);
             remarks.notices.extend(notices.iter().map(ToString::to_string));
-            let why = read.err().map(|refusal| format!("{refusal}: nobody can log in by {method}"));
+            // Who has users of our own needs no secrets files.
+            let needed = config.secrets.users_file.is_none();
+            let missing =
+                |refusal: &Refusal| matches!(refusal, Refusal::Unreadable { path, .. } if !path.exists());
+            let why = read
+                .err()
+                .filter(|refusal| needed || !missing(refusal))
+                .map(|refusal| format!("{refusal}: nobody can log in by {method}"));
             remarks.unreadable.extend(why);
         }
         (digest, remarks)

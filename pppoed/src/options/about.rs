@@ -91,9 +91,9 @@ pub static OPTIONS: &[About] = &[
     example(
         "rate-down",
         "\"10M\"",
-        "Limit of the rate to each client, in bits per second, with k, M or G; 0 for none",
+        "Limit of the rate to each client: a number of kbit/s, or one like 512k, 10M or 1G; none for no limit",
     ),
-    example("rate-up", "\"2M\"", "Limit of the rate from each client"),
+    example("rate-up", "\"2M\"", "Limit of the rate from each client, likewise"),
     default(
         "rate-burst",
         "0",

@@ -86,6 +86,11 @@ impl AddressList {
         words.join(" ")
     }
 
+    /// Any address.
+    pub(super) fn any(place: &Place) -> Self {
+        Self::parse(place, [&b"*"[..]], &mut Vec::new())
+    }
+
     /// Parses the words between the secret and `--`. Words that cannot be used are left out and reported.
     pub(super) fn parse<'a>(
         place: &Place,

@@ -1,12 +1,15 @@
 //! What the secrets files say, without the secrets: enough to tell which lines have changed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use ppp_wire::escape::Escaped;
 
-use super::{Entry, Pattern, Protocol, SecretsFile, Source};
+use super::users::Users;
+use super::{AddressList, Entry, Pattern, Protocol, SecretsFile, Source};
 use crate::config::session_entries;
+use crate::options::SessionOptions;
 use crate::origin::Place;
 
 /// The lines of the secrets files. Secrets are in it only as hashes under a key that this process alone has.
@@ -35,7 +38,7 @@ struct Line {
 /// A line that is new, gone or different.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineChange {
-    /// `chap-secrets` or `pap-secrets`.
+    /// `chap-secrets`, `pap-secrets` or `users-file`.
     pub file: &'static str,
     /// The user; `None` is anybody.
     pub client: Option<Vec<u8>>,
@@ -63,6 +66,22 @@ impl Digest {
         }
     }
 
+    /// Adds the entries of the users file.
+    pub(super) fn add_users(&mut self, users: &Users, key: &RandomState) {
+        for (name, user) in users.iter() {
+            let client = Some(name.into());
+            let secret = user.entry.as_ref().map(|entry| secret_hash(entry, key));
+            let options: Vec<_> = option_values(&user.options);
+            let line = Line {
+                place: user.place.clone(),
+                secret: key.hash_one(("users", secret, user.denied.is_some())),
+                addresses: key.hash_one(user.addresses.as_ref().map(AddressList::words)),
+                options: key.hash_one(options),
+            };
+            self.lines.insert(Key { file: "users-file", client, server: None, number: 0 }, line);
+        }
+    }
+
     /// Number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()
@@ -87,15 +106,10 @@ impl Digest {
 
 impl Line {
     fn new(entry: &Entry, key: &RandomState) -> Self {
-        let secret = match &entry.source {
-            Source::File(path) => key.hash_one(("file", path)),
-            Source::Word(word) => key.hash_one(("word", &word[..])),
-        };
-        let options: Vec<_> =
-            session_entries(&entry.options).into_iter().map(|entry| (entry.key, entry.value)).collect();
+        let options = option_values(&entry.options);
         Self {
             place: entry.place.clone(),
-            secret,
+            secret: secret_hash(entry, key),
             addresses: key.hash_one(entry.addresses.words()),
             options: key.hash_one(options),
         }
@@ -119,6 +133,17 @@ impl LineChange {
     pub fn user(&self) -> String {
         self.client.as_ref().map_or_else(|| "*".to_owned(), |name| format!("\"{}\"", Escaped(name)))
     }
+}
+
+fn secret_hash(entry: &Entry, key: &RandomState) -> u64 {
+    match &entry.source {
+        Source::File(path) => key.hash_one(("file", path)),
+        Source::Word(word) => key.hash_one(("word", &word[..])),
+    }
+}
+
+fn option_values(options: &SessionOptions) -> Vec<(Cow<'static, str>, String)> {
+    session_entries(options).into_iter().map(|entry| (entry.key, entry.value)).collect()
 }
 
 fn bytes(pattern: &Pattern) -> Option<Box<[u8]>> {

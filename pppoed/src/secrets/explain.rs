@@ -25,6 +25,13 @@ pub struct Explanation {
     pub near: Near,
 }
 
+impl Explanation {
+    /// Not let in; `place` decides that, if there is one.
+    pub(super) fn refused(place: Option<Place>, refusal: Refusal, near: Near) -> Self {
+        Self { place, addresses: None, verdict: Err(refusal), near }
+    }
+}
+
 impl SecretsFile {
     /// What there is to say about the lines that do not decide about `client` at `server`; `decides` is the one that
     /// does.

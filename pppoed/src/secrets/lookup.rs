@@ -88,6 +88,22 @@ pub enum Refusal {
         /// The name that the peer gave.
         client: Vec<u8>,
     },
+    /// The users file says so.
+    #[error("{place}: user {} is not let in: deny = true", Shown(.client))]
+    Denied {
+        /// Where it says so.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
+    /// There is no entry in the users file, and no secrets file.
+    #[error("{path:?} has no entry for user {}, and there is no secrets file", Shown(.client))]
+    NoEntry {
+        /// The users file.
+        path: PathBuf,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
     /// Only the file of an `@/path` secret stands in the way.
     #[error("{place}: user {} cannot log in: the secret cannot be read from {path:?}: {why}", Shown(.client))]
     SecretUnreadable {
@@ -124,6 +140,12 @@ pub enum Refusal {
         /// The file.
         path: PathBuf,
         /// The system's reason.
+        why: String,
+    },
+    /// The users file could not be read, not even once.
+    #[error("nobody is let in before the users file can be read: {why}")]
+    UsersUnreadable {
+        /// What is wrong with it.
         why: String,
     },
     /// The proof does not fit the secret.
@@ -231,6 +253,18 @@ impl SecretsFile {
             client: client.to_vec(),
             server: server.to_vec(),
         })
+    }
+}
+
+impl<'a> Match<'a> {
+    /// The line of a user with a secret on it.
+    pub(super) fn of(entry: &'a Entry, client: &'a [u8]) -> Option<Self> {
+        match &entry.source {
+            Source::Word(secret) => {
+                Some(Self { entry, secret: Hidden(secret.clone()), notices: Vec::new(), client })
+            }
+            Source::File(_) => None,
+        }
     }
 }
 

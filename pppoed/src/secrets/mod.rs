@@ -23,6 +23,7 @@ mod md5_crypt;
 mod notice;
 mod parse;
 mod store;
+mod users;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use explain::{Explanation, Near};
 pub use lookup::{Match, Refusal};
 pub use notice::Notice;
 pub use store::{FixedAddresses, Grant, Secrets, Settings};
+pub use users::{Users, UsersError};
 
 use crate::options::SessionOptions;
 use crate::origin::Place;

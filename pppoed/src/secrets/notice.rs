@@ -91,6 +91,14 @@ pub enum Notice {
         /// Why not.
         why: String,
     },
+    /// The users file has changed and cannot be used.
+    #[error("{why}{}: the users stay those that were read before", and_more(*.more))]
+    UsersKept {
+        /// The first mistake.
+        why: String,
+        /// How many there are beside.
+        more: usize,
+    },
     /// A word is not written as its author will have meant.
     #[error("{place}: {flaw}")]
     Word {
@@ -99,4 +107,8 @@ pub enum Notice {
         /// What is wrong.
         flaw: Flaw,
     },
+}
+
+fn and_more(count: usize) -> String {
+    if count > 0 { format!(" (and {count} more)") } else { String::new() }
 }

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
-use super::{AddressList, Digest, Explanation, Match, Near, Notice, Pattern, Protocol, Refusal, SecretsFile};
+use super::users::{Users, UsersStore};
+use super::{
+    AddressList, Digest, Entry, Explanation, Match, Near, Notice, Pattern, Protocol, Refusal, SecretsFile,
+};
 use crate::files::Stamp;
 use crate::inet::Resolve;
 use crate::options::SessionOptions;
@@ -21,23 +24,26 @@ pub struct Settings {
     pub chap_secrets: PathBuf,
     /// The file for PAP.
     pub pap_secrets: PathBuf,
+    /// Users with options of their own, which beat those of the other files.
+    pub users_file: Option<PathBuf>,
     /// Our name, matched against the server column.
     pub our_name: Vec<u8>,
     /// `papcrypt`: PAP secrets are hashes only.
     pub papcrypt: bool,
 }
 
-/// Both secrets files. Each is read when it is first needed, and again when it has changed on disk.
+/// Both secrets files, and the users file. Each is read when it is first needed, and again when it has changed on disk.
 ///
 /// Every method may block on the disk; checking a hashed PAP password takes milliseconds of computing on purpose.
 #[derive(Debug)]
 pub struct Secrets {
     chap: Store,
     pap: Store,
+    users: Option<UsersStore>,
     our_name: Vec<u8>,
     papcrypt: bool,
     /// The addresses that belong to users, and the files they were taken from.
-    fixed: Option<([Option<Stamp>; 2], FixedAddresses)>,
+    fixed: Option<([Option<Stamp>; 3], FixedAddresses)>,
 }
 
 /// A peer that was let in.
@@ -51,12 +57,23 @@ pub struct Grant {
     pub options: SessionOptions,
 }
 
+impl Grant {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            place: entry.place.clone(),
+            addresses: entry.addresses.clone(),
+            options: entry.options.clone(),
+        }
+    }
+}
+
 impl Secrets {
     /// Secrets that are read when they are first needed.
     pub fn new(settings: Settings) -> Self {
         Self {
             chap: Store::new(settings.chap_secrets, Protocol::Chap),
             pap: Store::new(settings.pap_secrets, Protocol::Pap),
+            users: settings.users_file.map(UsersStore::new),
             our_name: settings.our_name,
             papcrypt: settings.papcrypt,
             fixed: None,
@@ -73,13 +90,77 @@ impl Secrets {
         name: &[u8],
         verify: impl FnOnce(&[u8]) -> bool,
     ) -> (Result<Grant, Refusal>, Vec<Notice>) {
-        self.chap.check(name, &self.our_name, |found| found.verify_chap(verify))
+        self.decide(Protocol::Chap, name, |found| found.verify_chap(verify))
     }
 
     /// Checks a PAP name and password. The notices are those of [`Self::chap`].
     pub fn pap(&mut self, name: &[u8], password: &[u8]) -> (Result<Grant, Refusal>, Vec<Notice>) {
         let papcrypt = self.papcrypt;
-        self.pap.check(name, &self.our_name, |found| found.verify_pap(password, papcrypt))
+        self.decide(Protocol::Pap, name, |found| found.verify_pap(password, papcrypt))
+    }
+
+    /// The users file first, then the secrets file of the protocol.
+    fn decide(
+        &mut self,
+        protocol: Protocol,
+        name: &[u8],
+        verify: impl FnOnce(&Match<'_>) -> Result<(), Refusal>,
+    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        let Self { chap, pap, users, our_name, .. } = self;
+        let store = match protocol {
+            Protocol::Chap => chap,
+            Protocol::Pap => pap,
+        };
+        let Some(users) = users else { return store.check(name, our_name, verify) };
+        let path = users.path().to_owned();
+        let (current, mut notices) = users.current();
+        let user = match current {
+            Ok(users) => users.find(name),
+            Err(refusal) => return (Err(refusal), notices),
+        };
+        if let Some(Err(refusal)) = user.map(|user| user.denial(name)) {
+            return (Err(refusal), notices);
+        }
+        if let Some(found) = user.and_then(|user| user.line(name)) {
+            return (verify(&found).map(|()| Grant::of(found.entry)), notices);
+        }
+        let (grant, more) = store.check(name, our_name, verify);
+        notices.extend(more);
+        let grant = match (grant, user) {
+            (Ok(grant), Some(user)) => Ok(Grant {
+                addresses: user.addresses.clone().unwrap_or(grant.addresses),
+                options: user.options.clone().over(&grant.options),
+                ..grant
+            }),
+            (Err(Refusal::Unreadable { path: secrets, .. }), _) if !secrets.exists() => {
+                Err(Refusal::NoEntry { path, client: name.to_vec() })
+            }
+            (grant, _) => grant,
+        };
+        (grant, notices)
+    }
+
+    /// Refuses a user whom the users file denies, for those who know the user by other means than the files.
+    ///
+    /// # Errors
+    /// Where it says so. A file that cannot be read denies nobody here.
+    pub fn refuse_denied(&mut self, name: &[u8]) -> Result<(), Refusal> {
+        let Some(users) = &mut self.users else { return Ok(()) };
+        users.current().0.ok().and_then(|users| users.find(name)).map_or(Ok(()), |user| user.denial(name))
+    }
+
+    /// The users file as it is now, added to `digest`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest_users(
+        &mut self,
+        key: &RandomState,
+        digest: &mut Digest,
+    ) -> (Result<(), Refusal>, Vec<Notice>) {
+        let Some(users) = &mut self.users else { return (Ok(()), Vec::new()) };
+        let (current, notices) = users.current();
+        (current.map(|users| digest.add_users(users, key)), notices)
     }
 
     /// Which line would decide about `name`, and why the others would not, of which at most `limit` are named. A
@@ -92,39 +173,67 @@ impl Secrets {
         limit: usize,
     ) -> Explanation {
         let (server, papcrypt) = (self.our_name.clone(), self.papcrypt);
+        let Self { chap, pap, users, .. } = self;
         let store = match protocol {
-            Protocol::Chap => &mut self.chap,
-            Protocol::Pap => &mut self.pap,
+            Protocol::Chap => chap,
+            Protocol::Pap => pap,
         };
+        let user = match users.as_mut().map(|users| users.current().0) {
+            Some(Ok(users)) => users.find(name),
+            Some(Err(refusal)) => return Explanation::refused(None, refusal, Near::default()),
+            None => None,
+        };
+        let verify = |found: &Match<'_>| {
+            let verified = match protocol {
+                // A response is right if it was made with the secret, and so if its maker knows the secret.
+                Protocol::Chap => found.verify_chap(|secret| {
+                    password.is_some_and(|password| ConstantTimeEq::ct_eq(secret, password).into())
+                }),
+                Protocol::Pap => found.verify_pap(password.unwrap_or_default(), papcrypt),
+            };
+            match verified {
+                Ok(()) => Ok(Some(())),
+                Err(Refusal::WrongPassword { .. }) if password.is_none() => Ok(None),
+                Err(refusal) => Err(refusal),
+            }
+        };
+        if let Some(user) = user
+            && (user.denied.is_some() || user.entry.is_some())
+        {
+            let near = store.current().0.map(|file| file.near(name, &server, Some(&user.place), limit));
+            let near = near.unwrap_or_default();
+            if let Err(refusal) = user.denial(name) {
+                return Explanation::refused(user.denied.clone(), refusal, near);
+            }
+            if let Some(found) = user.line(name) {
+                let (place, addresses) = (found.entry.place.clone(), found.entry.addresses.to_string());
+                let verdict = verify(&found);
+                return Explanation { place: Some(place), addresses: Some(addresses), verdict, near };
+            }
+        }
         let file = match store.current().0 {
             Ok(file) => file,
             Err(refusal) => {
-                let near = Near::default();
-                return Explanation { place: None, addresses: None, verdict: Err(refusal), near };
+                return Explanation::refused(None, refusal, Near::default());
             }
         };
         let found = match file.lookup(name, &server) {
             Ok(found) => found,
             Err(refusal) => {
                 let near = file.near(name, &server, None, limit);
-                return Explanation { place: None, addresses: None, verdict: Err(refusal), near };
+                return Explanation::refused(None, refusal, near);
             }
         };
         let place = found.entry.place.clone();
-        let verified = match protocol {
-            // A response is right if it was made with the secret, and so if its maker knows the secret.
-            Protocol::Chap => found.verify_chap(|secret| {
-                password.is_some_and(|password| ConstantTimeEq::ct_eq(secret, password).into())
-            }),
-            Protocol::Pap => found.verify_pap(password.unwrap_or_default(), papcrypt),
-        };
-        let verdict = match verified {
-            Ok(()) => Ok(Some(())),
-            Err(Refusal::WrongPassword { .. }) if password.is_none() => Ok(None),
-            Err(refusal) => Err(refusal),
-        };
-        let addresses = Some(found.entry.addresses.to_string());
-        let near = file.near(name, &server, Some(&place), limit);
+        let verdict = verify(&found);
+        let own = user.and_then(|user| user.addresses.as_ref());
+        let addresses = Some(own.unwrap_or(&found.entry.addresses).to_string());
+        let mut near = file.near(name, &server, Some(&place), limit);
+        if let Some(user) = user {
+            let why = "has no password: it adds options and addresses to the line that decides";
+            near.lines.truncate(limit.saturating_sub(1));
+            near.lines.insert(0, (user.place.clone(), why.to_owned()));
+        }
         Explanation { place: Some(place), addresses, verdict, near }
     }
 
@@ -156,15 +265,17 @@ impl Secrets {
         (file.map(|file| digest.add(file, protocol, key)), std::mem::take(notices))
     }
 
-    /// The addresses that belong to one user each, in both files. A file that cannot be read has none.
+    /// The addresses that belong to one user each, in all files. A file that cannot be read has none.
     ///
     /// Host names among them are looked up once for each version of the files.
     pub fn fixed_addresses(&mut self, names: &dyn Resolve) -> FixedAddresses {
-        let stamps = [&mut self.chap, &mut self.pap].map(|store| {
+        let [chap, pap] = [&mut self.chap, &mut self.pap].map(|store| {
             // what is wrong with the file is told when somebody logs in by it
             store.current().0.ok()?;
             store.loaded.as_ref().map(|(stamp, _)| *stamp)
         });
+        let users = self.users.as_ref().and_then(UsersStore::stamp);
+        let stamps = [chap, pap, users];
         if let Some((known, fixed)) = &self.fixed
             && *known == stamps
         {
@@ -173,6 +284,9 @@ impl Secrets {
         let mut fixed = FixedAddresses::default();
         for (_, file) in [&self.chap, &self.pap].into_iter().filter_map(|store| store.loaded.as_ref()) {
             fixed.add(file, &self.our_name, names);
+        }
+        if let Some(Ok(users)) = self.users.as_mut().map(|users| users.current().0) {
+            fixed.add_users(users, names);
         }
         self.fixed.insert((stamps, fixed)).1.clone()
     }
@@ -194,6 +308,16 @@ impl FixedAddresses {
                 && let Some(address) = entry.addresses.fixed_address(names)
             {
                 owners.entry(address).or_default().insert(client.clone());
+            }
+        }
+    }
+
+    /// Adds the addresses of the users file.
+    fn add_users(&mut self, users: &Users, names: &dyn Resolve) {
+        let owners = Arc::make_mut(&mut self.owners);
+        for (name, user) in users.iter() {
+            if let Some(address) = user.addresses.as_ref().and_then(|list| list.fixed_address(names)) {
+                owners.entry(address).or_default().insert(name.into());
             }
         }
     }
@@ -256,11 +380,7 @@ impl Store {
             Err(refusal) => return (Err(refusal), notices),
         };
         let skipped = std::mem::take(&mut found.notices);
-        let grant = verify(&found).map(|()| Grant {
-            place: found.entry.place.clone(),
-            addresses: found.entry.addresses.clone(),
-            options: found.entry.options.clone(),
-        });
+        let grant = verify(&found).map(|()| Grant::of(found.entry));
         notices.extend(skipped);
         (grant, notices)
     }

@@ -460,6 +460,7 @@ fn files_are_read_again_when_they_change() {
     let mut secrets = Secrets::new(Settings {
         chap_secrets: chap_secrets.clone(),
         pap_secrets: pap_secrets.clone(),
+        users_file: None,
         our_name: b"gw".to_vec(),
         papcrypt: false,
     });
@@ -585,6 +586,7 @@ fn who_decides_is_explained_without_the_secret() {
     let settings = Settings {
         chap_secrets: path.clone(),
         pap_secrets: path.clone(),
+        users_file: None,
         our_name: b"gw".to_vec(),
         papcrypt: false,
     };

@@ -308,6 +308,7 @@ fn compare(
         Decider::Secret { file, .. } | Decider::Nobody { file } => format!("hook {file}"),
     };
     let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    secrets.refuse_denied(&attempt.name).map_err(|refusal| refusal.to_string())?;
     // So that the user gets nobody else's address; files that cannot be read keep none.
     for protocol in [Protocol::Chap, Protocol::Pap] {
         let _ = secrets.refresh(protocol);
