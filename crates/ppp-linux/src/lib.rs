@@ -9,6 +9,7 @@
 mod bpf;
 pub mod child;
 pub mod counters;
+pub mod egress;
 pub mod handover;
 pub mod interface;
 pub mod netlink;

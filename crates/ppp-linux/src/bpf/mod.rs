@@ -4,22 +4,29 @@
 //! file, no loader that would have to be there at build time or at run time.
 
 mod instruction;
+mod objects;
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
 
 pub(crate) use self::instruction::{Instruction, Register};
+pub(crate) use self::objects::map_of_program;
 
 // Commands, types and flags of linux/bpf.h.
 const MAP_CREATE: c_int = 0;
+const MAP_LOOKUP_ELEM: c_int = 1;
 const MAP_UPDATE_ELEM: c_int = 2;
+const MAP_DELETE_ELEM: c_int = 3;
 const PROG_LOAD: c_int = 5;
+const MAP_TYPE_HASH: u32 = 1;
 const MAP_TYPE_ARRAY: u32 = 2;
+const F_NO_PREALLOC: u32 = 1;
 const PROG_TYPE_SOCKET_FILTER: u32 = 1;
+const PROG_TYPE_SCHED_CLS: u32 = 3;
 
 /// Numbers of 64 bits under the keys 0, 1, 2, …, which are all there and 0 at first.
 #[derive(Debug)]
@@ -43,7 +50,7 @@ impl ArrayMap {
 
     /// Replaces the number under `key`. Whoever reads it at the same moment gets the old one or the new one.
     pub(crate) fn set(&self, key: u32, value: u64) -> io::Result<()> {
-        let attributes = MapUpdate {
+        let attributes = MapElement {
             map_fd: self.0.as_raw_fd().cast_unsigned(),
             padding: 0,
             key: address(&raw const key),
@@ -55,36 +62,124 @@ impl ArrayMap {
     }
 }
 
+impl AsFd for ArrayMap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Values of `N` numbers of 64 bits under some of the numbers of 32 bits. Takes memory only for what is in it.
+#[derive(Debug)]
+pub(crate) struct HashMap<const N: usize>(OwnedFd);
+
+impl<const N: usize> HashMap<N> {
+    /// Makes a map; `name` is for bpftool(8), and cut after 15 bytes.
+    pub(crate) fn new(name: &str, entries: u32) -> io::Result<Self> {
+        let attributes = MapCreate {
+            map_type: MAP_TYPE_HASH,
+            key_size: 4,
+            value_size: u32::try_from(size_of::<[u64; N]>()).map_err(|_| Errno::E2BIG)?,
+            max_entries: entries,
+            map_flags: F_NO_PREALLOC,
+            inner_map_fd: 0,
+            numa_node: 0,
+            map_name: object_name(name),
+        };
+        bpf(MAP_CREATE, &attributes).map(Self)
+    }
+
+    /// Sets the value under `key`. Whoever reads it at the same moment gets the old one or the new one, as a whole.
+    pub(crate) fn set(&self, key: u32, value: &[u64; N]) -> io::Result<()> {
+        call(MAP_UPDATE_ELEM, &self.element(&key, (&raw const *value).cast_mut()))?;
+        Ok(())
+    }
+
+    /// The value under `key`, if there is one.
+    pub(crate) fn look_up(&self, key: u32) -> io::Result<Option<[u64; N]>> {
+        let mut value = [0; N];
+        match call(MAP_LOOKUP_ELEM, &self.element(&key, &raw mut value)) {
+            Ok(_) => Ok(Some(value)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the value under `key` out, if there is one.
+    pub(crate) fn remove(&self, key: u32) -> io::Result<()> {
+        match call(MAP_DELETE_ELEM, &self.element(&key, std::ptr::null_mut())) {
+            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn element(&self, key: &u32, value: *mut [u64; N]) -> MapElement {
+        MapElement {
+            map_fd: self.0.as_raw_fd().cast_unsigned(),
+            padding: 0,
+            key: address(&raw const *key),
+            value: address(value),
+            flags: 0,
+        }
+    }
+}
+
+impl<const N: usize> AsFd for HashMap<N> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A program that sees packets and returns a number.
 #[derive(Debug)]
 pub(crate) struct SocketProgram(OwnedFd);
 
 impl SocketProgram {
-    /// Has the kernel verify and compile a program.
+    /// Has the kernel verify and compile a program for sockets.
     ///
     /// # Errors
     /// `EPERM` without `CAP_BPF` or `CAP_SYS_ADMIN`, or where a container may not call bpf(2); `ENOSYS` on a
     /// kernel without it.
     pub(crate) fn load(name: &str, instructions: &[Instruction]) -> io::Result<Self> {
-        let count = u32::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?;
-        let attributes = ProgLoad {
-            prog_type: PROG_TYPE_SOCKET_FILTER,
-            insn_cnt: count,
-            insns: address(instructions.as_ptr()),
-            license: address(c"Dual MIT/GPL".as_ptr()),
-            log_level: 0,
-            log_size: 0,
-            log_buf: 0,
-            kern_version: 0,
-            prog_flags: 0,
-            prog_name: object_name(name),
-        };
-        bpf(PROG_LOAD, &attributes).map(Self)
+        load(PROG_TYPE_SOCKET_FILTER, name, instructions).map(Self)
     }
 }
 
+/// A program that is asked about packets by a queueing discipline's filter.
+#[derive(Debug)]
+pub(crate) struct ClassifierProgram(OwnedFd);
+
+impl ClassifierProgram {
+    /// As [`SocketProgram::load`].
+    pub(crate) fn load(name: &str, instructions: &[Instruction]) -> io::Result<Self> {
+        load(PROG_TYPE_SCHED_CLS, name, instructions).map(Self)
+    }
+}
+
+impl AsFd for ClassifierProgram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn load(prog_type: u32, name: &str, instructions: &[Instruction]) -> io::Result<OwnedFd> {
+    let count = u32::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?;
+    let attributes = ProgLoad {
+        prog_type,
+        insn_cnt: count,
+        insns: address(instructions.as_ptr()),
+        license: address(c"Dual MIT/GPL".as_ptr()),
+        log_level: 0,
+        log_size: 0,
+        log_buf: 0,
+        kern_version: 0,
+        prog_flags: 0,
+        prog_name: object_name(name),
+    };
+    bpf(PROG_LOAD, &attributes)
+}
+
 impl AsFd for SocketProgram {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
@@ -104,7 +199,7 @@ struct MapCreate {
 }
 
 #[repr(C)]
-struct MapUpdate {
+struct MapElement {
     map_fd: u32,
     padding: u32,
     key: u64,
@@ -134,9 +229,10 @@ struct ProgLoad {
 unsafe trait Attributes {}
 // SAFETY: there are no addresses in it.
 unsafe impl Attributes for MapCreate {}
-// SAFETY: `ArrayMap::set` makes the only value, from a key and a value of the sizes that `ArrayMap::new` asked for.
-unsafe impl Attributes for MapUpdate {}
-// SAFETY: `SocketProgram::load` makes the only value, from a slice with its length, and a C string.
+// SAFETY: made by `ArrayMap::set` and the methods of `HashMap`, from a key and a value of the sizes that the maps were
+// made with, or with no value for a command that knows none. What the kernel writes to is mutable there.
+unsafe impl Attributes for MapElement {}
+// SAFETY: `load` makes the only value, from a slice with its length, and a C string.
 unsafe impl Attributes for ProgLoad {}
 
 /// A command whose result is a descriptor.

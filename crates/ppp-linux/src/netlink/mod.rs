@@ -4,6 +4,7 @@
 //! for and a single-threaded program may use it between two polls.
 
 mod address;
+mod egress;
 mod error;
 mod link;
 mod neighbour;

@@ -17,7 +17,7 @@ mod selector;
 mod session;
 mod socket;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 #[cfg(test)]
 mod watch_tests;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EtherType;
 
@@ -113,6 +113,23 @@ impl SessionSocket {
     /// As [`super::DiscoverySocket::send`].
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.0.send(frame)
+    }
+
+    /// Marks all frames that are sent (`SO_MARK`); only who may administer the network can do that.
+    ///
+    /// # Errors
+    /// Without `CAP_NET_ADMIN`.
+    pub fn set_mark(&self, mark: u32) -> io::Result<()> {
+        setsockopt(&self.0, sockopt::Mark, &mark)?;
+        Ok(())
+    }
+
+    /// The mark of all frames that are sent; 0 without one.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn mark(&self) -> io::Result<u32> {
+        Ok(getsockopt(&self.0, sockopt::Mark)?)
     }
 
     /// Changes how many bytes may wait to be read; the kernel has a least number, enough for one or two short frames.

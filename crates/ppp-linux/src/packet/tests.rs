@@ -17,26 +17,26 @@ use crate::netlink::Netlink;
 use crate::netns;
 use crate::tun::create_tap;
 
-pub(super) const PEER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xaa]);
-pub(super) const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xbb]);
+pub(crate) const PEER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xaa]);
+pub(crate) const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xbb]);
 const SESSION_ID: u16 = 0x1234;
 
 /// The wire that the access interface is plugged into.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     tap: OwnedFd,
     interface: Interface,
 }
 
 impl Wire {
-    pub(super) fn id(&self) -> &InterfaceId {
+    pub(crate) fn id(&self) -> &InterfaceId {
         &self.interface.id
     }
 
-    pub(super) fn own(&self) -> MacAddr {
+    pub(crate) fn own(&self) -> MacAddr {
         self.interface.mac.unwrap()
     }
 
-    pub(super) fn key(&self) -> SessionKey {
+    pub(crate) fn key(&self) -> SessionKey {
         SessionKey {
             ether_type: EtherType::PppoeSession,
             session_id: SESSION_ID,
@@ -51,7 +51,7 @@ impl Wire {
     }
 
     /// The next PPPoE frame that left through the interface.
-    fn sent(&self) -> Option<Vec<u8>> {
+    pub(crate) fn sent(&self) -> Option<Vec<u8>> {
         let mut buffer = [0; 2048];
         loop {
             let length = nix::unistd::read(&self.tap, &mut buffer).ok()?;
@@ -65,7 +65,7 @@ impl Wire {
         self.frame(self.own(), PEER, EtherType::PppoeSession, [0x11, 0], SESSION_ID, payload)
     }
 
-    pub(super) fn frame(
+    pub(crate) fn frame(
         &self,
         destination: MacAddr,
         source: MacAddr,
@@ -83,7 +83,7 @@ impl Wire {
     }
 }
 
-pub(super) fn with_wire(test: impl FnOnce(&Wire) + Send) {
+pub(crate) fn with_wire(test: impl FnOnce(&Wire) + Send) {
     let in_namespace = || {
         let name = "access0".parse().unwrap();
         let tap = create_tap(&name).unwrap();
@@ -123,7 +123,7 @@ pub(super) fn payloads(socket: &SessionSocket) -> Vec<u8> {
 }
 
 /// A frame as it travels in VLAN 5.
-pub(super) fn tagged(frame: &[u8]) -> Vec<u8> {
+pub(crate) fn tagged(frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat()
 }
 
