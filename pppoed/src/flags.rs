@@ -202,6 +202,11 @@ pub struct Flags {
     #[arg(long)]
     pub no_ebpf: bool,
 
+    /// Start even where the kernel cannot keep workers to their own frames (clsact and eBPF, which --no-ebpf does without):
+    /// a worker that its peer takes over could then send any frame on the access interface, in another's name, too
+    #[arg(long)]
+    pub allow_unfiltered_workers: bool,
+
     /// Directory for our sockets
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
     pub run_dir: PathBuf,
@@ -399,6 +404,7 @@ mod tests {
             wait_for_interfaces: false,
             no_probe: false,
             no_ebpf: false,
+            allow_unfiltered_workers: false,
             run_dir: "/run/pppoed".into(),
             worker: None,
             worker_user: "pppoed".into(),

@@ -222,6 +222,7 @@ const MUTATIONS: &[Mutation] = &[
     ("no-offloads", |config| config.offloads ^= true),
     ("no-probe", |config| config.probe ^= true),
     ("no-ebpf", |config| config.ebpf ^= true),
+    ("allow-unfiltered-workers", |config| config.allow_unfiltered_workers ^= true),
     ("run-dir", |config| config.run_dir = "/x".into()),
     ("control-socket", |config| config.control_socket = "/x".into()),
     ("pid-file", |config| config.pid_file = Some("/x".into())),

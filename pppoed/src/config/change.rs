@@ -274,6 +274,7 @@ impl Reading {
         config.foreground = before.foreground;
         config.probe = before.probe;
         config.ebpf = before.ebpf;
+        config.allow_unfiltered_workers = before.allow_unfiltered_workers;
         config.worker.clone_from(&before.worker);
         config.worker_user.clone_from(&before.worker_user);
         config.control_group.clone_from(&before.control_group);

@@ -103,6 +103,7 @@ impl Config {
             origins,
             probe,
             ebpf,
+            allow_unfiltered_workers,
         } = self;
         let mut list = List { entries: Vec::new(), origins };
         let served = interfaces.iter().chain(patterns).map(String::as_str);
@@ -158,6 +159,7 @@ impl Config {
         list.sourced("log-level", Now, log_level, |level| format!("{level:?}").to_lowercase());
         list.add("no-probe", Restart, !probe);
         list.add("no-ebpf", Restart, !ebpf);
+        list.add("allow-unfiltered-workers", Restart, allow_unfiltered_workers);
         list.add("run-dir", Restart, shown(run_dir));
         list.add("control-socket", Restart, shown(control_socket));
         list.add("pid-file", Restart, optional(pid_file.as_deref().map(shown)));

@@ -107,6 +107,8 @@ pub struct Config {
     pub probe: bool,
     /// Let an eBPF program find the session of a frame, where the kernel lets us.
     pub ebpf: bool,
+    /// Whether to start where the kernel cannot keep workers to their own frames.
+    pub allow_unfiltered_workers: bool,
     /// EtherType of discovery frames.
     pub discovery_ether_type: EtherType,
     /// EtherType of session frames.
@@ -290,6 +292,7 @@ impl Config {
             wait_for_interfaces: flags.wait_for_interfaces,
             probe: !flags.no_probe,
             ebpf: !flags.no_ebpf,
+            allow_unfiltered_workers: flags.allow_unfiltered_workers,
             cookie_lifetime: seconds(flags.cookie_lifetime),
             pool: sessions.entries,
             pool_origins: sessions.origins,

@@ -49,6 +49,8 @@ struct FrameCounters {
     received: [u64; CODES.len()],
     sent: [u64; CODES.len()],
     strays: u64,
+    /// Frames of workers that were not their sessions'.
+    forged: u64,
     other_host: u64,
     send_failed: u64,
     /// Frames that came faster than they were read. The kernel's own count begins anew whenever it is asked.
@@ -219,6 +221,11 @@ impl Access {
         self.flush();
     }
 
+    /// Frames of a worker here were dropped, as they were not its session's.
+    pub(super) fn count_forged(&mut self, frames: u64) {
+        self.counters.forged = self.counters.forged.saturating_add(frames);
+    }
+
     pub(super) fn drops(&self) -> &DropCounters {
         self.server.drops()
     }
@@ -273,6 +280,7 @@ impl Access {
             .map(|(cause, count)| named(cause.as_str().to_owned(), count))
             .collect();
         dropped.push(named("other_host".to_owned(), self.counters.other_host));
+        dropped.push(named("worker_forged".to_owned(), self.counters.forged));
         dropped.push(named("send_failed".to_owned(), self.counters.send_failed));
         if let Some(line) = &self.line {
             let before = self.counters.queue_full.get();

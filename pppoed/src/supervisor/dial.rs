@@ -128,7 +128,7 @@ impl Supervisor {
         let ipv6 = start.link.ipv6;
         let token = Token(self.next_token);
         self.next_token += 1;
-        let launch = Launch { start, access: access_id, sockets, key, tun };
+        let launch = Launch { start, access: access_id, sockets, egress: self.egress.clone(), key, tun };
         let worker = WorkerHandle::launch(self.factory.clone(), launch, token, self.reports.clone());
         let origin = Origin {
             access,

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ppp_linux::egress::EgressError;
 use ppp_linux::interface::Interface;
 use ppp_linux::packet::{DiscoverySocket, PacketError, SessionGroup};
 use ppp_wire::MacAddr;
@@ -16,6 +17,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::access::{Frame, Stage};
+use super::egress::Egress;
 use super::session::AccessIndex;
 use super::session_sockets::{SessionSockets, SocketSettings};
 use super::watch::watch_for;
@@ -30,6 +32,15 @@ const STRAYS_PAUSE: Duration = Duration::from_millis(50);
 
 /// An error tells the group that its interface went down, and has to be fetched at once.
 const READABLE_OR_ERROR: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// Why an interface cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ListenError {
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+    #[error("workers there cannot be kept to their own frames")]
+    Egress(#[from] EgressError),
+}
 
 /// An interface and the sockets that were opened on it.
 #[derive(Debug)]
@@ -46,7 +57,9 @@ impl Listening {
         interface: Interface,
         mac: MacAddr,
         settings: SocketSettings,
-    ) -> Result<Self, PacketError> {
+        egress: &Egress,
+    ) -> Result<Self, ListenError> {
+        egress.attach_first(&interface.id)?;
         let buffer = DiscoverySocket::DEFAULT_RECEIVE_BUFFER;
         let socket = DiscoverySocket::open(&interface.id, settings.discovery, buffer)?;
         let sessions = SessionSockets::open(&interface, settings);

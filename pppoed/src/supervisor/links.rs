@@ -10,14 +10,14 @@ use std::time::Duration;
 use ppp_ipc::control::pattern;
 use ppp_linux::interface::{IfName, Interface};
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
-use ppp_linux::packet::PacketError;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use super::Work;
-use super::line::Listening;
+use super::egress::Egress;
+use super::line::{ListenError, Listening};
 use super::session::AccessIndex;
 use super::session_sockets::SocketSettings;
 use super::worker::chain;
@@ -49,6 +49,7 @@ pub(super) enum LinkOrder {
 pub(super) struct Links {
     watch: LinkWatch,
     sockets: SocketSettings,
+    egress: Egress,
     targets: Vec<Target>,
     finder: Finder,
     orders: mpsc::UnboundedReceiver<LinkOrder>,
@@ -109,7 +110,7 @@ enum LookError {
     #[error("cannot look at it: {}", chain(.0))]
     Netlink(#[from] NetlinkError),
     #[error("cannot listen on it: {}", chain(.0))]
-    Packet(#[from] PacketError),
+    Listen(#[from] ListenError),
     #[error("looking at it was cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
@@ -127,11 +128,12 @@ impl Links {
     /// Begins to collect hints, so it comes before the first look at the interfaces.
     pub(super) fn new(
         sockets: SocketSettings,
+        egress: Egress,
         patterns: Vec<String>,
         orders: mpsc::UnboundedReceiver<LinkOrder>,
     ) -> Result<Self, NetlinkError> {
         let finder = Finder { stale: !patterns.is_empty(), patterns };
-        Ok(Self { watch: LinkWatch::open()?, sockets, targets: Vec::new(), finder, orders })
+        Ok(Self { watch: LinkWatch::open()?, sockets, egress, targets: Vec::new(), finder, orders })
     }
 
     /// Adds the next access interface, as the supervisor has it now.
@@ -142,7 +144,7 @@ impl Links {
 
     /// Runs for ever, in a task.
     pub(super) async fn run(self, work: mpsc::Sender<Work>) {
-        let Self { watch, sockets, mut targets, mut finder, mut orders } = self;
+        let Self { watch, sockets, egress, mut targets, mut finder, mut orders } = self;
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may not own their descriptor; this one does"
@@ -172,7 +174,7 @@ impl Links {
             }
             for (access, target) in targets.iter_mut().enumerate().filter(|(_, target)| target.stale) {
                 target.stale = false;
-                match look(target, sockets).await {
+                match look(target, sockets, &egress).await {
                     Ok(news) => {
                         if tell(&work, access, news).await.is_err() {
                             return;
@@ -247,7 +249,12 @@ async fn tell(work: &mpsc::Sender<Work>, access: AccessIndex, news: Vec<LinkNews
 }
 
 /// What is new about an interface. The target knows it afterwards.
-async fn look(target: &mut Target, sockets: SocketSettings) -> Result<Vec<LinkNews>, LookError> {
+async fn look(
+    target: &mut Target,
+    sockets: SocketSettings,
+    egress: &Egress,
+) -> Result<Vec<LinkNews>, LookError> {
+    let egress = egress.clone();
     let (name, known) = (target.name.clone(), target.known.clone());
     // Others may keep the kernel's lock for long, when they make many interfaces.
     let looking = tokio::task::spawn_blocking(move || -> Result<_, LookError> {
@@ -255,7 +262,8 @@ async fn look(target: &mut Target, sockets: SocketSettings) -> Result<Vec<LinkNe
         let is_new = found.as_ref().is_some_and(|found| !is_same(known.as_ref(), found));
         let mac = found.as_ref().and_then(|found| found.mac);
         let listening = match (&found, mac) {
-            (Some(found), Some(mac)) if is_new => match Listening::open(found.clone(), mac, sockets) {
+            (Some(found), Some(mac)) if is_new => match Listening::open(found.clone(), mac, sockets, &egress)
+            {
                 Ok(listening) => Some(listening),
                 // It went meanwhile; or else this is tried again.
                 Err(_) if find(&name, None)?.is_none() => return Ok((None, None)),
@@ -341,7 +349,7 @@ mod tests {
             let known = Some(interface(0x7fff_0000, name));
             let mut target = Target { name: name.parse().unwrap(), known, stale: true };
             let mut looked = || {
-                let news = runtime.block_on(look(&mut target, sockets)).unwrap();
+                let news = runtime.block_on(look(&mut target, sockets, &Egress::without())).unwrap();
                 news.iter().map(|news| matches!(news, LinkNews::Gone)).collect::<Vec<_>>()
             };
             assert_eq!(looked(), [true], "{name}");

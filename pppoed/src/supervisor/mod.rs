@@ -17,6 +17,7 @@ mod deadlines;
 mod debug;
 mod dial;
 mod drop_log;
+mod egress;
 mod ending;
 mod events;
 mod failed_dials;
@@ -86,6 +87,7 @@ use self::auth::Outcome;
 use self::console_share::ConsoleShare;
 use self::deadlines::Deadlines;
 use self::drop_log::{DropLog, Refusals};
+use self::egress::{Egress, EgressWatch};
 use self::events::Events;
 use self::heartbeat::Heartbeats;
 use self::hook_news::HookNews;
@@ -180,6 +182,8 @@ pub struct Supervisor {
     factory: Rc<WorkerFactory>,
     secrets: Arc<Mutex<Secrets>>,
     accesses: Vec<Access>,
+    egress: Egress,
+    egress_watch: EgressWatch,
     table: Table,
     deadlines: Deadlines,
     /// When the traffic of which session is to be looked at.
@@ -238,6 +242,8 @@ impl Supervisor {
         let mut rate_looks = tokio::time::interval(rate_meter::INTERVAL);
         rate_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         rate_looks.tick().await;
+        let mut egress_looks = tokio::time::interval(egress::INTERVAL);
+        egress_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
         let mut watchdog = Watchdog::from_environment();
         while !(self.is_done() && self.hooks_are_done()) {
@@ -265,6 +271,7 @@ impl Supervisor {
                 Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
                 Some(call) = next_call => self.handle_call(call, Instant::now()),
                 _ = rotation.tick() => self.rotate_keys(Instant::now()),
+                _ = egress_looks.tick() => self.look_at_egress(),
                 _ = rate_looks.tick() => self.look_at_rates(Instant::now()),
                 _ = drop_log.tick() => self.log_drops(Instant::now()),
                 Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),

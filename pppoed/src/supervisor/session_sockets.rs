@@ -8,6 +8,7 @@ use ppp_linux::packet::{Membership, PacketError, SessionGroup, SessionKey, Sessi
 use ppp_wire::ethernet::EtherType;
 use tracing::{info, warn};
 
+use super::egress::Egress;
 use super::worker::chain;
 use crate::config::Config;
 
@@ -73,20 +74,28 @@ impl SessionSockets {
         }
     }
 
-    /// The socket of a session, and its membership in the group if there is one. That may be dropped when nobody else
+    /// The socket of a session, with its mark, and its membership in the group if there is one. That may be dropped when nobody else
     /// has the socket. May block for some 10 ms.
     pub(super) fn open_session(
         &self,
         interface: &ppp_linux::interface::InterfaceId,
         key: &SessionKey,
+        egress: &Egress,
     ) -> Result<(SessionSocket, Option<Membership>), PacketError> {
         const BUFFER: usize = SessionSocket::DEFAULT_RECEIVE_BUFFER;
-        match self {
+        let (socket, membership) = match self {
             Self::Group(group) => {
                 group.join(key, BUFFER).map(|(socket, membership)| (socket, Some(membership)))
             }
             Self::Filters { .. } => SessionSocket::open(interface, key, BUFFER).map(|socket| (socket, None)),
-        }
+        }?;
+        egress.mark(key.session_id, &socket).map_err(|source| PacketError::Setup {
+            purpose: "session",
+            interface: interface.name.clone(),
+            step: "mark it",
+            source,
+        })?;
+        Ok((socket, membership))
     }
 
     pub(super) fn group(&self) -> Option<&SessionGroup> {

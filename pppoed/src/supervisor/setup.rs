@@ -11,6 +11,7 @@ use std::time::Instant;
 use nix::unistd::User;
 use ppp_ipc::control::ServiceState;
 use ppp_ipc::template::SandboxParameters;
+use ppp_linux::egress::EgressError;
 use ppp_linux::interface::{IfName, IfNameError, Interface};
 use ppp_linux::netlink::{Netlink, NetlinkError};
 use ppp_linux::netns::{self, NetnsError};
@@ -27,11 +28,12 @@ use super::adopt::{Adoption, ClaimError, Opening, RunDirClaim};
 use super::console_share::ConsoleShare;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
+use super::egress::{Egress, EgressWatch};
 use super::events::Events;
 use super::failed_dials::FailedDials;
 use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
-use super::line::{Line, Listening};
+use super::line::{Line, ListenError, Listening};
 use super::links::Links;
 use super::reload::Reloads;
 use super::session_sockets::SocketSettings;
@@ -95,6 +97,18 @@ pub enum SetupError {
         #[source]
         source: server::ConfigError,
     },
+    /// The kernel cannot keep workers to their own frames.
+    #[error(
+        "workers cannot be kept to their own frames; --allow-unfiltered-workers starts all the same, and then a worker that \
+         its peer takes over can send frames in the name of other subscribers and of this server"
+    )]
+    Egress(#[from] EgressError),
+    /// `--no-ebpf` takes the filter away that keeps workers to their own frames.
+    #[error(
+        "--no-ebpf also does without the filter that keeps workers to their own frames: add --allow-unfiltered-workers \
+         if a worker that its peer takes over may send frames in the name of other subscribers and of this server"
+    )]
+    NoEbpf,
     /// The worker program is not there.
     #[error("the worker cannot be started; --worker says where it is")]
     Program(#[from] ProgramError),
@@ -151,7 +165,21 @@ pub enum SetupError {
 /// [`SetupError`]; nothing is left behind then.
 pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Supervisor, SetupError> {
     let chroot = prepare_directories(&config.run_dir)?;
-    let sandbox = sandbox_parameters(&config.worker_user, &chroot)?;
+    if !config.ebpf && !config.allow_unfiltered_workers {
+        return Err(SetupError::NoEbpf);
+    }
+    let egress = Egress::open(config)?;
+    assemble(config, source, hooks, &chroot, &egress).inspect_err(|_| egress.give_up())
+}
+
+fn assemble(
+    config: &Config,
+    source: Source,
+    hooks: HookScripts,
+    chroot: &Path,
+    egress: &Egress,
+) -> Result<Supervisor, SetupError> {
+    let sandbox = sandbox_parameters(&config.worker_user, chroot)?;
     let (uid, gid) = (sandbox.uid, sandbox.gid);
     let program = Program::open(&worker_path(config))?;
     let netns = netns::create()?;
@@ -161,12 +189,12 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
     let terms = AllTerms::new(config);
     let (link_orders, orders) = mpsc::unbounded_channel();
-    let mut links = Links::new(SocketSettings::new(config), config.patterns.clone(), orders)?;
+    let mut links = Links::new(SocketSettings::new(config), egress.clone(), config.patterns.clone(), orders)?;
     let mut netlink = Netlink::open()?;
     let mut accesses = Vec::with_capacity(config.interfaces.len());
     for (index, name) in interfaces(config, &mut netlink)?.into_iter().enumerate() {
         let mut access = access(name.clone(), config, terms.of(config, name.as_str()), now)?;
-        if let Some(listening) = listen(&mut netlink, &name, config)? {
+        if let Some(listening) = listen(&mut netlink, &name, config, egress)? {
             access.open(Line::new(listening, index, frames.clone()).map_err(SetupError::Watch)?);
         }
         links.add(name, access.interface().cloned());
@@ -192,7 +220,7 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
     }
     let opening = Opening {
         run_dir: &config.run_dir,
-        root: &chroot,
+        root: chroot,
         uid,
         gid,
         fresh_key: random::<32>()?,
@@ -205,6 +233,8 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
         factory,
         secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
         accesses,
+        egress: egress.clone(),
+        egress_watch: EgressWatch::default(),
         table: Table::default(),
         deadlines: Deadlines::default(),
         quota_looks: Deadlines::default(),
@@ -241,6 +271,7 @@ pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Su
     };
     supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
+    supervisor.attach_postponed()?;
     supervisor.begin_hooks();
     if supervisor.adoption.was_draining() {
         info!("draining, as before the restart: pppctl drain off takes new sessions again");
@@ -260,7 +291,12 @@ pub fn claim_run_dir(config: &Config) -> Result<RunDirClaim, SetupError> {
 }
 
 /// Opens an access interface; `None` when it is not there, and may come later.
-fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Option<Listening>, SetupError> {
+fn listen(
+    netlink: &mut Netlink,
+    name: &IfName,
+    config: &Config,
+    egress: &Egress,
+) -> Result<Option<Listening>, SetupError> {
     let interface = match netlink.interface(name) {
         Ok(interface) => interface,
         Err(NetlinkError::NoSuchInterface { .. }) if config.wait_for_interfaces => {
@@ -279,7 +315,12 @@ fn listen(netlink: &mut Netlink, name: &IfName, config: &Config) -> Result<Optio
         warn!(interface = %name, "the interface is down: ip link set {name} up");
     }
     let mtu = interface.mtu;
-    let listening = Listening::open(interface, mac, SocketSettings::new(config))?;
+    let listening = Listening::open(interface, mac, SocketSettings::new(config), egress).map_err(
+        |error| match error {
+            ListenError::Packet(error) => SetupError::Packet(error),
+            ListenError::Egress(error) => SetupError::Egress(error),
+        },
+    )?;
     info!(interface = %name, %mac, mtu, "listening for PPPoE discovery");
     Ok(Some(listening))
 }

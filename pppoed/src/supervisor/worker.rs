@@ -31,6 +31,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::adopt::Returning;
+use super::egress::Egress;
 use super::session::Token;
 use super::session_sockets::SessionSockets;
 use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
@@ -57,6 +58,7 @@ pub(super) struct Launch {
     pub(super) start: Start,
     pub(super) access: InterfaceId,
     pub(super) sockets: SessionSockets,
+    pub(super) egress: Egress,
     pub(super) key: SessionKey,
     pub(super) tun: IfName,
 }
@@ -322,9 +324,12 @@ pub(super) fn kill(process: &PidFd) {
 async fn prepare(launch: &Launch) -> Result<Prepared, String> {
     let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
     let wanted = launch.start.offloads;
-    let sockets = launch.sockets.clone();
+    let (sockets, egress) = (launch.sockets.clone(), launch.egress.clone());
     let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        let (packet, membership) = sockets.open_session(&access, &key)?;
+        let (packet, membership) = sockets.open_session(&access, &key, &egress)?;
+        egress
+            .permit(access.index, &key)
+            .map_err(|error| format!("cannot keep the worker to its own frames: {error}"))?;
         let (tun, interface) = Tun::create(&name)?;
         let offloads = offer(&tun, wanted);
         let counters = SharedCounters::create()?;

@@ -10,6 +10,7 @@ mod adoption;
 mod capturing;
 mod console;
 mod consoles;
+mod egress;
 mod endings;
 mod first_run;
 mod full_disk;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     tests.extend(hooks::tests());
     tests.extend(strays::tests());
     tests.extend(new_sockets::tests());
+    tests.extend(egress::tests());
     tests.extend(reload::tests());
     tests.extend(policy::tests());
     tests.extend(full_disk::tests());

@@ -104,7 +104,7 @@ fn limited() {
 }
 
 fn without_ebpf() {
-    let lab = Lab::start(&["--no-ebpf"]);
+    let lab = Lab::start(&["--no-ebpf", "--allow-unfiltered-workers"]);
     lab.logged(&["--no-ebpf", "get no PADT"]);
     assert_eq!(padts(STRANGER, || send_stray(STRANGER, 77)), [0_u16; 0]);
     let mut subscribers = [1, 2].map(|number| Subscriber::open(good_mac(number)));

@@ -16,6 +16,7 @@ use ppp_ipc::frame::{FrameDecoder, HEADER_LEN};
 use ppp_ipc::worker::{
     AuthMethod, FromWorker, LcpReport, Network, NetworkReport, Proof, Start, ToWorker, VERSION, Verdict,
 };
+use ppp_linux::packet::SessionSocket;
 use ppp_linux::sandbox::Protections;
 use ppp_linux::spawn::replace_standard_error;
 use ppp_linux::tun::Tun;
@@ -23,6 +24,7 @@ use ppp_proto::auth::chap::md5_response;
 use ppp_wire::MacAddr;
 use ppp_worker::Newborn;
 
+use super::egress;
 use super::heartbeat;
 use super::lab::SECRET;
 use super::misbehaviour::CASES;
@@ -43,6 +45,11 @@ pub(crate) fn beat_mac(number: usize) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0xbe, u8::try_from(number).unwrap()])
 }
 
+/// The peer whose worker sends frames that are not its session's, in the way of this number.
+pub(crate) fn forger_mac(number: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0xe9, number])
+}
+
 /// A peer whose worker is the real one.
 pub(crate) fn good_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0x60, number])
@@ -55,7 +62,13 @@ pub(crate) fn was_started_as_worker() -> bool {
 /// Plays the template, and in each worker the one that the peer's address asks for.
 pub(crate) fn run() -> ExitCode {
     ppp_worker::template::run(|newborn| {
-        let case = match peek(&newborn.control).peer_mac {
+        let start = peek(&newborn.control);
+        let case = match start.peer_mac {
+            [2, 0, 0, 0, 0xe9, number] => {
+                let Newborn { control, packet, tun, .. } = newborn;
+                let pipe = Pipe::new(control, Tun::from_fd(tun).unwrap());
+                egress::forge(number, &start, pipe, &SessionSocket::from_fd(packet).unwrap())
+            }
             [2, 0, 0, 0, 0xba, number] => CASES.get(usize::from(number)),
             [2, 0, 0, 0, 0xbe, number] => heartbeat::CASES.get(usize::from(number)),
             _ => None,

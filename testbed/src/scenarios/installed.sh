@@ -17,7 +17,7 @@ fails() {
 }
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 modules=/usr/lib/uml/modules/$(uname -r)/kernel
-for module in drivers/net/tun drivers/net/veth; do insmod "$modules/$module.ko"; done
+for module in drivers/net/tun drivers/net/veth net/sched/sch_ingress net/sched/cls_bpf; do insmod "$modules/$module.ko"; done
 ip link add eth1 type veth peer name host0
 ip netns add host
 ip link set host0 netns host

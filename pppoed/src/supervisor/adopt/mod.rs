@@ -262,5 +262,6 @@ impl Supervisor {
     /// All sessions have ended.
     pub(super) fn clean_up(self) {
         self.adoption.clean_up();
+        self.egress.clean_up();
     }
 }

@@ -265,10 +265,14 @@ impl Supervisor {
         }
         let token = Token(self.next_token);
         self.next_token += 1;
+        let has_worker = process.is_some();
         let worker = match process {
             Some(process) => WorkerHandle::expect(Returning { process }, token, self.reports.clone()),
             None => WorkerHandle::gone(),
         };
+        if has_worker {
+            self.readmit(known.access_index, id, known.own_mac, known.peer_mac);
+        }
         let session = self.rebuild(known, token, slot, lease, worker, traffic, now);
         let end = session_end(&session);
         self.table.insert(session);

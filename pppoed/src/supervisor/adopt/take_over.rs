@@ -162,8 +162,10 @@ impl Supervisor {
             own: session.own_mac,
             peer: session.peer_mac,
         };
+        let egress = self.egress.clone();
         tokio::task::spawn_local(async move {
-            let opened = tokio::task::spawn_blocking(move || sockets.open_session(&interface, &key)).await;
+            let opening = move || sockets.open_session(&interface, &key, &egress);
+            let opened = tokio::task::spawn_blocking(opening).await;
             match opened {
                 Ok(Ok((socket, membership))) => {
                     // Fails only if the worker is gone.
