@@ -42,6 +42,16 @@ pub(crate) fn numbered_dial_config(
     on_line(world, number, user, password)
 }
 
+/// As [`redial_config`], from any link of the world's `cli` namespace, with a TUN that has `-tun` behind its name.
+///
+/// # Errors
+/// As [`redial_config`].
+pub(crate) fn dial_config_on(world: &World, link: &str, user: &str, password: &str) -> Result<DialConfig> {
+    let config = on_line(world, 0, user, password)?;
+    let tun = format!("{link}-tun").parse::<IfName>()?;
+    Ok(DialConfig { interface: link.parse::<IfName>()?, tun, default_route: false, ..config })
+}
+
 fn line(number: u8) -> String {
     format!("line{number}")
 }

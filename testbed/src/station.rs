@@ -68,9 +68,17 @@ impl Station {
     fn add(world: &World, name: &str, number: u8, bridge: &str, server: [u8; 6]) -> Result<Self> {
         let mac = MacAddr([0x02, 0, 0, 0, 0x5a, number]);
         world.add_station(name, bridge, mac.0)?;
+        Self::on_link(world, name, mac.0, server)
+    }
+
+    /// A station on a link of the world's `cli` namespace that is there already.
+    ///
+    /// # Errors
+    /// When a socket cannot be made.
+    pub(crate) fn on_link(world: &World, name: &str, mac: [u8; 6], server: [u8; 6]) -> Result<Self> {
         let discovery = open(world, name, EtherType::PppoeDiscovery)?;
         let session = open(world, name, EtherType::PppoeSession)?;
-        Ok(Station { mac, server: MacAddr(server), discovery, session })
+        Ok(Station { mac: MacAddr(mac), server: MacAddr(server), discovery, session })
     }
 
     /// Sends a frame as it is.

@@ -15,6 +15,7 @@ mod hook_scripts;
 mod hostile;
 mod installed;
 mod interface_gone;
+mod interface_sections;
 mod ipv6;
 mod limits;
 mod mac_change;
@@ -84,6 +85,7 @@ pub(crate) static ALL: &[Scenario] = &[
     ipv6::SCENARIO,
     proxyarp::SCENARIO,
     interface_gone::SCENARIO,
+    interface_sections::SCENARIO,
     mac_change::SCENARIO,
     quota_and_idle::SCENARIO,
     drain::SCENARIO,

@@ -162,6 +162,15 @@ impl World {
         netlink::wait_running(&self.cli, name)
     }
 
+    /// Adds the access interface `eth1.ID`, as a VLAN would be called, with the bridge `brID`. It is a link of its own with the
+    /// hardware address of `eth1`: not every kernel that tests run on can make VLANs.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn add_subinterface(&self, id: u16) -> Result<()> {
+        self.add_segment(&format!("eth1.{id}"), ACCESS_MAC, &format!("br{id}"), &format!("port{id}"))
+    }
+
     /// Makes a tap in `cli` on a bridge, for a guest, and returns its name.
     ///
     /// # Errors
