@@ -110,13 +110,14 @@ const DESCRIPTORS_PER_SESSION: u64 = 5;
 /// Descriptors for all else: sockets, consoles, files, the sessions that are being started.
 const OTHER_DESCRIPTORS: u64 = 512;
 
-/// Raises the limit of open descriptors, which is 1024 on most systems, to what so many sessions need.
+/// Raises the limit of open descriptors, which is 1024 on most systems, to what so many sessions and access interfaces
+/// need; an interface needs no more than a session.
 ///
 /// # Errors
 /// When the system refuses; then it will refuse sessions as well.
-pub fn raise_descriptor_limit(sessions: usize) -> anyhow::Result<()> {
-    let sessions = u64::try_from(sessions).unwrap_or(u64::MAX);
-    let needed = sessions.saturating_mul(DESCRIPTORS_PER_SESSION).saturating_add(OTHER_DESCRIPTORS);
+pub fn raise_descriptor_limit(users: usize) -> anyhow::Result<()> {
+    let users = u64::try_from(users).unwrap_or(u64::MAX);
+    let needed = users.saturating_mul(DESCRIPTORS_PER_SESSION).saturating_add(OTHER_DESCRIPTORS);
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of open files")?;
     if soft >= needed {
         return Ok(());

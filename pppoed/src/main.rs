@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     };
     if flags.check_pool {
         show(&notices);
-        println!("{}", config.max_sessions());
+        println!("{}", config.pool.len());
         return ExitCode::SUCCESS;
     }
     if flags.dump {
@@ -163,7 +163,7 @@ fn start(
     if let Some(remark) = first_run::forwarding_remark() {
         warn!("{remark}");
     }
-    if let Err(error) = daemon::raise_descriptor_limit(config.max_sessions()) {
+    if let Err(error) = daemon::raise_descriptor_limit(config.descriptor_users()) {
         warn!("{error:#}: not all sessions may be possible");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

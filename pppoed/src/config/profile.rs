@@ -147,6 +147,13 @@ impl Config {
         self.pools().map(|(_, entries)| entries.len()).sum()
     }
 
+    /// Sessions and access interfaces that need descriptors. How many interfaces match patterns is not known before they
+    /// are there.
+    pub fn descriptor_users(&self) -> usize {
+        let matching = if self.patterns.is_empty() { 0 } else { 256 };
+        self.max_sessions().saturating_add(self.interfaces.len()).saturating_add(matching)
+    }
+
     /// Takes the profiles and the pools in, and checks that they fit together and to the rest.
     pub(super) fn with_sections(
         mut self,

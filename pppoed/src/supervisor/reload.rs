@@ -240,8 +240,8 @@ impl Supervisor {
         if let Err(error) = self.slots.resize(count) {
             warn!("reload: the number of sessions stays: {error}");
         }
-        if old.max_sessions() < new.max_sessions()
-            && let Err(error) = daemon::raise_descriptor_limit(new.max_sessions())
+        if old.descriptor_users() < new.descriptor_users()
+            && let Err(error) = daemon::raise_descriptor_limit(new.descriptor_users())
         {
             warn!("{error:#}: not all sessions may be possible");
         }
