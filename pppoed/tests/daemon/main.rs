@@ -12,6 +12,7 @@ mod console;
 mod consoles;
 mod egress;
 mod endings;
+mod failing;
 mod first_run;
 mod full_disk;
 mod heartbeat;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     tests.extend(capturing::tests());
     tests.extend(tracing::tests());
     tests.extend(endings::tests());
+    tests.extend(failing::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());
     tests.extend(rivals::tests());
