@@ -6,6 +6,7 @@ use std::path::Path;
 use manual::Page;
 use pppoed::config::{CommandLine, Kind, Source, server_keys};
 use pppoed::options::{OptionUse, all_options};
+use pppoed::secrets::Users;
 
 use crate::read;
 
@@ -119,15 +120,23 @@ fn the_keys_of_interfaces_and_pools_are_described() {
     assert!(keys.len() > 8, "{keys:?}");
     assert_eq!(told(".Sh INTERFACES", ".Sh POOLS"), keys);
     assert_eq!(told(".Sh POOLS", ".Sh OPTIONS"), list("POOL_KEYS"));
+    let source = read("pppoed/src/secrets/users.rs");
+    let list = source.split_once("const KEYS: ").unwrap().1.split_once("= [").unwrap().1;
+    let keys: BTreeSet<String> =
+        list.split("];").next().unwrap().split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert_eq!(told(".Sh USERS", ".Sh FILES"), keys);
 }
 
 #[test]
 fn the_examples_have_no_mistakes() {
     let page = read(PAGE);
     let mut examples: Vec<String> = Vec::new();
-    let mut last = 0;
+    let (mut last, mut users) = (0, 0);
     for (number, line) in manual::code_blocks(Path::new(PAGE), &page) {
         if line == "# /etc/pppoed/pppoed.toml" {
+            examples.push(String::new());
+        } else if line == "# /etc/pppoed/users.toml" {
+            users = examples.len();
             examples.push(String::new());
         } else if number > last + 1 {
             panic!("{PAGE}:{number}: an example that is none of a file");
@@ -137,7 +146,10 @@ fn the_examples_have_no_mistakes() {
         example.push_str(&line);
         example.push('\n');
     }
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
+    let users = examples.remove(users);
+    let (_, notices) = Users::parse(Path::new("users.toml"), users.as_bytes()).unwrap();
+    assert!(users.contains("[mallory]") && notices.is_empty(), "{notices:?}");
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pppoed.toml");
     std::fs::write(directory.path().join("options"), "").unwrap();
