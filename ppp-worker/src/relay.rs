@@ -5,6 +5,7 @@
 
 mod codel;
 mod down;
+mod flows;
 mod shaper;
 mod up;
 

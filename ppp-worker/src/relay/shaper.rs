@@ -4,6 +4,10 @@
 //! waits from standing there: so that a download does not delay everything else of the line, packets are dropped when
 //! all have waited too long for a while, which makes TCP send slower. Without a limit or without a backlog there is no
 //! timer, and without a limit no memory.
+//!
+//! A packet of a flow of which nothing waits (a ping, a question to a name server, a keystroke, the first packet of a
+//! connection) goes before all that waits of others, as in FQ-CoDel (RFC 8290 §1.3). Such packets get at most half of
+//! the rate: no number of flows keeps the others from going on. Within a flow nothing overtakes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,6 +17,7 @@ use std::time::{Duration, Instant};
 use ppp_linux::pages::PageBuffer;
 
 use super::codel::Codel;
+use super::flows::{FLOWS, flow_of};
 use crate::grant::Family;
 
 /// How long a bucket takes to fill, unless a burst is configured: longer than a process may wait for its turn.
@@ -23,6 +28,8 @@ const MIN_BURST: u64 = 2 * 1500;
 const QUEUE_TIME_DIVISOR: u64 = 5;
 const MIN_QUEUE: u64 = 32 << 10;
 const MAX_QUEUE: u64 = 1 << 20;
+/// Bytes of storage for packets of flows of which nothing else waits.
+const FIRST_QUEUE: usize = 32 << 10;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -33,6 +40,13 @@ pub(crate) struct RateLimit {
     pub(crate) kbit_per_second: u32,
     /// In bytes; 0 for what is good for the rate.
     pub(crate) burst: u32,
+}
+
+impl RateLimit {
+    /// Half of the rate, with the burst that is good for it.
+    fn half(self) -> Self {
+        Self { kbit_per_second: self.kbit_per_second.div_ceil(2), burst: 0 }
+    }
 }
 
 /// What is to be done with a packet.
@@ -63,7 +77,7 @@ impl Shaper {
     ) -> io::Result<()> {
         match (&mut self.0, limit) {
             (Some(limited), limit) => {
-                limited.bucket = limit.map(|limit| Bucket::new(limit, now));
+                limited.set_limit(limit, now);
             }
             (None, Some(limit)) => self.0 = Some(Limited::new(limit, headroom, now)?),
             (None, None) => {}
@@ -105,7 +119,7 @@ impl Shaper {
     /// Gives memory back, if nothing waits.
     pub(super) fn rest(&mut self) {
         if let Some(limited) = &mut self.0
-            && limited.packets.is_empty()
+            && limited.is_empty()
         {
             limited.is_touched = false;
             limited.storage.give_back();
@@ -114,7 +128,7 @@ impl Shaper {
 
     /// Without a limit and a backlog there is nothing to keep.
     fn forget(&mut self) {
-        if self.0.as_ref().is_some_and(|limited| limited.bucket.is_none() && limited.packets.is_empty()) {
+        if self.0.as_ref().is_some_and(|limited| limited.bucket.is_none() && limited.is_empty()) {
             self.0 = None;
         }
     }
@@ -127,44 +141,92 @@ struct Waiting {
     /// Where it lies, headroom included.
     place: Range<usize>,
     since: Instant,
+    /// Of the packet's flow, if it has one.
+    flow: Option<usize>,
+}
+
+/// Packets that wait in a part of the storage, in the order of their coming.
+#[derive(Debug)]
+struct Fifo {
+    region: Range<usize>,
+    packets: VecDeque<Waiting>,
+    /// Of the packets, without headroom.
+    bytes: usize,
+}
+
+impl Fifo {
+    fn new(region: Range<usize>) -> Self {
+        Self { region, packets: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Room for so many bytes behind the newest packet, or at the beginning of the region.
+    fn place(&self, len: usize) -> Option<Range<usize>> {
+        let Range { start, end } = self.region;
+        let (Some(oldest), Some(newest)) = (self.packets.front(), self.packets.back()) else {
+            return (len <= self.region.len()).then_some(start..start + len);
+        };
+        let behind = newest.place.end;
+        let is_wrapped = behind <= oldest.place.start;
+        let end = if is_wrapped { oldest.place.start } else { end };
+        if behind + len <= end {
+            return Some(behind..behind + len);
+        }
+        // Short of the oldest one, so that a full region cannot be taken for an empty one.
+        (!is_wrapped && start + len < oldest.place.start).then_some(start..start + len)
+    }
 }
 
 #[derive(Debug)]
 struct Limited {
     /// None while what waited under a limit that is gone is still there.
     bucket: Option<Bucket>,
+    /// How much of the rate packets may have that go first.
+    first_share: Bucket,
     codel: Codel,
     storage: PageBuffer,
     headroom: usize,
-    packets: VecDeque<Waiting>,
-    /// Of the packets that wait.
-    bytes: usize,
+    /// Packets that came when nothing of their flow waited; each before all of `rest`.
+    first: Fifo,
+    rest: Fifo,
+    /// How many packets wait of each flow. Flows with the same number count as one.
+    backlog: Vec<u16>,
     is_touched: bool,
 }
 
 impl Limited {
     fn new(limit: RateLimit, headroom: usize, now: Instant) -> io::Result<Self> {
+        let len = FIRST_QUEUE + usize::try_from(MAX_QUEUE).unwrap_or(usize::MAX);
         Ok(Self {
             bucket: Some(Bucket::new(limit, now)),
+            first_share: Bucket::new(limit.half(), now),
             codel: Codel::new(now),
-            storage: PageBuffer::new(usize::try_from(MAX_QUEUE).unwrap_or(usize::MAX))?,
+            storage: PageBuffer::new(len)?,
             headroom,
-            packets: VecDeque::new(),
-            bytes: 0,
+            first: Fifo::new(0..FIRST_QUEUE),
+            rest: Fifo::new(FIRST_QUEUE..len),
+            backlog: vec![0; FLOWS],
             is_touched: false,
         })
     }
 
+    fn set_limit(&mut self, limit: Option<RateLimit>, now: Instant) {
+        self.bucket = limit.map(|limit| Bucket::new(limit, now));
+        if let Some(limit) = limit {
+            self.first_share = Bucket::new(limit.half(), now);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.packets.is_empty() && self.rest.packets.is_empty()
+    }
+
     fn offer(&mut self, family: Family, packet: &[u8], now: Instant) -> Offer {
+        let is_empty = self.is_empty();
         let Some(bucket) = &mut self.bucket else {
-            return if self.packets.is_empty() {
-                Offer::Pass
-            } else {
-                self.wait(family, packet, now, MAX_QUEUE)
-            };
+            return if is_empty { Offer::Pass } else { self.wait(family, packet, now, MAX_QUEUE) };
         };
         // What comes must not overtake what waits.
-        if self.packets.is_empty() && bucket.take(packet.len(), now) {
+        if is_empty && bucket.take(packet.len(), now) {
             return Offer::Pass;
         }
         let limit = bucket.queue_limit();
@@ -172,66 +234,83 @@ impl Limited {
     }
 
     fn wait(&mut self, family: Family, packet: &[u8], now: Instant, limit: u64) -> Offer {
+        let flow = flow_of(packet);
+        let backlog = flow.and_then(|flow| self.backlog.get(flow));
+        let room = self.headroom + packet.len();
+        if backlog == Some(&0)
+            && let Some(place) = self.first.place(room)
+            && self.first_share.take(packet.len(), now)
+        {
+            return self.put(true, Waiting { family, place, since: now, flow }, packet);
+        }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if self.bytes + packet.len() > limit {
+        if self.rest.bytes + packet.len() > limit {
             return Offer::Dropped;
         }
-        let Some(place) = self.place(self.headroom + packet.len()) else { return Offer::Dropped };
+        let Some(place) = self.rest.place(room) else { return Offer::Dropped };
+        self.put(false, Waiting { family, place, since: now, flow }, packet)
+    }
+
+    fn put(&mut self, is_first: bool, waiting: Waiting, packet: &[u8]) -> Offer {
+        let place = waiting.place.clone();
         let Some(room) = self.storage.get_mut(place.start + self.headroom..place.end) else {
             return Offer::Dropped;
         };
         room.copy_from_slice(packet);
         self.is_touched = true;
-        self.bytes += packet.len();
-        self.packets.push_back(Waiting { family, place, since: now });
+        if let Some(count) = waiting.flow.and_then(|flow| self.backlog.get_mut(flow)) {
+            *count = count.saturating_add(1);
+        }
+        let fifo = if is_first { &mut self.first } else { &mut self.rest };
+        fifo.bytes += packet.len();
+        fifo.packets.push_back(waiting);
         Offer::Queued
     }
 
-    /// Room for so many bytes behind the newest packet, or at the beginning of the storage.
-    fn place(&self, len: usize) -> Option<Range<usize>> {
-        let (Some(oldest), Some(newest)) = (self.packets.front(), self.packets.back()) else {
-            return (len <= self.storage.len()).then_some(0..len);
-        };
-        let behind = newest.place.end;
-        let is_wrapped = behind <= oldest.place.start;
-        let end = if is_wrapped { oldest.place.start } else { self.storage.len() };
-        if behind + len <= end {
-            return Some(behind..behind + len);
+    /// Takes the next packet out: where it lies, without headroom.
+    fn take(&mut self) -> Option<(Family, Range<usize>)> {
+        let fifo = if self.first.packets.is_empty() { &mut self.rest } else { &mut self.first };
+        let Waiting { family, place, flow, .. } = fifo.packets.pop_front()?;
+        let packet = place.start + self.headroom..place.end;
+        fifo.bytes -= packet.len();
+        if let Some(count) = flow.and_then(|flow| self.backlog.get_mut(flow)) {
+            *count = count.saturating_sub(1);
         }
-        // Short of the oldest one, so that a full storage cannot be taken for an empty one.
-        (!is_wrapped && len < oldest.place.start).then_some(0..len)
+        Some((family, packet))
     }
 
     fn pop(&mut self, now: Instant) -> (Option<(Family, Range<usize>)>, u64) {
         let mut dropped = 0;
         loop {
-            let Some(oldest) = self.packets.front() else {
+            let is_first = !self.first.packets.is_empty();
+            let Some(oldest) = self.oldest() else {
                 self.codel.emptied();
                 return (None, dropped);
             };
-            let packet = oldest.place.start + self.headroom..oldest.place.end;
+            let len = oldest.place.len() - self.headroom;
+            let waited = now.saturating_duration_since(oldest.since);
             if let Some(bucket) = &mut self.bucket {
-                if !bucket.has(packet.len(), now) {
+                if !bucket.has(len, now) {
                     return (None, dropped);
                 }
-                let waited = now.saturating_duration_since(oldest.since);
-                if self.codel.is_to_be_dropped(waited, self.bytes, bucket.target(), now) {
+                if !is_first && self.codel.is_to_be_dropped(waited, self.rest.bytes, bucket.target(), now) {
                     dropped += 1;
-                    self.bytes -= packet.len();
-                    self.packets.pop_front();
+                    let _ = self.take();
                     continue;
                 }
-                let _ = bucket.take(packet.len(), now);
+                let _ = bucket.take(len, now);
             }
-            self.bytes -= packet.len();
-            let family = oldest.family;
-            self.packets.pop_front();
-            return (Some((family, packet)), dropped);
+            return (self.take(), dropped);
         }
     }
 
+    /// The packet that is next.
+    fn oldest(&self) -> Option<&Waiting> {
+        self.first.packets.front().or_else(|| self.rest.packets.front())
+    }
+
     fn next_time(&self) -> Option<Instant> {
-        let oldest = self.packets.front()?;
+        let oldest = self.oldest()?;
         let len = oldest.place.len() - self.headroom;
         Some(self.bucket.as_ref().map_or(oldest.since, |bucket| bucket.time_for(len)))
     }

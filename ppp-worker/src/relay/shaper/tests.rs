@@ -1,5 +1,7 @@
 //! In virtual time.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -181,5 +183,104 @@ proptest! {
             while let Some(next) = expected.pop_front() && next != packet {}
         }
         let _ = expected;
+    }
+}
+
+/// A UDP packet of a flow, with a number in its last two bytes.
+fn of_flow(port: u16, number: u16, len: u16) -> Vec<u8> {
+    let len = len.max(30);
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7];
+    packet[2..4].copy_from_slice(&len.to_be_bytes());
+    packet.extend(port.to_be_bytes());
+    packet.resize(usize::from(len) - 2, 0);
+    packet.extend(number.to_be_bytes());
+    packet
+}
+
+/// The port and number of each packet that can go.
+fn flows_popped(shaper: &mut Shaper, now: Instant) -> Vec<(u16, u16)> {
+    let mut out = Vec::new();
+    while let (Some((_, place)), _) = shaper.pop(now) {
+        let packet = &shaper.storage()[place];
+        let word = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+        out.push((word(20), word(packet.len() - 2)));
+    }
+    out
+}
+
+#[test]
+fn the_first_packet_of_a_flow_goes_before_a_standing_queue() {
+    let start = Instant::now();
+    // 1000 bytes take a millisecond.
+    let mut shaper = limited(8000, 3000, start);
+    for number in 0..60 {
+        assert_ne!(shaper.offer(Family::Ipv4, &of_flow(1, number, 1000), start), Offer::Dropped);
+    }
+    let now = start + Duration::from_micros(500);
+    assert_eq!(shaper.offer(Family::Ipv4, &of_flow(2, 0, 84), now), Offer::Queued);
+    assert_eq!(shaper.offer(Family::Ipv4, &of_flow(2, 1, 84), now), Offer::Queued, "not the first any more");
+    let soon = start + Duration::from_millis(2);
+    assert_eq!(flows_popped(&mut shaper, soon), [(1, 3), (2, 0)], "each the first of its flow");
+    // Its second packet waits behind the other flow's, whose next one is not its first either.
+    assert_eq!(shaper.offer(Family::Ipv4, &of_flow(1, 60, 1000), soon), Offer::Queued);
+    shaper.set_limit(None, HEADROOM, soon).unwrap();
+    let rest = flows_popped(&mut shaper, soon);
+    let expected: Vec<_> = (4..60).map(|number| (1, number)).chain([(2, 1), (1, 60)]).collect();
+    assert_eq!(rest, expected);
+}
+
+#[test]
+fn many_short_flows_leave_half_of_the_rate_to_others() {
+    let start = Instant::now();
+    let mut shaper = limited(8000, 3000, start);
+    for number in 0..100 {
+        assert_ne!(shaper.offer(Family::Ipv4, &of_flow(1, number, 1000), start), Offer::Dropped);
+    }
+    let (mut short, mut long) = (0, 0);
+    // A packet takes a millisecond, and in each a new flow begins.
+    for millis in 1..=100 {
+        let now = start + Duration::from_millis(millis);
+        let port = 100 + u16::try_from(millis).unwrap();
+        assert_ne!(shaper.offer(Family::Ipv4, &of_flow(port, 0, 1000), now), Offer::Dropped);
+        for (port, _) in flows_popped(&mut shaper, now) {
+            if port == 1 {
+                long += 1;
+            } else {
+                short += 1;
+            }
+        }
+    }
+    assert_eq!(short + long, 100);
+    // The share has a burst of its own, of 20 ms.
+    assert!((40..=60).contains(&long), "{long} and {short}");
+}
+
+proptest! {
+    /// Whatever the flows, packets of one come out in their order, and none twice.
+    #[test]
+    fn within_a_flow_nothing_overtakes(
+        steps in prop::collection::vec((0_u64..20, 0_u16..8, 30_u16..1500), 1..600),
+    ) {
+        let mut now = Instant::now();
+        let mut shaper = limited(4000, 0, now);
+        let mut last = BTreeMap::<u16, u16>::new();
+        let mut check = |out: Vec<(u16, u16)>| {
+            for (port, number) in out {
+                let before = last.insert(port, number);
+                assert!(before.is_none_or(|before| before < number), "{port}: {number} after {before:?}");
+            }
+        };
+        for (number, (millis, port, len)) in (1_u16..).zip(steps) {
+            now += Duration::from_millis(millis / 10);
+            if shaper.offer(Family::Ipv4, &of_flow(port, number, len), now) == Offer::Pass {
+                check(vec![(port, number)]);
+            }
+            if millis % 3 == 0 {
+                check(flows_popped(&mut shaper, now));
+            }
+        }
+        shaper.set_limit(None, HEADROOM, now).unwrap();
+        check(flows_popped(&mut shaper, now));
+        prop_assert!(shaper.0.is_none());
     }
 }
