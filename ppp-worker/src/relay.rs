@@ -34,6 +34,8 @@ const PACKET_OFFSET: usize = SESSION_HEADER_LEN + PROTOCOL_LEN;
 const MAX_INFORMATION: usize = 1500;
 /// Longest frame.
 const FRAME_SIZE: usize = PACKET_OFFSET + MAX_INFORMATION;
+/// Full batches for which the kernel is asked once how many frames it had to drop: a busy line is about to be asked again.
+const BATCHES_PER_QUESTION: u32 = 64;
 /// Most packets of the kernel that are read before the peer is looked at, and most bytes, but for the last packet.
 const MAX_READS: usize = 64;
 const MAX_READ_BYTES: usize = 256 << 10;
@@ -64,6 +66,8 @@ pub(crate) struct Relay {
     up: Up,
     down: Down,
     activity: Activity,
+    /// Full batches since the kernel was asked how many frames it had to drop.
+    full_batches: u32,
 }
 
 /// Whether packets of data went, each way, since [`Relay::take_data_activity`].
@@ -115,6 +119,7 @@ impl Relay {
             up: Up::new(offloads)?,
             down: Down::new()?,
             activity: Activity::default(),
+            full_batches: 0,
         })
     }
 
@@ -203,7 +208,10 @@ impl Relay {
         if count < self.up.frames.capacity() {
             return Ok(Some(More::No));
         }
-        self.count_socket_drops();
+        self.full_batches += 1;
+        if self.full_batches >= BATCHES_PER_QUESTION {
+            self.count_socket_drops();
+        }
         Ok(Some(More::Perhaps))
     }
 
@@ -258,17 +266,21 @@ impl Relay {
 
     /// Whether [`Relay::rest`] would give something back.
     pub(crate) fn is_busy(&self) -> bool {
-        self.up.is_busy() || self.down.is_busy()
+        self.up.is_busy() || self.down.is_busy() || self.full_batches > 0
     }
 
     /// The line is quiet: gives back what only a busy one needs. There are thousands of workers, most of them idle.
     pub(crate) fn rest(&mut self) {
+        if self.full_batches > 0 {
+            self.count_socket_drops();
+        }
         self.up.rest();
         self.down.rest();
     }
 
     /// Counts the frames that the kernel dropped because we were too slow.
-    pub(crate) fn count_socket_drops(&self) {
+    pub(crate) fn count_socket_drops(&mut self) {
+        self.full_batches = 0;
         if let Ok(statistics) = self.socket.take_statistics() {
             self.counters.rx_drops_socket_full.add(u64::from(statistics.dropped));
         }
