@@ -1,7 +1,7 @@
 //! One session with a network interface of its own, for ordinary programs.
 
 use std::fmt;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -13,16 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use ppp_linux::interface::IfName;
 use ppp_linux::netlink::{Ipv4Ends, Netlink, PtpConfig, Route};
 use ppp_linux::netns;
-use ppp_linux::tun::{MAX_READ, Tun, VNET_HEADER_LEN};
+use ppp_linux::tun::Tun;
 use ppp_proto::auth::{AuthMethod, Credentials};
 use ppp_wire::MacAddr;
-use ppp_wire::offload::{Coalescer, Mergeable, Segments, VnetHeader};
 
-use super::port::{FRAME_LEN, Port, Stage};
+use super::data::DataPath;
+use super::port::{Port, Ready};
 use super::session::{End, Event, Opened, Session, SessionConfig};
 
-/// Packets or frames that are moved in one direction before the other gets its turn.
-const BATCH: usize = 64;
 /// How long Terminate-Requests may take: the peer is asked twice, 3 seconds apart.
 const HANG_UP: Duration = Duration::from_secs(8);
 
@@ -51,7 +49,7 @@ pub(crate) struct DialConfig {
     pub(crate) tun: IfName,
     /// Whether everything is routed through the session.
     pub(crate) default_route: bool,
-    /// Whether the TUN has segmentation offloads.
+    /// Whether the TUN has segmentation offloads and frames are moved in batches; one packet per call if not.
     pub(crate) offloads: bool,
 }
 
@@ -74,7 +72,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    fn add(&mut self, packet: &[u8]) {
+    pub(super) fn add(&mut self, packet: &[u8]) {
         self.packets += 1;
         self.bytes += u64::try_from(packet.len()).unwrap_or(u64::MAX);
     }
@@ -167,14 +165,7 @@ struct Relay {
     report: Option<Sender<Opened>>,
     hang_up_until: Option<Instant>,
     end: Option<End>,
-    received: Count,
-    sent: Count,
-    frame: Vec<u8>,
-    /// Frames of a batch, and which packets of it are for the TUN.
-    packets: Vec<u8>,
-    coalescer: Coalescer,
-    /// A packet of the TUN, with its header.
-    read: Vec<u8>,
+    data: DataPath,
 }
 
 impl Relay {
@@ -202,12 +193,7 @@ impl Relay {
             report: Some(report),
             hang_up_until: None,
             end: None,
-            received: Count::default(),
-            sent: Count::default(),
-            frame: Vec::new(),
-            packets: vec![0; BATCH * FRAME_LEN],
-            coalescer: Coalescer::new(Mergeable { tcp: config.offloads, udp: config.offloads }, BATCH),
-            read: vec![0; VNET_HEADER_LEN + MAX_READ],
+            data: DataPath::new(config.offloads)?,
         })
     }
 
@@ -217,29 +203,31 @@ impl Relay {
             self.session.handle_timeout(now);
             self.service(config)?;
             if let Some(end) = self.end {
-                return Ok(Ended { end, received: self.received, sent: self.sent });
+                return Ok(Ended { end, received: self.data.received, sent: self.data.sent });
             }
             if self.hang_up_until.is_some_and(|until| now >= until) {
                 bail!("the server did not answer our Terminate-Requests");
             }
-            self.wait()?;
-            if self.hang_up_until.is_none() && self.is_line_closed()? {
+            let ready = self.wait()?;
+            let [line, tun] = ready.others;
+            if line && self.hang_up_until.is_none() && self.is_line_closed()? {
                 let now = Instant::now();
                 self.hang_up_until = Some(now + HANG_UP);
                 self.session.hang_up(now);
             }
-            self.receive_frames()?;
-            self.receive_tun()?;
+            self.receive_frames(&ready)?;
+            if tun && let Some(tun) = &self.tun {
+                self.data.transmit(&mut self.port, &self.session, tun)?;
+            }
         }
     }
 
-    fn wait(&self) -> Result<()> {
+    fn wait(&self) -> Result<Ready> {
         let until = self.session.poll_timeout().into_iter().chain(self.hang_up_until).min();
         let tun = self.tun.as_ref().map(AsFd::as_fd);
         // A closed line stays readable, so it is looked at only until then.
         let line = self.hang_up_until.is_none().then(|| self.line.as_fd());
-        let others: Vec<_> = tun.into_iter().chain(line).collect();
-        self.port.wait(&others, until)
+        self.port.wait([line, tun], until)
     }
 
     fn is_line_closed(&mut self) -> Result<bool> {
@@ -289,63 +277,16 @@ impl Relay {
         Ok(())
     }
 
-    fn receive_frames(&mut self) -> Result<()> {
-        let mut used = 0;
-        for _ in 0..BATCH {
-            let Some(room) = self.packets.get_mut(used..).and_then(<[u8]>::first_chunk_mut::<FRAME_LEN>)
-            else {
-                break;
-            };
-            let Some((stage, frame)) = self.port.receive(room)? else { break };
-            let now = Instant::now();
-            let packet = match stage {
-                Stage::Discovery => {
-                    self.session.handle_discovery_frame(frame, now);
-                    None
-                }
-                Stage::Session => self.session.handle_session_frame(frame, now),
-            };
-            if let Some(packet) = packet {
-                self.received.add(packet);
-                // It is the end of what was received, but for what pads it.
-                let start = used + (packet.as_ptr().addr() - frame.as_ptr().addr());
-                let packet = start..start + packet.len();
-                used += FRAME_LEN;
-                let _ = self.coalescer.push(&self.packets, packet);
-            }
+    fn receive_frames(&mut self, ready: &Ready) -> Result<()> {
+        // Session frames that came before a discovery frame are handled before it, so that a Terminate-Request is seen
+        // before the PADT that follows it.
+        let discovery = if ready.discovery { self.port.receive_discovery()? } else { None };
+        let now = Instant::now();
+        if ready.session || discovery.is_some() {
+            self.data.receive(&self.port, &mut self.session, self.tun.as_ref(), now)?;
         }
-        let Some(tun) = &self.tun else { return Ok(()) };
-        let mut outcome = Ok(());
-        self.coalescer.drain(&mut self.packets, |storage, write| {
-            let header = write.header.emit();
-            let parts = write.parts.iter().filter_map(|part| storage.get(part.clone()));
-            let slices: Vec<_> = std::iter::once(&header[..]).chain(parts).map(IoSlice::new).collect();
-            match tun.write(&slices) {
-                // The kernel takes no packet with a wrong header; what the server relays may be anything.
-                Err(error) if error.kind() != io::ErrorKind::InvalidInput => outcome = Err(error),
-                _ => {}
-            }
-        });
-        outcome.context("write to the TUN")
-    }
-
-    fn receive_tun(&mut self) -> Result<()> {
-        let Some(tun) = &self.tun else { return Ok(()) };
-        for _ in 0..BATCH {
-            let len = match tun.read(&mut self.read) {
-                Ok(len) => len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error).context("read from the TUN"),
-            };
-            let header = self.read.first_chunk().map(VnetHeader::parse).unwrap_or_default();
-            let mut segments = Segments::new(&mut self.read, VNET_HEADER_LEN..len, &header)?;
-            while let Some(packet) = segments.next_packet(&mut self.read) {
-                let packet = self.read.get(packet).unwrap_or_default();
-                if self.session.data_frame(packet, &mut self.frame) {
-                    self.sent.add(packet);
-                    self.port.send(&self.frame)?;
-                }
-            }
+        if let Some(frame) = discovery {
+            self.session.handle_discovery_frame(&frame, now);
         }
         Ok(())
     }

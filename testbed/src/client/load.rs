@@ -134,7 +134,7 @@ impl<'a> Load<'a> {
             self.serve_timers()?;
             self.advance_phase(Instant::now())?;
             let wake = self.next_wake(Instant::now());
-            self.port.wait(&[], Some(wake))?;
+            self.port.wait([None; 2], Some(wake))?;
             self.receive()?;
         }
         Ok(self.finish())

@@ -7,6 +7,7 @@
 //! [`session::Session`] is the sans-IO heart of both, [`port::Port`] their access to the interface.
 
 mod arguments;
+mod data;
 mod dial;
 mod icmp;
 mod load;

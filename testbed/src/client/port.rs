@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ppp_linux::interface::{IfName, Interface};
 use ppp_linux::netlink::Netlink;
-use ppp_linux::packet::DiscoverySocket;
+use ppp_linux::packet::{DiscoverySocket, FrameBatch};
 use ppp_wire::ethernet::EtherType;
 
 /// Room for the replies to a burst of many sessions: some 20000 small frames.
@@ -27,6 +27,14 @@ const MAX_OVERTAKEN: usize = 64;
 pub(super) enum Stage {
     Discovery,
     Session,
+}
+
+/// What has something, or an error to tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) discovery: bool,
+    pub(super) session: bool,
+    pub(super) others: [bool; 2],
 }
 
 /// Both sockets on one interface.
@@ -132,21 +140,49 @@ impl Port {
         }
     }
 
+    /// A discovery frame, if one waits.
+    ///
+    /// # Errors
+    /// When the interface is down or gone.
+    pub(super) fn receive_discovery(&self) -> Result<Option<Vec<u8>>> {
+        let mut buffer = [0; FRAME_LEN];
+        let len = self.receive_from(&self.discovery, &mut buffer)?;
+        Ok(len.and_then(|len| buffer.get(..len)).map(<[u8]>::to_vec))
+    }
+
+    /// Replaces the content of `batch` by session frames that wait, and returns their number.
+    ///
+    /// # Errors
+    /// When the interface is down or gone.
+    pub(super) fn receive_batch(&self, batch: &mut FrameBatch) -> Result<usize> {
+        match self.session.recv_batch(batch) {
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error).with_context(|| format!("receive on {}", self.interface.id)),
+        }
+    }
+
     /// Waits until a frame or something for `others` waits, or `until` has come; without it, forever.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(super) fn wait(&self, others: &[BorrowedFd<'_>], until: Option<Instant>) -> Result<()> {
+    pub(super) fn wait(&self, others: [Option<BorrowedFd<'_>>; 2], until: Option<Instant>) -> Result<Ready> {
         if self.held.is_some() {
-            return Ok(());
+            return Ok(Ready { discovery: true, session: true, others: [true; 2] });
         }
-        let sockets = [self.discovery.as_fd(), self.session.as_fd()];
-        let mut waiting: Vec<_> =
-            sockets.iter().chain(others).map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-        match poll(&mut waiting, timeout(until)) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno).context("poll"),
+        let own = [self.discovery.as_fd(), self.session.as_fd()];
+        let [one, other] = others.map(|fd| match fd {
+            Some(fd) => PollFd::new(fd, PollFlags::POLLIN),
+            None => PollFd::new(self.session.as_fd(), PollFlags::empty()),
+        });
+        let [discovery, session] = own.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let mut all = [discovery, session, one, other];
+        match poll(&mut all, timeout(until)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("poll"),
         }
+        let [discovery, session, one, other] = all.map(|fd| fd.any().unwrap_or(true));
+        Ok(Ready { discovery, session, others: [one, other] })
     }
 }
 

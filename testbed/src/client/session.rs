@@ -14,7 +14,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
 use ppp_wire::ppp::{Protocol, split_protocol};
-use ppp_wire::pppoe::{Code, PppoePacket, emit_session_header};
+use ppp_wire::pppoe::{Code, PppoePacket, SESSION_HEADER_LEN, emit_session_header};
 
 /// How long a client waits for a PADO or PADS before it asks again; doubled every time.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -24,6 +24,9 @@ const DISCOVERY_ATTEMPTS: u32 = 5;
 /// Session frames that are kept until the PADS has come, which they may overtake: the server's first
 /// Configure-Request among them.
 const MAX_EARLY_FRAMES: usize = 4;
+
+/// Bytes in front of an IPv4 packet in its frame.
+pub(super) const DATA_HEADER_LEN: usize = SESSION_HEADER_LEN + 2;
 
 /// Who dials, and for what.
 #[derive(Clone, Debug)]
@@ -196,6 +199,18 @@ impl Session {
             }
             _ => false,
         }
+    }
+
+    /// What precedes an IPv4 packet of so many bytes in its frame to the server; `None` as for
+    /// [`data_frame`](Self::data_frame).
+    pub(super) fn data_header(&self, len: usize) -> Option<[u8; DATA_HEADER_LEN]> {
+        let (lower, opened) = (self.lower.as_ref()?, self.opened.as_ref()?);
+        let ppp_len = u16::try_from(len + 2).ok().filter(|_| len <= usize::from(opened.mtu))?;
+        let mut header = [0; DATA_HEADER_LEN];
+        let (pppoe, protocol) = header.split_first_chunk_mut()?;
+        *pppoe = emit_session_header(&lower.header, lower.session_id, ppp_len);
+        *protocol.first_chunk_mut()? = Protocol::Ip.to_be_bytes();
+        Some(header)
     }
 
     /// Ends the session by Terminate-Request and PADT; [`Event::Ended`] follows.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use ppp_wire::ethernet::EtherType;
 
 use super::socket::{PacketSocket, Setup};
-use super::{PacketError, PacketType, Statistics};
+use super::{FrameBatch, PacketError, PacketType, Statistics};
 use crate::interface::InterfaceId;
 
 /// Receives and sends the discovery frames of one interface. Non-blocking.
@@ -70,6 +70,14 @@ impl DiscoverySocket {
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
         let (wire_len, packet_type) = self.0.recv(buffer)?;
         Ok(Received { len: wire_len.min(buffer.len()), wire_len, packet_type })
+    }
+
+    /// Replaces the content of `batch` by frames that wait, and returns their number, at least 1.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_batch(&self, batch: &mut FrameBatch) -> io::Result<usize> {
+        batch.receive(&self.0)
     }
 
     /// Sends one frame, which has to have its Ethernet header and padding.

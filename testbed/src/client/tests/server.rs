@@ -118,7 +118,7 @@ impl Running<'_> {
     fn turn(&mut self) -> Result<()> {
         let timer = self.peers.0.values().filter_map(|peer| peer.link.poll_timeout()).min();
         let until = timer.into_iter().fold(Instant::now() + STEP, Instant::min);
-        self.port.wait(&[self.tun.as_fd()], Some(until))?;
+        self.port.wait([Some(self.tun.as_fd()), None], Some(until))?;
         let mut buffer = [0; FRAME_LEN];
         while let Some((stage, frame)) = self.port.receive(&mut buffer)? {
             match stage {
