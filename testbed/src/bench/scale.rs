@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Sessions that have traffic, of those that there are [default: all]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     busy: Option<u16>,
+    /// Frames that a session gets in a row; traffic mostly comes so
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
+    train: u32,
     /// Rounds, of which the medians count
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -47,7 +50,7 @@ pub(crate) struct Arguments {
 
 /// What was measured.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub(super) struct Outcome {
     /// A frame that nobody receives, in µs: what the sender and the wire cost.
     nobody_us: f64,
     by_sessions: Vec<Cost>,
@@ -73,6 +76,15 @@ struct Sockets {
 
 impl Arguments {
     pub(super) fn run(&self) -> Result<()> {
+        let outcome = self.outcome()?;
+        match self.json {
+            true => println!("{}", serde_json::to_string(&outcome)?),
+            false => print!("{outcome}"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn outcome(&self) -> Result<Outcome> {
         world::sweep()?;
         let world = World::build("bench", Wiring::AccessOnEth1, Uplink::Routed)?;
         world.add_station(LINE, "br1", PEER.0)?;
@@ -94,27 +106,23 @@ impl Arguments {
             let (group_ratio, filters_ratio) = (group_us / first.0, filters_us / first.1);
             by_sessions.push(Cost { sessions, group_us, group_ratio, filters_us, filters_ratio });
         }
-        let outcome = Outcome { nobody_us, by_sessions };
-        match self.json {
-            true => println!("{}", serde_json::to_string(&outcome)?),
-            false => print!("{outcome}"),
-        }
-        Ok(())
+        Ok(Outcome { nobody_us, by_sessions })
     }
 
     fn median(&self, sender: &DiscoverySocket, sockets: &Sockets, sessions: u16, frames: u32) -> Result<f64> {
         let mut costs = Vec::new();
         for _ in 0..self.rounds {
-            costs.push(measure(sender, sockets, sessions.min(self.busy.unwrap_or(sessions)), frames)?);
+            let busy = sessions.min(self.busy.unwrap_or(sessions));
+            costs.push(measure(sender, sockets, busy, frames, self.train)?);
         }
         costs.sort_by(f64::total_cmp);
         costs.get(costs.len() / 2).copied().context("no round")
     }
 }
 
-/// Sends to one session after the other, in steps, and lets each fetch what it got. On a veth pair, the kernel does the
-/// receiver's work in the sender's call, so all of it is this thread's time.
-fn measure(sender: &DiscoverySocket, sockets: &Sockets, busy: u16, frames: u32) -> Result<f64> {
+/// Sends to one session after the other, in steps, `train` frames to each, and lets each fetch what it got. On a veth
+/// pair, the kernel does the receiver's work in the sender's call, so all of it is this thread's time.
+fn measure(sender: &DiscoverySocket, sockets: &Sockets, busy: u16, frames: u32, train: u32) -> Result<f64> {
     const STEP: u16 = 997;
     let header = EthernetHeader {
         destination: MacAddr(ACCESS_MAC),
@@ -123,16 +131,19 @@ fn measure(sender: &DiscoverySocket, sockets: &Sockets, busy: u16, frames: u32) 
     };
     let (mut sent, mut received, mut index) = (0_u32, 0_u32, 0_u16);
     let mut waiting = Vec::with_capacity(BURST);
+    let trains = BURST / usize::try_from(train)?.max(1);
     let mut buffer = [0; 2048];
     let before = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
     while sent < frames {
-        for _ in 0..BURST {
+        for _ in 0..trains {
             index = (index + STEP) % busy;
             let mut frame = [0; MIN_FRAME_LEN];
             let start = emit_session_header(&header, index + 1, 40);
             frame.iter_mut().zip(start).for_each(|(byte, value)| *byte = value);
-            sender.send(&frame)?;
-            sent += 1;
+            for _ in 0..train {
+                sender.send(&frame)?;
+            }
+            sent += train;
             waiting.push(index);
         }
         for index in waiting.drain(..) {
