@@ -1,5 +1,6 @@
 //! Benchmarks: they print figures, and pass no judgement on them.
 
+mod all;
 mod console;
 mod hooks;
 mod memory;
@@ -15,6 +16,7 @@ use clap::Subcommand;
 /// What to measure
 #[derive(Debug, Subcommand)]
 pub(crate) enum Benchmark {
+    All(all::Arguments),
     Console(console::Arguments),
     Scale(scale::Arguments),
     Hooks(hooks::Arguments),
@@ -29,6 +31,7 @@ impl Benchmark {
     /// When something cannot be measured.
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Self::All(arguments) => arguments.run(),
             Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Scale(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Hooks(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),

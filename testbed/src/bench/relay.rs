@@ -109,6 +109,11 @@ pub(super) struct Outcome {
 }
 
 impl Arguments {
+    /// Everything, with one second for each measurement.
+    pub(super) fn brief() -> Self {
+        Self { runs: 5, seconds: 1, only: Vec::new(), modes: Vec::new(), json: false }
+    }
+
     pub(super) fn run(&self) -> Result<()> {
         let outcome = self.outcome()?;
         match self.json {

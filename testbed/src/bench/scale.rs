@@ -75,6 +75,18 @@ struct Sockets {
 }
 
 impl Arguments {
+    /// What is measured by default, in fewer rounds.
+    pub(super) fn brief() -> Self {
+        Self {
+            sessions: vec![1, 100, 1000, 4000],
+            busy: None,
+            train: 1,
+            rounds: 3,
+            frames: 50_000,
+            json: false,
+        }
+    }
+
     pub(super) fn run(&self) -> Result<()> {
         let outcome = self.outcome()?;
         match self.json {

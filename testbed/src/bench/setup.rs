@@ -1,12 +1,15 @@
-//! Many sessions at once: how fast they are set up, and what an idle one costs.
+//! Many sessions at once: how fast they are set up, and what an idle one costs, before and after it had traffic.
 
 use std::fmt;
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 use ppp_proto::auth::AuthMethod;
 use serde::Serialize;
@@ -21,6 +24,16 @@ use crate::{interrupt, programs};
 
 /// How long the sessions are left alone before their memory is counted: what they needed to begin has been given back.
 const SETTLE: Duration = Duration::from_secs(4);
+/// How long the bursts may take.
+const BURST_TIME: Duration = Duration::from_secs(20);
+/// Payload of a datagram that the kernel is to cut, and how many come of one.
+const SEGMENT: u16 = 1400;
+const SEGMENTS: usize = 40;
+/// Where nobody listens.
+const DISCARD_PORT: u16 = 9;
+/// Address of the first session; the others have the next ones.
+const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
+
 /// Longest time that the sessions may take to open.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Time between two questions of a console during the set-up.
@@ -42,10 +55,12 @@ pub(crate) struct Arguments {
 
 /// What was measured.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub(super) struct Outcome {
     load: Report,
     /// Of one session, the client's own memory not counted.
     memory: Use,
+    /// The same after a burst each way through each session and a few quiet seconds.
+    memory_after_burst: Use,
     /// Of all sessions, in kB.
     client_kb: i64,
     server_kb: i64,
@@ -57,7 +72,21 @@ struct Outcome {
 }
 
 impl Arguments {
+    /// What is measured by default.
+    pub(super) fn brief() -> Self {
+        Self { sessions: 2000, rate: 600.0, json: false }
+    }
+
     pub(super) fn run(&self) -> Result<()> {
+        let outcome = self.outcome()?;
+        match self.json {
+            true => println!("{}", serde_json::to_string(&outcome)?),
+            false => print!("{outcome}"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn outcome(&self) -> Result<Outcome> {
         programs::build()?;
         world::sweep()?;
         let directory = tempfile::Builder::new().prefix(&name_of("bench-")).tempdir_in("/run")?;
@@ -66,7 +95,7 @@ impl Arguments {
         let secrets: String = (1..=self.sessions).map(|n| format!("user{n} * password{n} *\n")).collect();
         // The limits of discovery are not what is to be measured.
         let flags = format!(
-            "-I eth1 -L 10.0.0.1 -R 10.1.0.2 -N {} --padi-rate 0 --padr-rate 0 --max-starting 0",
+            "-I eth1 -L 10.0.0.1 -R {FIRST_ADDRESS} -N {} --padi-rate 0 --padr-rate 0 --max-starting 0",
             self.sessions
         );
         let setup = Setup {
@@ -77,11 +106,8 @@ impl Arguments {
         };
         let server = Server::start_by_flags(&world, directory.path(), &setup)?;
         let outcome = self.measure(&world, &server)?;
-        match self.json {
-            true => println!("{}", serde_json::to_string(&outcome)?),
-            false => print!("{outcome}"),
-        }
-        server.stop(&world)
+        server.stop(&world)?;
+        Ok(outcome)
     }
 
     fn measure(&self, world: &World, server: &Server) -> Result<Outcome> {
@@ -97,17 +123,20 @@ impl Arguments {
             max_payload: None,
             setup_deadline: Duration::from_secs(30),
             ping: None,
-            hold: SETTLE + Duration::from_secs(4),
+            hold: 2 * SETTLE + BURST_TIME + Duration::from_secs(8),
         };
         let own = Pid::this();
         let before = Machine::now()?;
         let own_before = memory::private_kb(own)?;
         let client_cpu = memory::processor_time(own)?;
         let server_cpu = memory::processor_time(server.pid())?;
-        let done = AtomicBool::new(false);
+        let (done, burst) = (AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
             let load = scope.spawn(|| {
-                let report = world.cli.run(|| client::run(&config, Instant::now() + LIMIT + SETTLE));
+                let report = world.cli.run(|| {
+                    let deadline = Instant::now() + LIMIT + 2 * SETTLE + BURST_TIME;
+                    client::run_with_bursts(&config, deadline, &burst)
+                });
                 done.store(true, Ordering::SeqCst);
                 report
             });
@@ -116,21 +145,83 @@ impl Arguments {
             let server_cpu_s = memory::processor_time(server.pid())? - server_cpu;
             let client_cpu_s = memory::processor_time(own)? - client_cpu - server_cpu_s;
             thread::sleep(SETTLE);
-            let after = Machine::now()?;
-            let client_kb = memory::private_kb(own)? - own_before;
+            let each = || -> Result<(Use, i64)> {
+                let after = Machine::now()?;
+                let client_kb = memory::private_kb(own)? - own_before;
+                let count = f64::from(self.sessions);
+                let mut memory = after.used_since(&before, count);
+                #[expect(clippy::cast_precision_loss, reason = "a machine has less than 2^52 kB")]
+                let client_each = client_kb as f64 / count;
+                memory.total_kb -= client_each;
+                memory.programs_kb -= client_each;
+                Ok((memory, client_kb))
+            };
+            let (memory, client_kb) = each()?;
             let server_kb = memory::private_kb(server.pid())?;
+            self.burst(world, &burst)?;
+            thread::sleep(SETTLE);
+            let (memory_after_burst, _) = each()?;
             ensure!(!done.load(Ordering::SeqCst), "the sessions ended before their memory was counted");
-            let count = f64::from(self.sessions);
-            let mut memory = after.used_since(&before, count);
-            #[expect(clippy::cast_precision_loss, reason = "a machine has less than 2^52 kB")]
-            let client_each = client_kb as f64 / count;
-            memory.total_kb -= client_each;
-            memory.programs_kb -= client_each;
             let load = load.join().map_err(|_| anyhow::anyhow!("the load client panicked"))??;
             let console_ms = console.as_secs_f64() * 1e3;
-            Ok(Outcome { load, memory, client_kb, server_kb, client_cpu_s, server_cpu_s, console_ms })
+            Ok(Outcome {
+                load,
+                memory,
+                memory_after_burst,
+                client_kb,
+                server_kb,
+                client_cpu_s,
+                server_cpu_s,
+                console_ms,
+            })
         })
     }
+
+    /// Sends long packets through each session, each way: so many at once that its worker uses all of its buffers.
+    fn burst(&self, world: &World, burst: &AtomicBool) -> Result<()> {
+        let (from_before, to_before) = world.srv.run(packets)?;
+        burst.store(true, Ordering::SeqCst);
+        world.srv.run(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            setsockopt(&socket, sockopt::UdpGsoSegment, &i32::from(SEGMENT)).context("cut datagrams")?;
+            let payload = vec![0x55; usize::from(SEGMENT) * SEGMENTS];
+            for number in 0..self.sessions {
+                let address = Ipv4Addr::from_bits(FIRST_ADDRESS.to_bits() + number);
+                socket
+                    .send_to(&payload, (address, DISCARD_PORT))
+                    .with_context(|| format!("send to {address}"))?;
+            }
+            Ok(())
+        })?;
+        let expected = u64::from(self.sessions) * u64::from(client::BURST);
+        let deadline = Instant::now() + BURST_TIME;
+        loop {
+            let (from, to) = world.srv.run(packets)?;
+            // Of the many that come at once, sockets may drop some.
+            if from - from_before >= expected * 3 / 4 && to - to_before >= u64::from(self.sessions) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "of the burst, {} of {expected} packets came through, and {} datagrams of {} were taken",
+                from - from_before,
+                to - to_before,
+                self.sessions
+            );
+            thread::sleep(CONSOLE_INTERVAL);
+        }
+    }
+}
+
+/// Packets that all sessions' interfaces took from their workers and gave to them, in the calling thread's namespace.
+fn packets() -> Result<(u64, u64)> {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").context("read /proc/thread-self/net/dev")?;
+    let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("ppp")?.split_once(':'));
+    Ok(lines.fold((0, 0), |(from, to), (_, fields)| {
+        let field =
+            |at| fields.split_ascii_whitespace().nth(at).and_then(|field| field.parse().ok()).unwrap_or(0);
+        (from + field(1), to + field(9))
+    }))
 }
 
 /// Asks for the number of open sessions until it is all of them, and returns the longest time that an answer took.
@@ -157,7 +248,16 @@ fn wait_until_open(world: &World, server: &Server, count: u32, done: &AtomicBool
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { load, memory, client_kb, server_kb, client_cpu_s, server_cpu_s, console_ms } = self;
+        let Self {
+            load,
+            memory,
+            memory_after_burst,
+            client_kb,
+            server_kb,
+            client_cpu_s,
+            server_cpu_s,
+            console_ms,
+        } = self;
         write!(f, "{load}")?;
         writeln!(f, "processor    {server_cpu_s:.1} s of the server, {client_cpu_s:.1} s of the client")?;
         writeln!(f, "console      {console_ms:.0} ms the longest answer to pppctl during the set-up")?;
@@ -167,6 +267,11 @@ impl fmt::Display for Outcome {
             f,
             "  of it      {programs_kb:.0} kB programs, {slab_kb:.0} kB slab, {page_tables_kb:.0} kB page tables, \
              {kernel_stacks_kb:.0} kB kernel stacks"
+        )?;
+        writeln!(
+            f,
+            "  later      {:.0} kB, after a burst each way through each",
+            memory_after_burst.total_kb
         )?;
         writeln!(f, "             pppoed itself has {server_kb} kB; the client has {client_kb} kB")
     }

@@ -1,6 +1,7 @@
 //! Many sessions from one thread, over one interface.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -26,6 +27,11 @@ const HANG_UP: Duration = Duration::from_secs(8);
 const DIALS_AT_ONCE: usize = 32;
 /// Frames that are read before timers get their turn.
 const FRAMES_AT_ONCE: usize = 256;
+
+/// Packets of a session in a burst: more than a worker takes at once.
+pub(crate) const BURST: u16 = 128;
+/// Bytes of data in each.
+const BURST_DATA: [u8; 1400] = [0x55; 1400];
 
 /// What to dial, and what to do with it.
 #[derive(Clone, Debug)]
@@ -61,8 +67,17 @@ pub(crate) struct LoadConfig {
 /// # Errors
 /// When the interface cannot be used.
 pub(crate) fn run(config: &LoadConfig, deadline: Instant) -> Result<Report> {
+    run_with_bursts(config, deadline, &AtomicBool::new(false))
+}
+
+/// As [`run`]; whenever somebody sets `burst`, which this resets, each open session sends [`BURST`] long packets
+/// that nobody answers.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_with_bursts(config: &LoadConfig, deadline: Instant, burst: &AtomicBool) -> Result<Report> {
     let port = Port::open(&config.interface)?;
-    Load::new(config, port, deadline).run()
+    Load::new(config, port, deadline, burst).run()
 }
 
 /// What the sessions as a whole are doing.
@@ -96,6 +111,7 @@ struct Load<'a> {
     last_opened: Instant,
     report: Report,
     frame: Vec<u8>,
+    burst: &'a AtomicBool,
 }
 
 struct Station {
@@ -108,7 +124,7 @@ struct Station {
 }
 
 impl<'a> Load<'a> {
-    fn new(config: &'a LoadConfig, port: Port, deadline: Instant) -> Self {
+    fn new(config: &'a LoadConfig, port: Port, deadline: Instant, burst: &'a AtomicBool) -> Self {
         let start = Instant::now();
         Self {
             config,
@@ -125,6 +141,7 @@ impl<'a> Load<'a> {
             last_opened: start,
             report: Report { sessions: config.sessions, ..Report::default() },
             frame: Vec::new(),
+            burst,
         }
     }
 
@@ -133,11 +150,35 @@ impl<'a> Load<'a> {
             self.dial_due()?;
             self.serve_timers()?;
             self.advance_phase(Instant::now())?;
+            if self.burst.swap(false, Ordering::SeqCst) {
+                self.send_bursts()?;
+            }
             let wake = self.next_wake(Instant::now());
             self.port.wait([None; 2], Some(wake))?;
             self.receive()?;
         }
         Ok(self.finish())
+    }
+
+    fn send_bursts(&mut self) -> Result<()> {
+        for station in &self.stations {
+            let Some(opened) = station.session.opened() else { continue };
+            for sequence in 0..BURST {
+                let packet = Echo {
+                    // One that nobody waits for is dropped by the kernel.
+                    kind: Kind::Reply,
+                    source: opened.local,
+                    destination: opened.remote,
+                    identifier: 0,
+                    sequence,
+                    data: &BURST_DATA,
+                };
+                if station.session.data_frame(&packet.to_packet(), &mut self.frame) {
+                    self.port.send(&self.frame)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn is_done(&self, now: Instant) -> bool {

@@ -20,7 +20,7 @@ mod tests;
 
 pub(crate) use arguments::{DialArguments, LoadArguments};
 pub(crate) use dial::{DialConfig, Dialled, Ended, dial};
-pub(crate) use load::{LoadConfig, run};
+pub(crate) use load::{BURST, LoadConfig, run, run_with_bursts};
 pub(crate) use ping::PingConfig;
 pub(crate) use report::{Percentiles, Report};
 pub(crate) use session::End;
