@@ -30,6 +30,7 @@ impl Supervisor {
             );
             self.events.by_console(EventName::Command, caller, &command);
         }
+        let setting = is_setting(&request).then(|| Escaped(request.to_string().as_bytes()).to_string());
         let reply: Answer = match request {
             Request::ShowPool if after.is_none() => return self.show_pool(answer),
             Request::ShowPool => self.page_of_leases(after.unwrap_or(0), Vec::new()),
@@ -71,6 +72,11 @@ impl Supervisor {
             // Answered later, as files have to be read.
             Request::Reload { check } => return self.begin_reload(check, Some(answer)),
         };
+        let has_failed =
+            matches!(&reply, Answer::Whole(all) if matches!(all.first(), Some(Response::Failed(_))));
+        if let Some(setting) = setting.filter(|_| !has_failed) {
+            self.events.by_console(EventName::Config, caller, &setting);
+        }
         // Fails only when the client has hung up.
         let _ = answer.send(reply);
         self.console_share.spend(now, Instant::now());
@@ -122,6 +128,11 @@ impl Supervisor {
             interfaces: self.accesses.iter().map(super::access::Access::stats).collect(),
         }
     }
+}
+
+/// Whether it changes the running configuration, and is answered at once.
+fn is_setting(request: &Request) -> bool {
+    matches!(request, Request::SetLogLevel { .. } | Request::SetDebug { .. } | Request::SetRate { .. })
 }
 
 /// What a pattern costs grows with its length.

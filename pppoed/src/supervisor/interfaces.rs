@@ -138,7 +138,8 @@ impl Supervisor {
             }
             _ => {}
         }
-        if new.running != old.running {
+        // An interface that is down has no carrier either: that is one event.
+        if new.running != old.running && new.up == old.up {
             let what = if new.running { "has a carrier" } else { "has no carrier" };
             self.events.interface(&name, what);
         }

@@ -1,9 +1,12 @@
 //! Many consoles at once, and consoles that listen.
 
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::{Event, EventFilter, EventName, Failure, Request, Response, Selector, ServiceState};
+use ppp_ipc::control::{
+    Event, EventFilter, EventName, Failure, LogLevel, Request, Response, Selector, ServiceState,
+};
 
 use super::console::Console;
 use super::lab::{self, Lab, SECRET, until, with_wire};
@@ -11,9 +14,10 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("a monitor is told of a session's life, and of commands", life_of_a_session),
         ("a monitor is told of refusals", refusals),
+        ("a monitor is told of interfaces, settings and reloads, each once", interfaces_and_settings),
         ("a request ends a monitor", request_ends_monitor),
         ("a monitor that does not read loses events", slow_monitor),
         ("a hundred consoles ask at once", hundred_ask),
@@ -187,5 +191,35 @@ fn idle_make_room() {
     assert!(refused.into_iter().all(|response| matches!(response, Response::Failed(Failure::Busy(_)))));
     assert!(idle[61].receive::<Response>().is_none(), "the one that has been idle for the longest time");
     drop(idle);
+    lab.stop_with(&mut []);
+}
+
+fn interfaces_and_settings() {
+    let lab = Lab::start(&[]);
+    let names = vec![EventName::Interface, EventName::Config, EventName::Service, EventName::Reload];
+    let mut listener = monitor(&lab, EventFilter { names, sessions: None });
+    let link = |state: &str| {
+        let status = Command::new("ip").args(["link", "set", lab::ACCESS, state]).status();
+        assert!(status.unwrap().success());
+    };
+    let mut expect = |event: EventName, text: &str| {
+        let next = next(&mut listener);
+        let detail = next.detail.unwrap_or_default();
+        assert!(next.event == event && detail.contains(text), "{:?} {detail:?}, not {text:?}", next.event);
+    };
+    link("down");
+    lab.logged(&["the access interface is down"]);
+    // A console's command comes next: the carrier, which went with it, is no news of its own.
+    lab.console().ask(&Request::SetLogLevel { level: Some(LogLevel::Debug), session: None });
+    expect(EventName::Interface, "is down");
+    expect(EventName::Config, "set log-level debug");
+    // What is refused changes nothing.
+    lab.console().ask(&Request::SetLogLevel { level: None, session: None });
+    lab.console().ask(&Request::Drain { on: true });
+    expect(EventName::Service, "draining");
+    lab.console().ask(&Request::Reload { check: false });
+    expect(EventName::Reload, "0 changes");
+    link("up");
+    expect(EventName::Interface, "is up");
     lab.stop_with(&mut []);
 }
