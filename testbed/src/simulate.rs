@@ -227,6 +227,7 @@ fn detail(summary: SessionSummary) -> SessionDetail {
         rates: None,
         control: ControlTraffic::default(),
         history: vec![HistoryEntry { at_ms: 0, event: "PADR".to_owned() }],
+        hooks: Vec::new(),
         summary,
     }
 }

@@ -32,7 +32,7 @@ pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
 pub use config::{ConfigDiffEnd, ConfigDifference, ConfigSetting, Fate, SETTINGS_PER_RESPONSE};
-pub use detail::{ControlTraffic, NegotiatedOption, SessionRates, SessionTimers};
+pub use detail::{ControlTraffic, NegotiatedOption, SessionHook, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use hooks::{HookFunction, HookRun, HookSummary, HookTrial};
 pub use info::{
@@ -509,6 +509,8 @@ pub struct SessionDetail {
     pub control: ControlTraffic,
     /// What happened to the session, oldest first.
     pub history: Vec<HistoryEntry>,
+    /// Calls of hooks for it, oldest first.
+    pub hooks: Vec<SessionHook>,
 }
 
 /// Something that happened to a session.

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::control::{
     AuthMethod, ControlTraffic, Event, HistoryEntry, InterfaceState, InterfaceStats, NamedCount,
-    NegotiatedOption, ServerStats, ServiceState, SessionDetail, SessionRates, SessionSummary, SessionTimers,
+    NegotiatedOption, ServerStats, ServiceState, SessionDetail, SessionHook, SessionRates, SessionSummary,
+    SessionTimers,
 };
 use ppp_ipc::reload::Change;
 use serde::{
@@ -181,6 +182,7 @@ struct Session<'a> {
     rates: Option<SessionRates>,
     control: ControlTraffic,
     history: &'a [HistoryEntry],
+    hooks: &'a [SessionHook],
 }
 
 #[derive(Serialize)]
@@ -233,6 +235,7 @@ impl<'a> From<&'a SessionDetail> for Session<'a> {
             rates: detail.rates,
             control: detail.control,
             history: &detail.history,
+            hooks: &detail.hooks,
         }
     }
 }
@@ -349,7 +352,7 @@ mod tests {
     #[test]
     fn one_session() {
         let summary = SUMMARY.replace(r#""service":"""#, r#""service":"internet""#);
-        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","local_link_local":"fe80::1","peer_link_local":"fe80::2","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4,"rate":5},"limit":{"down_kbit_per_s":10000,"up_kbit_per_s":null},"idle_s":7,"sandbox":["uid","seccomp"],"options":[{"protocol":"lcp","option":"mru","ours":"1492","peers":"1480"},{"protocol":"ipcp","option":"primary-dns","ours":null,"peers":"192.0.2.53"}],"timers":{"deadline_left_s":null,"idle_left_s":60,"session_left_s":3600},"rates":{"rx_bits_per_s":8000,"tx_bits_per_s":16000000,"window_ms":12000},"control":{"rx_packets":9,"tx_packets":8,"rx_echo_requests":4,"rx_echo_replies":3,"tx_echo_requests":2,"tx_echo_replies":1},"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}]"#;
+        let rest = r#""worker_pid":4711,"local_ip":"10.0.0.1","local_link_local":"fe80::1","peer_link_local":"fe80::2","dns":["192.0.2.53","198.51.100.53"],"nbns":[],"mru":1492,"peer_mru":1480,"mtu":1480,"auth":"chap-md5","secret_origin":"/etc/ppp/chap-secrets:3","host_uniq":"0a0b","dropped":{"source":1,"malformed":2,"not_open":3,"errors":4,"rate":5},"limit":{"down_kbit_per_s":10000,"up_kbit_per_s":null},"idle_s":7,"sandbox":["uid","seccomp"],"options":[{"protocol":"lcp","option":"mru","ours":"1492","peers":"1480"},{"protocol":"ipcp","option":"primary-dns","ours":null,"peers":"192.0.2.53"}],"timers":{"deadline_left_s":null,"idle_left_s":60,"session_left_s":3600},"rates":{"rx_bits_per_s":8000,"tx_bits_per_s":16000000,"window_ms":12000},"control":{"rx_packets":9,"tx_packets":8,"rx_echo_requests":4,"rx_echo_replies":3,"tx_echo_requests":2,"tx_echo_replies":1},"history":[{"at_ms":0,"event":"PADR"},{"at_ms":1042,"event":"IPCP opened"}],"hooks":[{"file":"10-nat.lua","function":"ip_up","took_us":12345,"outcome":"ok"}]"#;
         assert_eq!(
             render(&Answer::Session(Box::new(samples::detail()))),
             format!("{{\"schema\":1,\"session\":{{{summary},{rest}}}}}\n")

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ppp_ipc::control::{
     AuthMethod, BitRate, ControlTraffic, Event, EventName, EventSession, HistoryEntry, InterfaceState,
     InterfaceStats, NamedCount, NegotiatedOption, Phase, ServerStats, ServiceState, SessionDetail,
-    SessionRates, SessionSummary, SessionTimers, Traffic,
+    SessionHook, SessionRates, SessionSummary, SessionTimers, Traffic,
 };
 
 pub(crate) fn summary(id: u16) -> SessionSummary {
@@ -87,6 +87,12 @@ pub(crate) fn detail() -> SessionDetail {
             HistoryEntry { at_ms: 0, event: "PADR".into() },
             HistoryEntry { at_ms: 1042, event: "IPCP opened".into() },
         ],
+        hooks: vec![SessionHook {
+            file: "10-nat.lua".into(),
+            function: "ip_up".into(),
+            took_us: 12_345,
+            outcome: "ok".into(),
+        }],
     }
 }
 

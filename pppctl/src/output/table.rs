@@ -7,7 +7,7 @@ use std::{
 
 use ppp_ipc::control::{
     AuthMethod, ControlTraffic, InterfaceStats, NamedCount, NegotiatedOption, ServerStats, ServiceState,
-    SessionDetail, SessionRates, SessionTimers,
+    SessionDetail, SessionHook, SessionRates, SessionTimers,
 };
 
 use super::{
@@ -111,6 +111,13 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
     for NegotiatedOption { protocol, option, ours, peers } in &detail.options {
         let name = format!("{protocol} {option}");
         writeln!(out, "    {name:LABEL_WIDTH$}  {}", printable(&both(ours.as_deref(), peers.as_deref())))?;
+    }
+    if !detail.hooks.is_empty() {
+        writeln!(out, "hooks")?;
+    }
+    for SessionHook { file, function, took_us, outcome } in &detail.hooks {
+        let took = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
+        writeln!(out, "{took:>14}  {} {}: {}", printable(file), printable(function), printable(outcome))?;
     }
     if !detail.history.is_empty() {
         writeln!(out, "history")?;
@@ -297,6 +304,8 @@ sandbox     uid, seccomp
 options
     lcp mru       1492 ours, 1480 the peer's
     ipcp primary-dns  - ours, 192.0.2.53 the peer's
+hooks
+     12.345 ms  10-nat.lua ip_up: ok
 history
     0.000s  PADR
     1.042s  IPCP opened

@@ -358,6 +358,7 @@ impl Supervisor {
         let Some(Running { purpose, label }) = self.hooks.running.remove(&host) else { return };
         for call in &outcome.calls {
             self.hooks.stats.count(&label.function, call);
+            self.tell_of_call(&label, call);
             if let Err(failed) = &call.result {
                 log_failure(&call.file, &label, failed);
             }

@@ -26,6 +26,7 @@ pub mod fuzzing;
 mod heartbeat;
 mod hook_answers;
 mod hook_auth;
+mod hook_calls;
 mod hook_discovery;
 mod hook_fields;
 mod hook_news;

@@ -4,7 +4,7 @@
 //! is changed before everything was read and found good; then everything changes between two events.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{EventName, Failure, Response};
 use ppp_ipc::reload::{self as ipc, CHANGES_PER_RESPONSE, MAX_LINES, MAX_LISTED, MAX_TEXT, Summary};
@@ -32,12 +32,20 @@ pub(super) struct Reloads {
     again: bool,
 }
 
+/// Time that the answer waits for hook scripts once everything else was read.
+const HOOKS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many hook scripts there are, or what is wrong with them.
+type HooksLoaded = Result<usize, Vec<String>>;
+
 /// A reading that is under way.
 struct Running {
     /// Nothing is to be changed.
     check: bool,
     /// The console that asked; none for a signal, or when it has its answer.
     asker: Option<oneshot::Sender<Answer>>,
+    /// How many hook scripts were loaded beside, or what is wrong with them.
+    hooks: Option<oneshot::Receiver<HooksLoaded>>,
 }
 
 /// What comes of a reading.
@@ -84,7 +92,7 @@ impl Supervisor {
             }
             return;
         }
-        reloads.running = Some(Running { check, asker });
+        reloads.running = Some(Running { check, asker, hooks: None });
         let (source, current, unreadable) =
             (reloads.source.clone(), reloads.current.clone(), reloads.unreadable.clone());
         let deadline = current.config.limits.reload_deadline;
@@ -105,17 +113,21 @@ impl Supervisor {
         });
         if !check {
             // They check themselves, and those in use stay if there is a mistake in the new ones.
-            self.reload_hooks(None);
+            let (sender, hooks) = oneshot::channel();
+            self.reload_hooks(Some(sender));
+            if let Some(running) = &mut self.reloads.running {
+                running.hooks = Some(hooks);
+            }
         }
     }
 
     pub(super) fn handle_reload(&mut self, news: News, now: Instant) {
         match news {
             News::Read(read) => {
-                let Some(Running { check, asker }) = self.reloads.running.take() else { return };
+                let Some(Running { check, asker, hooks }) = self.reloads.running.take() else { return };
                 let responses = self.finish_reload(*read, check, now);
                 if let Some(asker) = asker {
-                    answer(asker, responses);
+                    tokio::task::spawn_local(answer_with_hooks(asker, responses, hooks));
                 }
             }
             News::Late => {
@@ -314,6 +326,39 @@ fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Rere
 fn answer(asker: oneshot::Sender<Answer>, responses: Vec<Response>) {
     // Fails only when the client has hung up.
     let _ = asker.send(Answer::Whole(responses));
+}
+
+/// Answers when the hook scripts have been loaded as well, or not, which took its time beside the reading.
+async fn answer_with_hooks(
+    asker: oneshot::Sender<Answer>,
+    mut responses: Vec<Response>,
+    hooks: Option<oneshot::Receiver<HooksLoaded>>,
+) {
+    let remarks = match hooks {
+        None => Vec::new(),
+        Some(hooks) => match timeout(HOOKS_PATIENCE, hooks).await {
+            Ok(Ok(Ok(0)) | Err(_)) => Vec::new(),
+            Ok(Ok(Ok(1))) => vec!["1 hook script is loaded".to_owned()],
+            Ok(Ok(Ok(count))) => vec![format!("{count} hook scripts are loaded")],
+            Ok(Ok(Err(errors))) => {
+                let told = errors.iter().map(|error| format!("the hook scripts stay as they were: {error}"));
+                told.collect()
+            }
+            Err(_) => {
+                vec!["the hook scripts are still being loaded: pppctl hooks stats lists them".to_owned()]
+            }
+        },
+    };
+    let told = responses.iter_mut().find_map(|response| match response {
+        Response::Reloaded(summary) => Some(&mut summary.remarks),
+        Response::Failed(Failure::BadFiles(mistakes)) => Some(mistakes),
+        _ => None,
+    });
+    if let Some(told) = told {
+        told.extend(lines(&remarks));
+        told.truncate(MAX_LINES);
+    }
+    answer(asker, responses);
 }
 
 fn failed(failure: Failure) -> Vec<Response> {

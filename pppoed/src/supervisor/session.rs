@@ -9,8 +9,8 @@ use std::{
 
 use ppp_ipc::{
     control::{
-        BitRate, ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail, SessionSummary,
-        SessionTimers, Traffic,
+        BitRate, ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail, SessionHook,
+        SessionSummary, SessionTimers, Traffic,
     },
     reason::EndReason,
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network, Rates},
@@ -38,6 +38,9 @@ pub(super) struct Token(pub(super) u64);
 
 /// Events that a session remembers for `show session`; the oldest are forgotten first.
 const HISTORY_LEN: usize = 32;
+
+/// Calls of hooks that a session remembers.
+const HOOKS_LEN: usize = 16;
 
 /// Characters of such an event at most, so that all of them fit into an answer; a peer's name may be longer.
 const EVENT_LEN: usize = 300;
@@ -154,6 +157,7 @@ pub(super) struct Session {
     /// Gone with the session: who looks on from elsewhere sees it end.
     pub(super) alive: Rc<()>,
     history: VecDeque<HistoryEntry>,
+    hook_calls: VecDeque<SessionHook>,
 }
 
 /// The numbers of a session.
@@ -239,6 +243,7 @@ impl Session {
             rate_meter: RateMeter::new(now),
             alive: Rc::default(),
             history: VecDeque::new(),
+            hook_calls: VecDeque::new(),
         }
     }
 
@@ -262,6 +267,14 @@ impl Session {
             "{event}"
         );
         self.history.push_back(HistoryEntry { at_ms, event });
+    }
+
+    /// Remembers a call of a hook for `show session`.
+    pub(super) fn note_hook(&mut self, call: SessionHook) {
+        if self.hook_calls.len() == HOOKS_LEN {
+            self.hook_calls.pop_front();
+        }
+        self.hook_calls.push_back(call);
     }
 
     /// What happened, oldest first.
@@ -416,6 +429,7 @@ impl Session {
                 tx_echo_replies: counters.tx_echo_replies,
             },
             history: self.history.iter().cloned().collect(),
+            hooks: self.hook_calls.iter().cloned().collect(),
         }
     }
 

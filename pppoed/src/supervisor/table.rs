@@ -71,6 +71,10 @@ impl Table {
         self.sessions.get(self.by_id.get(&id)?)
     }
 
+    pub(super) fn by_id_mut(&mut self, id: u16) -> Option<&mut Session> {
+        self.sessions.get_mut(self.by_id.get(&id)?)
+    }
+
     /// Sessions in order of session id.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.by_id.values().filter_map(|token| self.sessions.get(token))

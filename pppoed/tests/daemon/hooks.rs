@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ppp_ipc::control::{Failure, HookTrial, Request, Response, Selector};
+use ppp_ipc::control::{EventFilter, EventName, Failure, HookTrial, Request, Response, Selector};
 use tempfile::TempDir;
 
 use super::lab::{Lab, SECRET, until, with_wire};
@@ -14,7 +14,7 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 16] = [
+    let tests: [(&str, fn()); 17] = [
         ("hooks see a session's life in its order", life),
         ("without scripts there is no hook host", no_scripts),
         ("scripts that do not load stop the start", not_loaded),
@@ -31,6 +31,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("a hook ends a session", terminate),
         ("a hook decides who gets an offer", offers),
         ("consoles see and try hooks", consoles),
+        ("consoles are told of calls, and what a reload loads", told),
     ];
     let test = |(name, test): (&str, fn())| -> super::Test {
         (format!("hooks: {name}"), Box::new(move || with_wire(test)))
@@ -455,4 +456,45 @@ fn terminate() {
     scripts.noted("down admin");
     lab.logged(&["session ended", "reason=\"admin\"", r"by hook a.lua: enough\\n"]);
     lab.console().terminate(Selector::All);
+}
+
+fn told() {
+    let scripts = Scripts::new(&[
+        ("a.lua", "function ip_up(s) note('up', s.id) end"),
+        ("b.lua", "function ip_up(s)\n return s.nothing.at_all\nend"),
+    ]);
+    let lab = scripts.start(&[]);
+    let mut monitor = lab.console();
+    let names = vec![EventName::Hook];
+    monitor.send(&Request::Monitor(EventFilter { names, sessions: Some(Selector::Id(1)) }));
+    lab.console().sessions();
+    let mut subscriber = Subscriber::open(good_mac(1));
+    for (file, outcome) in [("a.lua", "ok"), ("b.lua", "failed: b.lua:2: attempt to index a nil value")] {
+        let Some(Response::Event(event)) = monitor.receive() else { panic!("no event") };
+        let detail = event.detail.unwrap();
+        assert!(detail.starts_with(&format!("{file} ip_up took ")) && detail.ends_with(" ms"), "{detail}");
+        assert!(event.reason.unwrap().starts_with(outcome));
+    }
+    let answer = lab.console().ask(&Request::ShowSession { id: 1 });
+    let [Response::Session(detail)] = answer.as_slice() else { panic!("{answer:?}") };
+    let calls: Vec<_> =
+        detail.hooks.iter().map(|call| (call.file.as_str(), call.function.as_str())).collect();
+    assert_eq!(calls, [("a.lua", "ip_up"), ("b.lua", "ip_up")]);
+    assert!(detail.hooks[0].took_us > 0 && detail.hooks[0].outcome == "ok", "{:?}", detail.hooks);
+
+    let remarks = |check| {
+        let answer = lab.console().ask(&Request::Reload { check });
+        let [.., Response::Reloaded(summary)] = answer.as_slice() else { panic!("{answer:?}") };
+        summary.remarks.clone()
+    };
+    assert_eq!(remarks(false), ["2 hook scripts are loaded"]);
+    scripts.write("a.lua", "function ip_up(s) }");
+    let told = remarks(false);
+    assert!(
+        told[0].starts_with("the hook scripts stay as they were: ") && told[0].contains("a.lua:1"),
+        "{told:?}"
+    );
+    // They are looked at when they are loaded, and not before.
+    assert!(remarks(true).is_empty());
+    lab.stop_with(&mut [&mut subscriber]);
 }

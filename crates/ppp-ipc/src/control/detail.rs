@@ -53,3 +53,16 @@ pub struct ControlTraffic {
     /// Echo-Replies to the peer.
     pub tx_echo_replies: u64,
 }
+
+/// A call of a hook for a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHook {
+    /// Name of the script.
+    pub file: String,
+    /// Function, such as `ip_up`.
+    pub function: String,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+    /// `ok`, `deny`, `silence`, or `failed: ` and why.
+    pub outcome: String,
+}

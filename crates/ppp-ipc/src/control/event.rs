@@ -85,11 +85,13 @@ pub enum EventName {
     Config,
     /// A console gave a command that changes something.
     Command,
+    /// A function of a hook script was called; `reason` says what came of it.
+    Hook,
 }
 
 impl EventName {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionStarted,
         Self::AuthAccepted,
         Self::AuthRefused,
@@ -101,6 +103,7 @@ impl EventName {
         Self::Reload,
         Self::Config,
         Self::Command,
+        Self::Hook,
     ];
 
     /// The stable word for tables and JSON.
@@ -117,6 +120,7 @@ impl EventName {
             Self::Reload => "reload",
             Self::Config => "config",
             Self::Command => "command",
+            Self::Hook => "hook",
         }
     }
 }
