@@ -21,7 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const STEPS: &str = include_str!("installed.sh");
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// The guest's service, which is all that the guest boots for. Its output is seen from here as it comes.
 const UNIT: &str = "[Unit]\nAfter=basic.target\nRequires=basic.target\n[Service]\nType=oneshot\n\

@@ -123,7 +123,7 @@ gone() { ! systemctl -q is-active pppoed; }
 await gone
 fails has_ppp
 ended() { journalctl -b --no-pager -x -o short MESSAGE_ID=53176f6b2dd5434396c8db7a19c89425; }
-await sh -c 'journalctl -b -q --no-pager EVENT=session-ended | grep -q reason=admin'
+await sh -c 'journalctl -b -q --no-pager EVENT=session-ended | grep -q reason=shutdown'
 ended | grep -q 'Subject: A PPPoE session has ended'
 ended | grep -q 'of alice on eth1'
 [ "$(systemctl show -p Result --value pppoed)" = success ]
