@@ -55,6 +55,8 @@ pub(crate) enum Piece {
     LostPackets(u64),
     /// Why there are no more.
     TraceEnd(CaptureEnd),
+    /// `pppoed` is gone, or there again (true).
+    Connection(bool),
 }
 
 /// The server refused, or its answer makes no sense.

@@ -147,6 +147,9 @@ pub(crate) struct Monitor {
     /// Only these kinds of events
     #[arg(value_name = "EVENT", value_parser = event_names())]
     pub(crate) events: Vec<EventName>,
+    /// End when pppoed ends, and do not wait for the next one
+    #[arg(long)]
+    pub(crate) no_reconnect: bool,
     #[command(flatten)]
     sessions: MonitoredSessions,
 }

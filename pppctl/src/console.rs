@@ -42,6 +42,11 @@ impl Console {
         Ok(self.client()?.server().clone())
     }
 
+    /// Hangs up; the next request connects again.
+    pub(crate) fn hang_up(&mut self) {
+        self.client = None;
+    }
+
     /// Sends a request and collects its answer.
     pub(crate) fn call(&mut self, request: Request) -> Result<Answer, Error> {
         let mut collector = Collector::new(request.clone());

@@ -100,6 +100,23 @@ impl Error {
         matches!(self, Self::Transport(transport::Error::Interrupted))
     }
 
+    /// Whether `pppoed` went away, or is not there yet.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self {
+            Self::Transport(error) => matches!(
+                error,
+                transport::Error::NotRunning { .. }
+                    | transport::Error::Connect { .. }
+                    | transport::Error::Closed
+                    | transport::Error::CutOff
+                    | transport::Error::Timeout { .. }
+            ),
+            // It is about to end.
+            Self::Answer(error) => matches!(error, answer::Error::Busy(_)),
+            _ => false,
+        }
+    }
+
     /// Whether the reader of our output went away.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         match self {

@@ -50,7 +50,12 @@ pub(crate) fn run(
         if display.format == Format::Csv {
             return Err(Error::Line("what has no end has no CSV: use --output json".to_owned()));
         }
-        return stream::run(console, &command.into(), &*output, out);
+        return match command {
+            Command::Monitor(monitor) if !monitor.no_reconnect => {
+                stream::run_on(console, &command.into(), &*output, out)
+            }
+            _ => stream::run(console, &command.into(), &*output, out),
+        };
     }
     if let Command::Show(Show::Metrics) = command {
         return metrics::show(console, out);

@@ -131,6 +131,14 @@ fn terminate_all_needs_a_yes_where_nobody_can_be_asked() {
 }
 
 #[test]
+fn a_monitor_that_cannot_begin_does_not_wait() {
+    let output = pppctl(Path::new("/nonexistent"), &["monitor"]).output().unwrap();
+    assert_fails(&output, 3, "pppoed is not running");
+    let busy = |_| vec![Response::Failed(Failure::Busy("50 consoles have one".into()))];
+    assert_fails(&Fake::answering(busy).run(&["monitor"]), 1, "50 consoles have one");
+}
+
+#[test]
 fn whoever_has_read_enough_may_stop_reading() {
     let fake = Fake::answering(|_| {
         let mut answer: Vec<_> = (0..400).map(|_| Response::Sessions(vec![summary(1); 32])).collect();

@@ -54,6 +54,7 @@ impl Output for Json {
             match piece {
                 Piece::Event(event) => Body::Event(event),
                 Piece::Packet(packet) => Body::Packet(Box::new(trace::Packet::new(packet))),
+                Piece::Connection(is_there) => Body::Connected(*is_there),
                 Piece::TraceEnd(end) => Body::TraceEnd(end.into()),
                 Piece::Lost(count) | Piece::LostPackets(count) => Body::Lost(*count),
             },
@@ -134,6 +135,7 @@ enum Body<'a> {
     #[serde(rename = "trace_end")]
     TraceEnd(trace::End<'a>),
     Lost(u64),
+    Connected(bool),
 }
 
 #[derive(Serialize)]

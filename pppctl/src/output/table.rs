@@ -53,6 +53,10 @@ impl Output for Table {
             Piece::Packet(packet) => writeln!(out, "{}", trace::line(packet, self.screen.colour)),
             Piece::LostPackets(1) => writeln!(out, "-- 1 packet came too fast and is lost"),
             Piece::LostPackets(count) => writeln!(out, "-- {count} packets came too fast and are lost"),
+            Piece::Connection(false) => writeln!(out, "-- pppoed is gone; waiting until it is there again"),
+            Piece::Connection(true) => {
+                writeln!(out, "-- connected again; what happened meanwhile is not shown")
+            }
             Piece::TraceEnd(end) => writeln!(out, "{}", trace::end(end)),
             Piece::Lost(1) => writeln!(out, "-- 1 event came too fast and is lost"),
             Piece::Lost(count) => writeln!(out, "-- {count} events came too fast and are lost"),

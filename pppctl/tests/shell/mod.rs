@@ -245,6 +245,36 @@ fn a_monitor_goes_on_until_ctrl_c() {
 }
 
 #[test]
+fn a_monitor_goes_on_with_the_next_server() {
+    let say = |count| {
+        move |request: Request| match request {
+            Request::Monitor(_) => vec![Response::Lost { count }],
+            other => answer(other),
+        }
+    };
+    let mut server = Server::answering(say(7));
+    let socket = server.socket.clone();
+    let mut terminal = Terminal::start(&socket, &[]);
+    terminal.wait_for_prompt(PROMPT);
+    terminal.send("monitor\r");
+    terminal.wait_for("7 events");
+    server.stop();
+    terminal.wait_for("-- pppoed is gone; waiting until it is there again");
+    let next = Server::at(&socket, say(8));
+    terminal.wait_for("-- connected again");
+    terminal.wait_for("8 events");
+    terminal.send("\x03");
+    terminal.wait_for_prompt(PROMPT);
+    // Whoever does not want that is told as ever.
+    terminal.send("monitor --no-reconnect\r");
+    std::thread::sleep(Duration::from_millis(300));
+    drop(next);
+    terminal.wait_for("closed the connection");
+    terminal.send("exit\r");
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
 fn a_silent_server_does_not_hold_the_prompt_up() {
     let server = Server::answering(|_| Vec::new());
     let mut terminal = Terminal::start(&server.socket, &["--timeout", "600"]);
