@@ -20,7 +20,7 @@ use crate::client::{self, LoadConfig, Report};
 use crate::own_client::LINE;
 use crate::server::{Server, Setup};
 use crate::world::{self, Uplink, Wiring, World, name_of};
-use crate::{interrupt, programs};
+use crate::{interrupt, proctree, programs};
 
 /// How long the sessions are left alone before their memory is counted: what they needed to begin has been given back.
 const SETTLE: Duration = Duration::from_secs(4);
@@ -61,6 +61,10 @@ pub(super) struct Outcome {
     memory: Use,
     /// The same after a burst each way through each session and a few quiet seconds.
     memory_after_burst: Use,
+    /// A worker's own memory, without what it shares with others and what the kernel keeps for it, in kB: unlike the
+    /// figures above, not changed by what else runs.
+    worker_kb: i64,
+    worker_after_burst_kb: i64,
     /// Of all sessions, in kB.
     client_kb: i64,
     server_kb: i64,
@@ -157,10 +161,12 @@ impl Arguments {
                 Ok((memory, client_kb))
             };
             let (memory, client_kb) = each()?;
+            let worker_kb = worker_kb_of(server)?;
             let server_kb = memory::private_kb(server.pid())?;
             self.burst(world, &burst)?;
             thread::sleep(SETTLE);
             let (memory_after_burst, _) = each()?;
+            let worker_after_burst_kb = worker_kb_of(server)?;
             ensure!(!done.load(Ordering::SeqCst), "the sessions ended before their memory was counted");
             let load = load.join().map_err(|_| anyhow::anyhow!("the load client panicked"))??;
             let console_ms = console.as_secs_f64() * 1e3;
@@ -168,6 +174,8 @@ impl Arguments {
                 load,
                 memory,
                 memory_after_burst,
+                worker_kb,
+                worker_after_burst_kb,
                 client_kb,
                 server_kb,
                 client_cpu_s,
@@ -213,6 +221,16 @@ impl Arguments {
     }
 }
 
+/// The memory that a worker has for itself, in kB: the median of all, of which the template is one.
+fn worker_kb_of(server: &Server) -> Result<i64> {
+    let mut all: Vec<_> = proctree::descendants(server.pid())?
+        .into_iter()
+        .filter_map(|pid| memory::private_kb(pid).ok())
+        .collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().context("no worker")
+}
+
 /// Packets that all sessions' interfaces took from their workers and gave to them, in the calling thread's namespace.
 fn packets() -> Result<(u64, u64)> {
     let text = fs::read_to_string("/proc/thread-self/net/dev").context("read /proc/thread-self/net/dev")?;
@@ -252,6 +270,8 @@ impl fmt::Display for Outcome {
             load,
             memory,
             memory_after_burst,
+            worker_kb,
+            worker_after_burst_kb,
             client_kb,
             server_kb,
             client_cpu_s,
@@ -273,6 +293,7 @@ impl fmt::Display for Outcome {
             "  later      {:.0} kB, after a burst each way through each",
             memory_after_burst.total_kb
         )?;
+        writeln!(f, "             a worker's own is {worker_kb} kB, and {worker_after_burst_kb} kB later")?;
         writeln!(f, "             pppoed itself has {server_kb} kB; the client has {client_kb} kB")
     }
 }
