@@ -315,6 +315,16 @@ fn forbidden(attempt: &str, on: &Targets) -> c_long {
             }
             "load a BPF program" => libc::syscall(libc::SYS_bpf, 0, 0, 0),
             "make an io_uring" => libc::syscall(libc::SYS_io_uring_setup, 1, 0),
+            "handle page faults" => libc::syscall(libc::SYS_userfaultfd, 0),
+            "open a performance counter" => libc::syscall(libc::SYS_perf_event_open, null, 0, -1, -1, 0),
+            "use the keyring" => libc::syscall(libc::SYS_keyctl, 0, 0, 0, 0, 0),
+            "take another process's descriptor" => libc::syscall(libc::SYS_pidfd_getfd, control, 0, 0),
+            "send many messages" => libc::syscall(libc::SYS_sendmmsg, packet, null, 0, 0),
+            "splice" => libc::syscall(libc::SYS_splice, control, null, packet, null, 64, 0),
+            "fork by another call" => libc::syscall(libc::SYS_clone3, null, 0),
+            "write another process's memory" => {
+                libc::process_vm_writev(init, ptr::null(), 0, ptr::null(), 0, 0).try_into().unwrap_or(0)
+            }
             "requeue a futex" => libc::syscall(libc::SYS_futex, 0, libc::FUTEX_REQUEUE, 0, 0, 0, 0),
             // The number of getpid(2), which is allowed, in the x32 variant of x86_64's table.
             #[cfg(target_arch = "x86_64")]
