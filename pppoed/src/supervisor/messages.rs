@@ -14,7 +14,7 @@ use super::Supervisor;
 use super::auth::Attempt;
 use super::session::{Authentication, Challenge, Token};
 use super::setup::random;
-use super::worker::{Report, printable};
+use super::worker::{MESSAGE_BURST, Report, printable};
 
 impl Supervisor {
     pub(super) fn handle_report(&mut self, token: Token, report: Report, now: Instant) {
@@ -31,6 +31,14 @@ impl Supervisor {
             }
             Report::NotStarted(why) => self.kill(token, EndReason::SystemError, &why),
             Report::Failed(why) => self.kill(token, EndReason::WorkerCrash, &why),
+            // Most messages follow from what the peer does: one that begins LCP anew all the time (two hosts behind one
+            // address do) makes a worker in its right mind send many.
+            Report::Flooded => {
+                let detail = format!(
+                    "more than {MESSAGE_BURST} messages at once: the peer negotiates again and again, or its worker floods"
+                );
+                self.kill(token, EndReason::ProtocolError, &detail);
+            }
             Report::Gone(gone) => self.finish(token, gone, now),
         }
     }

@@ -37,14 +37,15 @@ use super::session_sockets::SessionSockets;
 use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
 use super::watch::watch;
 
-/// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck.
-const QUEUE_LEN: usize = 16;
+/// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is
+/// room for an answer to each of [`MESSAGE_BURST`], so that a flood is called one.
+const QUEUE_LEN: usize = 80;
 
 /// Time that a worker has to take a message, and to exit once its socket is closed.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Messages that a worker may send at once. A session needs about ten.
-const MESSAGE_BURST: u32 = 64;
+pub(super) const MESSAGE_BURST: u32 = 64;
 
 /// Time after which a worker may send one message more. A CHAP challenge each second (`chap-interval 1`) takes two.
 const MESSAGE_INTERVAL: Duration = Duration::from_millis(250);
@@ -82,6 +83,8 @@ pub(super) enum Report {
     NotStarted(String),
     /// It broke the rules of its socket; it is being killed.
     Failed(String),
+    /// It sent too many messages; it is being killed.
+    Flooded,
     /// The process is gone. Always the last report.
     Gone(Gone),
 }
@@ -248,6 +251,10 @@ async fn run(
     match parting {
         Parting::Left => return Gone(None),
         Parting::HungUp => {}
+        Parting::Flooded => {
+            kill(&worker.process);
+            reporter.report(Report::Flooded).await;
+        }
         Parting::Kill(why) => {
             // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any
             // more (RFC 2516 §5.5).
@@ -375,6 +382,8 @@ pub(super) enum Parting {
     HungUp,
     /// It is to be killed, for this reason if the supervisor did not ask for it.
     Kill(Option<String>),
+    /// It sent too many messages, and is to be killed.
+    Flooded,
     /// `pppoed` ends and leaves its sessions to the next one.
     Left,
 }
@@ -438,7 +447,7 @@ async fn pass_messages(
                 decoder.push(buffer.get(..count).unwrap_or_default());
                 while let Some(body) = decoder.next_frame().map_err(|error| chain(&error))? {
                     if !budget.take() {
-                        return Err(format!("the worker sent more than {MESSAGE_BURST} messages at once"));
+                        return Ok(Parting::Flooded);
                     }
                     let message = codec::decode::<FromWorker>(body).map_err(|error| chain(&error))?;
                     reporter.report(Report::Message(message)).await;

@@ -42,7 +42,7 @@ pub(crate) enum Peer {
     Served,
 }
 
-use EndReason::{Admin, Padt, PeerTerminated, SetupTimeout, SystemError, WorkerCrash};
+use EndReason::{Admin, Padt, PeerTerminated, ProtocolError, SetupTimeout, SystemError, WorkerCrash};
 use Peer::{CutOff, CutOffByAdmin, Refused, Served};
 
 pub(crate) const CASES: &[Case] = &[
@@ -103,12 +103,12 @@ pub(crate) const CASES: &[Case] = &[
         WorkerCrash,
         "the worker closed its socket in a message",
     ),
-    case("floods", floods, CutOff, WorkerCrash, "more than 64 messages at once"),
+    case("floods", floods, CutOff, ProtocolError, "more than 64 messages at once"),
     case(
         "floods with questions",
         floods_with_questions,
         CutOff,
-        WorkerCrash,
+        ProtocolError,
         "more than 64 messages at once",
     ),
     // Out of turn.

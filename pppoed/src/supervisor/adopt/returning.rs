@@ -66,6 +66,10 @@ impl Returning {
                 match converse(&mut stream, first, &mut orders, reporter, &mut membership).await {
                     Parting::Left => return Gone(None),
                     Parting::HungUp => {}
+                    Parting::Flooded => {
+                        kill(&process);
+                        reporter.report(Report::Flooded).await;
+                    }
                     Parting::Kill(why) => {
                         kill(&process);
                         if let Some(why) = why {
