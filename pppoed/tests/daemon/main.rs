@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod adoption;
+mod attacks;
 mod capturing;
 mod console;
 mod consoles;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
     tests.extend(strays::tests());
     tests.extend(new_sockets::tests());
     tests.extend(egress::tests());
+    tests.extend(attacks::tests());
     tests.extend(reload::tests());
     tests.extend(policy::tests());
     tests.extend(full_disk::tests());

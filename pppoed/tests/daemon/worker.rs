@@ -24,6 +24,7 @@ use ppp_proto::auth::chap::md5_response;
 use ppp_wire::MacAddr;
 use ppp_worker::Newborn;
 
+use super::attacks;
 use super::egress;
 use super::heartbeat;
 use super::lab::SECRET;
@@ -50,6 +51,11 @@ pub(crate) fn forger_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0xe9, number])
 }
 
+/// The peer whose worker attacks in the way of this number.
+pub(crate) fn attacker_mac(number: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0xa7, number])
+}
+
 /// A peer whose worker is the real one.
 pub(crate) fn good_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0x60, number])
@@ -64,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
     ppp_worker::template::run(|newborn| {
         let start = peek(&newborn.control);
         let case = match start.peer_mac {
+            [2, 0, 0, 0, 0xa7, number] => attacks::attack(number, start, newborn),
             [2, 0, 0, 0, 0xe9, number] => {
                 let Newborn { control, packet, tun, .. } = newborn;
                 let pipe = Pipe::new(control, Tun::from_fd(tun).unwrap());
@@ -110,13 +117,16 @@ fn wait_for_input(fd: BorrowedFd<'_>) {
 pub(crate) struct Pipe {
     stream: UnixStream,
     decoder: FrameDecoder,
-    tun: Tun,
+    tun: Option<Tun>,
 }
 
 impl Pipe {
     fn new(socket: OwnedFd, tun: Tun) -> Self {
-        let stream = UnixStream::from(socket);
-        Self { stream, decoder: FrameDecoder::new(), tun }
+        Self { tun: Some(tun), ..Self::without_tun(socket) }
+    }
+
+    pub(crate) fn without_tun(socket: OwnedFd) -> Self {
+        Self { stream: UnixStream::from(socket), decoder: FrameDecoder::new(), tun: None }
     }
 
     /// Sends a message; nobody may be there to take it.
@@ -201,7 +211,7 @@ impl Pipe {
 
     /// Hands the kernel a packet as if from the peer.
     pub(crate) fn relay(&mut self, packet: &[u8]) {
-        self.tun.send(packet).unwrap();
+        self.tun.as_ref().unwrap().send(packet).unwrap();
     }
 
     /// Closes the socket.
