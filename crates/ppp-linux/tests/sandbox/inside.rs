@@ -224,7 +224,8 @@ fn work(worker: &mut Worker) {
     eprintln!("a line for the log");
 }
 
-/// Looks for a supervisor; the socket to the old one is still open, which leaves one number free.
+/// Looks for a supervisor; the socket to the old one is still open, which leaves two numbers free: one for this, and one
+/// for a packet socket that it may be handed.
 fn come_back(worker: &Worker) {
     let abstract_name = UnixAddr::new_abstract(ABSTRACT_NAME).unwrap();
     let address = UnixAddr::new(&Path::new("/").join(SOCKET_NAME)).unwrap();
@@ -235,7 +236,9 @@ fn come_back(worker: &Worker) {
     };
     let connection = loop {
         let one = new_socket().unwrap();
-        assert!(new_socket().is_err(), "there is a second free number");
+        let spare = new_socket().unwrap();
+        assert!(new_socket().is_err(), "there is a third free number");
+        drop(spare);
         assert!(connect(one.as_raw_fd(), &abstract_name).is_err(), "it is in the test's network namespace");
         match connect(one.as_raw_fd(), &address) {
             Ok(()) => break one,
