@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{relay, scale, setup};
 
-/// relay, scale and setup, shorter than each by itself: some five minutes
+/// relay, scale and setup, shorter than each by itself: some three minutes
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// In JSON
