@@ -8,6 +8,7 @@
 )]
 
 mod fake;
+mod programs;
 mod shell;
 mod terminal;
 mod top;
@@ -214,11 +215,6 @@ fn bash_completes_the_words_of_the_table() {
     assert_eq!(complete("pppctl termi", 1), "terminate");
     assert_eq!(complete("pppctl show ses", 2), "sessions session");
     assert_eq!(complete("pppctl show sessions --sta", 3), "--state");
-    for (shell, beginning) in [("zsh", "#compdef pppctl"), ("fish", "# Print an optspec for argparse")] {
-        let output = pppctl(Path::new("/nonexistent"), &["completions", shell]).output().unwrap();
-        let (code, stdout, _) = result(&output);
-        assert!(code == 0 && stdout.starts_with(beginning) && stdout.contains("terminate"), "{stdout}");
-    }
 }
 
 // ---- Failures.

@@ -6,8 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// A package, and the program that it is needed for.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("ethtool", "ethtool"),
+    ("fish", "fish"),
     ("iperf3", "iperf3"),
     ("iproute2", "ip"),
     ("iputils-ping", "ping"),
@@ -20,6 +21,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("user-mode-linux", "linux.uml"),
+    ("zsh", "zsh"),
 ];
 
 /// Where programs are, whatever the caller's PATH says: root's often lacks the sbin directories.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ppp_ipc::control::{Request, Response, Selector, ServerStats, ServiceState, SessionSummary};
+use ppp_ipc::control::{Password, Request, Response, Selector, ServerStats, ServiceState, SessionSummary};
 
 use crate::{
     fake::{Server, pppctl},
@@ -240,6 +240,31 @@ fn a_monitor_goes_on_until_ctrl_c() {
     std::thread::sleep(Duration::from_millis(400));
     terminal.send("\x03");
     terminal.wait_for_prompt(PROMPT);
+    terminal.send("exit\r");
+    assert_eq!(terminal.wait(), 0);
+}
+
+#[test]
+fn a_password_is_asked_for_and_not_shown() {
+    let server = Server::answering(|request| match request {
+        Request::AuthTest(test) => {
+            assert_eq!((test.user.as_str(), test.password), ("alice", Some(Password(b"hunter2".to_vec()))));
+            vec![Response::Done]
+        }
+        other => answer(other),
+    });
+    let mut terminal = shell(&server);
+    terminal.send("auth test alice --password\r");
+    terminal.wait_for("Password: ");
+    // A letter too many is taken back.
+    terminal.send("huntes\x7fr2\r");
+    terminal.wait_until(|screen| screen.matches(PROMPT).count() >= 2);
+    terminal.send("auth test alice -p\r");
+    terminal.wait_until(|screen| screen.matches("Password: ").count() == 2);
+    terminal.send("hunt\x03");
+    let screen = terminal.wait_for("pppctl: nothing was done");
+    assert!(!screen.contains("hunt"), "{screen}");
+    terminal.wait_until(|screen| screen.matches(PROMPT).count() >= 3);
     terminal.send("exit\r");
     assert_eq!(terminal.wait(), 0);
 }

@@ -29,7 +29,7 @@ fn frame(ms: u64, is_from_peer: bool, code: u8, session: u16, payload: &[u8]) ->
 }
 
 /// A dial that comes as far as authentication.
-fn dial() -> Vec<TracedFrame> {
+pub(crate) fn dial() -> Vec<TracedFrame> {
     vec![
         frame(0, true, 0x09, 0, b"\x01\x01\0\0\x01\x03\0\x02\xab\xcd"),
         frame(
