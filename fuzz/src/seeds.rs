@@ -24,6 +24,8 @@ const SAMPLES: &[(&[&str], &[u8])] = &[
     (&["options_file", "words"], include_bytes!("../samples/options")),
     (&["options_file", "words"], include_bytes!("../samples/pppoe-server-options")),
     (&["user_options"], include_bytes!("../samples/user-options")),
+    (&["config_file"], include_bytes!("../../etc/pppoed.toml")),
+    (&["config_file"], include_bytes!("../samples/pppoed.toml")),
     (&["pool_file"], include_bytes!("../samples/pool")),
     (&["mac_list"], include_bytes!("../samples/mac-list")),
     (&["hook_store"], include_bytes!("../samples/hook-store")),

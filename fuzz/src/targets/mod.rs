@@ -2,6 +2,7 @@
 
 pub mod adoption_records;
 pub mod authentication;
+pub mod config_file;
 pub mod console_words;
 pub mod control_socket;
 pub mod cp_options;
