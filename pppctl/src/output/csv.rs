@@ -1,5 +1,6 @@
 //! Comma-separated values (RFC 4180).
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -60,6 +61,15 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     }
 }
 
+/// A text that is no formula to a spreadsheet, which takes any that begins so for one: with an apostrophe before it. User
+/// names are chosen by subscribers.
+fn without_formula(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value.starts_with(['=', '+', '-', '@']) && value.parse::<f64>().is_err() {
+        true => Cow::Owned(format!("'{value}")),
+        false => value,
+    }
+}
+
 /// Writes a row. RFC 4180 §2: rows end with CRLF; values with a comma, a quote or a line end stand between quotes.
 pub(crate) fn write_row(values: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::Result<()> {
     for (index, value) in values.into_iter().enumerate() {
@@ -67,7 +77,7 @@ pub(crate) fn write_row(values: impl IntoIterator<Item = String>, out: &mut dyn 
             out.write_all(b",")?;
         }
         // What a terminal would act on is escaped here too, line ends with it.
-        let value = printable(&value);
+        let value = without_formula(printable(&value));
         if value.contains([',', '"']) {
             write!(out, "\"{}\"", value.replace('"', "\"\""))?;
         } else {
@@ -103,5 +113,21 @@ mod tests {
         write_row(values, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "a,,\"b,c\",\"say \"\"hi\"\"\",d\\r\\ne,f g\r\n");
+    }
+
+    #[test]
+    fn no_value_is_a_formula() {
+        for (value, expected) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("@SUM(1,2)", "\"'@SUM(1,2)\""),
+            ("+49 30", "'+49 30"),
+            ("-x", "'-x"),
+            ("-1.5", "-1.5"),
+            ("a=b", "a=b"),
+        ] {
+            let mut out = Vec::new();
+            write_row([value.to_owned()], &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\r\n"));
+        }
     }
 }
