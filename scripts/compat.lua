@@ -38,12 +38,17 @@ local function run(name, arguments, environment)
   end
 end
 
+-- As pppd writes control characters of a peer's name: a script never sees a line end in it, and no name has a NUL.
+local function visible(name)
+  return name and name:gsub("%c", function(c) return "^" .. string.char(c:byte() ~ 0x40) end) or nil
+end
+
 -- pppd sets a variable once it knows the value, and lets it be until the end.
 local function environment(s, ipv4, ipv6, is_over)
   local variables = {
     DEVICE = s.interface, IFNAME = s.ifname, UNIT = s.unit,
     MACREMOTE = s.mac:upper(), REMOTENUMBER = s.mac:upper(),
-    PEERNAME = s.username, ORIG_UID = s.orig_uid, PPPLOGNAME = s.ppplogname, PPPD_PID = s.pppd_pid,
+    PEERNAME = visible(s.username), ORIG_UID = s.orig_uid, PPPLOGNAME = s.ppplogname, PPPD_PID = s.pppd_pid,
   }
   if ipv4 then variables.IPLOCAL, variables.IPREMOTE = s.iplocal, s.ipremote end
   if ipv6 then variables.LLLOCAL, variables.LLREMOTE = ipv6:match("(%S+) (%S+)") end
