@@ -126,6 +126,20 @@ pub fn raise_descriptor_limit(users: usize) -> anyhow::Result<()> {
         .with_context(|| format!("raising the limit of open files to {needed}"))
 }
 
+/// Keeps what is in our memory, all passwords among it, out of core files, and from other processes that are root's but
+/// have no privileges.
+///
+/// For all that `pppoed` is, hook hosts too. To look into one that fails, attach a debugger as root.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn keep_memory_private() -> anyhow::Result<()> {
+    nix::sys::prctl::set_dumpable(false).context("prctl(PR_SET_DUMPABLE)")?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE).context("reading the limit of core files")?;
+    // The hard limit stays, for programs that hooks start.
+    setrlimit(Resource::RLIMIT_CORE, 0, hard).context("setting the limit of core files")
+}
+
 /// A file with our process id, locked for as long as we run.
 #[derive(Debug)]
 pub struct PidFile {

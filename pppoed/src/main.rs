@@ -28,6 +28,10 @@ const EXIT_USAGE: u8 = 2;
 const BLOCKING_THREADS: usize = 8;
 
 fn main() -> ExitCode {
+    if let Err(error) = daemon::keep_memory_private() {
+        eprintln!("pppoed: cannot keep its memory private: {error:#}");
+        return ExitCode::FAILURE;
+    }
     if let Some(code) = hooks::run_if_asked() {
         return code;
     }

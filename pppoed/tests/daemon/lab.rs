@@ -252,7 +252,11 @@ fn spawn(
     let path = |name: &str| directory.path().join(name);
     // With so few descriptors that it has to see to more, as under a system's default limits with more sessions.
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", "ulimit -S -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_pppoed")]);
+    command.args([
+        "-c",
+        "ulimit -S -n 100; ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_pppoed"),
+    ]);
     command.args(["-F", "-I", interface, "-L", "10.0.0.1", "-R", "10.0.0.2", "-N", "2"]);
     // Unless a test is about that, workers do not outlive it.
     command.args(["--worker-user", "nobody", "--setup-deadline", "5", "--orphan-timeout", "0"]);

@@ -21,6 +21,7 @@ mod hooks;
 mod lab;
 mod misbehaviour;
 mod monitoring;
+mod nasty;
 mod new_sockets;
 mod peer;
 mod policy;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
     tests.extend(consoles::tests());
     tests.extend(monitoring::tests());
     tests.extend(showing::tests());
+    tests.extend(nasty::tests());
     tests.extend(capturing::tests());
     tests.extend(tracing::tests());
     tests.extend(endings::tests());

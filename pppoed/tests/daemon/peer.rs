@@ -149,14 +149,19 @@ impl Subscriber {
     }
 
     /// Waits for the session, and begins LCP as the user `name`.
-    pub(crate) fn begin(mut host: Host, name: &[u8]) -> Self {
+    pub(crate) fn begin(host: Host, name: &[u8]) -> Self {
+        Self::begin_by(host, name, AuthMethod::ChapMd5, SECRET)
+    }
+
+    /// As [`Subscriber::begin`], by another method or with another secret.
+    pub(crate) fn begin_by(mut host: Host, name: &[u8], method: AuthMethod, secret: &str) -> Self {
         let mac = host.mac;
         let socket = socket(EtherType::PppoeSession);
         let session = host.connected();
         let credentials = Credentials {
             name: name.to_vec(),
-            secret: Zeroizing::new(SECRET.as_bytes().to_vec()),
-            methods: vec![AuthMethod::ChapMd5],
+            secret: Zeroizing::new(secret.as_bytes().to_vec()),
+            methods: vec![method],
         };
         let config = LinkConfig {
             credentials: Some(credentials),
