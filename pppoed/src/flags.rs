@@ -17,6 +17,9 @@ pub use limits::{LimitFlags, UserLimitPolicy};
 /// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets; and all of that from /etc/pppoed/pppoed.toml, where the names of
 /// settings are those of the long flags below. A flag given here beats the file.
 ///
+/// pppoed check [--explain] only reads all files; pppoed import makes a pppoed.toml of a command line of pppoe-server and
+/// its files: pppoed import --help.
+///
 /// Signals: SIGTERM and SIGINT end all sessions, then pppoed. SIGUSR1 ends pppoed alone; the next one takes the sessions
 /// over.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
@@ -146,6 +149,10 @@ pub struct Flags {
     /// Options file that is read before that of -O
     #[arg(long, value_name = "FILE", default_value = "/etc/ppp/options")]
     pub common_options: PathBuf,
+
+    /// Read neither that file nor, without -O, /etc/ppp/pppoe-server-options: all options are in the configuration file
+    #[arg(long)]
+    pub no_options_files: bool,
 
     /// Secrets for CHAP [default: /etc/ppp/chap-secrets, or the option chap-secrets]
     #[arg(long, value_name = "FILE")]
@@ -391,6 +398,7 @@ mod tests {
             pppd: Some("/usr/sbin/pppd".into()),
             pppoe: Some("/usr/sbin/pppoe".into()),
             common_options: "/etc/ppp/options".into(),
+            no_options_files: false,
             chap_secrets: None,
             pap_secrets: None,
             users_file: None,

@@ -10,6 +10,7 @@ pub mod files;
 pub mod first_run;
 pub mod flags;
 pub mod hooks;
+pub mod import;
 pub mod inet;
 pub mod journal;
 pub mod log_levels;

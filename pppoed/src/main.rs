@@ -1,16 +1,20 @@
 //! `pppoed`: a PPPoE access concentrator.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::Parser as _;
 use pppoed::check::{self, Findings};
 use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
 use pppoed::daemon::{self, PidFile, Readiness};
 use pppoed::first_run;
 use pppoed::hooks;
+use pppoed::import::{self, ImportFlags};
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         return code;
     }
     let readiness = Readiness::from_environment();
+    if std::env::args_os().nth(1).is_some_and(|word| word == "import") {
+        return import_files();
+    }
     let command_line = CommandLine::parse(words());
     let flags = command_line.flags().clone();
     if let Some(path) = &flags.hooks.check_hooks {
@@ -78,6 +85,33 @@ fn words() -> impl Iterator<Item = OsString> {
         true => "--check".into(),
         false => word,
     })
+}
+
+/// `pppoed import`.
+fn import_files() -> ExitCode {
+    let flags = ImportFlags::parse_from(std::env::args_os().skip(1));
+    let fail = |error: &dyn std::fmt::Display| {
+        eprintln!("pppoed: {error}");
+        ExitCode::from(EXIT_USAGE)
+    };
+    let imported = match import::import(&flags) {
+        Ok(imported) => imported,
+        Err(error) => return fail(&error),
+    };
+    match &flags.output {
+        Some(path) => {
+            let written =
+                File::create_new(path).and_then(|mut file| file.write_all(imported.toml.as_bytes()));
+            if let Err(error) = written {
+                return fail(&format_args!("cannot write {path:?}: {error}"));
+            }
+            for remark in imported.remarks {
+                println!("{remark}");
+            }
+        }
+        None => print!("{}", imported.toml),
+    }
+    ExitCode::SUCCESS
 }
 
 /// Tells what is wrong in any of the files, or that nothing is.

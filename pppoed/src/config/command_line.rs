@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use clap::parser::ValueSource;
@@ -46,6 +47,18 @@ impl CommandLine {
     /// The configuration file that it names.
     pub fn config_file(&self) -> Option<&Path> {
         self.flags.config.as_deref()
+    }
+
+    /// The flags on it with their values; a switch has none.
+    pub fn given_values(&self) -> impl Iterator<Item = (&'static ServerKey, Vec<OsString>)> {
+        self.given().map(|(key, words)| {
+            let prefix = format!("--{}=", key.name);
+            let value = |word: &OsString| {
+                let bytes = word.as_bytes().strip_prefix(prefix.as_bytes())?;
+                Some(OsString::from_vec(bytes.to_vec()))
+            };
+            (key, words.iter().filter_map(value).collect())
+        })
     }
 
     /// The flags on it, each in the form `--flag` or `--flag=value`.

@@ -228,9 +228,12 @@ impl Config {
     ) -> (Result<Self, Vec<ConfigError>>, Vec<Notice>) {
         let flags = &merged.flags;
         let mut reader = Reader::in_directory(directory).overridden_by(ppp.iter().copied());
-        reader.read_file(&flags.common_options, Presence::Optional);
+        if !flags.no_options_files {
+            reader.read_file(&flags.common_options, Presence::Optional);
+        }
         match &flags.options_file {
             Some(path) => reader.read_file(path, Presence::Required),
+            None if flags.no_options_files => {}
             None => reader.read_file(Path::new(DEFAULT_OPTIONS_FILE), Presence::Expected),
         }
         for option in ppp {

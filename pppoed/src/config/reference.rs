@@ -55,6 +55,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("common-options", Effect::Now),
     ("increment-local", Effect::Now),
     ("local", Effect::Now),
+    ("no-options-files", Effect::Now),
     ("options-file", Effect::Now),
     ("pool-file", Effect::Now),
     ("remote", Effect::Now),

@@ -15,6 +15,8 @@ use crate::secrets::{Digest, Protocol, Refusal, Secrets, Users};
 pub struct Source {
     command_line: CommandLine,
     console: Layer,
+    /// In place of `pppoed.toml`.
+    file: Option<Layer>,
     /// Where relative paths start from.
     directory: PathBuf,
     /// For the comparison of secrets.
@@ -44,13 +46,19 @@ impl Source {
     /// the working directory of now.
     pub fn new(command_line: CommandLine) -> Self {
         let directory = std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned());
-        Self { command_line, console: Layer::default(), directory, key: RandomState::new() }
+        Self { command_line, console: Layer::default(), file: None, directory, key: RandomState::new() }
     }
 
     /// The same with other settings of the console, which beat all others.
     #[must_use]
     pub fn with_console(&self, console: Layer) -> Self {
         Self { console, ..self.clone() }
+    }
+
+    /// The same with `file` as what `pppoed.toml` says, which is not read then.
+    #[must_use]
+    pub fn with_file(&self, file: Layer) -> Self {
+        Self { file: Some(file), ..self.clone() }
     }
 
     /// What was set at the console.
@@ -65,6 +73,9 @@ impl Source {
 
     /// What `pppoed.toml` says, what is wrong with it, and what there is to say beside. May block.
     pub fn file_layer(&self) -> (Layer, Vec<ConfigError>, Vec<Notice>) {
+        if let Some(layer) = &self.file {
+            return (layer.clone(), Vec::new(), Vec::new());
+        }
         match self.command_line.config_file() {
             Some(path) => file::read(path, &self.directory, true),
             None => file::read(Path::new(DEFAULT_FILE), &self.directory, false),

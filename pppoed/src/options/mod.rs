@@ -21,8 +21,9 @@ pub use about::{About, OPTIONS};
 pub use assign::{OptionKind, is_session_option, kind_of, nearest_option, option_group, session_options};
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use info::{OptionInfo, OptionUse, all_options};
-pub use parse::{Presence, Reader, UserWord};
+pub use parse::{Applied, Presence, Reader, UserWord};
 pub use session::{OctetDirection, SessionOptions, parse_user_options};
+pub use value::number_in_c;
 
 use crate::origin::{Origin, Sourced};
 

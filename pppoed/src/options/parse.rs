@@ -30,6 +30,17 @@ pub enum Presence {
     Required,
 }
 
+/// An option as it stood in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The option.
+    pub name: &'static str,
+    /// Its argument; empty for options without one.
+    pub argument: Vec<u8>,
+    /// Where it stood.
+    pub place: Place,
+}
+
 /// Collects the options of several files, and everything there is to say about them.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -38,6 +49,8 @@ pub struct Reader {
     notices: Vec<OptionNotice>,
     /// Options whose notice was given already: once is enough.
     noticed: BTreeSet<&'static str>,
+    /// Every option that was set, in order.
+    applied: Vec<Applied>,
     /// Groups of options that a stronger layer sets.
     pub(super) overridden: BTreeSet<&'static str>,
     files: usize,
@@ -88,6 +101,11 @@ impl Reader {
                 None => self.errors.push(OptionError::MissingArgument { place, option: row.name, expects }),
             }
         }
+    }
+
+    /// Every option that has an effect and was set so far, in order.
+    pub fn applied(&self) -> &[Applied] {
+        &self.applied
     }
 
     /// The options that could be read, every error found, and what there is to say beside.
@@ -160,6 +178,10 @@ impl Reader {
         };
         match result {
             Ok(()) => {
+                if matches!(row.action, Action::Global(_) | Action::Session(_)) {
+                    let (argument, place) = (bytes.to_vec(), place.clone());
+                    self.applied.push(Applied { name: row.name, argument, place });
+                }
                 if let Some(notice) = remark(row, &place) {
                     self.notice_once(row.name, notice);
                 }

@@ -30,6 +30,11 @@ pub(super) fn number(word: &[u8], min: u32, max: u32) -> Result<u32, ValueError>
     Ok(value)
 }
 
+/// A number as options files have it, whatever its range: decimal, hexadecimal or octal.
+pub fn number_in_c(word: &[u8]) -> Option<u32> {
+    number(word, 0, u32::MAX).ok()
+}
+
 /// An IPv4 address, or the name of a host.
 pub(super) fn address(word: &[u8]) -> Result<Ipv4Addr, ValueError> {
     let text = std::str::from_utf8(word).map_err(|_| ValueError::NotAnAddress)?;

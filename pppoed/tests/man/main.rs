@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use clap::{CommandFactory, Parser};
 use manual::Page;
 use pppoed::flags::Flags;
+use pppoed::import::ImportFlags;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(manual::root().join(path)).unwrap()
@@ -61,7 +62,16 @@ fn command_lines_in_documents_are_taken() {
     let examples = manual::command_lines("pppoed");
     assert!(examples.len() > 5, "{examples:?}");
     for manual::Example { place, words } in examples {
-        if let Err(error) = Flags::try_parse_from(["pppoed".to_owned()].into_iter().chain(words)) {
+        let outcome = match words.first().map(String::as_str) {
+            Some("import") => ImportFlags::try_parse_from(words).map(drop),
+            // As the program does it.
+            Some("check") => Flags::try_parse_from(
+                ["pppoed", "--check"].into_iter().chain(words.iter().skip(1).map(String::as_str)),
+            )
+            .map(drop),
+            _ => Flags::try_parse_from(["pppoed".to_owned()].into_iter().chain(words)).map(drop),
+        };
+        if let Err(error) = outcome {
             assert!(!error.use_stderr(), "{place}: {error}");
         }
     }
