@@ -48,6 +48,12 @@ fn the_flags_of_the_page_are_those_of_the_table() {
     let mut page = Page::new();
     flags.get_arguments().filter(|arg| Page::is_shown(arg)).for_each(|arg| page.option(arg));
     manual::check_region("man/pppoed.8", "flags", &page.into_source(), "pppoed --test");
+
+    let mut import = ImportFlags::command();
+    import.build();
+    let mut page = Page::new();
+    import.get_arguments().filter(|arg| Page::is_shown(arg)).for_each(|arg| page.option(arg));
+    manual::check_region("man/pppoed.8", "import", &page.into_source(), "pppoed --test");
 }
 
 #[test]
