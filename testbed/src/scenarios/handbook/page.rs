@@ -7,6 +7,7 @@
 //! <!-- refused alice wrong -->            a client dials and must not get in
 //! <!-- interface eth1.10 -->              the server gets an Ethernet interface with nobody behind it
 //! <!-- afresh -->                         another machine, with nothing configured
+//! <!-- begin … -->, <!-- end … -->        what is between them is made by a test; nothing is to be done
 //! ```
 //!
 //! In a block of the language `console`, a line that begins with `# ` is a command for the server, `client# ` one for the
@@ -53,6 +54,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Placed>> {
     let mut lines = (1..).zip(text.lines());
     while let Some((number, line)) = lines.next() {
         if let Some(comment) = line.strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->")) {
+            // Between these stands what a test wrote.
+            if comment.starts_with(" begin ") || comment.starts_with(" end ") {
+                continue;
+            }
             match directive(comment).with_context(|| format!("line {number}"))? {
                 Directive::File(path) => file = Some((number, path)),
                 Directive::Step(step) => steps.push(Placed { line: number, step }),
