@@ -4,6 +4,7 @@ use ppp_ipc::control::{
     CaptureEnd, CaptureRequest, Event, Failure, Request, Response, Selector, ServerStats, ServiceState,
     SessionDetail, TraceRequest, TraceTarget, TracedFrame,
 };
+use ppp_ipc::policy::PolicySummary;
 use ppp_ipc::reload::{Change, Summary};
 
 /// More changes than `pppoed` tells one by one.
@@ -24,6 +25,8 @@ pub(crate) enum Answer {
     Info(Info),
     /// To `reload`.
     Reload(Reload),
+    /// To a change of the configuration that runs.
+    Policy(PolicyOutcome),
     /// To `drain` and `shutdown`.
     Service {
         /// What the server does from now on.
@@ -40,6 +43,23 @@ pub(crate) struct Reload {
     pub(crate) changes: Vec<Change>,
     /// Everything else.
     pub(crate) summary: Summary,
+}
+
+/// What a change of the configuration that runs changed, or would change.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyOutcome {
+    /// The first changes.
+    pub(crate) changes: Vec<Change>,
+    /// Everything else.
+    pub(crate) summary: PolicySummary,
+}
+
+impl PolicyOutcome {
+    /// Whether some session feels it.
+    pub(crate) fn touches_sessions(&self) -> bool {
+        let PolicySummary { keeping, denied, ending, rates, .. } = &self.summary;
+        [keeping, denied, ending, rates].into_iter().any(|sessions| sessions.count > 0)
+    }
 }
 
 /// A piece of an answer without end.
@@ -161,7 +181,7 @@ impl Collector {
                 Response::Service { state, sessions },
                 answer @ None,
             ) => *answer = Some(Answer::Service { state, sessions }),
-            (Request::Reload { .. }, Response::Changes(more), None) => {
+            (Request::Reload { .. } | Request::Policy(_), Response::Changes(more), None) => {
                 self.changes.extend(more);
                 if self.changes.len() > MAX_CHANGES {
                     return Err(Error::TooManyChanges);
@@ -170,6 +190,10 @@ impl Collector {
             (Request::Reload { .. }, Response::Reloaded(summary), answer @ None) => {
                 let changes = std::mem::take(&mut self.changes);
                 *answer = Some(Answer::Reload(Reload { changes, summary: *summary }));
+            }
+            (Request::Policy(_), Response::PolicyChanged(summary), answer @ None) => {
+                let changes = std::mem::take(&mut self.changes);
+                *answer = Some(Answer::Policy(PolicyOutcome { changes, summary: *summary }));
             }
             (request, Response::Failed(failure), _) => {
                 return Err(Error::new(failure, request));
@@ -206,6 +230,9 @@ fn wanted(request: &Request) -> &'static str {
         Request::SetLogLevel { .. } | Request::SetDebug { .. } => "the log level",
         Request::Reload { .. } => "what a reload changes",
         Request::ShowConfig => "settings",
+        Request::Policy(_) => "a change of the configuration",
+        Request::ShowPolicy => "what consoles have set",
+        Request::WritePolicy { .. } => "what was written",
         Request::ShowConfigDiff => "differences",
         Request::ShowHooks => "hooks",
         Request::RunHook(_) => "what a hook returned",
@@ -232,6 +259,9 @@ fn got(response: &Response) -> &'static str {
         Response::LogLevels(_) => "the log level",
         Response::Changes(_) | Response::Reloaded(_) => "what a reload changes",
         Response::Config(_) => "settings",
+        Response::PolicyChanged(_) => "a change of the configuration",
+        Response::Policy(_) => "what consoles have set",
+        Response::PolicyWritten(_) => "what was written",
         Response::ConfigDifferences(_) | Response::ConfigDiffEnd(_) => "differences",
         Response::HookFunctions(_) | Response::Hooks(_) => "hooks",
         Response::HookRun(_) => "what a hook returned",

@@ -16,7 +16,12 @@ use clap::{
 };
 use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
 
-use crate::{hooks::Hooks, sessions::Query, top::Top};
+use crate::{
+    hooks::Hooks,
+    policy::{SetPolicy, Unset},
+    sessions::Query,
+    top::Top,
+};
 
 use self::packets::{Capture, Debug, Trace};
 
@@ -111,6 +116,15 @@ pub(crate) enum Command {
     /// Change something while pppoed runs
     #[command(subcommand)]
     Set(Set),
+    /// Take back what was set at consoles
+    #[command(subcommand)]
+    Unset(Unset),
+    /// Keep what was set at consoles over a restart, in the console file
+    Write {
+        /// Only tell whether there is something to be written
+        #[arg(long)]
+        check: bool,
+    },
     /// Look into the secrets files as pppoed does
     #[command(subcommand)]
     Auth(Auth),
@@ -258,6 +272,8 @@ pub(crate) enum Show {
         #[arg(long)]
         diff: bool,
     },
+    /// What was set at consoles and holds, by whom, and whether a restart loses it
+    Policy,
     /// Everything that is counted, as OpenMetrics text
     Metrics,
 }
@@ -317,6 +333,8 @@ pub(crate) enum Set {
         #[arg(value_enum)]
         switch: Switch,
     },
+    #[command(flatten)]
+    Policy(SetPolicy),
     /// Limit a session's rates, from now on until its end
     Rate {
         /// PPPoE session id

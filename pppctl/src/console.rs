@@ -51,7 +51,14 @@ impl Console {
     pub(crate) fn call(&mut self, request: Request) -> Result<Answer, Error> {
         let mut collector = Collector::new(request.clone());
         let mut answer = None;
-        let wait = if matches!(request, Request::Reload { .. }) { Wait::Patiently } else { Wait::Timeout };
+        let reads_files = matches!(
+            request,
+            Request::Reload { .. }
+                | Request::Policy(_)
+                | Request::ShowConfigDiff
+                | Request::WritePolicy { .. }
+        );
+        let wait = if reads_files { Wait::Patiently } else { Wait::Timeout };
         self.exchange(&request, wait, |response| {
             answer = collector.push(response)?;
             Ok(answer.is_some())

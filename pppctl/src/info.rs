@@ -5,6 +5,7 @@ use ppp_ipc::control::{
     AccessInterface, AuthVerdict, ConfigDiffEnd, ConfigDifference, ConfigSetting, HookFunction, HookRun,
     HookSummary, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
 };
+use ppp_ipc::policy::{PolicyEntry, PolicyWritten};
 
 use crate::answer::Error;
 
@@ -36,6 +37,10 @@ pub(crate) enum Info {
     Config(Vec<ConfigSetting>),
     /// To `show config --diff`.
     ConfigDiff(Vec<ConfigDifference>, ConfigDiffEnd),
+    /// To `show policy`.
+    Policy(Vec<PolicyEntry>),
+    /// To `write`.
+    PolicyWritten(PolicyWritten),
 }
 
 impl Info {
@@ -48,6 +53,7 @@ impl Info {
             Request::ShowHooks => Some(Self::Hooks(HookSummary::default(), Vec::new())),
             Request::RunHook(_) => Some(Self::HookRuns(Vec::new())),
             Request::ShowConfig => Some(Self::Config(Vec::new())),
+            Request::ShowPolicy => Some(Self::Policy(Vec::new())),
             Request::ShowConfigDiff => Some(Self::ConfigDiff(Vec::new(), ConfigDiffEnd::default())),
             _ => None,
         }
@@ -90,6 +96,10 @@ impl Info {
             (Request::ShowHooks, Response::Hooks(whole), Some(Self::Hooks(summary, _))) => *summary = *whole,
             (Request::RunHook(_), Response::HookRun(one), Some(Self::HookRuns(runs))) => {
                 extend(runs, vec![*one])?;
+            }
+            (Request::ShowPolicy, Response::Policy(more), Some(Self::Policy(all))) => extend(all, more)?,
+            (Request::WritePolicy { .. }, Response::PolicyWritten(written), answer @ None) => {
+                *answer = Some(Self::PolicyWritten(*written));
             }
             (Request::ShowConfig, Response::Config(more), Some(Self::Config(all))) => extend(all, more)?,
             (Request::ShowConfigDiff, Response::ConfigDifferences(more), Some(Self::ConfigDiff(all, _))) => {

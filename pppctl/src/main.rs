@@ -19,6 +19,7 @@ mod man;
 mod metrics;
 mod output;
 mod password;
+mod policy;
 mod program;
 mod question;
 mod request;

@@ -36,7 +36,7 @@ pub(crate) fn ask(command: &Command, console: &mut Console) -> Result<(), Error>
     };
     // Whoever names all or a pattern means many, even if there is one now.
     let many = matches!(whom, Selector::All | Selector::Pattern(_));
-    let has_somebody = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let has_somebody = has_somebody();
     if many && !has_somebody {
         return Err(Error::NeedsYes(match whom {
             Selector::All => "every session".to_owned(),
@@ -59,6 +59,11 @@ pub(crate) fn ask(command: &Command, console: &mut Console) -> Result<(), Error>
         Ok(false) => Err(Error::Declined),
         Err(error) => Err(Error::Ask(error)),
     }
+}
+
+/// Whether there is a terminal to ask on.
+pub(crate) fn has_somebody() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// How many sessions there are of these.

@@ -4,6 +4,7 @@ use ppp_ipc::control::{self, AuthTest, EventFilter, Request, Selector};
 
 use crate::command::{Auth, Command, Set, Show, Shutdown, Switch, Terminate};
 use crate::hooks::Hooks;
+use crate::policy::Wanted;
 
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
@@ -13,6 +14,12 @@ impl From<&Command> for Request {
             Command::Show(Show::Stats) => Self::ShowStats,
             Command::Show(Show::Pool) => Self::ShowPool,
             Command::Show(Show::Interfaces) => Self::ShowInterfaces,
+            Command::Show(Show::Policy) => Self::ShowPolicy,
+            Command::Write { check } => Self::WritePolicy { check: *check },
+            // These have a message each; without one nothing would be asked for.
+            Command::Set(Set::Policy(_)) | Command::Unset(_) => {
+                Wanted::by(command).map_or(Self::ShowPolicy, |wanted| wanted.request())
+            }
             Command::Show(Show::Config { diff: false, .. }) => Self::ShowConfig,
             Command::Show(Show::Config { diff: true, .. }) => Self::ShowConfigDiff,
             Command::Show(Show::Log(log)) => Self::ShowLog(log.query()),
@@ -76,6 +83,8 @@ mod tests {
         BitRate, CaptureRequest, EventName, HookTrial, LogLevel, LogQuery, TraceRequest, TraceTarget,
     };
 
+    use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
+
     use super::*;
     use crate::program::{Cli, CliCommand, Format};
 
@@ -85,6 +94,10 @@ mod tests {
 
     fn traced(target: TraceTarget) -> Request {
         Request::Trace(TraceRequest { target, data: true, packets: 5, seconds: 6 })
+    }
+
+    fn policy(change: PolicyChange) -> Request {
+        Request::Policy(Box::new(PolicyRequest { change, dry_run: false, end: false }))
     }
 
     fn command(cli: &Cli) -> &Command {
@@ -121,6 +134,65 @@ mod tests {
                 "sh log warn -n 5 --session 7",
                 Request::ShowLog(LogQuery { level: LogLevel::Warn, count: 5, session: Some(7) }),
             ),
+            ("show policy", Request::ShowPolicy),
+            ("write", Request::WritePolicy { check: false }),
+            ("wr --check", Request::WritePolicy { check: true }),
+            (
+                "set config ppp.ms-dns 1.1.1.1 9.9.9.9 --yes",
+                policy(PolicyChange::Set {
+                    key: "ppp.ms-dns".into(),
+                    values: vec!["1.1.1.1".into(), "9.9.9.9".into()],
+                }),
+            ),
+            (
+                "set pado-delay -1,5:7",
+                policy(PolicyChange::Set { key: "pado-delay".into(), values: vec!["-1,5:7".into()] }),
+            ),
+            ("unset config mtu", policy(PolicyChange::Unset { key: "mtu".into() })),
+            (
+                "set deny mac 02:00:00:00:00:0a",
+                policy(PolicyChange::List { list: ListName::Deny, who: Subject::Mac([2, 0, 0, 0, 0, 10]) }),
+            ),
+            (
+                "set deny user al* --end --dry-run",
+                Request::Policy(Box::new(PolicyRequest {
+                    change: PolicyChange::List { list: ListName::Deny, who: Subject::User("al*".into()) },
+                    dry_run: true,
+                    end: true,
+                })),
+            ),
+            (
+                "set allow user al",
+                policy(PolicyChange::List { list: ListName::Allow, who: Subject::User("al".into()) }),
+            ),
+            (
+                "unset deny user al",
+                policy(PolicyChange::Unlist { list: ListName::Deny, who: Subject::User("al".into()) }),
+            ),
+            (
+                "unset allow user al",
+                policy(PolicyChange::Unlist { list: ListName::Allow, who: Subject::User("al".into()) }),
+            ),
+            (
+                "set user al rate-down=10M ipparam=a=b",
+                policy(PolicyChange::SetUser {
+                    name: "al".into(),
+                    options: vec![("rate-down".into(), "10M".into()), ("ipparam".into(), "a=b".into())],
+                }),
+            ),
+            ("unset user al", policy(PolicyChange::UnsetUser { name: "al".into(), options: vec![] })),
+            (
+                "unset user al rate-down",
+                policy(PolicyChange::UnsetUser { name: "al".into(), options: vec!["rate-down".into()] }),
+            ),
+            ("set hooks disable", policy(PolicyChange::Hooks { enabled: false, file: None })),
+            (
+                "set hooks enable a.lua",
+                policy(PolicyChange::Hooks { enabled: true, file: Some("a.lua".into()) }),
+            ),
+            ("set service add vpn", policy(PolicyChange::AddService("vpn".into()))),
+            ("set service remove vpn", policy(PolicyChange::RemoveService("vpn".into()))),
+            ("unset all", policy(PolicyChange::UnsetAll)),
             ("show config", Request::ShowConfig),
             ("sh c echo", Request::ShowConfig),
             ("show config mac --diff", Request::ShowConfigDiff),
@@ -237,6 +309,16 @@ mod tests {
             "trace user",
             "trace 7 new",
             "show log -n x",
+            "set config mtu",
+            "set deny",
+            "set deny ip 10.0.0.2",
+            "set allow user al --end",
+            "set user al",
+            "set user al rate-down",
+            "set hooks maybe",
+            "set service vpn",
+            "unset",
+            "unset hooks",
             "drain",
             "drain maybe",
             "hooks",

@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     hooks::{self, Hooks},
     metrics, output, password,
+    policy::{self, Wanted},
     program::Format,
     question, sessions, stream,
     terminal::Screen,
@@ -33,6 +34,9 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     question::ask(command, console)?;
+    if let Some(wanted) = Wanted::by(command) {
+        return policy::run(&wanted, display, console, out);
+    }
     let output = output::new(display.format, display.screen);
     if let Command::Show(Show::Sessions { id: None, query }) = command {
         return sessions::show(query, display, console, out);

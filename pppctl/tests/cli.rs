@@ -600,3 +600,98 @@ fn differences_from_the_files_are_told() {
     assert_eq!(value["config_diff"]["differences"][0]["fate"], "lost");
     assert_eq!((&value["config_diff"]["more"], value["schema"].as_u64()), (&0.into(), Some(1)));
 }
+
+/// A server with one change, that touches these sessions.
+fn policy_server(denied: &[u16], ending: &[u16]) -> Fake {
+    use ppp_ipc::policy::{PolicySummary, Sessions};
+    use ppp_ipc::reload::{Change, Effect, Setting};
+    let (denied, ending) = (Sessions::new(denied), Sessions::new(ending));
+    Fake::answering(move |request| {
+        let Request::Policy(request) = request else { panic!("{request:?}") };
+        let new = Some(Setting { value: "deny".into(), origin: "console".into() });
+        let change = Change { key: "user bob".into(), old: None, new, effect: Effect::Now };
+        let summary = PolicySummary {
+            applied: !request.dry_run,
+            changes: 1,
+            denied: denied.clone(),
+            ending: ending.clone(),
+            ..PolicySummary::default()
+        };
+        let changed = Response::PolicyChanged(Box::new(summary));
+        vec![Response::Changes(vec![change]), changed, Response::Done]
+    })
+}
+
+#[test]
+fn a_change_says_what_it_touches() {
+    let deny = ["set", "deny", "user", "bob"];
+    let line = "user bob: - -> deny (console)\n";
+    let output = policy_server(&[], &[]).run(&deny);
+    assert_eq!(result(&output), (0, &*format!("{line}done; `write` keeps it over a restart\n"), ""));
+    let dry = [&deny[..], &["--dry-run"]].concat();
+    let touched = "2 sessions would not be let in again, and go on (--end ends them): 7, 9\n";
+    let output = policy_server(&[7, 9], &[]).run(&dry);
+    assert_eq!(result(&output), (0, &*format!("{line}{touched}nothing was changed yet\n"), ""));
+    // Nobody is asked where there is nobody, unless sessions end.
+    let output = policy_server(&[7, 9], &[]).run(&deny);
+    assert_eq!(result(&output).0, 0);
+    let end = [&deny[..], &["--end"]].concat();
+    let output = policy_server(&[], &[7, 9]).run(&end);
+    assert_fails(&output, 2, "this ends 2 sessions and there is no terminal to ask on: add --yes");
+    let output = policy_server(&[], &[7, 9]).run(&[&end[..], &["--yes"]].concat());
+    assert!(result(&output).1.contains("2 sessions told to end: 7, 9\n"), "{output:?}");
+    let output = policy_server(&[], &[7]).run(&["set", "deny", "user", "b*", "--end"]);
+    assert_fails(&output, 2, "this ends 1 session");
+    let output = policy_server(&[7], &[]).run(&[&dry[..], &["--json"]].concat());
+    let value: serde_json::Value = serde_json::from_str(result(&output).1).unwrap();
+    let change = &value["policy_change"];
+    assert_eq!((&change["applied"], &change["sessions_denied"]["ids"][0]), (&false.into(), &7.into()));
+}
+
+#[test]
+fn a_change_that_sessions_feel_is_asked_about_on_a_terminal() {
+    let deny = ["set", "deny", "user", "bob"];
+    let (code, stdout, shown) = on_a_terminal_with(policy_server(&[7], &[]), &deny, b"n\n");
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(shown.contains("1 session would not be let in again"), "{shown:?}");
+    assert!(shown.contains("set deny user bob on bras1? [y/N] "), "{shown:?}");
+    let (code, stdout, _) = on_a_terminal_with(policy_server(&[7], &[]), &deny, b"y\n");
+    assert_eq!(code, 0);
+    assert!(stdout.ends_with("done; `write` keeps it over a restart\n"), "{stdout:?}");
+    let (code, _, shown) = on_a_terminal_with(policy_server(&[], &[]), &deny, b"");
+    assert_eq!((code, shown.contains("y/N")), (0, false));
+}
+
+#[test]
+fn what_was_set_is_listed_and_written() {
+    use ppp_ipc::policy::{PolicyEntry, PolicyWritten};
+    let list = || {
+        Fake::answering(|request| {
+            assert_eq!(request, Request::ShowPolicy);
+            let entry = PolicyEntry {
+                kind: "user".into(),
+                name: "alice".into(),
+                value: "rate-down=10M".into(),
+                uid: 1000,
+                time_ms: 0,
+                is_written: false,
+            };
+            vec![Response::Policy(vec![entry]), Response::Done]
+        })
+    };
+    let output = list().run(&["show", "policy"]);
+    let (code, stdout, _) = result(&output);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("user  alice  rate-down=10M  uid 1000"), "{stdout}");
+    assert!(stdout.ends_with("lost by a restart: `write` keeps it\n"), "{stdout}");
+    let output = list().run(&["show", "policy", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(result(&output).1).unwrap();
+    assert_eq!((&value["policy"][0]["written"], &value["policy"][0]["uid"]), (&false.into(), &1000.into()));
+    let fake = Fake::answering(|request| {
+        assert_eq!(request, Request::WritePolicy { check: true });
+        let written = PolicyWritten { path: "/c".into(), entries: 3, differs: true, applied: false };
+        vec![Response::PolicyWritten(Box::new(written)), Response::Done]
+    });
+    let output = fake.run(&["write", "--check"]);
+    assert_eq!(result(&output), (0, "/c: 3 settings to be written; it says something else\n", ""));
+}

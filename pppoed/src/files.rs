@@ -1,8 +1,8 @@
 //! Reading configuration files with care.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -35,6 +35,33 @@ pub fn read_all(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroi
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(contents)
+}
+
+/// Writes a file that only we can read, and its directory if that is not there: beside, then renames, so that after a
+/// crash there is the old file or the new one. May block.
+///
+/// # Errors
+/// Those of the system; the file is then as it was.
+pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if !directory.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let write = || -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        // The new name, too, is to be there after a crash.
+        File::open(directory)?.sync_all()
+    };
+    write().inspect_err(|_| {
+        // Half of it is of no use to anybody, and takes the space that is missing.
+        let _ = fs::remove_file(&beside);
+    })
 }
 
 /// What tells whether a file has changed.

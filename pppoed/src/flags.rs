@@ -226,6 +226,10 @@ pub struct Flags {
     #[arg(long, value_name = "NAME", default_value = "pppoed")]
     pub worker_user: String,
 
+    /// File that `pppctl write` keeps in what consoles have set; read at the start, after all other files
+    #[arg(long, value_name = "FILE", default_value = "/var/lib/pppoed/console.toml")]
+    pub console_file: PathBuf,
+
     /// Group whose members may use the control socket, if there is such a group
     #[arg(long, value_name = "GROUP", default_value = "pppoed")]
     pub control_group: String,
@@ -416,6 +420,7 @@ mod tests {
             run_dir: "/run/pppoed".into(),
             worker: None,
             worker_user: "pppoed".into(),
+            console_file: "/var/lib/pppoed/console.toml".into(),
             control_group: "pppoed".into(),
             view_group: "pppoed-view".into(),
             log_level: None,

@@ -20,6 +20,7 @@ pub mod mac_list;
 pub mod message;
 pub mod options;
 pub mod origin;
+pub mod policy;
 pub mod pool;
 pub mod secrets;
 pub mod spelling;

@@ -33,6 +33,16 @@ pub type Stamps = [Option<Stamp>; 2];
 pub struct MacRules {
     allow: Option<Arc<BTreeSet<MacAddr>>>,
     deny: Arc<BTreeSet<MacAddr>>,
+    console: ConsoleMacs,
+}
+
+/// The lists of consoles, which go over those of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsoleMacs {
+    /// Who is served whatever files say.
+    pub allow: Arc<BTreeSet<MacAddr>>,
+    /// Who is not served.
+    pub deny: Arc<BTreeSet<MacAddr>>,
 }
 
 /// A list that cannot be used.
@@ -78,6 +88,7 @@ impl MacFiles {
         Ok(MacRules {
             allow: self.allow.as_deref().map(read).transpose()?.map(Arc::new),
             deny: self.deny.as_deref().map(read).transpose()?.unwrap_or_default().into(),
+            console: ConsoleMacs::default(),
         })
     }
 
@@ -88,9 +99,20 @@ impl MacFiles {
 }
 
 impl MacRules {
-    /// Is this station served? One on both lists is not.
+    /// Is this station served? One on both lists of files is not. Consoles have the last word.
     pub fn permit(&self, mac: MacAddr) -> bool {
-        !self.deny.contains(&mac) && self.allow.as_ref().is_none_or(|allowed| allowed.contains(&mac))
+        if self.console.allow.contains(&mac) {
+            return true;
+        }
+        !self.console.deny.contains(&mac)
+            && !self.deny.contains(&mac)
+            && self.allow.as_ref().is_none_or(|allowed| allowed.contains(&mac))
+    }
+
+    /// The same with other lists of consoles.
+    #[must_use]
+    pub fn with_console(self, console: ConsoleMacs) -> Self {
+        Self { console, ..self }
     }
 
     /// The lists with their names: who is served (`None` is everybody), who is not.
@@ -174,10 +196,12 @@ mod tests {
         let permitted = |rules: &MacRules| [ONE, TWO, THREE].map(|mac| rules.permit(mac));
         let set = |macs: &[MacAddr]| Arc::new(macs.iter().copied().collect::<BTreeSet<_>>());
         assert_eq!(permitted(&MacRules::default()), [true; 3]);
-        assert_eq!(permitted(&MacRules { allow: None, deny: set(&[TWO]) }), [true, false, true]);
-        assert_eq!(permitted(&MacRules { allow: Some(set(&[])), deny: set(&[]) }), [false; 3]);
-        let both = MacRules { allow: Some(set(&[ONE, TWO])), deny: set(&[TWO]) };
+        assert_eq!(permitted(&MacRules { deny: set(&[TWO]), ..MacRules::default() }), [true, false, true]);
+        assert_eq!(permitted(&MacRules { allow: Some(set(&[])), ..MacRules::default() }), [false; 3]);
+        let both = MacRules { allow: Some(set(&[ONE, TWO])), deny: set(&[TWO]), ..MacRules::default() };
         assert_eq!(permitted(&both), [true, false, false]);
+        let console = ConsoleMacs { allow: set(&[THREE]), deny: set(&[ONE]) };
+        assert_eq!(permitted(&both.with_console(console)), [false, false, true]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -17,6 +17,7 @@ use pppoed::hooks;
 use pppoed::import::{self, ImportFlags};
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::message::{SERVER_READY, SERVER_STOPPED};
+use pppoed::policy::{self, Policy};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
 use pppoed::systemd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,7 +49,14 @@ fn main() -> ExitCode {
     if let Some(path) = &flags.hooks.check_hooks {
         return check_hooks(path);
     }
-    let source = Source::new(command_line);
+    let policy = match policy::read(&absolute(&flags.console_file)) {
+        Ok(policy) => policy,
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("pppoed: {error}"));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let source = Source::new(command_line).with_console(policy.layer());
     if std::env::args_os().len() <= 1 && source.says_nothing() {
         eprint!("{}", first_run::welcome());
         return ExitCode::from(EXIT_USAGE);
@@ -70,7 +78,7 @@ fn main() -> ExitCode {
     if flags.check {
         return check_all(&source, &config, &notices, flags.explain);
     }
-    match start(&config, source, &notices, readiness) {
+    match start(&config, source, policy, &notices, readiness) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("pppoed: {error:#}");
@@ -130,6 +138,11 @@ fn check_all(source: &Source, config: &Config, notices: &[Notice], explain: bool
     ExitCode::SUCCESS
 }
 
+/// As seen from every directory. Fails for the empty path; then the open will say so.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// Loads scripts and tells what is in them, or what is wrong.
 fn check_hooks(path: &Path) -> ExitCode {
     match hooks::check(path) {
@@ -173,6 +186,7 @@ fn show(notices: &[Notice]) {
 fn start(
     config: &Config,
     source: Source,
+    policy: Policy,
     notices: &[Notice],
     readiness: Readiness,
 ) -> anyhow::Result<ExitCode> {
@@ -209,7 +223,7 @@ fn start(
         .enable_all()
         .build()
         .context("starting")?;
-    let outcome = LocalSet::new().block_on(&runtime, serve(config, source, readiness, log.clone()));
+    let outcome = LocalSet::new().block_on(&runtime, serve(config, source, policy, readiness, log.clone()));
     if outcome.is_ok() {
         info!(name: SERVER_STOPPED.name, "{}", SERVER_STOPPED.words);
     }
@@ -222,6 +236,7 @@ fn start(
 async fn serve(
     config: &Config,
     source: Source,
+    policy: Policy,
     mut readiness: Readiness,
     log: LogHandle,
 ) -> anyhow::Result<()> {
@@ -230,7 +245,7 @@ async fn serve(
     let _run_dir = supervisor::claim_run_dir(config)?;
     let hooks = supervisor::load_hooks(&config.hooks).await;
     let hooks = hooks.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
-    let supervisor = supervisor::prepare(config, source, hooks)?.with_log(log);
+    let supervisor = supervisor::prepare(config, source, policy, hooks)?.with_log(log);
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;
     let (calls, call_queue) = mpsc::channel(CALL_QUEUE);

@@ -64,6 +64,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::Flag(flag) => f.write_str(flag),
             // The column is for mistakes; a setting is found by its line.
+            Self::File(Place { file, line: 0, .. }) => write!(f, "{}", file.display()),
             Self::File(Place { file, line, .. }) => write!(f, "{}:{line}", file.display()),
             Self::Console => f.write_str("console"),
             Self::Earlier => f.write_str("an earlier pppoed"),

@@ -227,6 +227,7 @@ const MUTATIONS: &[Mutation] = &[
     ("control-socket", |config| config.control_socket = "/x".into()),
     ("pid-file", |config| config.pid_file = Some("/x".into())),
     ("foreground", |config| config.foreground ^= true),
+    ("console-file", |config| config.console_file = "/x".into()),
     ("worker", |config| config.worker = Some("/x".into())),
     ("worker-user", |config| config.worker_user.push('x')),
     ("hooks-dir", |config| config.hooks.directory = "/x".into()),

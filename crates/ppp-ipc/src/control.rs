@@ -27,7 +27,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::reload;
+use crate::{policy, reload};
 pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
@@ -149,6 +149,15 @@ pub enum Request {
         /// Log them.
         on: bool,
     },
+    /// Change the configuration that runs: [`Response::Changes`], as often as needed, and [`Response::PolicyChanged`].
+    Policy(Box<policy::PolicyRequest>),
+    /// What consoles have changed and still holds: [`Response::Policy`].
+    ShowPolicy,
+    /// Keep that over a restart: [`Response::PolicyWritten`].
+    WritePolicy {
+        /// Only tell whether there is something to be written.
+        check: bool,
+    },
 }
 
 impl Request {
@@ -164,6 +173,8 @@ impl Request {
             // With it, passwords can be guessed.
             Self::AuthTest(_) => false,
             Self::SetRate { .. } => false,
+            Self::ShowPolicy => true,
+            Self::Policy(_) | Self::WritePolicy { .. } => false,
             // It shows what subscribers do.
             Self::Capture(_) | Self::Trace(_) | Self::SetDebug { .. } => false,
             Self::Reload { .. } => false,
@@ -188,6 +199,10 @@ impl fmt::Display for Request {
             Self::ShowInterfaces => f.write_str("show interfaces"),
             Self::ShowLog(_) => f.write_str("show log"),
             Self::ShowVersion => f.write_str("version"),
+            Self::Policy(request) => request.fmt(f),
+            Self::ShowPolicy => f.write_str("show policy"),
+            Self::WritePolicy { check: false } => f.write_str("write"),
+            Self::WritePolicy { check: true } => f.write_str("write --check"),
             Self::ShowConfig => f.write_str("show config"),
             Self::ShowConfigDiff => f.write_str("show config --diff"),
             Self::Capture(capture) => {
@@ -364,6 +379,12 @@ pub enum Response {
     ConfigDiffEnd(Box<ConfigDiffEnd>),
     /// Frames of a trace.
     Traced(Vec<TracedFrame>),
+    /// The end of the answer to a change.
+    PolicyChanged(Box<policy::PolicySummary>),
+    /// Some of what consoles have changed.
+    Policy(Vec<policy::PolicyEntry>),
+    /// What was written.
+    PolicyWritten(Box<policy::PolicyWritten>),
 }
 
 /// Why a request failed.

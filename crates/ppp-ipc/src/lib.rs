@@ -25,6 +25,7 @@ pub mod codec;
 pub mod control;
 pub mod frame;
 pub mod hooks;
+pub mod policy;
 pub mod rate;
 pub mod reason;
 pub mod reload;

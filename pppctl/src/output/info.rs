@@ -7,11 +7,12 @@ use ppp_ipc::control::{
     AccessInterface, AuthLine, AuthMethod, AuthVerdict, HookRun, LogField, LogLevel, LogLevels, LogLine,
     NamedPoolStats, PoolLease, PoolRange, PoolStats, ServerVersion,
 };
+use ppp_ipc::policy::PolicyWritten;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::grid::{self, Align, Column};
 use super::json::Interface;
-use super::{config, event::time_of_day, hooks, printable, units};
+use super::{config, event::time_of_day, hooks, policy, printable, units};
 use crate::info::Info;
 use crate::terminal::Screen;
 
@@ -93,6 +94,8 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
         Info::HookRuns(runs) => hooks::write_runs(runs, out),
         Info::Config(settings) => config::write(settings, screen, out),
         Info::ConfigDiff(differences, end) => config::write_diff(differences, end, out),
+        Info::Policy(entries) => policy::write(entries, screen, out),
+        Info::PolicyWritten(written) => policy::write_written(written, out),
         Info::Count(1) => writeln!(out, "1 session matches"),
         Info::Count(count) => writeln!(out, "{count} sessions match"),
         Info::LogLevels(LogLevels { level, sessions }) => {
@@ -245,6 +248,8 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         HookRuns(&'a [HookRun]),
         Config(Vec<config::Shown<'a>>),
         ConfigDiff(config::Diff<'a>),
+        Policy(Vec<policy::Entry<'a>>),
+        PolicyWritten(&'a PolicyWritten),
     }
     match info {
         Info::Pool(stats, leases) => {
@@ -278,6 +283,8 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         Info::Hooks(summary, functions) => Body::Hooks(hooks::Stats { summary, functions }),
         Info::HookRuns(runs) => Body::HookRuns(runs),
         Info::Config(settings) => Body::Config(settings.iter().map(config::Shown::from).collect()),
+        Info::Policy(entries) => Body::Policy(entries.iter().map(policy::Entry::from).collect()),
+        Info::PolicyWritten(written) => Body::PolicyWritten(written),
         Info::ConfigDiff(differences, end) => Body::ConfigDiff(config::Diff { differences, end }),
     }
 }

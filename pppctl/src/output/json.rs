@@ -16,7 +16,7 @@ use serde::{
 
 use serde_json::ser::Formatter;
 
-use super::{Output, info, is_harmless, trace};
+use super::{Output, info, is_harmless, policy, trace};
 use crate::answer::{Answer, Piece};
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
@@ -31,6 +31,7 @@ impl Output for Json {
             Answer::Session(detail) => Body::Session(Box::new(Session::from(&**detail))),
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
             Answer::Info(info) => return write_document(info::body(info), out),
+            Answer::Policy(outcome) => Body::PolicyChange(outcome.into()),
             Answer::Terminated(count) => Body::Terminated(*count),
             Answer::Reload(reload) => Body::Reload(Reload {
                 changes: &reload.changes,
@@ -130,6 +131,8 @@ enum Body<'a> {
     Terminated(u32),
     Service(Service),
     Reload(Reload<'a>),
+    #[serde(rename = "policy_change")]
+    PolicyChange(policy::Outcome<'a>),
     Event(&'a Event),
     Packet(Box<trace::Packet<'a>>),
     #[serde(rename = "trace_end")]
@@ -148,9 +151,9 @@ struct Reload<'a> {
 }
 
 #[derive(Serialize)]
-struct Keeping<'a> {
-    count: u32,
-    ids: &'a [u16],
+pub(super) struct Keeping<'a> {
+    pub(super) count: u32,
+    pub(super) ids: &'a [u16],
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ pub(crate) mod grid;
 mod hooks;
 mod info;
 pub(crate) mod json;
+pub(crate) mod policy;
 mod reload;
 #[cfg(test)]
 pub(crate) mod samples;

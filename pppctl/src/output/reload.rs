@@ -21,7 +21,7 @@ pub(super) fn write(reload: &Reload, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}{}", verdict(summary), keeping(summary))
 }
 
-fn write_change(change: &Change, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write_change(change: &Change, out: &mut dyn Write) -> io::Result<()> {
     let when = match change.effect {
         Effect::Now => "",
         Effect::NewSessions => ", for new sessions",

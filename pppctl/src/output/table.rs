@@ -42,6 +42,7 @@ impl Output for Table {
             Answer::Terminated(1) => writeln!(out, "1 session told to end"),
             Answer::Terminated(count) => writeln!(out, "{count} sessions told to end"),
             Answer::Info(info) => info::write_table(info, self.screen, out),
+            Answer::Policy(outcome) => super::policy::write_outcome(outcome, out),
             Answer::Reload(reload) => super::reload::write(reload, out),
             Answer::Service { state, sessions } => writeln!(out, "{}", service(*state, *sessions)),
         }

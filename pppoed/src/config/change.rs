@@ -70,6 +70,13 @@ impl Changes {
         changes
     }
 
+    /// Adds changes of another kind.
+    pub fn add(&mut self, changes: Vec<Change>) {
+        for Change { key, old, new, effect } in changes {
+            self.push(key, old, new, effect);
+        }
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.list.len().saturating_add(self.more)
@@ -272,6 +279,7 @@ impl Reading {
         config.pid_file.clone_from(&before.pid_file);
         config.hooks.clone_from(&before.hooks);
         config.foreground = before.foreground;
+        config.console_file.clone_from(&before.console_file);
         config.probe = before.probe;
         config.ebpf = before.ebpf;
         config.allow_unfiltered_workers = before.allow_unfiltered_workers;

@@ -96,6 +96,7 @@ impl Config {
             control_socket,
             pid_file,
             foreground,
+            console_file,
             worker,
             worker_user,
             control_group,
@@ -164,6 +165,7 @@ impl Config {
         list.add("control-socket", Restart, shown(control_socket));
         list.add("pid-file", Restart, optional(pid_file.as_deref().map(shown)));
         list.add("foreground", Restart, foreground);
+        list.add("console-file", Restart, shown(console_file));
         list.add("worker", Restart, optional(worker.as_deref().map(shown)));
         list.add("worker-user", Restart, text(worker_user.as_bytes()));
         list.add("control-group", Restart, text(control_group.as_bytes()));

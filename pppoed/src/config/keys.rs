@@ -69,6 +69,7 @@ const NO_EFFECT: &str =
 
 /// Flags that are no keys.
 const NOT_IN_FILE: &[(&str, &str)] = &[
+    ("console-file", "it is read at the start together with this file: it belongs on the command line"),
     ("config", "it names this file: it belongs on the command line"),
     ("check", ELSEWHERE),
     ("check-hooks", ELSEWHERE),

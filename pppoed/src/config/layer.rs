@@ -45,6 +45,17 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Whether both set the same, wherever.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let settings = |list: &'_ [Assignment]| -> Vec<(String, Vec<String>)> {
+            list.iter().map(|one| (one.key.clone(), one.values.clone())).collect()
+        };
+        settings(&self.server) == settings(&other.server)
+            && settings(&self.ppp) == settings(&other.ppp)
+            && self.interfaces == other.interfaces
+            && self.pools == other.pools
+    }
+
     /// Sets nothing at all.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -193,6 +193,8 @@ pub struct Config {
     pub pid_file: Option<PathBuf>,
     /// Stay in the foreground.
     pub foreground: bool,
+    /// File with what consoles have set, once that was written.
+    pub console_file: PathBuf,
     /// The worker program; `None`: `ppp-worker` beside our own.
     pub worker: Option<PathBuf>,
     /// User that workers become.
@@ -333,6 +335,7 @@ impl Config {
             run_dir,
             pid_file: flags.pid_file.clone(),
             foreground: flags.foreground,
+            console_file: flags.console_file.clone(),
             worker: flags.worker.clone(),
             worker_user: flags.worker_user.clone(),
             control_group: flags.control_group.clone(),
@@ -351,6 +354,7 @@ impl Config {
             &mut self.control_socket,
             &mut self.hooks.directory,
             &mut self.hooks.store,
+            &mut self.console_file,
         ];
         let lists = &mut self.limits.mac_files;
         let optional = [

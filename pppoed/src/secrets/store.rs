@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ppp_wire::escape::Escaped;
 use subtle::ConstantTimeEq;
 
 use super::users::{Users, UsersStore};
@@ -296,6 +297,8 @@ impl Secrets {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FixedAddresses {
     owners: Arc<BTreeMap<Ipv4Addr, BTreeSet<Box<[u8]>>>>,
+    /// What consoles gave to users, by the name as it is shown: goes over the rest.
+    console: Arc<BTreeMap<Ipv4Addr, String>>,
 }
 
 impl FixedAddresses {
@@ -322,14 +325,23 @@ impl FixedAddresses {
         }
     }
 
+    /// The same with the addresses that consoles gave to users.
+    #[must_use]
+    pub fn with_console(self, console: Arc<BTreeMap<Ipv4Addr, String>>) -> Self {
+        Self { console, ..self }
+    }
+
     /// Does the address belong to somebody else than `user` (`None`: a peer without a name)?
     pub fn is_reserved_from(&self, address: Ipv4Addr, user: Option<&[u8]>) -> bool {
+        if let Some(owner) = self.console.get(&address) {
+            return user.is_none_or(|user| Escaped(user).to_string() != *owner);
+        }
         self.owners.get(&address).is_some_and(|owners| !user.is_some_and(|user| owners.contains(user)))
     }
 
-    /// All of them, in order.
+    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.owners.keys().copied()
+        self.owners.keys().chain(self.console.keys().filter(|key| !self.owners.contains_key(key))).copied()
     }
 }
 

@@ -39,6 +39,9 @@ impl Supervisor {
             Request::ShowVersion => self.show_version(now).into(),
             Request::ShowConfig => return self.show_config(answer),
             Request::ShowConfigDiff => return self.show_config_diff(answer),
+            Request::Policy(request) => return self.change_policy(*request, caller, answer, now),
+            Request::ShowPolicy => return self.show_policy(answer),
+            Request::WritePolicy { check } => return self.write_policy(check, caller, answer),
             Request::ShowHooks => self.show_hooks(),
             Request::RunHook(trial) => return self.try_hook(*trial, answer, now),
             Request::SetLogLevel { level, session } => match session {

@@ -152,6 +152,7 @@ impl Supervisor {
             // LCP began anew meanwhile. The link waits for this verdict all the same, and will not heed it.
             return self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
         }
+        let outcome = self.deny_by_console(outcome);
         let Some(outcome) = self.make_room_for_user(token, outcome) else { return };
         let name = printable(&outcome.name);
         let admitted = match &outcome.result {
@@ -195,6 +196,16 @@ impl Supervisor {
         }
     }
 
+    /// A user whom consoles deny is refused, whatever his proof.
+    fn deny_by_console(&self, mut outcome: Outcome) -> Outcome {
+        if outcome.result.is_ok()
+            && let Some(why) = self.policy.current.denial(&Escaped(&outcome.name).to_string())
+        {
+            outcome.result = Err(why);
+        }
+        outcome
+    }
+
     /// Finds an address for a user whose proof was right.
     fn admit(&mut self, token: Token, name: &[u8], accepted: &Accepted) -> Result<Verdict, NotAdmitted> {
         let session = self.table.get_mut(token).ok_or_else(|| "the session is over".to_owned())?;
@@ -202,14 +213,17 @@ impl Supervisor {
         if before.is_some_and(|before| before != name) {
             return Err("a session cannot change its user".to_owned().into());
         }
+        let of_console = self.policy.current.user(&Escaped(name).to_string());
         if session.lease.is_none() {
+            let fixed = accepted.fixed.clone().with_console(self.policy.addresses.clone());
             let claim = Claim {
                 pool: &session.settings.pool,
                 user: Some(name),
                 addresses: accepted.addresses.as_ref(),
-                fixed: &accepted.fixed,
+                fixed: &fixed,
             };
-            let assigned = match accepted.range {
+            let range = of_console.address.map(|address| AddressRange { first: address, last: address });
+            let assigned = match range.or(accepted.range) {
                 Some(AddressRange { first, last }) => {
                     self.pool.assign_within(session.slot, first, last, &claim)
                 }
@@ -226,7 +240,9 @@ impl Supervisor {
                 }
             }
         }
-        let options = accepted.options.clone().over(&session.settings.session_options);
+        let own = accepted.options.clone().over(&session.settings.session_options);
+        session.own_rates = Some(own.rates());
+        let options = of_console.options.over(&own);
         session.user = Some(User { name: name.to_vec(), origin: accepted.origin.clone(), options });
         grant(session).ok_or_else(|| "the session has no address".to_owned().into())
     }
@@ -258,7 +274,8 @@ impl Supervisor {
 
     /// Gives an address to a peer that need not prove who it is.
     pub(super) fn lease_without_proof(&mut self, pool: &str, slot: u32) -> Result<Lease, String> {
-        let claim = Claim { pool, user: None, addresses: None, fixed: &FixedAddresses::default() };
+        let fixed = FixedAddresses::default().with_console(self.policy.addresses.clone());
+        let claim = Claim { pool, user: None, addresses: None, fixed: &fixed };
         self.pool.assign(slot, &claim).map_err(|error| error.to_string())
     }
 

@@ -14,6 +14,7 @@ use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Outcom
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
 use crate::hooks::directory;
+use crate::policy::HooksOff;
 
 /// Time until the start of a host is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -68,18 +69,19 @@ pub(super) async fn load(
 }
 
 impl ScriptSet {
-    /// Whether some file has a function for it.
-    pub(super) fn has(&self, event: Event) -> bool {
-        self.files.iter().any(|file| file.report.events.contains(&event))
+    /// Whether some file has a function for it, and is not `off`.
+    pub(super) fn has(&self, event: Event, off: &HooksOff) -> bool {
+        self.files.iter().any(|file| off.calls(&file.name) && file.report.events.contains(&event))
     }
 
-    /// The calls that a function needs: of all files that have it, or of `only` one of this name.
+    /// The calls that a function needs: of all files that have it and are not `off`, or of `only` one of this name.
     pub(super) fn plan(
         &self,
         function: Function,
         only: Option<&str>,
         file: Option<u16>,
         deadline: Duration,
+        off: &HooksOff,
     ) -> Vec<PlannedCall> {
         let has = |report: &FileReport| match function {
             Function::Event(event) => report.events.contains(&event),
@@ -88,6 +90,7 @@ impl ScriptSet {
         let files = (0_u16..).zip(&self.files);
         files
             .filter(|(index, _)| file.is_none_or(|file| file == *index))
+            .filter(|(_, file)| off.calls(&file.name))
             .filter(|(_, file)| only.is_none_or(|name| name == file.name) && has(&file.report))
             .map(|(index, file)| {
                 let own = file.report.deadline.map(|seconds| Duration::from_secs(u64::from(seconds)));

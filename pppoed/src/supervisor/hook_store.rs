@@ -1,10 +1,8 @@
 //! What hook scripts keep: a table of keys and values that outlives their calls, and this process.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Bound;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -331,29 +329,14 @@ pub(super) struct Writing {
 impl Writing {
     /// Writes beside, then renames: after a crash there is the old file or the new one.
     pub(super) fn carry_out(&self) -> io::Result<()> {
-        if let Some(directory) = self.path.parent()
-            && !directory.is_dir()
-        {
-            DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
-        }
-        let mut beside = self.path.as_os_str().to_owned();
-        beside.push(".new");
-        let write = || -> io::Result<()> {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-            file.write_all(&self.contents)?;
-            file.sync_all()?;
-            fs::rename(&beside, &self.path)
-        };
-        write().inspect_err(|_| {
-            // Half of it is of no use to anybody, and takes the space that is missing.
-            let _ = fs::remove_file(&beside);
-        })
+        files::replace(&self.path, &self.contents)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn bytes(text: &[u8]) -> StoreValue {

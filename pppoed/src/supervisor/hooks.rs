@@ -24,6 +24,7 @@ use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
 use crate::flags::HookFailure;
 use crate::message::HOOK_FAILED;
+use crate::policy::HooksOff;
 use crate::{config, control};
 
 /// Orders that may wait for a host's task; it has one job at most.
@@ -88,6 +89,8 @@ pub(super) struct Hooks {
     pub(super) config: config::Hooks,
     /// None: there are no scripts.
     pub(super) scripts: Option<Rc<ScriptSet>>,
+    /// Those that consoles want not to be called.
+    pub(super) off: HooksOff,
     pub(super) pool: Pool<Job>,
     hosts: BTreeMap<HostId, mpsc::Sender<HostOrder>>,
     running: BTreeMap<HostId, Running>,
@@ -136,6 +139,7 @@ impl Hooks {
         Self {
             config,
             scripts: None,
+            off: HooksOff::default(),
             pool: Pool::new(true),
             hosts: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -152,7 +156,7 @@ impl Hooks {
 
     /// Whether some script has a function for it.
     pub(super) fn has(&self, event: Event) -> bool {
-        self.scripts.as_ref().is_some_and(|scripts| scripts.has(event))
+        self.scripts.as_ref().is_some_and(|scripts| scripts.has(event, &self.off))
     }
 
     /// Whether a failure of a hook means a refusal.
@@ -190,7 +194,7 @@ impl Supervisor {
         let HookScripts { loaded, store } = scripts;
         self.hooks.store = store;
         let Some(loaded) = loaded else { return };
-        if loaded.scripts.has(Event::ServerStart) {
+        if loaded.scripts.has(Event::ServerStart, &self.hooks.off) {
             self.hooks.pool = Pool::new(false);
         }
         self.use_scripts(Some(loaded), Instant::now());
@@ -312,7 +316,7 @@ impl Supervisor {
                 _ => None,
             };
             let calls = hooks.scripts.as_ref().map_or_else(Vec::new, |scripts| {
-                scripts.plan(function, only.as_deref(), file, hooks.config.deadline)
+                scripts.plan(function, only.as_deref(), file, hooks.config.deadline, &hooks.off)
             });
             let show = matches!(purpose, Purpose::Trial(_));
             let order = HostOrder::Run(HostJob { calls, function, arguments, label: label.clone(), show });

@@ -49,6 +49,7 @@ fn look(files: &MacFiles, known: Stamps) -> Option<(Stamps, Result<MacRules, Mac
 
 impl Supervisor {
     pub(super) fn handle_mac_rules(&mut self, rules: MacRules) {
+        let rules = rules.with_console(self.policy.macs.clone());
         if self.mac_rules != rules {
             let (allowed, denied) = rules.sizes();
             info!(allowed, denied, "the lists of MAC addresses have changed; open sessions stay");

@@ -45,6 +45,7 @@ mod mac_watch;
 mod messages;
 mod negotiated;
 mod network;
+mod policy;
 mod proxy_arp;
 mod quota;
 mod rate_meter;
@@ -95,6 +96,7 @@ use self::hook_news::HookNews;
 use self::hooks::Hooks;
 use self::links::{LinkNews, LinkOrder, Links};
 use self::network::Configured;
+use self::policy::Policies;
 use self::quota::Measured;
 use self::reload::{News, Reloads};
 use self::session::{AccessIndex, Token};
@@ -152,6 +154,8 @@ enum Work {
     Hook(HookNews),
     /// All files were read again.
     Reload(News),
+    /// Files were read for a change that a console wants.
+    Policy(policy::News),
 }
 
 /// A signal to the process.
@@ -199,6 +203,8 @@ pub struct Supervisor {
     captures: Arc<Semaphore>,
     /// The comparisons with the files that may still be begun.
     comparisons: Arc<Semaphore>,
+    /// The long lists of settings that may be made at once: the threads for it are those that passwords need as well.
+    listings: Arc<Semaphore>,
     console_share: ConsoleShare,
     log: Option<LogHandle>,
     adoption: Adoption,
@@ -208,6 +214,7 @@ pub struct Supervisor {
     /// Has the lists of MAC addresses read again at once.
     mac_lists: Rc<Notify>,
     reloads: Reloads,
+    policy: Policies,
     hand_overs: HandOvers,
     drop_log: DropLog,
     refusals: Refusals,
@@ -362,6 +369,7 @@ impl Supervisor {
             Work::Arrived(arrival) => self.handle_arrival(arrival, now),
             Work::Hook(news) => self.handle_hook_news(news, now),
             Work::Reload(news) => self.handle_reload(news, now),
+            Work::Policy(news) => self.handle_policy(news, now),
         }
     }
 

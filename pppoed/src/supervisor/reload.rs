@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::setup::{check_discovery, owned_pools};
 use super::terms::AllTerms;
 use super::{Supervisor, Work};
-use crate::config::{Change, Changes, Config, Effect, Reading, Setting, Source};
+use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
 use crate::control::Answer;
 use crate::message::{RELOAD_REFUSED, RELOADED};
 use crate::secrets::Secrets;
@@ -26,7 +26,7 @@ pub(super) struct Reloads {
     pub(super) source: Arc<Source>,
     pub(super) current: Arc<Reading>,
     /// What is said about secrets files that could not be read the last time.
-    unreadable: Arc<Vec<String>>,
+    pub(super) unreadable: Arc<Vec<String>>,
     running: Option<Running>,
     /// A SIGHUP came while files were being read, which may have changed behind the reader.
     again: bool,
@@ -78,6 +78,27 @@ impl Reloads {
             running: None,
             again: false,
         }
+    }
+}
+
+impl Reloads {
+    /// Files are to be read for something else than a reload. False if they are being read already.
+    pub(super) fn begin(&mut self) -> bool {
+        if self.running.is_some() {
+            return false;
+        }
+        self.running = Some(Running { check: true, asker: None, hooks: None });
+        true
+    }
+
+    /// That is over.
+    pub(super) fn end(&mut self) {
+        self.running = None;
+    }
+
+    /// From now on, consoles have set this.
+    pub(super) fn set_console(&mut self, layer: Layer) {
+        self.source = Arc::new(self.source.with_console(layer));
     }
 }
 
@@ -145,6 +166,11 @@ impl Supervisor {
             }
             News::Over => self.reloads.running = None,
         }
+        self.reload_again();
+    }
+
+    /// Reads all files again if a signal came while they were being read.
+    pub(super) fn reload_again(&mut self) {
         if std::mem::take(&mut self.reloads.again) {
             self.begin_reload(false, None);
         }
@@ -180,7 +206,7 @@ impl Supervisor {
     }
 
     /// What stands between the new pool and the sessions that there are.
-    fn conflict(&self, reading: &Reading) -> Option<String> {
+    pub(super) fn conflict(&self, reading: &Reading) -> Option<String> {
         let mut pools = reading.config.pools();
         let lease = pools.find_map(|(_, entries)| self.pool.conflict(entries))?;
         let address = lease.remote;
@@ -192,7 +218,7 @@ impl Supervisor {
     }
 
     /// The sessions that keep something that has changed.
-    fn keeping(&self, reading: &Reading, changes: &Changes) -> Vec<u16> {
+    pub(super) fn keeping(&self, reading: &Reading, changes: &Changes) -> Vec<u16> {
         let (old, new) = (&self.reloads.current.config, &reading.config);
         let is_same = old.pools().eq(new.pools());
         let is_gone = |address| {
@@ -217,7 +243,7 @@ impl Supervisor {
     }
 
     /// Logs what changes.
-    fn tell(&mut self, changes: &Changes, keeping: usize) {
+    pub(super) fn tell(&mut self, changes: &Changes, keeping: usize) {
         for Change { key, old, new, effect } in &changes.list {
             let shown = |setting: &Option<Setting>| {
                 setting.as_ref().map_or_else(
@@ -242,7 +268,7 @@ impl Supervisor {
     }
 
     /// Makes the new reading what holds. Nothing here fails: what could has been tried before.
-    fn apply(&mut self, reading: Reading, unreadable: Vec<String>, now: Instant) {
+    pub(super) fn apply(&mut self, reading: Reading, unreadable: Vec<String>, now: Instant) {
         let before = self.reloads.current.clone();
         let reading = reading.applied_over(&before);
         let (old, new) = (&before.config, &reading.config);
@@ -260,7 +286,7 @@ impl Supervisor {
         if !old.pools().eq(new.pools()) {
             self.pool.set_pools(owned_pools(new));
         }
-        self.mac_rules = new.limits.mac_rules.clone();
+        self.mac_rules = new.limits.mac_rules.clone().with_console(self.policy.macs.clone());
         // They may have changed since they were read.
         self.mac_lists.notify_one();
         if old.secrets != new.secrets {
@@ -381,7 +407,7 @@ fn responses(changes: &Changes, keeping: &[u16], remarks: &[String], applied: bo
     responses
 }
 
-fn shown(change: &Change) -> ipc::Change {
+pub(super) fn shown(change: &Change) -> ipc::Change {
     let setting = |setting: &Option<Setting>| {
         setting
             .as_ref()

@@ -137,6 +137,8 @@ pub(super) struct Session {
     pub(super) given: Option<Given>,
     /// Limits that were set in place of those of its options.
     pub(super) set_rates: Option<Rates>,
+    /// Limits of the user's options without what consoles set for him, once they were known.
+    pub(super) own_rates: Option<Rates>,
     /// Limits that its worker was told.
     pub(super) sent_rates: Option<Rates>,
     /// Its packets of control are logged.
@@ -232,6 +234,7 @@ impl Session {
             mtu: None,
             given: Some(Given::default()),
             set_rates: None,
+            own_rates: None,
             sent_rates: None,
             is_described: false,
             is_doubtful: false,

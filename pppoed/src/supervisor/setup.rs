@@ -35,6 +35,7 @@ use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::line::{Line, ListenError, Listening};
 use super::links::Links;
+use super::policy::Policies;
 use super::reload::Reloads;
 use super::session_sockets::SocketSettings;
 use super::stats::Stats;
@@ -45,6 +46,7 @@ use super::units::Units;
 use super::user_limit::HandOvers;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch};
 use crate::config::{Config, Reading, Source};
+use crate::policy::Policy;
 use crate::pool::{AddressPool, PoolEntry, PoolName, SlotError, Slots};
 use crate::secrets::Secrets;
 
@@ -159,22 +161,29 @@ pub enum SetupError {
     Random(String),
 }
 
-/// Makes a supervisor that listens on all access interfaces; `config` was read from `source`. Must be called in the runtime that will run it.
+/// Makes a supervisor that listens on all access interfaces; `config` was read from `source`, which has the settings of
+/// `policy`. Must be called in the runtime that will run it.
 ///
 /// # Errors
 /// [`SetupError`]; nothing is left behind then.
-pub fn prepare(config: &Config, source: Source, hooks: HookScripts) -> Result<Supervisor, SetupError> {
+pub fn prepare(
+    config: &Config,
+    source: Source,
+    policy: Policy,
+    hooks: HookScripts,
+) -> Result<Supervisor, SetupError> {
     let chroot = prepare_directories(&config.run_dir)?;
     if !config.ebpf && !config.allow_unfiltered_workers {
         return Err(SetupError::NoEbpf);
     }
     let egress = Egress::open(config)?;
-    assemble(config, source, hooks, &chroot, &egress).inspect_err(|_| egress.give_up())
+    assemble(config, source, policy, hooks, &chroot, &egress).inspect_err(|_| egress.give_up())
 }
 
 fn assemble(
     config: &Config,
     source: Source,
+    policy: Policy,
     hooks: HookScripts,
     chroot: &Path,
     egress: &Egress,
@@ -246,13 +255,15 @@ fn assemble(
         events: Events::new(),
         captures: super::capture::room(),
         comparisons: super::show_config::room(),
+        listings: super::show_config::room(),
         log: None,
         console_share: ConsoleShare::new(now),
         adoption,
         is_leaving: false,
-        mac_rules: config.limits.mac_rules.clone(),
+        mac_rules: config.limits.mac_rules.clone().with_console(policy.macs()),
         mac_lists,
         reloads,
+        policy: Policies::new(policy, config.console_file.clone()),
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),
         refusals: Refusals::default(),
@@ -269,6 +280,7 @@ fn assemble(
         links: Some(links),
         link_orders,
     };
+    supervisor.hooks.off = supervisor.policy.current.hooks_off();
     supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
     supervisor.attach_postponed()?;

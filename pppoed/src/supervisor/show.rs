@@ -39,11 +39,12 @@ impl Supervisor {
     /// `show pool`: what is kept for single users is in the secrets files, which are read beside the event loop.
     pub(super) fn show_pool(&self, answer: oneshot::Sender<Answer>) {
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
+        let addresses = self.policy.addresses.clone();
         tokio::task::spawn_local(async move {
             let looking = tokio::task::spawn_blocking(move || {
                 secrets.lock().unwrap_or_else(PoisonError::into_inner).fixed_addresses(&SystemNames)
             });
-            let fixed = looking.await.unwrap_or_default();
+            let fixed = looking.await.unwrap_or_default().with_console(addresses);
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Pool(fixed, answer)).await;
         });

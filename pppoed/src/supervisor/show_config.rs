@@ -3,6 +3,7 @@
 //! Lists are made, and files are read, beside the event loop: nobody waits for a disk.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use ppp_ipc::control::{
@@ -17,12 +18,14 @@ use tracing::level_filters::LevelFilter;
 
 use super::Supervisor;
 use super::reload::{clean, lines};
-use super::setup::discovery_config;
+use super::setup::check_discovery;
 use crate::config::{Change, Changes, Config, Effect, Line, MAX_CHANGES, Setting, Source};
 use crate::control::Answer;
 use crate::log_levels::Levels;
 use crate::logging::{self, LogHandle};
 use crate::mac_list::MacRules;
+use crate::origin::Origin;
+use crate::policy::{self, HooksOff, Policy};
 
 /// The setting that `set log-level` changes beside the configuration.
 const LOG_LEVEL: &str = "log-level";
@@ -35,12 +38,14 @@ struct Live {
     /// Names of the hook scripts, and their directory.
     scripts: Vec<String>,
     scripts_directory: String,
+    scripts_off: HooksOff,
     /// Sessions whose rates are not those of their options, the first ones, with both; and how many there are beside.
     rates: Vec<(u16, Rates, Rates)>,
     more_rates: usize,
 }
 
-/// The room for comparisons with the files: one at a time, as a second one would only wait for the same disk.
+/// Room for one at a time: a second comparison with the files would only wait for the same disk, and a second list for
+/// the same processor.
 pub(super) fn room() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(1))
 }
@@ -58,6 +63,7 @@ impl Supervisor {
             mac_rules: self.mac_rules.clone(),
             service: self.service,
             scripts: scripts.map(|file| file.name.clone()).collect(),
+            scripts_off: self.hooks.off.clone(),
             scripts_directory: self.hooks.config.directory.display().to_string(),
             rates,
             more_rates: limited.count(),
@@ -67,7 +73,9 @@ impl Supervisor {
     /// `show config`.
     pub(super) fn show_config(&self, answer: oneshot::Sender<Answer>) {
         let (current, live) = (self.reloads.current.clone(), self.live());
+        let listings = self.listings.clone();
         tokio::task::spawn_local(async move {
+            let _turn = listings.acquire().await;
             let listing = tokio::task::spawn_blocking(move || live.listing(&current.config));
             let responses = match listing.await {
                 Ok(list) => settings(&list),
@@ -87,9 +95,10 @@ impl Supervisor {
         };
         let (source, current) = (self.reloads.source.clone(), self.reloads.current.clone());
         let (live, deadline) = (self.live(), current.config.limits.reload_deadline);
+        let (policy, file) = (self.policy.current.clone(), self.policy.file.clone());
         tokio::task::spawn_local(async move {
             let comparing = tokio::task::spawn_blocking(move || {
-                let responses = live.compare(&current.config, &source);
+                let responses = live.compare(&current.config, &source, &policy, &file);
                 drop(permit);
                 responses
             });
@@ -117,7 +126,10 @@ impl Live {
             found.into_iter().for_each(|(_, setting, _)| *setting = level.clone());
         }
         let script = |name: &String| {
-            let setting = Setting { value: name.clone(), origin: self.scripts_directory.clone() };
+            let setting = match self.scripts_off.calls(name) {
+                true => Setting { value: name.clone(), origin: self.scripts_directory.clone() },
+                false => by_console(format!("{name} (disabled)"), "set hooks disable"),
+            };
             ("hook script".to_owned(), setting, Effect::Now)
         };
         list.extend(self.scripts.iter().map(script));
@@ -132,8 +144,22 @@ impl Live {
     }
 
     /// Runs where it may block.
-    fn compare(&self, running: &Config, source: &Source) -> Vec<Response> {
-        let (files, notices) = source.config();
+    fn compare(
+        &self,
+        running: &Config,
+        source: &Source,
+        policy: &Policy,
+        console_file: &Path,
+    ) -> Vec<Response> {
+        // As the next pppoed will find it.
+        let written = match policy::read(console_file) {
+            Ok(written) => written,
+            Err(errors) => {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                return vec![Response::Failed(Failure::BadFiles(lines(&errors)))];
+            }
+        };
+        let (files, notices) = source.with_console(written.layer()).config();
         let remarks: Vec<String> =
             notices.iter().filter(|notice| !notice.is_mere_note()).map(ToString::to_string).collect();
         let files = match files {
@@ -143,16 +169,23 @@ impl Live {
                 return vec![Response::Failed(Failure::BadFiles(lines(&errors)))];
             }
         };
-        if let Err(error) = discovery_config(&files).check() {
-            return vec![Response::Failed(Failure::BadFiles(lines(&[error.to_string()])))];
+        if let Err(error) = check_discovery(&files) {
+            return vec![Response::Failed(Failure::BadFiles(lines(&[error])))];
         }
         // These are read again by themselves.
         let mut running = running.clone();
         running.limits.mac_rules = self.mac_rules.clone();
         let changes = Changes::of_settings(&running, &files);
         let mut all: Vec<ConfigDifference> = self.of_consoles(&running, &files);
+        all.extend(of_policies(policy, &written, console_file));
         let by_console = all.iter().map(|difference| difference.key.clone()).collect::<Vec<_>>();
-        all.extend(changes.list.iter().filter(|change| !by_console.contains(&change.key)).map(difference));
+        all.extend(
+            changes
+                .list
+                .iter()
+                .filter(|change| !by_console.contains(&change.key))
+                .map(|change| difference(change, console_file)),
+        );
         let more = changes.more.saturating_add(self.more_rates);
         let more = more.saturating_add(all.len().saturating_sub(MAX_CHANGES));
         all.truncate(MAX_CHANGES);
@@ -201,14 +234,34 @@ fn console_difference(key: String, running: Setting, files: Option<Setting>, fat
     ConfigDifference { key, running: Some(shown(&running)), files: files.as_ref().map(shown), fate }
 }
 
-fn difference(change: &Change) -> ConfigDifference {
+/// A setting that differs. What consoles have set comes back, at a restart, from the console file.
+fn difference(change: &Change, console_file: &Path) -> ConfigDifference {
     let Change { key, old, new, effect } = change;
+    let console = Origin::Console.to_string();
+    let is_of_console = |setting: &Option<Setting>| setting.as_ref().is_some_and(|one| one.origin == console);
+    let mut files = new.clone();
+    if let Some(files) = files.as_mut().filter(|files| files.origin == console) {
+        files.origin = console_file.display().to_string();
+    }
     ConfigDifference {
         key: clean(key),
         running: old.as_ref().map(shown),
-        files: new.as_ref().map(shown),
-        fate: if *effect == Effect::Restart { Fate::Restart } else { Fate::Reload },
+        files: files.as_ref().map(shown),
+        fate: match effect {
+            _ if is_of_console(old) || is_of_console(new) => Fate::Lost,
+            Effect::Restart => Fate::Restart,
+            Effect::Now | Effect::NewSessions => Fate::Reload,
+        },
     }
+}
+
+/// What consoles have set beside settings of the server, and did not write.
+fn of_policies(running: &Policy, written: &Policy, console_file: &Path) -> Vec<ConfigDifference> {
+    let changes = super::policy::entry_changes(running, written);
+    changes
+        .iter()
+        .map(|change| ConfigDifference { fate: Fate::Lost, ..difference(change, console_file) })
+        .collect()
 }
 
 fn settings(list: &[Line]) -> Vec<Response> {
@@ -254,7 +307,7 @@ mod tests {
         }
         let change =
             Change { key: long.clone(), old: Some(line().1), new: Some(line().1), effect: Effect::Restart };
-        let differences = vec![difference(&change); SETTINGS_PER_RESPONSE];
+        let differences = vec![difference(&change, Path::new("/c")); SETTINGS_PER_RESPONSE];
         assert_eq!(differences[0].fate, Fate::Restart);
         codec::encode(&Response::ConfigDifferences(differences)).unwrap();
     }

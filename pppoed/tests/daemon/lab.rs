@@ -112,6 +112,14 @@ impl Lab {
         self.wait_ready(before + 1);
     }
 
+    /// Starts a server again that does not want to; what it says.
+    pub(crate) fn refused_start(&mut self, flags: &[&str]) -> String {
+        let before = self.log().len();
+        self.process = spawn(&self.directory, ACCESS, flags, &[], log_file(&self.directory));
+        assert!(!self.wait_gone().success());
+        self.log().split_off(before)
+    }
+
     fn wait_ready(&mut self, count: usize) {
         until("the server to listen", || {
             let exited = self.process.try_wait().unwrap();

@@ -1,23 +1,32 @@
-//! The configuration from the console: what holds, and where it differs from the files.
+//! The configuration from the console: what holds, where it differs from the files, and what consoles change.
 
 use std::fs;
 
 use ppp_ipc::control::{
-    BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, LogLevel, Request, Response,
+    BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, LogLevel, Phase, Request, Response,
+    SessionDetail,
+};
+use ppp_ipc::policy::{
+    ListName, PolicyChange, PolicyEntry, PolicyRequest, PolicySummary, PolicyWritten, Subject,
 };
 use ppp_ipc::reload::Setting;
 
 use super::console::Console;
-use super::lab::{self, Lab, with_wire};
-use super::peer::Subscriber;
+use super::lab::{self, Lab, until, with_wire};
+use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 const OPTIONS: &str = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\nms-dns 9.9.9.9\n";
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 2] = [
+    let tests: [(&str, fn()); 7] = [
         ("every setting is shown with its origin", shows),
         ("what runs is compared with the files as they are", compares),
+        ("who is denied at the console does not get in", denies),
+        ("settings of the console hold as those of files do", sets),
+        ("users get rates at once, and the rest with their next session", overrides),
+        ("what was written outlives a restart, and the rest does not", writes),
+        ("hook scripts are called no more, and again", switches_hooks),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -28,7 +37,77 @@ fn start() -> Lab {
     let directory = lab::directory();
     fs::write(directory.path().join("options"), OPTIONS).unwrap();
     fs::write(directory.path().join("deny"), format!("{}\n", good_mac(9))).unwrap();
-    Lab::start_in(directory, &["-N", "2", "--mac-deny", "{lab}/deny"])
+    Lab::start_in(directory, &FLAGS)
+}
+
+const FLAGS: [&str; 6] =
+    ["-N", "3", "--mac-deny", "{lab}/deny", "--console-file", "{lab}/state/console.toml"];
+
+fn change(lab: &Lab, change: PolicyChange) -> Result<(Vec<String>, PolicySummary), Failure> {
+    request(lab, PolicyRequest { change, dry_run: false, end: false })
+}
+
+fn request(lab: &Lab, request: PolicyRequest) -> Result<(Vec<String>, PolicySummary), Failure> {
+    let mut changes = Vec::new();
+    for response in lab.console().ask(&Request::Policy(Box::new(request))) {
+        match response {
+            Response::Changes(more) => changes.extend(more.iter().map(|change| {
+                let (old, new) = (text(lab, change.old.as_ref()), text(lab, change.new.as_ref()));
+                format!("{}: {old} -> {new}, {}", change.key, change.effect.as_str())
+            })),
+            Response::PolicyChanged(summary) => return Ok((changes, *summary)),
+            Response::Failed(failure) => return Err(failure),
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("no summary")
+}
+
+fn refused(lab: &Lab, change: PolicyChange) -> String {
+    match self::change(lab, change) {
+        Err(Failure::Refused(why)) => why,
+        Err(Failure::BadFiles(mistakes)) => mistakes.join("; "),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn set(key: &str, values: &[&str]) -> PolicyChange {
+    PolicyChange::Set { key: key.into(), values: values.iter().map(ToString::to_string).collect() }
+}
+
+fn deny(who: Subject) -> PolicyChange {
+    PolicyChange::List { list: ListName::Deny, who }
+}
+
+fn user(name: &str) -> Subject {
+    Subject::User(name.into())
+}
+
+fn set_user(name: &str, options: &[(&str, &str)]) -> PolicyChange {
+    let options = options.iter().map(|(option, value)| ((*option).into(), (*value).into()));
+    PolicyChange::SetUser { name: name.into(), options: options.collect() }
+}
+
+fn log_in(lab: &Lab, mac: u8, name: &str) -> Subscriber {
+    let mut subscriber = Subscriber::begin(Host::dial(good_mac(mac)), name.as_bytes());
+    until("the session to open", || {
+        subscriber.drive();
+        subscriber.address().is_some()
+    });
+    lab.in_phase(subscriber.session_id, Phase::Open);
+    subscriber
+}
+
+fn detail(lab: &Lab, id: u16) -> SessionDetail {
+    match lab.console().ask(&Request::ShowSession { id }).remove(0) {
+        Response::Session(detail) => *detail,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn dropped(lab: &Lab, cause: &str) -> u64 {
+    let Response::Stats(stats) = lab.console().ask(&Request::ShowStats).remove(0) else { panic!() };
+    stats.interfaces[0].dropped.iter().find(|drop| drop.name == cause).map_or(0, |drop| drop.count)
 }
 
 /// Without the directory.
@@ -79,7 +158,7 @@ fn shows() {
         ("ms-dns", "9.9.9.9 (options:5)"),
         ("auth", "CHAP-MD5 (options:1)"),
         ("idle", "none (default)"),
-        ("addresses", "10.0.0.2-10.0.0.3, ours is 10.0.0.1 (-R)"),
+        ("addresses", "10.0.0.2-10.0.0.4, ours is 10.0.0.1 (-R)"),
         ("mac-deny address", &format!("{} (deny)", good_mac(9))),
         ("log-level", "info (default)"),
     ] {
@@ -123,4 +202,281 @@ fn compares() {
     }
     subscriber.assert_alive();
     lab.stop_with(&mut [&mut subscriber]);
+}
+
+fn denies() {
+    let lab = start();
+    let mut bob = log_in(&lab, 1, "bob");
+    let mut carol = log_in(&lab, 2, "carol");
+    let look = PolicyRequest { change: deny(user("bob")), dry_run: true, end: true };
+    let (changes, summary) = request(&lab, look.clone()).unwrap();
+    assert_eq!(changes, ["user bob: - -> deny (console), now"]);
+    assert_eq!((summary.applied, summary.changes, summary.ending.ids), (false, 1, vec![bob.session_id]));
+    assert_eq!(differences(&lab), Vec::<String>::new(), "a dry run has changed something");
+
+    let (_, summary) = change(&lab, deny(user("bob"))).unwrap();
+    assert_eq!((summary.applied, summary.denied.ids, summary.ending.count), (true, vec![bob.session_id], 0));
+    lab.logged(&["console: user bob: - -> deny (console)", "uid=0"]);
+    lab.logged(&["the configuration was changed from the console", "command=\"set deny user bob\""]);
+    bob.assert_alive();
+    let mut again = Subscriber::begin(Host::dial(good_mac(3)), b"bob");
+    until("the end of LCP", || again.is_over());
+    lab.logged(&[
+        "authentication refused",
+        "username=\"bob\"",
+        "denied at the console: set deny user bob (by uid 0",
+    ]);
+    again.host.hang_up();
+    carol.assert_alive();
+
+    // With --end, also when he is on the list already.
+    request(&lab, PolicyRequest { dry_run: false, ..look }).unwrap();
+    until("the session to end", || bob.is_over());
+    lab.logged(&["session ended", "reason=\"admin\"", "denied by uid 0 with pppctl"]);
+    bob.host.hang_up();
+    carol.assert_alive();
+
+    // Stations: what consoles say goes over files.
+    assert_eq!(dropped(&lab, "mac_not_allowed"), 0);
+    let mut listed = Host::dial(good_mac(9));
+    until("a PADI to be ignored", || {
+        listed.drive();
+        dropped(&lab, "mac_not_allowed") > 0
+    });
+    listed.hang_up();
+    let allow = PolicyChange::List { list: ListName::Allow, who: Subject::Mac(good_mac(9).0) };
+    change(&lab, allow).unwrap();
+    let mut listed = Subscriber::open_again(good_mac(9), 2);
+    change(&lab, deny(Subject::Mac(good_mac(4).0))).unwrap();
+    let before = dropped(&lab, "mac_not_allowed");
+    let mut denied = Host::dial(good_mac(4));
+    until("a PADI to be ignored", || {
+        denied.drive();
+        dropped(&lab, "mac_not_allowed") > before
+    });
+    denied.hang_up();
+    // Files that change later do not bring him back.
+    fs::write(lab.path("deny"), "").unwrap();
+    lab.logged(&["the lists of MAC addresses have changed"]);
+    let before = dropped(&lab, "mac_not_allowed");
+    let mut denied = Host::dial_again(good_mac(4), 2);
+    until("a PADI to be ignored", || {
+        denied.drive();
+        dropped(&lab, "mac_not_allowed") > before
+    });
+    denied.hang_up();
+    change(&lab, PolicyChange::UnsetAll).unwrap();
+    let mut bob = log_in(&lab, 5, "bob");
+    lab.stop_with(&mut [&mut carol, &mut listed, &mut bob]);
+}
+
+fn sets() {
+    let lab = start();
+    let mut old = log_in(&lab, 1, "alice");
+    let (changes, summary) = change(&lab, set("ppp.mtu", &["1400"])).unwrap();
+    assert_eq!(changes, ["mtu: none (default) -> 1400 (console), new-sessions"]);
+    assert_eq!(summary.keeping.ids, [old.session_id]);
+    let (changes, _) = change(&lab, set("service", &["isp", "vpn"])).unwrap();
+    assert_eq!(changes, ["service:  (default) -> \"isp\" \"vpn\" (console), now"]);
+    change(&lab, PolicyChange::RemoveService("vpn".into())).unwrap();
+    change(&lab, set("log-level", &["debug"])).unwrap();
+    let all = settings(&lab, &mut lab.console());
+    for (key, value) in
+        [("mtu", "1400 (console)"), ("service", "\"isp\" (console)"), ("log-level", "debug (console)")]
+    {
+        assert!(all.iter().any(|one| one.0 == key && one.1 == value), "{key}: {all:#?}");
+    }
+    let mut new = log_in(&lab, 2, "bob");
+    until("the interface to be configured", || detail(&lab, new.session_id).mtu == Some(1400));
+    assert_eq!(detail(&lab, old.session_id).mtu, Some(1492));
+
+    // What cannot be set.
+    let why = refused(&lab, set("cookie-lifetime", &["9"]));
+    assert!(why.starts_with("cookie-lifetime changes only when pppoed is started again"), "{why}");
+    assert!(
+        refused(&lab, set("ppp.mtu", &["big"])).contains("console: mtu"),
+        "{}",
+        refused(&lab, set("ppp.mtu", &["big"]))
+    );
+    assert!(refused(&lab, set("pado-delay", &["soon"])).contains("\"soon\" is no delay"));
+    assert!(refused(&lab, set("ppp.logfile", &["/etc/passwd"])).contains("it names a file"));
+    // Ours would be a session's address.
+    let local = old.address().unwrap().to_string();
+    let why = refused(&lab, set("local", &[&local]));
+    assert!(why.contains("is to be our own end of links"), "{why}");
+
+    // What others have changed in files does not come in by this door.
+    fs::write(lab.path("options"), format!("{OPTIONS}idle 600\n")).unwrap();
+    let why = refused(&lab, set("pado-delay", &["5"]));
+    assert_eq!(
+        why,
+        "files have changed since they were read (idle): `reload` first, or see `show config --diff`"
+    );
+    // Lists need no files.
+    change(&lab, deny(user("mallory"))).unwrap();
+    lab.console().ask(&Request::Reload { check: false });
+    let (changes, _) = change(&lab, set("pado-delay", &["5"])).unwrap();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    // And a reload keeps what was set.
+    let all = settings(&lab, &mut lab.console());
+    assert!(all.iter().any(|one| one.0 == "mtu" && one.1 == "1400 (console)"), "{all:#?}");
+    let (changes, _) = change(&lab, PolicyChange::UnsetAll).unwrap();
+    assert!(
+        changes.contains(&"mtu: 1400 (console) -> none (default), new-sessions".to_owned()),
+        "{changes:?}"
+    );
+    lab.stop_with(&mut [&mut old, &mut new]);
+}
+
+fn overrides() {
+    let lab = start();
+    let mut alice = log_in(&lab, 1, "alice");
+    let mut bob = log_in(&lab, 2, "bob");
+    let rates = |subscriber: &Subscriber| {
+        let detail = detail(&lab, subscriber.session_id);
+        (detail.rate_down, detail.rate_up)
+    };
+    let options = [("rate-down", "10M"), ("maxconnect", "3600"), ("address", "10.0.0.77")];
+    let (changes, summary) = change(&lab, set_user("alice", &options)).unwrap();
+    let expected = [
+        "user alice address: - -> 10.0.0.77 (console), new-sessions",
+        "user alice maxconnect: - -> 3600 (console), new-sessions",
+        "user alice rate-down: - -> 10M (console), now",
+    ];
+    assert_eq!(changes, expected);
+    assert_eq!((summary.rates.ids, summary.keeping.ids), (vec![alice.session_id], vec![alice.session_id]));
+    assert_eq!(rates(&alice), (BitRate(10_000), BitRate(0)));
+    assert_eq!(rates(&bob), (BitRate(0), BitRate(0)));
+    alice.host.hang_up();
+    lab.logged(&["session ended", "reason=\"padt\""]);
+    let mut alice = log_in(&lab, 3, "alice");
+    assert_eq!(alice.address().unwrap().to_string(), "10.0.0.77");
+    assert_eq!(rates(&alice), (BitRate(10_000), BitRate(0)));
+    let left = detail(&lab, alice.session_id).timers.session_left_s.unwrap();
+    assert!((3500..=3600).contains(&left), "{left}");
+    // The session began with that limit; without it, it has that of the files.
+    let unset = PolicyChange::UnsetUser { name: "alice".into(), options: vec!["rate-down".into()] };
+    change(&lab, unset).unwrap();
+    assert_eq!(rates(&alice), (BitRate(0), BitRate(0)));
+    alice.assert_alive();
+    lab.stop_with(&mut [&mut alice, &mut bob]);
+}
+
+fn entries(lab: &Lab) -> Vec<PolicyEntry> {
+    let of = |response| match response {
+        Response::Policy(entries) => entries,
+        other => panic!("{other:?}"),
+    };
+    lab.console().ask(&Request::ShowPolicy).into_iter().flat_map(of).collect()
+}
+
+fn write(lab: &Lab, check: bool) -> PolicyWritten {
+    match lab.console().ask(&Request::WritePolicy { check }).remove(0) {
+        Response::PolicyWritten(written) => *written,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn writes() {
+    let mut lab = start();
+    let changes = [
+        set("ppp.mtu", &["1400"]),
+        deny(user("bob")),
+        set_user("alice", &[("rate-down", "10M")]),
+        PolicyChange::Hooks { enabled: false, file: None },
+    ];
+    for one in changes {
+        change(&lab, one).unwrap();
+    }
+    assert_eq!(
+        differences(&lab),
+        [
+            "user bob: deny (console) / -, lost",
+            "user alice rate-down: 10M (console) / -, lost",
+            "hooks all scripts: disabled (console) / -, lost",
+            "mtu: 1400 (console) / none (default), lost",
+        ]
+    );
+    let written = write(&lab, true);
+    assert_eq!((written.entries, written.differs, written.applied), (4, true, false));
+    assert!(!lab.path("state/console.toml").exists() && entries(&lab).iter().all(|entry| !entry.is_written));
+    assert!(write(&lab, false).applied);
+    assert!(!write(&lab, true).differs);
+    assert_eq!(differences(&lab), Vec::<String>::new());
+    let all = entries(&lab);
+    let kinds: Vec<_> =
+        all.iter().map(|one| (one.kind.as_str(), one.name.as_str(), one.is_written)).collect();
+    let expected = [
+        ("config", "ppp.mtu", true),
+        ("deny", "user bob", true),
+        ("user", "alice", true),
+        ("hooks", "all scripts", true),
+    ];
+    assert_eq!(kinds, expected);
+    // This one is not.
+    change(&lab, set("ppp.idle", &["600"])).unwrap();
+    lab.kill();
+    lab.restart(&FLAGS);
+    let all = settings(&lab, &mut lab.console());
+    for (key, value) in [("mtu", "1400 (console)"), ("idle", "none (default)")] {
+        assert!(all.iter().any(|one| one.0 == key && one.1 == value), "{key}: {all:#?}");
+    }
+    assert_eq!((differences(&lab), entries(&lab).len()), (Vec::new(), 4));
+    let mut alice = log_in(&lab, 1, "alice");
+    assert_eq!(detail(&lab, alice.session_id).rate_down, BitRate(10_000));
+    let mut bob = Subscriber::begin(Host::dial(good_mac(2)), b"bob");
+    until("the end of LCP", || bob.is_over());
+    lab.logged(&["authentication refused", "username=\"bob\"", "denied at the console"]);
+    bob.host.hang_up();
+    alice.host.hang_up();
+    lab.logged(&["session ended", "reason=\"padt\""]);
+    // What is taken back comes back, too, unless that is written.
+    change(&lab, PolicyChange::UnsetAll).unwrap();
+    assert_eq!(differences(&lab).len(), 4);
+    // A file that is damaged stops the start.
+    fs::write(lab.path("state/console.toml"), "[deny]\nuser = 7\n").unwrap();
+    let failed = lab.console().ask(&Request::ShowConfigDiff).remove(0);
+    let Response::Failed(Failure::BadFiles(mistakes)) = failed else { panic!("{failed:?}") };
+    assert!(mistakes[0].contains("console.toml:2:8: user must be a list of texts"), "{mistakes:?}");
+    lab.kill();
+    let refusal = lab.refused_start(&FLAGS);
+    assert!(
+        refusal.contains("console.toml:2:8: ") && refusal.contains("mend it, or move it away"),
+        "{refusal}"
+    );
+}
+
+fn switches_hooks() {
+    let directory = lab::directory();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("hooks.d")).unwrap();
+    let note = |name: &str| {
+        let script = format!("function ip_up(s) file.append({:?}, '{name} ') end\n", path("notes"));
+        fs::write(path("hooks.d").join(name), script).unwrap();
+    };
+    ["a.lua", "b.lua"].into_iter().for_each(note);
+    let flags = ["--hooks-dir", "{lab}/hooks.d", "--hook-store", "{lab}/store"];
+    let lab = Lab::start_in(directory, &[&FLAGS[2..], &flags[..], &["--mac-deny", "{lab}/empty"]].concat());
+    let notes = || fs::read_to_string(lab.path("notes")).unwrap_or_default();
+    let mut first = log_in(&lab, 1, "a");
+    until("both scripts", || notes() == "a.lua b.lua ");
+    let off = |file: Option<&str>| PolicyChange::Hooks { enabled: false, file: file.map(Into::into) };
+    let (_, summary) = change(&lab, off(Some("c.lua"))).unwrap();
+    assert_eq!(summary.remarks, ["there is no hook script \"c.lua\" in use now"]);
+    change(&lab, off(Some("a.lua"))).unwrap();
+    let all = settings(&lab, &mut lab.console());
+    let script = ("hook script".to_owned(), "a.lua (disabled) (console: set hooks disable)".to_owned());
+    assert!(all.contains(&script), "{all:#?}");
+    first.host.hang_up();
+    lab.logged(&["session ended", "reason=\"padt\""]);
+    let mut second = log_in(&lab, 2, "b");
+    until("one script", || notes() == "a.lua b.lua b.lua ");
+    change(&lab, off(None)).unwrap();
+    let mut third = log_in(&lab, 3, "c");
+    change(&lab, PolicyChange::Hooks { enabled: true, file: None }).unwrap();
+    second.host.hang_up();
+    until("its end", || lab.log().matches("session ended").count() == 2);
+    let mut fourth = log_in(&lab, 4, "d");
+    until("both scripts", || notes() == "a.lua b.lua b.lua a.lua b.lua ");
+    lab.stop_with(&mut [&mut third, &mut fourth]);
 }

@@ -1,0 +1,143 @@
+//! What consoles may set, and why not the rest.
+//!
+//! Members of the control group may use consoles and are not root. So no path can be set: `pppoed` would read, write or run as
+//! root what they name. Nor can variables of scripts, which run as root.
+
+use std::net::Ipv4Addr;
+
+use ppp_ipc::policy::{MAX_ENTRIES, MAX_TEXT, MAX_VALUES};
+use ppp_wire::MacAddr;
+
+use super::MAX_PATTERNS;
+use crate::config::{Assignment, BadValue, Kind, ServerKey};
+use crate::options::{self, OptionKind};
+use crate::origin::Origin;
+use crate::spelling::did_you_mean;
+
+/// Why something cannot be set, or taken back, at a console. Names are the client's, and not escaped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The address is another user's.
+    #[error("{address} is the address of user {owner} already (unset user {owner} address)")]
+    AddressTaken {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who has it.
+        owner: String,
+    },
+    /// One script cannot be called while none is.
+    #[error("no hook script is called: set hooks enable, then disable those that are not to be called")]
+    AllHooksOff,
+    /// The value is none that the setting can have.
+    #[error("{key}: {why}")]
+    BadValue {
+        /// The setting.
+        key: String,
+        /// What is wrong.
+        why: BadValue,
+    },
+    /// A name is empty.
+    #[error("a name, or what is to be set, is empty")]
+    Empty,
+    /// An address of many stations.
+    #[error("{0} is no single station's address")]
+    GroupAddress(MacAddr),
+    /// No service of that name is on offer.
+    #[error("there is no service {0:?} on offer")]
+    NoSuchService(String),
+    /// It is not on that list.
+    #[error("{who} is not on the list of {list}: pppctl show policy")]
+    NotListed {
+        /// Who.
+        who: String,
+        /// `allow` or `deny`.
+        list: &'static str,
+    },
+    /// Nothing to be taken back.
+    #[error("no console has set {0}: pppctl show policy")]
+    NotSet(String),
+    /// It cannot be set here.
+    #[error("{key} cannot be set at a console: {why}")]
+    Refused {
+        /// The setting.
+        key: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// It is on offer already.
+    #[error("the service {0:?} is on offer already")]
+    ServiceIsThere(String),
+    /// A name or value is too long.
+    #[error("a text has {length} bytes, and {MAX_TEXT} are the most")]
+    TooLong {
+        /// Its bytes.
+        length: usize,
+    },
+    /// There are too many entries.
+    #[error("consoles have set {MAX_ENTRIES} things, and no more are possible: unset some, or use files")]
+    TooManyEntries,
+    /// There are too many patterns.
+    #[error("{MAX_PATTERNS} patterns are on the lists, and no more are possible: unset some")]
+    TooManyPatterns,
+    /// A list is too long.
+    #[error("{count} values, and {MAX_VALUES} are the most")]
+    TooManyValues {
+        /// How many.
+        count: usize,
+    },
+    /// There is no such setting.
+    #[error("there is no setting {key:?}{hint}: pppctl show config lists them")]
+    Unknown {
+        /// What was named.
+        key: String,
+        /// What may have been meant.
+        hint: String,
+    },
+    /// An option of a user is wrong.
+    #[error("{0}")]
+    UserOption(String),
+}
+
+const A_PATH: &str = "it names a file; set it in pppoed.toml or on the command line, and reload";
+const FOR_SCRIPTS: &str = "it reaches scripts that run as root; set it in an options file, and reload";
+
+/// Whether a long flag may be set to this at a console. Whether it can change while the server runs is seen when the
+/// configurations are compared.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn check_setting(name: &str, values: &[String]) -> Result<(), Refusal> {
+    let Some(key) = ServerKey::find(name) else {
+        let hint = match options::kind_of(name) {
+            Some(_) => format!("; it is an option of pppd: ppp.{name}"),
+            None => did_you_mean(ServerKey::nearest(name)),
+        };
+        return Err(Refusal::Unknown { key: name.to_owned(), hint });
+    };
+    let refused = |why: &str| Err(Refusal::Refused { key: name.to_owned(), why: why.to_owned() });
+    if let Some(why) = key.not_in_file {
+        return refused(why);
+    }
+    if key.kind == Kind::Path {
+        return refused(A_PATH);
+    }
+    let assignment = Assignment { key: name.to_owned(), values: values.to_vec(), origin: Origin::Console };
+    key.check(&assignment).map_err(|why| Refusal::BadValue { key: name.to_owned(), why })
+}
+
+/// Whether an option of pppd may be set at a console. Its value is looked at when the layers are put together.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn check_option(name: &str) -> Result<(), Refusal> {
+    let refused = |why: &str| Err(Refusal::Refused { key: name.to_owned(), why: why.to_owned() });
+    match options::kind_of(name) {
+        None => {
+            let hint = did_you_mean(options::nearest_option(name));
+            Err(Refusal::Unknown { key: format!("ppp.{name}"), hint })
+        }
+        Some(OptionKind::Path) => refused(A_PATH),
+        Some(_) if matches!(name, "set" | "unset" | "ipparam") => refused(FOR_SCRIPTS),
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,422 @@
+//! What consoles have set: a layer over files and command line, lists of users and stations, options of single users, and
+//! hook scripts that are not called.
+//!
+//! It lives in memory, and in the console file once it was written there (`file`). Nothing here decides when a change holds:
+//! settings go through the same layers, and the same reload, as those of files.
+
+mod check;
+mod file;
+mod user;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ppp_ipc::control::pattern;
+use ppp_ipc::policy::{ListName, MAX_ENTRIES, MAX_TEXT, MAX_VALUES, PolicyChange, Subject};
+use ppp_wire::MacAddr;
+
+pub use check::{Refusal, check_option, check_setting};
+pub use file::{PolicyFileError, read, text};
+pub use user::UserOverride;
+
+use crate::config::{Assignment, Layer};
+use crate::mac_list::ConsoleMacs;
+use crate::origin::Origin;
+
+/// Patterns that may be on the lists: each is compared with the name of whoever logs in.
+pub const MAX_PATTERNS: usize = 64;
+/// Between an option of pppd and what says that it is one.
+const PPP: &str = "ppp.";
+/// The only word beside the options that a user may have here.
+pub const ADDRESS: &str = "address";
+
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// A long flag.
+    Setting(String),
+    /// An option of pppd.
+    Option(String),
+    /// A list has it; on both at once nobody can be.
+    Listed(Subject),
+    /// An option of one user.
+    User {
+        /// Exact name.
+        name: String,
+        /// The option, or [`ADDRESS`].
+        option: String,
+    },
+    /// All hook scripts (`None`), or one of this name, that are not called.
+    HookOff(Option<String>),
+}
+
+/// What was set, by whom, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The values: of a list `allow` or `deny`, of hooks none.
+    pub values: Vec<String>,
+    /// Who, and when.
+    pub by: By,
+}
+
+/// Who set something, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct By {
+    /// User.
+    pub uid: u32,
+    /// Milliseconds since 1970-01-01 00:00 UTC.
+    pub time_ms: u64,
+}
+
+/// Everything that consoles have set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    entries: BTreeMap<Key, Entry>,
+}
+
+/// The hook scripts that are not called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HooksOff {
+    /// None is.
+    pub all: bool,
+    /// These are not.
+    pub files: BTreeSet<String>,
+}
+
+impl HooksOff {
+    /// Whether a script is called.
+    pub fn calls(&self, name: &str) -> bool {
+        !self.all && !self.files.contains(name)
+    }
+}
+
+impl Policy {
+    /// All entries, in a fixed order.
+    pub fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether consoles have set nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether this says the same, whoever said it.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let values = |policy: &'_ Self| -> Vec<(Key, Vec<String>)> {
+            policy.entries.iter().map(|(key, entry)| (key.clone(), entry.values.clone())).collect()
+        };
+        values(self) == values(other)
+    }
+
+    /// The entry about `key`.
+    pub fn get(&self, key: &Key) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Sets an entry. To be checked before, but for the limits.
+    ///
+    /// # Errors
+    /// When there are too many entries, or a text is too long.
+    pub fn insert(&mut self, key: Key, values: Vec<String>, by: By) -> Result<(), Refusal> {
+        let texts = key.texts().chain(values.iter().map(String::as_str));
+        if let Some(long) = texts.map(str::len).find(|length| *length > MAX_TEXT) {
+            return Err(Refusal::TooLong { length: long });
+        }
+        if values.len() > MAX_VALUES {
+            return Err(Refusal::TooManyValues { count: values.len() });
+        }
+        let is_new = !self.entries.contains_key(&key);
+        if is_new && self.entries.len() >= MAX_ENTRIES {
+            return Err(Refusal::TooManyEntries);
+        }
+        if is_new && key.is_pattern() && self.patterns().count() >= MAX_PATTERNS {
+            return Err(Refusal::TooManyPatterns);
+        }
+        self.entries.insert(key, Entry { values, by });
+        Ok(())
+    }
+
+    /// This policy after a change. `services` are those on offer now.
+    ///
+    /// # Errors
+    /// [`Refusal`]: there is nothing to be taken back, or something is not possible here.
+    pub fn changed(&self, change: &PolicyChange, services: &[String], by: By) -> Result<Self, Refusal> {
+        let mut new = self.clone();
+        match change {
+            PolicyChange::Set { key, values } => {
+                let key = Key::of_setting(key);
+                key.check(values)?;
+                new.insert(key, values.clone(), by)?;
+            }
+            PolicyChange::Unset { key } => new.remove(&Key::of_setting(key))?,
+            PolicyChange::AddService(name) => {
+                if services.contains(name) {
+                    return Err(Refusal::ServiceIsThere(name.clone()));
+                }
+                let all = services.iter().chain([name]).cloned().collect::<Vec<_>>();
+                let key = Key::Setting("service".to_owned());
+                key.check(&all)?;
+                new.insert(key, all, by)?;
+            }
+            PolicyChange::RemoveService(name) => {
+                if !services.contains(name) {
+                    return Err(Refusal::NoSuchService(name.clone()));
+                }
+                let rest = services.iter().filter(|service| *service != name).cloned().collect();
+                new.insert(Key::Setting("service".to_owned()), rest, by)?;
+            }
+            PolicyChange::List { list, who } => {
+                if let Subject::Mac(mac) = who
+                    && !MacAddr(*mac).is_unicast()
+                {
+                    return Err(Refusal::GroupAddress(MacAddr(*mac)));
+                }
+                if matches!(who, Subject::User(name) if name.is_empty()) {
+                    return Err(Refusal::Empty);
+                }
+                new.insert(Key::Listed(who.clone()), vec![list.as_str().to_owned()], by)?;
+            }
+            PolicyChange::Unlist { list, who } => {
+                let key = Key::Listed(who.clone());
+                match new.entries.get(&key) {
+                    Some(entry) if entry.values == [list.as_str()] => new.remove(&key)?,
+                    _ => return Err(Refusal::NotListed { who: who.to_string(), list: list.as_str() }),
+                }
+            }
+            PolicyChange::SetUser { name, options } => {
+                if name.is_empty() || options.is_empty() {
+                    return Err(Refusal::Empty);
+                }
+                for (option, value) in options {
+                    user::check(option, value)?;
+                    let key = Key::User { name: name.clone(), option: option.clone() };
+                    new.insert(key, vec![value.clone()], by)?;
+                }
+                new.check_address_of(name)?;
+            }
+            PolicyChange::UnsetUser { name, options } if options.is_empty() => {
+                let before = new.len();
+                new.entries.retain(|key, _| !matches!(key, Key::User { name: of, .. } if of == name));
+                if new.len() == before {
+                    return Err(Refusal::NotSet(format!("anything of user {name}")));
+                }
+            }
+            PolicyChange::UnsetUser { name, options } => {
+                for option in options {
+                    new.remove(&Key::User { name: name.clone(), option: option.clone() })?;
+                }
+            }
+            PolicyChange::Hooks { enabled: false, file } => {
+                if file.is_none() {
+                    new.entries.retain(|key, _| !matches!(key, Key::HookOff(_)));
+                }
+                new.insert(Key::HookOff(file.clone()), Vec::new(), by)?;
+            }
+            PolicyChange::Hooks { enabled: true, file: Some(file) } => {
+                if new.entries.contains_key(&Key::HookOff(None)) {
+                    return Err(Refusal::AllHooksOff);
+                }
+                new.remove(&Key::HookOff(Some(file.clone())))?;
+            }
+            PolicyChange::Hooks { enabled: true, file: None } => {
+                new.entries.retain(|key, _| !matches!(key, Key::HookOff(_)));
+            }
+            PolicyChange::UnsetAll => new.entries.clear(),
+        }
+        Ok(new)
+    }
+
+    fn remove(&mut self, key: &Key) -> Result<(), Refusal> {
+        self.entries.remove(key).map(drop).ok_or_else(|| Refusal::NotSet(key.to_string()))
+    }
+
+    /// No address may be two users'.
+    fn check_address_of(&self, name: &str) -> Result<(), Refusal> {
+        let own = self.addresses().find(|(_, owner)| *owner == name).map(|(address, _)| address);
+        match self.addresses().find(|(address, owner)| Some(*address) == own && *owner != name) {
+            Some((address, owner)) => Err(Refusal::AddressTaken { address, owner: owner.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The settings of the server.
+    pub fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        for (key, entry) in &self.entries {
+            let assignment = |key: &String| Assignment {
+                key: key.clone(),
+                values: entry.values.clone(),
+                origin: Origin::Console,
+            };
+            match key {
+                Key::Setting(name) => layer.server.push(assignment(name)),
+                Key::Option(name) => layer.ppp.push(assignment(name)),
+                _ => {}
+            }
+        }
+        layer
+    }
+
+    /// The lists of stations.
+    pub fn macs(&self) -> ConsoleMacs {
+        let of = |list: ListName| {
+            let listed = self.entries.iter().filter_map(move |(key, entry)| match key {
+                Key::Listed(Subject::Mac(mac)) if entry.values == [list.as_str()] => Some(MacAddr(*mac)),
+                _ => None,
+            });
+            Arc::new(listed.collect())
+        };
+        ConsoleMacs { allow: of(ListName::Allow), deny: of(ListName::Deny) }
+    }
+
+    /// Why a user of this name (as it is shown) is not let in, if that is so. The exact name decides before patterns, and
+    /// `allow` before `deny` among these.
+    pub fn denial(&self, name: &str) -> Option<String> {
+        let says = |entry: &Entry| entry.values == [ListName::Deny.as_str()];
+        let reason = |what: &str, entry: &Entry| {
+            format!(
+                "denied at the console: set deny user {what} (by uid {}; unset deny user {what})",
+                entry.by.uid
+            )
+        };
+        if let Some(exact) = self.entries.get(&Key::Listed(Subject::User(name.to_owned()))) {
+            return says(exact).then(|| reason(name, exact));
+        }
+        let mut denial = None;
+        for (pattern, entry) in self.patterns().filter(|(pattern, _)| pattern::matches(pattern, name)) {
+            if !says(entry) {
+                return None;
+            }
+            denial.get_or_insert_with(|| reason(pattern, entry));
+        }
+        denial
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries.iter().filter_map(|(key, entry)| match key {
+            Key::Listed(Subject::User(name)) if key.is_pattern() => Some((name.as_str(), entry)),
+            _ => None,
+        })
+    }
+
+    /// What one user has beside what files say, by the name as it is shown.
+    pub fn user(&self, name: &str) -> UserOverride {
+        UserOverride::new(self.entries.iter().filter_map(|(key, entry)| match key {
+            Key::User { name: of, option } if of == name => {
+                Some((option.as_str(), entry.values.first().map_or("", String::as_str)))
+            }
+            _ => None,
+        }))
+    }
+
+    /// The addresses of single users.
+    pub fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, &str)> {
+        self.entries.iter().filter_map(|(key, entry)| match key {
+            Key::User { name, option } if option == ADDRESS => {
+                Some((entry.values.first()?.parse().ok()?, name.as_str()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The hook scripts that are not called.
+    pub fn hooks_off(&self) -> HooksOff {
+        let mut off = HooksOff::default();
+        for key in self.entries.keys() {
+            match key {
+                Key::HookOff(None) => off.all = true,
+                Key::HookOff(Some(file)) => _ = off.files.insert(file.clone()),
+                _ => {}
+            }
+        }
+        off
+    }
+}
+
+impl Key {
+    /// `ppp.WORD` is an option of pppd, and everything else a long flag.
+    pub fn of_setting(key: &str) -> Self {
+        match key.strip_prefix(PPP) {
+            Some(option) => Self::Option(option.to_owned()),
+            None => Self::Setting(key.trim_start_matches("--").to_owned()),
+        }
+    }
+
+    fn check(&self, values: &[String]) -> Result<(), Refusal> {
+        match self {
+            Self::Setting(name) => check_setting(name, values),
+            Self::Option(name) => check_option(name),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_pattern(&self) -> bool {
+        matches!(self, Self::Listed(Subject::User(name)) if name.contains(['*', '?']))
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let (one, two) = match self {
+            Self::Setting(text) | Self::Option(text) | Self::Listed(Subject::User(text)) => {
+                (Some(text), None)
+            }
+            Self::User { name, option } => (Some(name), Some(option)),
+            Self::HookOff(file) => (file.as_ref(), None),
+            Self::Listed(Subject::Mac(_)) => (None, None),
+        };
+        one.into_iter().chain(two).map(String::as_str)
+    }
+
+    /// Which kind of entry it is.
+    pub fn kind(&self, entry: &Entry) -> &'static str {
+        match self {
+            Self::Setting(_) | Self::Option(_) => "config",
+            Self::Listed(_) if entry.values == [ListName::Allow.as_str()] => "allow",
+            Self::Listed(_) => "deny",
+            Self::User { .. } => "user",
+            Self::HookOff(_) => "hooks",
+        }
+    }
+
+    /// What it is about, beside its kind.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Setting(name) => name.clone(),
+            Self::Option(name) => format!("{PPP}{name}"),
+            Self::Listed(who) => who.to_string(),
+            Self::User { name, .. } => name.clone(),
+            Self::HookOff(None) => "all scripts".to_owned(),
+            Self::HookOff(Some(file)) => file.clone(),
+        }
+    }
+
+    /// What it says.
+    pub fn value(&self, entry: &Entry) -> String {
+        match self {
+            Self::User { option, .. } => format!("{option}={}", entry.values.join(" ")),
+            Self::Listed(_) => String::new(),
+            Self::HookOff(_) => "disabled".to_owned(),
+            _ => entry.values.join(" "),
+        }
+    }
+}
+
+/// The key of a difference.
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User { name, option } => write!(f, "user {name} {option}"),
+            Self::HookOff(_) => write!(f, "hooks {}", self.name()),
+            _ => f.write_str(&self.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! `show policy` and `write`.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ppp_ipc::control::{Failure, Response};
+use ppp_ipc::policy::{ENTRIES_PER_RESPONSE, PolicyEntry, PolicyWritten};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::super::Supervisor;
+use super::super::reload::{clean, lines};
+use super::fail;
+use crate::control::{Answer, Caller};
+use crate::files;
+use crate::policy::{self, By, Policy};
+
+impl Supervisor {
+    /// `show policy`. The console file is read beside the event loop, to tell what a restart would lose.
+    pub(in super::super) fn show_policy(&self, answer: oneshot::Sender<Answer>) {
+        let (policy, path) = (self.policy.current.clone(), self.policy.file.clone());
+        let listings = self.listings.clone();
+        tokio::task::spawn_local(async move {
+            let _turn = listings.acquire().await;
+            let listing = tokio::task::spawn_blocking(move || entries(&policy, &path));
+            let responses = match listing.await {
+                Ok(all) => {
+                    all.chunks(ENTRIES_PER_RESPONSE).map(|chunk| Response::Policy(chunk.to_vec())).collect()
+                }
+                Err(error) => vec![Response::Failed(Failure::Busy(error.to_string()))],
+            };
+            // Fails, here and below, only when the client has hung up.
+            let _ = answer.send(Answer::Whole(responses));
+        });
+    }
+
+    /// `write`: keeps what consoles have set.
+    pub(in super::super) fn write_policy(
+        &self,
+        check: bool,
+        caller: Caller,
+        answer: oneshot::Sender<Answer>,
+    ) {
+        let Ok(permit) = self.policy.writing.clone().try_acquire_owned() else {
+            let busy = "the file is being written for another console".to_owned();
+            return fail(answer, Failure::Busy(busy));
+        };
+        let (policy, path) = (self.policy.current.clone(), self.policy.file.clone());
+        tokio::task::spawn_local(async move {
+            let writing = tokio::task::spawn_blocking(move || {
+                let written = write(&policy, path, caller.uid, check);
+                drop(permit);
+                written
+            });
+            let response = match writing.await {
+                Ok(Ok(written)) => {
+                    if written.applied {
+                        let PolicyWritten { path, entries, .. } = &written;
+                        info!(uid = caller.uid, pid = caller.pid, path, entries, "console: written");
+                    }
+                    Response::PolicyWritten(Box::new(written))
+                }
+                Ok(Err(failure)) => Response::Failed(failure),
+                Err(error) => Response::Failed(Failure::Busy(error.to_string())),
+            };
+            let _ = answer.send(response.into());
+        });
+    }
+}
+
+fn entries(policy: &Policy, path: &Path) -> Vec<PolicyEntry> {
+    // What cannot be read keeps nothing.
+    let file = policy::read(path).unwrap_or_default();
+    let entry = |(key, entry): (&policy::Key, &policy::Entry)| PolicyEntry {
+        kind: key.kind(entry).to_owned(),
+        name: clean(&key.name()),
+        value: clean(&key.value(entry)),
+        uid: entry.by.uid,
+        time_ms: entry.by.time_ms,
+        is_written: file.get(key).is_some_and(|written| written.values == entry.values),
+    };
+    policy.entries().map(entry).collect()
+}
+
+/// Runs where it may block.
+fn write(policy: &Policy, path: PathBuf, uid: u32, check: bool) -> Result<PolicyWritten, Failure> {
+    let differs = policy::read(&path).map_or(true, |file| !file.says_the_same(policy));
+    if !check {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let by = By { uid, time_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX) };
+        let text = policy::text(policy, by);
+        files::replace(&path, text.as_bytes()).map_err(|error| {
+            warn!(path = %path.display(), %error, "the console file was not written");
+            Failure::BadFiles(lines(&[format!("{}: {error} (--console-file)", path.display())]))
+        })?;
+    }
+    let entries = u32::try_from(policy.len()).unwrap_or(u32::MAX);
+    Ok(PolicyWritten { path: clean(&path.display().to_string()), entries, differs, applied: !check })
+}

@@ -1,0 +1,336 @@
+//! What consoles change in the configuration that runs: lists, users, hooks at once; settings through the same layers,
+//! comparison and application as a reload.
+//!
+//! Files are read again for a setting, as its value is put together with theirs. What has changed in them meanwhile must not
+//! come in through this door: then the change is refused until there was a reload.
+
+mod keep;
+mod touch;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use ppp_ipc::control::{EventName, Failure, Response};
+use ppp_ipc::policy::{PolicyRequest, PolicySummary, Sessions};
+use ppp_ipc::reload::CHANGES_PER_RESPONSE;
+use ppp_wire::escape::Escaped;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tracing::info;
+
+use self::touch::Touched;
+use super::reload::{clean, lines, shown};
+use super::setup::check_discovery;
+use super::{Supervisor, Work};
+use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
+use crate::control::{Answer, Caller};
+use crate::mac_list::ConsoleMacs;
+use crate::policy::{By, Key, Policy};
+
+/// What consoles have set, and what follows from it.
+pub(super) struct Policies {
+    pub(super) current: Policy,
+    /// Stations on its lists.
+    pub(super) macs: ConsoleMacs,
+    /// Addresses of its users.
+    pub(super) addresses: Arc<BTreeMap<Ipv4Addr, String>>,
+    /// The console file.
+    pub(super) file: PathBuf,
+    /// One `write` at a time.
+    writing: Arc<Semaphore>,
+}
+
+impl Policies {
+    pub(super) fn new(policy: Policy, file: PathBuf) -> Self {
+        let mut new = Self {
+            current: Policy::default(),
+            macs: ConsoleMacs::default(),
+            addresses: Arc::default(),
+            file,
+            writing: Arc::new(Semaphore::new(1)),
+        };
+        new.set(policy);
+        new
+    }
+
+    fn set(&mut self, policy: Policy) {
+        self.macs = policy.macs();
+        let addresses = policy.addresses().map(|(address, name)| (address, name.to_owned()));
+        self.addresses = Arc::new(addresses.collect());
+        self.current = policy;
+    }
+}
+
+/// A change that waits for files to be read.
+#[derive(Debug)]
+pub(super) struct Pending {
+    request: PolicyRequest,
+    caller: Caller,
+    answer: oneshot::Sender<Answer>,
+    /// The settings of consoles that the files were read with.
+    layer: Layer,
+}
+
+/// The configuration with a change, and what is different then.
+type Compared = Result<(Config, Changes), Failure>;
+
+/// What comes of a reading for a change.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Everything was read, well or badly.
+    Read(Box<(Pending, Compared)>),
+    /// It had taken too long, and has ended.
+    Over,
+}
+
+impl Supervisor {
+    /// Makes a change, or only tells what it would touch.
+    pub(super) fn change_policy(
+        &mut self,
+        request: PolicyRequest,
+        caller: Caller,
+        answer: oneshot::Sender<Answer>,
+        now: Instant,
+    ) {
+        let new = match self.policy_after(&request, caller) {
+            Ok(new) => new,
+            Err(failure) => return fail(answer, failure),
+        };
+        let layer = new.layer();
+        if layer.is_same_as(&self.policy.current.layer()) {
+            let reply = self.finish_change(&request, caller, new, None, now);
+            // Fails, here and below, only when the client has hung up, or the supervisor is gone.
+            let _ = answer.send(reply);
+            return;
+        }
+        if !self.reloads.begin() {
+            return fail(answer, Failure::Busy("files are being read already".to_owned()));
+        }
+        let (source, current) = (self.reloads.source.clone(), self.reloads.current.clone());
+        let mac_rules = self.mac_rules.clone();
+        let deadline = current.config.limits.reload_deadline;
+        let work = self.work.clone();
+        let pending = Pending { request, caller, answer, layer: layer.clone() };
+        tokio::task::spawn_local(async move {
+            let mut reading = tokio::task::spawn_blocking(move || {
+                let mut running = current.config.clone();
+                running.limits.mac_rules = mac_rules;
+                compare(&running, &source, layer)
+            });
+            let read = match timeout(deadline, &mut reading).await {
+                Ok(read) => read.unwrap_or_else(|error| Err(Failure::Busy(error.to_string()))),
+                Err(_) => {
+                    let why = format!(
+                        "reading the files takes longer than {} s (--reload-deadline); nothing was changed",
+                        deadline.as_secs()
+                    );
+                    fail(pending.answer, Failure::Busy(why));
+                    // The thread cannot be stopped, and a second one would only wait for the same disk.
+                    let _ = reading.await;
+                    let _ = work.send(Work::Policy(News::Over)).await;
+                    return;
+                }
+            };
+            let _ = work.send(Work::Policy(News::Read(Box::new((pending, read))))).await;
+        });
+    }
+
+    pub(super) fn handle_policy(&mut self, news: News, now: Instant) {
+        self.reloads.end();
+        if let News::Read(read) = news {
+            let (Pending { request, caller, answer, layer }, read) = *read;
+            let done = read.and_then(|read| {
+                // Lists may have changed meanwhile; settings have not, as files are read for one change at a time.
+                let new = self.policy_after(&request, caller)?;
+                if !new.layer().is_same_as(&layer) {
+                    return Err(Failure::Busy("another console has changed it meanwhile".to_owned()));
+                }
+                let (config, changes) = read;
+                let users = self.reloads.current.users.clone();
+                let reading = Reading { config, users };
+                if let Some(conflict) = self.conflict(&reading) {
+                    return Err(Failure::Refused(conflict));
+                }
+                Ok(self.finish_change(&request, caller, new, Some((reading, changes)), now))
+            });
+            match done {
+                Ok(reply) => _ = answer.send(reply),
+                Err(failure) => fail(answer, failure),
+            }
+        }
+        self.reload_again();
+    }
+
+    fn policy_after(&self, request: &PolicyRequest, caller: Caller) -> Result<Policy, Failure> {
+        let services = &self.reloads.current.config.services;
+        let services: Vec<String> =
+            services.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let by = By { uid: caller.uid, time_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX) };
+        let changed = self.policy.current.changed(&request.change, &services, by);
+        changed.map_err(|why| Failure::Refused(clean(&why.to_string())))
+    }
+
+    /// Everything was found good.
+    fn finish_change(
+        &mut self,
+        request: &PolicyRequest,
+        caller: Caller,
+        new: Policy,
+        settings: Option<(Reading, Changes)>,
+        now: Instant,
+    ) -> Answer {
+        let old = self.policy.current.clone();
+        let mut changes = settings.as_ref().map_or_else(Changes::default, |(_, changes)| changes.clone());
+        changes.add(entry_changes(&old, &new));
+        let mut remarks = Vec::new();
+        let is_same = new.says_the_same(&old);
+        if changes.is_empty() && !is_same {
+            remarks.push("the value is what it was; from now on it stays so whatever files say".to_owned());
+        }
+        self.remark_on_hooks(&new, &mut remarks);
+        let touched = self.touched(request, &old, &new, settings.as_ref());
+        let summary = PolicySummary {
+            applied: !request.dry_run,
+            changes: u32::try_from(changes.count()).unwrap_or(u32::MAX).max(u32::from(!is_same)),
+            keeping: Sessions::new(&touched.keeping),
+            denied: Sessions::new(&touched.denied),
+            ending: Sessions::new(&touched.ending),
+            rates: Sessions::new(&touched.rates),
+            remarks: lines(&remarks),
+        };
+        if !request.dry_run {
+            self.tell_policy(request, caller, &changes, &touched);
+            self.take_policy(new, settings.map(|(reading, _)| reading), &touched, caller, now);
+        }
+        let all: Vec<_> = changes.list.iter().map(shown).collect();
+        let mut responses: Vec<Response> =
+            all.chunks(CHANGES_PER_RESPONSE).map(|chunk| Response::Changes(chunk.to_vec())).collect();
+        responses.push(Response::PolicyChanged(Box::new(summary)));
+        Answer::Whole(responses)
+    }
+
+    fn tell_policy(&mut self, request: &PolicyRequest, caller: Caller, changes: &Changes, touched: &Touched) {
+        for Change { key, old, new, effect } in &changes.list {
+            let text = |setting: &Option<Setting>| {
+                setting.as_ref().map_or_else(
+                    || "-".to_owned(),
+                    |one| format!("{} ({})", clean(&one.value), clean(&one.origin)),
+                )
+            };
+            let (key, old, new) = (clean(key), text(old), text(new));
+            let when = if *effect == Effect::NewSessions { ", for new sessions" } else { "" };
+            info!(uid = caller.uid, pid = caller.pid, "console: {key}: {old} -> {new}{when}");
+        }
+        let command = Escaped(request.change.to_string().as_bytes()).to_string();
+        info!(
+            uid = caller.uid,
+            pid = caller.pid,
+            command,
+            changes = changes.count(),
+            sessions_with_old_values = touched.keeping.len(),
+            sessions_denied = touched.denied.len() + touched.ending.len(),
+            "the configuration was changed from the console"
+        );
+        self.events.by_console(EventName::Config, caller, &command);
+    }
+
+    /// Makes it what holds. Nothing here fails.
+    fn take_policy(
+        &mut self,
+        new: Policy,
+        reading: Option<Reading>,
+        touched: &Touched,
+        caller: Caller,
+        now: Instant,
+    ) {
+        let old = std::mem::take(&mut self.policy.current);
+        self.reloads.set_console(new.layer());
+        self.hooks.off = new.hooks_off();
+        self.policy.set(new);
+        if let Some(reading) = reading {
+            let unreadable = self.reloads.unreadable.as_ref().clone();
+            self.apply(reading, unreadable, now);
+        }
+        self.mac_rules = self.mac_rules.clone().with_console(self.policy.macs.clone());
+        self.set_rates_of_users(&old, now);
+        self.end_denied(&touched.ending, caller, now);
+    }
+
+    fn remark_on_hooks(&self, new: &Policy, remarks: &mut Vec<String>) {
+        let files = self.hooks.scripts.iter().flat_map(|scripts| &scripts.files);
+        let names: Vec<&str> = files.map(|file| file.name.as_str()).collect();
+        let unknown = new.hooks_off().files.into_iter().filter(|off| !names.contains(&off.as_str()));
+        remarks.extend(unknown.map(|off| format!("there is no hook script {off:?} in use now")));
+    }
+}
+
+/// The configuration with other settings of consoles, and what is different then. Runs where it may block.
+fn compare(running: &Config, source: &Source, layer: Layer) -> Compared {
+    let bad = |errors: Vec<String>| Failure::BadFiles(lines(&errors));
+    let texts = |errors: Vec<crate::config::ConfigError>| errors.iter().map(ToString::to_string).collect();
+    let before = source.config().0.map_err(|errors| bad(texts(errors)))?;
+    let after = source.with_console(layer).config().0.map_err(|errors| bad(texts(errors)))?;
+    check_discovery(&after).map_err(|error| bad(vec![error]))?;
+    // Lists of MAC addresses are read by themselves.
+    let with_rules = |mut config: Config| {
+        config.limits.mac_rules = running.limits.mac_rules.clone();
+        config
+    };
+    let (before, after) = (with_rules(before), with_rules(after));
+    let drift = Changes::of_settings(running, &before);
+    if let Some(change) = drift.list.iter().find(|change| change.effect != Effect::Restart) {
+        return Err(Failure::Refused(format!(
+            "files have changed since they were read ({}): `reload` first, or see `show config --diff`",
+            clean(&change.key)
+        )));
+    }
+    let changes = Changes::of_settings(&before, &after);
+    if let Some(change) = changes.list.iter().find(|change| change.effect == Effect::Restart) {
+        return Err(Failure::Refused(format!(
+            "{} changes only when pppoed is started again: set it in pppoed.toml or on the command line, and restart \
+             (sessions go on)",
+            clean(&change.key)
+        )));
+    }
+    Ok((after, changes))
+}
+
+/// What is different of lists, users and hooks.
+pub(super) fn entry_changes(old: &Policy, new: &Policy) -> Vec<Change> {
+    let of = |policy: &Policy| -> BTreeMap<Key, String> {
+        let others = policy.entries().filter(|(key, _)| !matches!(key, Key::Setting(_) | Key::Option(_)));
+        others.map(|(key, entry)| (key.clone(), value(key, entry))).collect()
+    };
+    let (before, after) = (of(old), of(new));
+    let setting = |value: &String| Setting { value: value.clone(), origin: "console".to_owned() };
+    let keys: std::collections::BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
+    let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
+    changed
+        .map(|key| Change {
+            key: key.to_string(),
+            old: before.get(key).map(setting),
+            new: after.get(key).map(setting),
+            effect: match key {
+                Key::User { option, .. } if !option.starts_with("rate-") => Effect::NewSessions,
+                _ => Effect::Now,
+            },
+        })
+        .collect()
+}
+
+/// What an entry says, without what it is about.
+fn value(key: &Key, entry: &crate::policy::Entry) -> String {
+    match key {
+        Key::Listed(_) => entry.values.join(" "),
+        Key::HookOff(_) => "disabled".to_owned(),
+        _ => entry.values.join(" "),
+    }
+}
+
+fn fail(answer: oneshot::Sender<Answer>, failure: Failure) {
+    let _ = answer.send(Response::Failed(failure).into());
+}
