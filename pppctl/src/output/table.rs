@@ -113,9 +113,16 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
     if !detail.options.is_empty() {
         writeln!(out, "options")?;
     }
+    let width = |it: &NegotiatedOption| it.protocol.len() + 1 + it.option.len();
+    let width = detail.options.iter().map(width).max().unwrap_or(0);
     for NegotiatedOption { protocol, option, ours, peers } in &detail.options {
         let name = format!("{protocol} {option}");
-        writeln!(out, "    {name:LABEL_WIDTH$}  {}", printable(&both(ours.as_deref(), peers.as_deref())))?;
+        writeln!(
+            out,
+            "    {:width$}  {}",
+            printable(&name),
+            printable(&both(ours.as_deref(), peers.as_deref()))
+        )?;
     }
     if !detail.hooks.is_empty() {
         writeln!(out, "hooks")?;
@@ -307,7 +314,7 @@ silent for  7s
 worker      pid 4711
 sandbox     uid, seccomp
 options
-    lcp mru       1492 ours, 1480 the peer's
+    lcp mru           1492 ours, 1480 the peer's
     ipcp primary-dns  - ours, 192.0.2.53 the peer's
 hooks
      12.345 ms  10-nat.lua ip_up: ok
