@@ -1,5 +1,9 @@
 //! Frames on a byte stream: a 32-bit little-endian length, then that many bytes.
 
+use std::fmt;
+
+use zeroize::{Zeroize, Zeroizing};
+
 /// Length of the header of a frame in bytes.
 pub const HEADER_LEN: usize = 4;
 
@@ -27,12 +31,20 @@ pub enum FrameError {
 /// Cuts a byte stream into frame bodies.
 ///
 /// Holds at most one incomplete frame beside what the caller pushed at once, so its memory is bounded by
-/// [`MAX_BODY_LEN`] plus the size of one read.
-#[derive(Debug, Default)]
+/// [`MAX_BODY_LEN`] plus the size of one read. Frames may hold passwords: what was handed out is wiped with the next push,
+/// the rest when this is dropped, and nothing of it is shown by `Debug`.
+#[derive(Default)]
 pub struct FrameDecoder {
-    buffer: Vec<u8>,
+    buffer: Zeroizing<Vec<u8>>,
     /// Bytes of `buffer` that were handed out already.
     consumed: usize,
+}
+
+impl fmt::Debug for FrameDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pending = self.buffer.len() - self.consumed;
+        f.debug_struct("FrameDecoder").field("pending", &pending).finish_non_exhaustive()
+    }
 }
 
 impl FrameDecoder {
@@ -44,8 +56,18 @@ impl FrameDecoder {
     /// Adds bytes that were read from the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.consumed > 0 {
-            self.buffer.drain(..self.consumed);
+            self.buffer.copy_within(self.consumed.., 0);
+            let left = self.buffer.len() - self.consumed;
+            self.buffer.iter_mut().skip(left).for_each(Zeroize::zeroize);
+            self.buffer.truncate(left);
             self.consumed = 0;
+        }
+        let needed = self.buffer.len() + bytes.len();
+        if needed > self.buffer.capacity() {
+            // By itself it would leave its old place as it was.
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.next_power_of_two()));
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = larger;
         }
         self.buffer.extend_from_slice(bytes);
     }
@@ -118,6 +140,13 @@ mod tests {
         let mut decoder = FrameDecoder::new();
         decoder.push(&framed(&vec![7; MAX_BODY_LEN]));
         assert_eq!(decoder.next_frame().unwrap().map(<[u8]>::len), Some(MAX_BODY_LEN));
+    }
+
+    #[test]
+    fn what_waits_is_not_shown() {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&[9, 0, 0, 0, 77, 77]);
+        assert_eq!(format!("{decoder:?}"), "FrameDecoder { pending: 6, .. }");
     }
 
     #[test]
