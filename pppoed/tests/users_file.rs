@@ -232,7 +232,7 @@ fn a_reload_tells_whose_entry_has_changed() {
         [
             "user \"alice\" (users-file): another secret",
             "user \"bob\" (users-file): other options",
-            "user \"carol\" (users-file): another secret",
+            "user \"carol\" (users-file): denied",
         ]
     );
     assert!(changes.users.contains(&Some(b"bob".to_vec())));

@@ -33,6 +33,7 @@ struct Line {
     secret: u64,
     addresses: u64,
     options: u64,
+    denied: bool,
 }
 
 /// A line that is new, gone or different.
@@ -74,9 +75,10 @@ impl Digest {
             let options: Vec<_> = option_values(&user.options);
             let line = Line {
                 place: user.place.clone(),
-                secret: key.hash_one(("users", secret, user.denied.is_some())),
+                secret: key.hash_one(("users", secret)),
                 addresses: key.hash_one(user.addresses.as_ref().map(AddressList::words)),
                 options: key.hash_one(options),
+                denied: user.denied.is_some(),
             };
             self.lines.insert(Key { file: "users-file", client, server: None, number: 0 }, line);
         }
@@ -112,6 +114,7 @@ impl Line {
             secret: secret_hash(entry, key),
             addresses: key.hash_one(entry.addresses.words()),
             options: key.hash_one(options),
+            denied: false,
         }
     }
 
@@ -121,6 +124,7 @@ impl Line {
             (self.secret != new.secret, "another secret"),
             (self.addresses != new.addresses, "other addresses"),
             (self.options != new.options, "other options"),
+            (self.denied != new.denied, if new.denied { "denied" } else { "no longer denied" }),
         ];
         let parts: Vec<&str> =
             parts.into_iter().filter(|(differs, _)| *differs).map(|(_, part)| part).collect();

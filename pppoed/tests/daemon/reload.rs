@@ -16,13 +16,14 @@ use super::worker::good_mac;
 const OPTIONS: &str = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\nlogfile ";
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         ("a reload applies the difference", applies),
         ("a reload with a bad file changes nothing", bad_files),
         ("a reload takes slots away when their sessions end", shrinks),
         ("a reload cannot take a session's address for ours", conflicts),
         ("a session that began before a reload keeps its rules", keeps_rules),
         ("a reload tells whose line has changed", users),
+        ("a reload reads pppoed.toml and the users file", own_files),
         ("a reload opens the log file anew", rotates),
         ("a reload from a slow disk holds nobody up", slow),
     ];
@@ -291,6 +292,47 @@ fn users() {
     assert_eq!(lines(&lab, &changes), [line]);
     assert_eq!(summary.keeping_ids, [alice.session_id]);
     assert!(!lab.log().contains("other 10"), "a line of secrets is in the log");
+    alice.assert_alive();
+    lab.stop_with(&mut [&mut alice]);
+}
+
+fn own_files() {
+    let directory = lab::directory();
+    let alice_is =
+        |more: &str| format!("[alice]\npassword = \"{}\"\naddress = \"10.0.0.3\"\n{more}", lab::SECRET);
+    for (name, text) in [
+        ("pppoed.toml", "users-file = \"users.toml\"\n[ppp]\nms-dns = \"9.9.9.9\"\n"),
+        ("users.toml", &alice_is("")),
+    ] {
+        fs::write(directory.path().join(name), text).unwrap();
+        fs::set_permissions(directory.path().join(name), Permissions::from_mode(0o600)).unwrap();
+    }
+    let lab = Lab::start_in(directory, &["-c", "{lab}/pppoed.toml"]);
+    let mut alice = Subscriber::open(good_mac(1));
+    assert_eq!(alice.address(), Some(Ipv4Addr::new(10, 0, 0, 3)));
+    write(&lab, "pppoed.toml", "users-file = \"users.toml\"\n\n[ppp]\nms-dns = \"1.1.1.1\"\n");
+    write(&lab, "users.toml", &alice_is("deny = true\n"));
+    let (changes, summary) = ask(&lab, false).unwrap();
+    assert_eq!(
+        lines(&lab, &changes),
+        [
+            "ms-dns: 9.9.9.9 (pppoed.toml:3) -> 1.1.1.1 (pppoed.toml:4), new-sessions",
+            "user \"alice\" (users-file): a line (users.toml:1) -> denied (users.toml:1), now",
+        ]
+    );
+    assert_eq!(summary.keeping_ids, [alice.session_id]);
+    let mut again = Subscriber::begin(Host::dial(good_mac(2)), b"alice");
+    until("a refusal", || {
+        again.drive();
+        lab.log().contains("authentication refused")
+    });
+    lab.logged(&["authentication refused", "users.toml:4: user", "alice", "is not let in: deny = true"]);
+    write(&lab, "pppoed.toml", "sesions = 5\n");
+    let Err(Failure::BadFiles(errors)) = ask(&lab, false) else { panic!("a bad file was taken") };
+    assert!(
+        errors[0].ends_with("pppoed.toml:1:1: unknown key \"sesions\" (did you mean \"sessions\"?)"),
+        "{errors:?}"
+    );
     alice.assert_alive();
     lab.stop_with(&mut [&mut alice]);
 }
