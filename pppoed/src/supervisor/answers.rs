@@ -62,7 +62,8 @@ impl Supervisor {
             },
             Request::ShowSessions => self.page_of_sessions(after.unwrap_or(0), now),
             Request::ShowSession { id } => self.table.by_id(id).map_or_else(no_such_session, |session| {
-                Response::Session(Box::new(session.detail(self.deadlines.of(session.token), now))).into()
+                let detail = session.detail(self.deadlines.of(session.token), now);
+                Response::Session(Box::new(self.with_protections(session, detail))).into()
             }),
             Request::ShowStats => Response::Stats(Box::new(self.server_stats(now))).into(),
             Request::Drain { on } => self.set_drain(on, caller).into(),

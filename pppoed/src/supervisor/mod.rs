@@ -46,6 +46,7 @@ mod messages;
 mod negotiated;
 mod network;
 mod policy;
+mod protections;
 mod proxy_arp;
 mod quota;
 mod rate_meter;

@@ -52,7 +52,8 @@ impl Supervisor {
         if token.is_some_and(|token| self.limit_session(token, down, up, now))
             && let Some(session) = self.table.by_id(id)
         {
-            return Response::Session(Box::new(session.detail(self.deadlines.of(session.token), now))).into();
+            let detail = session.detail(self.deadlines.of(session.token), now);
+            return Response::Session(Box::new(self.with_protections(session, detail))).into();
         }
         Response::Failed(Failure::NoSuchSession).into()
     }

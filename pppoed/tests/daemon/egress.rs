@@ -180,14 +180,25 @@ fn tc(arguments: &[&str]) -> String {
 fn comes_back() {
     let lab = Lab::start(&[]);
     let filter = filter(&lab);
+    let mut witness = Subscriber::open(good_mac(2));
+    let says =
+        |what: &str| match lab.console().ask(&Request::ShowSession { id: witness.session_id }).remove(0) {
+            Response::Session(detail) => detail.sandbox.iter().any(|one| one == what),
+            other => panic!("{other:?}"),
+        };
+    assert!(
+        says("sends its own frames only") && says("system call filter") && says("empty network namespace")
+    );
     filter.detach_all().unwrap();
+    assert!(says("NOT sends its own frames only"));
     let began = Instant::now();
     lab.logged(&["somebody removed the filter", "it is back"]);
     assert!(began.elapsed() < Duration::from_secs(15));
     assert!(filter.is_attached(&access()).unwrap());
+    assert!(says("sends its own frames only"));
     let mut subscriber = Subscriber::open(good_mac(1));
     subscriber.assert_alive();
-    lab.stop_with(&mut [&mut subscriber]);
+    lab.stop_with(&mut [&mut subscriber, &mut witness]);
 }
 
 /// What a server says that does not start.

@@ -52,7 +52,20 @@ fn run(lab: &Lab) -> Result<()> {
 
     let sessions = server.wait_for_sessions(&world, 1, check::GONE)?;
     let id = check::number(sessions.first().context("one session")?, "id")?;
-    let worker = check::number(&server.session(&world, id)?, "worker_pid")?;
+    let detail = server.session(&world, id)?;
+    let worker = check::number(&detail, "worker_pid")?;
+    let said: Vec<&str> = detail
+        .get("sandbox")
+        .and_then(|said| said.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str())
+        .collect();
+    ensure!(said.len() == 9 && said.contains(&"sends its own frames only"), "show session says {said:?}");
+    ensure!(
+        !said.iter().any(|one| one.starts_with("NOT ") || one.starts_with("unknown")),
+        "show session says {said:?}"
+    );
     status(worker)?;
     limits(worker)?;
     namespace_and_root(worker, server.pid().as_raw())?;
