@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         }
     };
     let source = Source::new(command_line).with_console(policy.layer());
-    if std::env::args_os().len() <= 1 && source.says_nothing() {
+    if source.says_nothing() {
         eprint!("{}", first_run::welcome());
         return ExitCode::from(EXIT_USAGE);
     }

@@ -49,6 +49,15 @@ impl CommandLine {
         self.flags.config.as_deref()
     }
 
+    /// Whether it tells nothing but how to run: nothing, or `-F`.
+    pub fn says_nothing(&self) -> bool {
+        let Self { flags, given } = self;
+        let is_command = flags.check || flags.dump || flags.check_pool || flags.config.is_some();
+        let is_about_service =
+            |number: &usize| server_keys().get(*number).is_none_or(|key| key.name != "foreground");
+        !is_command && !given.keys().any(is_about_service)
+    }
+
     /// The flags on it with their values; a switch has none.
     pub fn given_values(&self) -> impl Iterator<Item = (&'static ServerKey, Vec<OsString>)> {
         self.given().map(|(key, words)| {

@@ -82,8 +82,12 @@ impl Source {
         }
     }
 
-    /// Whether `pppoed.toml` is not there, or says nothing. May block.
+    /// Whether nobody has said what to serve: not the command line, nor the console, and `pppoed.toml` is not there or says
+    /// nothing. May block.
     pub fn says_nothing(&self) -> bool {
+        if !self.command_line.says_nothing() || !self.console.is_empty() {
+            return false;
+        }
         let (layer, errors, _) = self.file_layer();
         layer.is_empty() && errors.is_empty()
     }

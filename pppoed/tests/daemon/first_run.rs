@@ -26,10 +26,13 @@ fn run(before: &str, arguments: &str) -> (Option<i32>, String) {
 }
 
 fn welcome() {
-    let (status, said) = run("", "");
-    assert_eq!(status, Some(2), "{said}");
-    assert!(said.contains("pppoed -I access0 -L 10.0.0.1"), "{said}");
-    assert!(said.contains("access0, hosts0\n"), "{said}");
+    // -F alone is what a unit has whose settings are all in files.
+    for arguments in ["", "-F"] {
+        let (status, said) = run("", arguments);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("pppoed -I access0 -L 10.0.0.1"), "{said}");
+        assert!(said.contains("access0, hosts0\n"), "{said}");
+    }
 }
 
 fn not_root() {
