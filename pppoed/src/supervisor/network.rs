@@ -45,6 +45,8 @@ struct Wanted {
     ipv6: Option<Ipv6Ends>,
     /// `proxyarp`.
     proxy_arp: bool,
+    /// Unless the user has `nosourcecheck`.
+    source_check: bool,
 }
 
 impl Wanted {
@@ -55,6 +57,7 @@ impl Wanted {
             ipv4: network.map(|network| Ipv4Ends { local: network.local, peer: network.remote }),
             ipv6: session.ipv6_open.map(ipv6::ends),
             proxy_arp: session.options().proxyarp.as_ref().is_some_and(|proxyarp| proxyarp.value),
+            source_check: session.options().source_check.as_ref().is_none_or(|check| check.value),
         }
     }
 }
@@ -212,7 +215,13 @@ fn set_mtu_and_ipv4(
 ) -> Result<(), NetlinkError> {
     let mtu = wanted.mtu;
     match given.mtu {
-        None => netlink.configure_ptp(tun, &PtpConfig { mtu, ipv4: wanted.ipv4 })?,
+        None => {
+            if wanted.source_check {
+                // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over.
+                netlink.check_ipv4_sources(tun)?;
+            }
+            netlink.configure_ptp(tun, &PtpConfig { mtu, ipv4: wanted.ipv4 })?;
+        }
         Some(before) => {
             if before != mtu {
                 netlink.set_mtu(tun, mtu)?;
