@@ -115,7 +115,7 @@ fn every_setting_tells_its_line() {
     );
     let config = etc.config("");
     for (key, value, line) in [
-        ("per-mac", "AtMost(2)", 1),
+        ("per-mac", "2", 1),
         ("log-level", "warn", 2),
         ("hooks-dir", "/etc/hooks", 3),
         ("control-socket", "/etc/sock", 4),

@@ -3,6 +3,7 @@
 //! A bucket is one number, the moment at which it will be full again; a token that is taken puts that moment off by
 //! the time in which one token comes in. That is the same as counting tokens, without having to refill.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
@@ -36,6 +37,16 @@ impl Rate {
     /// Nanoseconds in which one token comes in.
     fn interval(self) -> u64 {
         NANOS_PER_SECOND.div_ceil(u64::from(self.per_second.get()))
+    }
+}
+
+/// Shown as the flags take it, per second; the burst is told if it is another number.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.burst == self.per_second {
+            true => self.per_second.fmt(f),
+            false => write!(f, "{}, at once {}", self.per_second, self.burst),
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Config {
         list.add("session-offset", Restart, session_offset);
         list.add("random-order", Restart, random_order);
         list.add("unit-from-slot", NewSessions, unit_from_slot);
-        list.sourced("per-mac", Now, per_mac, |limit| format!("{limit:?}"));
+        list.sourced("per-mac", Now, per_mac, ToString::to_string);
         list.limits(limits);
         list.hooks(hooks);
         list.sourced("mru", NewSessions, mru, ToString::to_string);
@@ -251,12 +251,12 @@ impl List<'_> {
         let words = |all: &Vec<Vec<u8>>| all.iter().map(text).collect::<Vec<_>>().join(" ");
         own.optional("service", Now, services, words);
         own.optional("ac-name", Now, ac_name, |name| text(name));
-        own.optional("pado-delay", Now, pado_delay, |delay| format!("{delay:?}"));
+        own.optional("pado-delay", Now, pado_delay, ToString::to_string);
         for (key, rate) in [("padi-rate", padi_rate), ("padr-rate", padr_rate), ("mac-rate", mac_rate)] {
-            own.optional(key, Now, rate, |rate| optional(rate.map(|rate| format!("{rate:?}"))));
+            own.optional(key, Now, rate, |rate| optional(*rate));
         }
         own.optional("sessions", Now, sessions, |limit| optional(*limit));
-        own.optional("per-mac", Now, per_mac, |limit| format!("{limit:?}"));
+        own.optional("per-mac", Now, per_mac, ToString::to_string);
         own.optional("auth", NewSessions, auth_methods, |methods| auth_words(methods));
         own.optional("pool", NewSessions, pool, ToString::to_string);
         own.session(session);
@@ -287,9 +287,9 @@ impl List<'_> {
             ("padt-rate", discovery.padt),
             ("mac-rate", discovery.per_mac),
         ] {
-            self.add(key, Now, optional(rate.map(|rate| format!("{rate:?}"))));
+            self.add(key, Now, optional(rate));
         }
-        self.add("pado-delay", Now, format_args!("{pado_delay:?}"));
+        self.add("pado-delay", Now, pado_delay);
         self.add("max-starting", Now, optional(*max_starting));
         self.add("sessions-per-interface", Now, optional(*per_interface));
         let per_user = per_user.map(|limit| format!("{}, {:?}", limit.sessions, limit.policy).to_lowercase());
@@ -306,7 +306,7 @@ impl List<'_> {
         self.add("hooks-dir", Restart, shown(directory));
         self.add("hook-hosts", Restart, hosts);
         self.add("hook-deadline", Restart, Time(*deadline));
-        self.add("hook-failure", Restart, format_args!("{failure:?}"));
+        self.add("hook-failure", Restart, format!("{failure:?}").to_lowercase());
         self.add("hook-memory", Restart, format_args!("{} MiB", memory_limit >> 20));
         self.add("hook-padi-limit", Restart, padi_limit);
         self.add("hook-store", Restart, shown(store));

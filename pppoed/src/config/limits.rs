@@ -142,7 +142,7 @@ impl FromStr for PadoDelayText {
 
 impl fmt::Display for PadoDelayText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        self.0.fmt(f)
     }
 }
 

@@ -22,6 +22,7 @@ mod reference;
 mod source;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,6 +80,16 @@ impl PerMac {
             // pppoe-server takes negative numbers for 0
             Ok(0) | Err(_) => Self::Unlimited,
             Ok(limit) => Self::AtMost(limit),
+        }
+    }
+}
+
+impl fmt::Display for PerMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replace => f.write_str("one, replaced by a new dial"),
+            Self::AtMost(limit) => limit.fmt(f),
+            Self::Unlimited => f.write_str("any number"),
         }
     }
 }

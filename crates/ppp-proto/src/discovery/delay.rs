@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// PADOs that may wait at once; one more is not made.
@@ -57,6 +58,23 @@ impl PadoDelay {
             PadoTiming::Never => Duration::ZERO,
         });
         delays.max().unwrap_or_default()
+    }
+}
+
+/// Shown as the flag `--pado-delay` takes it: `0,100:50,-1:500`, in milliseconds.
+impl fmt::Display for PadoDelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (sessions, timing)) in self.steps.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            match timing {
+                PadoTiming::After(delay) => write!(f, "{separator}{}", delay.as_millis())?,
+                PadoTiming::Never => write!(f, "{separator}-1")?,
+            }
+            if index > 0 {
+                write!(f, ":{sessions}")?;
+            }
+        }
+        Ok(())
     }
 }
 
