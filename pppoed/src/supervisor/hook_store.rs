@@ -358,6 +358,7 @@ mod tests {
             (b"raw\xff\0", bytes(b"\xfe\n")),
             (b"integer", StoreValue::Integer(i64::MIN)),
             (b"float", StoreValue::Number(0.1)),
+            (b"long float", StoreValue::Number(4.555_555_555_555_555e57)),
             (b"one", StoreValue::Number(1.0)),
             (b"infinite", StoreValue::Number(f64::NEG_INFINITY)),
             (b"boolean", StoreValue::Boolean(false)),
