@@ -159,6 +159,7 @@ const MUTATIONS: &[Mutation] = &[
     ("heartbeat-timeout", |config| {
         config.limits.heartbeat.as_mut().unwrap().timeout += Duration::from_secs(1);
     }),
+    ("refusal-delay", |config| config.limits.refusal_delay += Duration::from_millis(1)),
     ("reload-deadline", |config| config.limits.reload_deadline += Duration::from_secs(1)),
     ("mac-allow", |config| config.limits.mac_files.allow = Some("/x".into())),
     ("mac-deny", |config| config.limits.mac_files.deny = None),

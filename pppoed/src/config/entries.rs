@@ -276,6 +276,7 @@ impl List<'_> {
             max_starting,
             per_interface,
             per_user,
+            refusal_delay,
             heartbeat,
             reload_deadline,
             mac_files: MacFiles { allow, deny },
@@ -294,6 +295,7 @@ impl List<'_> {
         self.add("sessions-per-interface", Now, optional(*per_interface));
         let per_user = per_user.map(|limit| format!("{}, {:?}", limit.sessions, limit.policy).to_lowercase());
         self.add("sessions-per-user", Now, optional(per_user));
+        self.add("refusal-delay", Now, format_args!("{} ms", refusal_delay.as_millis()));
         self.add("heartbeat", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.interval))));
         self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
         self.add("reload-deadline", Now, Time(*reload_deadline));

@@ -17,6 +17,10 @@ use crate::mac_list::{MacFiles, MacRules};
 /// one in the queue is served before its client begins to repeat itself.
 const MAX_STARTING: u32 = 1000;
 
+/// Milliseconds that the answer to a wrong proof waits, by default. Who guesses has no more than so many sessions at once as
+/// there are slots, each with one guess per second.
+const REFUSAL_DELAY: u32 = 1000;
+
 /// Seconds between two looks at a worker, by default: longer than the default `lcp-echo-interval` of 10 seconds, so that
 /// the answers of a quiet line's peer are signs of life of its worker.
 const HEARTBEAT: u32 = 30;
@@ -38,6 +42,8 @@ pub struct Limits {
     pub per_interface: Option<NonZeroUsize>,
     /// Sessions of one user.
     pub per_user: Option<UserLimit>,
+    /// How long the answer to a wrong proof waits.
+    pub refusal_delay: Duration,
     /// How workers that hang are found out; `None` for not at all.
     pub heartbeat: Option<Heartbeat>,
     /// How long reading all files again may take.
@@ -84,6 +90,7 @@ impl Limits {
             per_interface: count(flags.sessions_per_interface.unwrap_or(0)),
             per_user: per_user
                 .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
+            refusal_delay: Duration::from_millis(flags.refusal_delay.unwrap_or(REFUSAL_DELAY).into()),
             heartbeat: heartbeat(flags),
             reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),
             mac_rules: mac_files.load().map_err(ConfigError::MacList)?,

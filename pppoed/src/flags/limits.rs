@@ -49,6 +49,11 @@ pub struct LimitFlags {
     #[arg(long, value_name = "WHAT")]
     pub user_limit: Option<UserLimitPolicy>,
 
+    /// Milliseconds that the answer to a wrong proof of identity waits, against guessing. Less than a client's Restart timer
+    /// of three seconds; 0 for at once [default: 1000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(..=2500))]
+    pub refusal_delay: Option<u32>,
+
     /// Seconds between two looks at the worker of an open session, which is asked whether it lives when it has done
     /// nothing since the last one; 0 for never [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]

@@ -117,11 +117,16 @@ impl Supervisor {
         let Some(session) = self.table.get_mut(token) else { return };
         let unit = session.unit;
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
+        let delay = self.reloads.current.config.limits.refusal_delay;
         tokio::task::spawn_local(async move {
             let name = attempt.name.clone();
             let comparing = tokio::task::spawn_blocking(move || compare(&secrets, &attempt, ruling, unit));
             let result =
                 comparing.await.unwrap_or_else(|error| Err(format!("the comparison failed: {error}")));
+            if result.is_err() {
+                // Whoever guesses waits, whatever was wrong; nobody else does.
+                tokio::time::sleep(delay).await;
+            }
             let outcome = Box::new(Outcome { number, name, result, message: None });
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Verified(token, outcome)).await;

@@ -1,19 +1,47 @@
 //! A subscriber that fails again and again, and what the log says of it.
 
 use std::fs;
+use std::time::{Duration, Instant};
+
+use ppp_ipc::control::Phase;
 
 use super::lab::{Lab, SECRET, until, with_wire};
 use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    vec![("a router with a wrong password is told three times".to_owned(), Box::new(|| with_wire(failing)))]
+    let tests: [(&str, fn()); 2] = [
+        ("a router with a wrong password is told three times", failing),
+        ("a wrong password is answered late, and nobody else waits", late),
+    ];
+    let test =
+        |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
+    tests.into_iter().map(test).collect()
+}
+
+fn late() {
+    let secrets = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&secrets, format!("alice * \"{SECRET}\" *\n")).unwrap();
+    let lab = Lab::start(&["--chap-secrets", secrets.path().to_str().unwrap(), "--refusal-delay", "2500"]);
+    let start = Instant::now();
+    let mut guesser = Subscriber::begin(Host::dial(good_mac(1)), b"mallory");
+    until("the proof", || {
+        guesser.drive();
+        lab.console().sessions().iter().any(|session| session.state == Phase::Authenticate)
+    });
+    let mut subscriber = Subscriber::open(good_mac(2));
+    guesser.drive();
+    assert!(!guesser.is_over() && !lab.log().contains("authentication refused"));
+    until("the refusal", || guesser.is_over());
+    assert!(start.elapsed() >= Duration::from_millis(2500), "{:?}", start.elapsed());
+    lab.logged(&["authentication refused", "mallory"]);
+    subscriber.close();
 }
 
 fn failing() {
     let secrets = tempfile::NamedTempFile::new().unwrap();
     fs::write(&secrets, format!("alice * \"{SECRET}\" *\n")).unwrap();
-    let lab = Lab::start(&["--chap-secrets", secrets.path().to_str().unwrap()]);
+    let lab = Lab::start(&["--chap-secrets", secrets.path().to_str().unwrap(), "--refusal-delay", "0"]);
     let count = |words: &str| lab.log().matches(words).count();
     for time in 0..6 {
         let mut router = Subscriber::begin(Host::dial_again(good_mac(1), time), b"mallory");
