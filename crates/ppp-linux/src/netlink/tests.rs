@@ -234,7 +234,7 @@ fn the_kernel_takes_nobody_elses_address_from_an_interface() {
         netlink.configure_ptp(&other, &ipv4(1492, LOCAL, neighbour)).unwrap();
         let socket = std::net::UdpSocket::bind((LOCAL, 9)).unwrap();
         socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
-        let mut arrives = |source| {
+        let arrives = |source| {
             tun.send(&datagram(source)).unwrap();
             socket.recv_from(&mut [0; 1]).ok().map(|(_, from)| from.ip())
         };
