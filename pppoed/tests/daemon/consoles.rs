@@ -178,7 +178,7 @@ fn does_not_read() {
 /// Each byte of these names is six characters when it is shown.
 fn longest_names() {
     const SUBSCRIBERS: u8 = 40;
-    let lab = Lab::start(&["-N", "41", "--auth-tries", "20"]);
+    let lab = Lab::start(&["-N", "41", "--auth-tries", "20", "--refusal-delay", "0"]);
     let mut subscribers: Vec<Subscriber> =
         (1..=SUBSCRIBERS).map(|number| Subscriber::begin(Host::dial(good_mac(number)), &[1; 256])).collect();
     until("all to be let in", || {
