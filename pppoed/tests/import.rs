@@ -93,7 +93,6 @@ fn guide_b() {
     assert_eq!(
         remarks,
         [
-            "-k: it has no effect, and is a flag only so that command lines of pppoe-server work: leave it out",
             "/etc/ppp/options:1: local has no effect: it is about serial lines, and PPPoE has none",
             "/etc/ppp/pppoe-server-options:3: login: the system's password database is not asked; CHAP works as without \
              it, PAP uses pap-secrets alone, and a line with an empty secret never matches",

@@ -64,7 +64,8 @@ impl Kind {
 }
 
 const ELSEWHERE: &str = "it makes pppoed do something else than serve: it belongs on the command line";
-const NO_EFFECT: &str =
+/// Of flags that are only accepted.
+pub(crate) const NO_EFFECT: &str =
     "it has no effect, and is a flag only so that command lines of pppoe-server work: leave it out";
 
 /// Flags that are no keys.

@@ -39,6 +39,7 @@ pub(crate) use entries::session_entries;
 pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
 pub use hooks::Hooks;
+pub(crate) use keys::NO_EFFECT;
 pub use keys::{BadValue, Kind, ServerKey, server_keys};
 pub use layer::{Assignment, Layer};
 pub use limits::{Heartbeat, Limits, PadoDelayError, PadoDelayText, UserLimit};

@@ -12,7 +12,7 @@ use clap::Parser;
 
 pub use find::{Found, find};
 
-use crate::config::{CommandLine, Config, Kind, Layer, ServerKey, Source, file, quoted};
+use crate::config::{CommandLine, Config, Kind, Layer, NO_EFFECT, ServerKey, Source, file, quoted};
 
 /// Writes a pppoed.toml that does what a command line of pppoe-server does, with the options files that it reads.
 ///
@@ -155,6 +155,10 @@ fn flag(name: &str, path: &Path) -> OsString {
 fn server_keys(command_line: &CommandLine, directory: &Path, body: &mut String, remarks: &mut Vec<String>) {
     for (key, values) in command_line.given_values() {
         if ["common-options", "options-file"].contains(&key.name.as_str()) {
+            continue;
+        }
+        // What has no effect is told by the configuration itself.
+        if key.not_in_file == Some(NO_EFFECT) {
             continue;
         }
         if let Some(why) = key.not_in_file {
