@@ -111,7 +111,7 @@ impl Page {
     fn commands_below(&mut self, root: &Command, command: &Command, path: &mut Vec<String>) {
         for inner in command.get_subcommands().filter(|it| !it.is_hide_set() && it.get_name() != "help") {
             path.push(inner.get_name().to_owned());
-            if !inner.has_subcommands() {
+            if !inner.has_subcommands() || inner.get_positionals().next().is_some() {
                 self.command(root, inner, path);
             }
             self.commands_below(root, inner, path);
