@@ -200,6 +200,15 @@ fn a_broken_file_leaves_the_users_as_they_were() {
 }
 
 #[test]
+fn a_file_that_is_broken_before_anybody_logs_in_leaves_the_users_of_the_start() {
+    let etc = Etc::new("[alice]\npassword = \"pw\"\n");
+    let (mut read, mut not_read) = (etc.secrets().with_users_read(), etc.secrets());
+    etc.write("users.toml", "[alice]\npasword = \"pw\"\n");
+    etc.tried(read.pap(b"alice", b"pw").0).unwrap();
+    etc.tried(not_read.pap(b"alice", b"pw").0).unwrap_err();
+}
+
+#[test]
 fn a_file_that_others_can_read_is_told() {
     let etc = Etc::new(USERS);
     let path = etc.0.path().join("users.toml");

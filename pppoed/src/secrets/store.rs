@@ -150,6 +150,16 @@ impl Secrets {
         users.current().0.ok().and_then(|users| users.find(name)).map_or(Ok(()), |user| user.denial(name))
     }
 
+    /// Reads the users file now, so that there are users to go on with if it is spoilt before anybody logs in.
+    #[must_use]
+    pub fn with_users_read(mut self) -> Self {
+        if let Some(users) = &mut self.users {
+            // What is wrong with it is told where it is read for that.
+            let _ = users.current();
+        }
+        self
+    }
+
     /// The users file as it is now, added to `digest`.
     ///
     /// # Errors

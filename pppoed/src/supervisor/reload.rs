@@ -290,7 +290,7 @@ impl Supervisor {
         // They may have changed since they were read.
         self.mac_lists.notify_one();
         if old.secrets != new.secrets {
-            self.secrets = Arc::new(Mutex::new(Secrets::new(new.secrets.clone())));
+            self.secrets = Arc::new(Mutex::new(Secrets::new(new.secrets.clone()).with_users_read()));
         }
         self.apply_to_interfaces(new, now);
         if old.limits.heartbeat != new.limits.heartbeat {

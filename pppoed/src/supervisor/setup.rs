@@ -240,7 +240,7 @@ fn assemble(
         config: terms.general().settings.clone(),
         terms,
         factory,
-        secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()))),
+        secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()).with_users_read())),
         accesses,
         egress: egress.clone(),
         egress_watch: EgressWatch::default(),
