@@ -190,7 +190,7 @@ fn what_cannot_be_carried_over_is_told() {
     let imported = etc.import("--options /etc/ppp/pppoe-server-options -- -I eth1 -g /usr/lib/plugin.so");
     let remarks: Vec<String> = imported.remarks.iter().map(|remark| etc.shown(remark)).collect();
     for start in [
-        "-g: it has no effect",
+        "-g: no effect",
         "/etc/ppp/pppoe-server-options:1: require-mppe is not supported",
         "/etc/ppp/pppoe-server-options:2: \"foo\" is not an option",
         "/etc/ppp/pppoe-server-options:4: lcp-echo-failure \"2.4.4\"",

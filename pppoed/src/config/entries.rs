@@ -14,7 +14,7 @@ use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_wire::escape::Escaped;
 
 use super::origins::Origins;
-use super::{Config, Hooks, Limits, Profile};
+use super::{Config, Hooks, Limits, PoolOrigins, Profile};
 use crate::mac_list::MacFiles;
 use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
@@ -118,7 +118,11 @@ impl Config {
         list.add("hurl", Now, optional(hurl.as_deref().map(text)));
         list.add("ignore-when-full", Now, ignore_when_full);
         list.add("cookie-lifetime", Restart, Time(*cookie_lifetime));
-        list.push("sessions", Now, pool.len(), self.pool_origins.of(0));
+        let counted_by = match &self.pool_origins {
+            PoolOrigins::File { .. } => self.pool_origins.of(0),
+            PoolOrigins::One(_) => self.origins.of("sessions"),
+        };
+        list.push("sessions", Now, pool.len(), counted_by);
         list.add("session-offset", Restart, session_offset);
         list.add("random-order", Restart, random_order);
         list.add("unit-from-slot", NewSessions, unit_from_slot);
