@@ -73,7 +73,9 @@ end
 local function script(s, name) return (s.scripts or {})[name] end
 
 local function ipv4_script(s, name, is_over)
-  run(name, { path = script(s, name), s.ifname, s.interface, s.speed, s.iplocal, s.ipremote, s.ipparam or "" },
+  -- A session that was made up to try the script (`pppctl hooks run`) has not all of these.
+  local words = { s.ifname or "", s.interface or "", s.speed or "", s.iplocal or "", s.ipremote or "", s.ipparam or "" }
+  run(name, { path = script(s, name), table.unpack(words) },
     environment(s, true, ipv6_ends(s), is_over))
 end
 
