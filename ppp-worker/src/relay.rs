@@ -127,17 +127,6 @@ impl Relay {
         &self.socket
     }
 
-    /// Throws away what waits in a socket, as much as one can hold.
-    pub(crate) fn forget_frames(socket: &SessionSocket) {
-        const MOST: usize = 4096;
-        let mut frame = [0; 1];
-        for _ in 0..MOST {
-            if socket.recv(&mut frame).is_err() {
-                return;
-            }
-        }
-    }
-
     /// Goes on with another packet socket. What waits in the former is lost.
     pub(crate) fn replace_socket(&mut self, socket: SessionSocket) {
         self.count_socket_drops();

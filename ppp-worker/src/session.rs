@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ppp_ipc::worker::{self as ipc, EndReason, Ended, FromWorker, Start, ToWorker};
-use ppp_linux::packet::{PacketError, SessionSocket};
+use ppp_linux::packet::SessionSocket;
 use ppp_proto::auth::Challenge;
 use ppp_proto::link::{Event, Link, Phase};
 use ppp_wire::ipv6cp::link_local;
@@ -40,8 +40,6 @@ pub(crate) enum SessionError {
     Memory(#[source] io::Error),
     #[error("pppoed broke the rules: {0}")]
     Protocol(&'static str),
-    #[error("pppoed sent a packet socket that cannot be used: {0}")]
-    Socket(#[from] PacketError),
 }
 
 /// One session.
@@ -313,13 +311,15 @@ impl Session {
         Ok(())
     }
 
-    /// Goes on with a packet socket that came with a message.
+    /// Goes on with a packet socket that came with a message. One that did not come (`RLIMIT_NOFILE`), or is something else,
+    /// costs no session: the former stays, and `pppoed` hears nothing of it.
     fn take_socket(&mut self, now: Instant) -> Result<(), SessionError> {
         let descriptor = self.lifeline.take_descriptor();
-        let descriptor = descriptor.ok_or(SessionError::Protocol("a packet socket that did not come"))?;
-        let socket = SessionSocket::from_fd(descriptor)?;
+        let Some(socket) = descriptor.and_then(|descriptor| SessionSocket::from_fd(descriptor).ok()) else {
+            return Ok(());
+        };
         // What it has already, the former one has, too; what comes from here on is in both until the former is closed.
-        Relay::forget_frames(&socket);
+        socket.discard_waiting();
         self.receive(now);
         self.relay.replace_socket(socket);
         self.lifeline.send(FromWorker::SocketTaken)?;

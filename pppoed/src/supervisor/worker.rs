@@ -248,30 +248,15 @@ async fn run(
         Ok(first) => converse(&mut stream, first, &mut orders, reporter, &mut membership).await,
         Err(parting) => parting,
     };
-    match parting {
-        Parting::Left => return Gone(None),
-        Parting::HungUp => {}
-        Parting::Flooded => {
-            kill(&worker.process);
-            reporter.report(Report::Flooded).await;
-        }
-        Parting::Kill(why) => {
-            // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any
-            // more (RFC 2516 §5.5).
-            kill(&worker.process);
-            if let Some(why) = why {
-                reporter.report(Report::Failed(why)).await;
-            }
-        }
+    // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any more (RFC 2516
+    // §5.5).
+    if !parting.carry_out(&worker.process, reporter).await {
+        return Gone(None);
     }
     drop(stream);
     let Worker { process, entry: _entry, .. } = worker;
     let exit = reap(process, &mut orders, reporter).await;
-    match exit {
-        // It may still have the socket, and then it has not left the group.
-        Exit::Unknown => std::mem::forget(membership),
-        _ => drop(membership),
-    }
+    leave_group(exit, membership);
     let gone = Gone(Some(exit));
     let said = last_words(&mut stderr);
     if !said.is_empty() {
@@ -388,6 +373,32 @@ pub(super) enum Parting {
     Left,
 }
 
+impl Parting {
+    /// Kills the worker if it is to be killed, and reports why. False if it goes on without us.
+    pub(super) async fn carry_out(self, process: &PidFd, reporter: &Reporter) -> bool {
+        let why = match self {
+            Self::Left => return false,
+            Self::HungUp => return true,
+            Self::Flooded => Some(Report::Flooded),
+            Self::Kill(why) => why.map(Report::Failed),
+        };
+        kill(process);
+        if let Some(why) = why {
+            reporter.report(why).await;
+        }
+        true
+    }
+}
+
+/// A worker has gone, and its packet socket with it.
+pub(super) fn leave_group(exit: Exit, membership: Option<Membership>) {
+    match exit {
+        // It may still have the socket, and then it has not left the group.
+        Exit::Unknown => std::mem::forget(membership),
+        _ => drop(membership),
+    }
+}
+
 /// Passes messages, `first` before all others, until there is a reason to part. `membership` is that of the worker's packet
 /// socket, or is when it has got one.
 pub(super) async fn converse(
@@ -427,8 +438,9 @@ async fn pass_messages(
                 Some(Order::Attach(..)) => {}
                 Some(Order::Replace(replacement)) => {
                     let Replacement { socket, membership: place } = *replacement;
-                    write_with(&mut writer, &ToWorker::TakeSocket, &socket).await?;
-                    *membership = place;
+                    if hand_over(&mut writer, &socket).await? {
+                        *membership = place;
+                    }
                 }
                 None => return Ok(Parting::Left),
             },
@@ -467,22 +479,21 @@ async fn write(writer: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// As [`write`], with a packet socket.
-async fn write_with(
-    writer: &mut WriteHalf<'_>,
-    message: &ToWorker,
-    socket: &SessionSocket,
-) -> Result<(), String> {
-    let bytes = codec::encode(message).map_err(|error| chain(&error))?;
+/// Gives a worker another packet socket. False if the system does not let us: then it keeps the one that it has.
+async fn hand_over(writer: &mut WriteHalf<'_>, socket: &SessionSocket) -> Result<bool, String> {
+    let bytes = codec::encode(&ToWorker::TakeSocket).map_err(|error| chain(&error))?;
     let stream: &UnixStream = writer.as_ref();
     let send = || send_with(stream.as_fd(), &bytes, socket.as_fd());
     let sent = match timeout(WORKER_TIMEOUT, stream.async_io(Interest::WRITABLE, send)).await {
         Ok(Ok(sent)) => sent,
-        Ok(Err(error)) if is_hang_up(&error) => return Ok(()),
-        Ok(Err(error)) => return Err(format!("handing a packet socket to the worker: {error}")),
+        Ok(Err(error)) => {
+            debug!(%error, "a packet socket cannot be handed to a worker");
+            return Ok(false);
+        }
         Err(_) => return Err("the worker does not read its messages".into()),
     };
-    write(writer, bytes.get(sent..).unwrap_or_default()).await
+    write(writer, bytes.get(sent..).unwrap_or_default()).await?;
+    Ok(true)
 }
 
 fn is_hang_up(error: &io::Error) -> bool {

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::supervisor::template::wait;
 use crate::supervisor::watch::watch;
-use crate::supervisor::worker::{Gone, Order, Parting, Report, Reporter, converse, kill, reap};
+use crate::supervisor::worker::{Gone, Order, Report, Reporter, converse, kill, leave_group, reap};
 
 /// Time that a worker has to come back. It tries once a second; one that is stopped, or loops, never does.
 const RETURN_DEADLINE: Duration = Duration::from_secs(30);
@@ -63,28 +63,14 @@ impl Returning {
         match stream {
             None => kill(&process),
             Some(mut stream) => {
-                match converse(&mut stream, first, &mut orders, reporter, &mut membership).await {
-                    Parting::Left => return Gone(None),
-                    Parting::HungUp => {}
-                    Parting::Flooded => {
-                        kill(&process);
-                        reporter.report(Report::Flooded).await;
-                    }
-                    Parting::Kill(why) => {
-                        kill(&process);
-                        if let Some(why) = why {
-                            reporter.report(Report::Failed(why)).await;
-                        }
-                    }
+                let parting = converse(&mut stream, first, &mut orders, reporter, &mut membership).await;
+                if !parting.carry_out(&process, reporter).await {
+                    return Gone(None);
                 }
             }
         }
         let exit = reap(process, &mut orders, reporter).await;
-        match exit {
-            // It may still have the socket, and then it has not left the group.
-            Exit::Unknown => std::mem::forget(membership),
-            _ => drop(membership),
-        }
+        leave_group(exit, membership);
         Gone(Some(exit))
     }
 }

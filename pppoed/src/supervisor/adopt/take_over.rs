@@ -12,7 +12,6 @@ use ppp_linux::pidfd::{PidFd, start_time};
 use subtle::ConstantTimeEq;
 use tracing::{debug, info, warn};
 
-use super::super::session_log::about;
 use super::restore::Known;
 use super::store::Kept;
 use super::{Arrival, Expected, Process, heirlooms};
@@ -21,6 +20,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
 use crate::supervisor::network::session_end;
 use crate::supervisor::session::Token;
+use crate::supervisor::session_log::about;
 use crate::supervisor::worker::{Gone, Order, Replacement, chain, kill, printable};
 
 /// A claim that is believed.
