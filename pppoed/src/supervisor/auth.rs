@@ -116,34 +116,35 @@ impl Supervisor {
     pub(super) fn verify(&mut self, token: Token, number: u32, attempt: Attempt, ruling: Ruling) {
         let Some(session) = self.table.get_mut(token) else { return };
         let unit = session.unit;
-        let (secrets, work) = (self.secrets.clone(), self.work.clone());
-        let delay = self.reloads.current.config.limits.refusal_delay;
-        tokio::task::spawn_local(async move {
+        let secrets = self.secrets.clone();
+        self.conclude(token, async move {
             let name = attempt.name.clone();
             let comparing = tokio::task::spawn_blocking(move || compare(&secrets, &attempt, ruling, unit));
             let result =
                 comparing.await.unwrap_or_else(|error| Err(format!("the comparison failed: {error}")));
-            if result.is_err() {
-                // Whoever guesses waits, whatever was wrong; nobody else does.
+            Outcome { number, name, result, message: None }
+        });
+    }
+
+    /// Handles the outcome once there is one: at once, unless it is a refusal. Whoever guesses waits, whatever was wrong;
+    /// nobody else does.
+    fn conclude(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
+        let work = self.work.clone();
+        let delay = self.reloads.current.config.limits.refusal_delay;
+        tokio::task::spawn_local(async move {
+            let outcome = outcome.await;
+            if outcome.result.is_err() {
                 tokio::time::sleep(delay).await;
             }
-            let outcome = Box::new(Outcome { number, name, result, message: None });
             // Fails only when the supervisor is gone.
-            let _ = work.send(Work::Verified(token, outcome)).await;
+            let _ = work.send(Work::Verified(token, Box::new(outcome))).await;
         });
     }
 
     /// A hook does not let the peer in.
-    pub(super) fn deny_by_hook(
-        &mut self,
-        token: Token,
-        number: u32,
-        name: Vec<u8>,
-        denial: Denial,
-        now: Instant,
-    ) {
+    pub(super) fn deny_by_hook(&self, token: Token, number: u32, name: Vec<u8>, denial: Denial) {
         let Denial { why, message } = denial;
-        self.handle_verified(token, Outcome { number, name, result: Err(why), message }, now);
+        self.conclude(token, std::future::ready(Outcome { number, name, result: Err(why), message }));
     }
 
     pub(super) fn handle_verified(&mut self, token: Token, outcome: Outcome, now: Instant) {

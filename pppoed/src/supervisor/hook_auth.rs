@@ -78,11 +78,11 @@ impl Supervisor {
         self.call_hook(Lane::Session(token), Event::Auth, arguments, label, Purpose::Auth(pending));
     }
 
-    pub(super) fn auth_hook_answered(&mut self, pending: PendingAuth, outcome: &Outcome, now: Instant) {
+    pub(super) fn auth_hook_answered(&mut self, pending: PendingAuth, outcome: &Outcome) {
         let PendingAuth { token, number, attempt } = pending;
         match ruling(outcome, self.hooks.deny_on_failure()) {
             Ok(ruling) => self.verify(token, number, attempt, ruling),
-            Err(denial) => self.deny_by_hook(token, number, attempt.name, denial, now),
+            Err(denial) => self.deny_by_hook(token, number, attempt.name, denial),
         }
     }
 }

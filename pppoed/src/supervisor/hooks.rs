@@ -373,7 +373,7 @@ impl Supervisor {
     fn hook_answered(&mut self, purpose: Purpose, outcome: &Outcome, now: Instant) {
         match purpose {
             Purpose::Tell | Purpose::Every { .. } => {}
-            Purpose::Auth(pending) => self.auth_hook_answered(*pending, outcome, now),
+            Purpose::Auth(pending) => self.auth_hook_answered(*pending, outcome),
             Purpose::Offer { access, request } => self.offer_hook_answered(access, &request, outcome, now),
             Purpose::PreUp(token) => self.pre_up_hook_answered(token, outcome, now),
             Purpose::Up(token) => self.up_hook_answered(token),
