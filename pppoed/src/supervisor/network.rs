@@ -73,6 +73,8 @@ pub(super) struct Done {
     without_ipv6: Option<String>,
     /// Why proxy ARP was left out.
     without_proxy_arp: Option<String>,
+    /// Why the kernel does not check the sources of IPv4 packets.
+    without_source_check: Option<String>,
 }
 
 impl Supervisor {
@@ -106,7 +108,7 @@ impl Supervisor {
 
     pub(super) fn handle_configured(&mut self, token: Token, configured: Configured, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        let Done { given, without_ipv6, without_proxy_arp } = match configured {
+        let Done { given, without_ipv6, without_proxy_arp, without_source_check } = match configured {
             Ok(done) => done,
             Err(why) => return self.terminate(token, EndReason::SystemError, &why, now),
         };
@@ -121,6 +123,9 @@ impl Supervisor {
         if let Some(why) = without_proxy_arp {
             about!(warn, PROXY_ARP_LEFT_OUT, session, reason = why);
             session.note(format!("no proxy ARP: {why}"), now);
+        }
+        if let Some(why) = without_source_check {
+            session.note(format!("the kernel does not check IPv4 sources: {why}"), now);
         }
         self.configure(token, now);
     }
@@ -191,6 +196,11 @@ pub(super) fn session_end(session: &Session) -> Option<Instant> {
 fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured {
     let mut without_proxy_arp = None;
     let mut netlink = Netlink::open().map_err(|error| chain(&error))?;
+    // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over.
+    let is_first = given.mtu.is_none();
+    let without_source_check = (is_first && wanted.source_check)
+        .then(|| netlink.check_ipv4_sources(tun).err().map(|error| chain(&error)))
+        .flatten();
     set_mtu_and_ipv4(&mut netlink, tun, &mut given, wanted).map_err(|error| chain(&error))?;
     if let Some(ends) = wanted.ipv4
         && wanted.proxy_arp
@@ -203,7 +213,7 @@ fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured
     }
     given.ipv4 = wanted.ipv4.or(given.ipv4);
     let without_ipv6 = set_ipv6(&mut netlink, tun, &mut given, wanted).err();
-    Ok(Done { given, without_ipv6, without_proxy_arp })
+    Ok(Done { given, without_ipv6, without_proxy_arp, without_source_check })
 }
 
 /// Without this there is no session.
@@ -215,13 +225,7 @@ fn set_mtu_and_ipv4(
 ) -> Result<(), NetlinkError> {
     let mtu = wanted.mtu;
     match given.mtu {
-        None => {
-            if wanted.source_check {
-                // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over.
-                netlink.check_ipv4_sources(tun)?;
-            }
-            netlink.configure_ptp(tun, &PtpConfig { mtu, ipv4: wanted.ipv4 })?;
-        }
+        None => netlink.configure_ptp(tun, &PtpConfig { mtu, ipv4: wanted.ipv4 })?,
         Some(before) => {
             if before != mtu {
                 netlink.set_mtu(tun, mtu)?;

@@ -177,17 +177,13 @@ impl Netlink {
     }
 
     /// Has the kernel drop IPv4 packets that come in through an interface from addresses that are not routed to it
-    /// (`rp_filter` 1: RFC 3704 §2.2, strict). False where `/proc/sys` is read-only (some containers).
+    /// (`rp_filter` 1: RFC 3704 §2.2, strict).
     ///
     /// # Errors
-    /// The kernel's answer.
-    pub fn check_ipv4_sources(&self, interface: &InterfaceId) -> Result<bool, NetlinkError> {
+    /// The kernel's answer, for instance where `/proc/sys` is read-only (some containers).
+    pub fn check_ipv4_sources(&self, interface: &InterfaceId) -> Result<(), NetlinkError> {
         let path = format!("/proc/sys/net/ipv4/conf/{interface}/rp_filter");
-        match fs::write(&path, "1") {
-            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => Ok(false),
-            Err(source) => Err(refusal(format!("write 1 to {path}"), source, None)),
-            Ok(()) => Ok(true),
-        }
+        fs::write(&path, "1").map_err(|source| refusal(format!("write 1 to {path}"), source, None))
     }
 
     fn set_link(&mut self, message: LinkMessage, operation: impl Fn() -> String) -> Result<(), NetlinkError> {
