@@ -11,6 +11,7 @@ mod user;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::control::pattern;
 use ppp_ipc::policy::{ListName, MAX_ENTRIES, MAX_TEXT, MAX_VALUES, PolicyChange, Subject};
@@ -67,6 +68,14 @@ pub struct By {
     pub uid: u32,
     /// Milliseconds since 1970-01-01 00:00 UTC.
     pub time_ms: u64,
+}
+
+impl By {
+    /// Somebody, now.
+    pub fn now(uid: u32) -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { uid, time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX) }
+    }
 }
 
 /// Everything that consoles have set.

@@ -2,6 +2,7 @@
 
 use ppp_ipc::control::{EventName, SessionHook};
 use ppp_ipc::hooks::Answer;
+use ppp_wire::escape::Escaped;
 
 use super::Supervisor;
 use super::hook_news::{CallOutcome, Failed, Label};
@@ -42,8 +43,8 @@ fn outcome(result: &Result<Answer, Failed>) -> String {
         Err(failed) => {
             let words = failed.to_string();
             let first = words.lines().next().unwrap_or_default();
-            let shown: String = first.chars().take(FAILURE_LEN).flat_map(char::escape_debug).collect();
-            format!("failed: {shown}")
+            let shown: String = first.chars().take(FAILURE_LEN).collect();
+            format!("failed: {}", Escaped(shown.as_bytes()))
         }
     }
 }

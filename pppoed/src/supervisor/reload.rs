@@ -245,13 +245,7 @@ impl Supervisor {
     /// Logs what changes.
     pub(super) fn tell(&mut self, changes: &Changes, keeping: usize) {
         for Change { key, old, new, effect } in &changes.list {
-            let shown = |setting: &Option<Setting>| {
-                setting.as_ref().map_or_else(
-                    || "-".to_owned(),
-                    |setting| format!("{} ({})", clean(&setting.value), clean(&setting.origin)),
-                )
-            };
-            let (key, old, new) = (clean(key), shown(old), shown(new));
+            let (key, old, new) = (clean(key), in_words(old.as_ref()), in_words(new.as_ref()));
             match effect {
                 Effect::Now => info!("reload: {key}: {old} -> {new}"),
                 Effect::NewSessions => info!("reload: {key}: {old} -> {new}, for new sessions"),
@@ -440,6 +434,14 @@ pub(super) fn lines(all: &[String]) -> Vec<String> {
         }
         _ => all.iter().map(|line| clean(line)).collect(),
     }
+}
+
+/// A setting for the log.
+pub(super) fn in_words(setting: Option<&Setting>) -> String {
+    setting.map_or_else(
+        || "-".to_owned(),
+        |setting| format!("{} ({})", clean(&setting.value), clean(&setting.origin)),
+    )
 }
 
 /// A text that may be shown, and not too long: names of files may hold anything.

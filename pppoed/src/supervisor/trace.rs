@@ -343,9 +343,9 @@ impl Watcher {
     /// Whether a frame is of the host that was waited for, which may be the first one that says something.
     fn is_wanted(&self, frame: &[u8], is_from_peer: bool) -> bool {
         let Some(wanted) = self.shared.wants.get() else { return true };
-        let Some((ends, rest)) = frame.split_first_chunk::<12>() else { return false };
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = *ends;
-        let peer = MacAddr(if is_from_peer { [g, h, i, j, k, l] } else { [a, b, c, d, e, f] });
+        let Some((destination, rest)) = frame.split_first_chunk::<6>() else { return false };
+        let Some((source, rest)) = rest.split_first_chunk::<6>() else { return false };
+        let peer = MacAddr(if is_from_peer { *source } else { *destination });
         match wanted {
             Wanted::Host(access, mac) => (access, mac) == (self.access, peer),
             Wanted::Next => {

@@ -1,7 +1,6 @@
 //! `show policy` and `write`.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::control::{Failure, Response};
 use ppp_ipc::policy::{ENTRIES_PER_RESPONSE, PolicyEntry, PolicyWritten};
@@ -86,9 +85,7 @@ fn entries(policy: &Policy, path: &Path) -> Vec<PolicyEntry> {
 fn write(policy: &Policy, path: PathBuf, uid: u32, check: bool) -> Result<PolicyWritten, Failure> {
     let differs = policy::read(&path).map_or(true, |file| !file.says_the_same(policy));
     if !check {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let by = By { uid, time_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX) };
-        let text = policy::text(policy, by);
+        let text = policy::text(policy, By::now(uid));
         files::replace(&path, text.as_bytes()).map_err(|error| {
             warn!(path = %path.display(), %error, "the console file was not written");
             Failure::BadFiles(lines(&[format!("{}: {error} (--console-file)", path.display())]))

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use ppp_ipc::control::{EventName, Failure, Response};
 use ppp_ipc::policy::{PolicyRequest, PolicySummary, Sessions};
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use self::touch::Touched;
-use super::reload::{clean, lines, shown};
+use super::reload::{clean, in_words, lines, shown};
 use super::setup::check_discovery;
 use super::{Supervisor, Work};
 use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
@@ -168,9 +168,7 @@ impl Supervisor {
         let services = &self.reloads.current.config.services;
         let services: Vec<String> =
             services.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let by = By { uid: caller.uid, time_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX) };
-        let changed = self.policy.current.changed(&request.change, &services, by);
+        let changed = self.policy.current.changed(&request.change, &services, By::now(caller.uid));
         changed.map_err(|why| Failure::Refused(clean(&why.to_string())))
     }
 
@@ -215,13 +213,7 @@ impl Supervisor {
 
     fn tell_policy(&mut self, request: &PolicyRequest, caller: Caller, changes: &Changes, touched: &Touched) {
         for Change { key, old, new, effect } in &changes.list {
-            let text = |setting: &Option<Setting>| {
-                setting.as_ref().map_or_else(
-                    || "-".to_owned(),
-                    |one| format!("{} ({})", clean(&one.value), clean(&one.origin)),
-                )
-            };
-            let (key, old, new) = (clean(key), text(old), text(new));
+            let (key, old, new) = (clean(key), in_words(old.as_ref()), in_words(new.as_ref()));
             let when = if *effect == Effect::NewSessions { ", for new sessions" } else { "" };
             info!(uid = caller.uid, pid = caller.pid, "console: {key}: {old} -> {new}{when}");
         }
@@ -325,7 +317,6 @@ pub(super) fn entry_changes(old: &Policy, new: &Policy) -> Vec<Change> {
 /// What an entry says, without what it is about.
 fn value(key: &Key, entry: &crate::policy::Entry) -> String {
     match key {
-        Key::Listed(_) => entry.values.join(" "),
         Key::HookOff(_) => "disabled".to_owned(),
         _ => entry.values.join(" "),
     }
