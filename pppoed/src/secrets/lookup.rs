@@ -288,7 +288,8 @@ impl Match<'_> {
 
     /// Checks a PAP password: the secret itself, or a hash of it as crypt(3) makes them.
     ///
-    /// With `hashes_only` (the option `papcrypt`) a secret that is no hash never matches. Slow for hashes.
+    /// With `hashes_only` (the option `papcrypt`) a secret that is no hash never matches, and the empty password never does.
+    /// Slow for hashes.
     ///
     /// # Errors
     /// Why the password does not let the peer in.
@@ -306,6 +307,8 @@ impl Match<'_> {
             None if hashes_only => return Err(Refusal::NotAHash { place, client }),
             None => bool::from(subtle::ConstantTimeEq::ct_eq(&**secret, password)),
         };
+        // A hash may be that of the empty password.
+        let right = right && !password.is_empty();
         if right { Ok(()) } else { Err(Refusal::WrongPassword { place, client }) }
     }
 }

@@ -5,7 +5,8 @@
 //! the server, and that beats one that names neither; among equals the first line wins. Names are case-sensitive.
 //!
 //! Where this differs from pppd, it is stricter:
-//! - an empty secret never matches (pppd's PAP lets anybody in with `login`, its CHAP takes an empty password);
+//! - an empty secret never matches (pppd's PAP lets anybody in with `login`, its CHAP takes an empty password), nor does
+//!   an empty password, not even the hash of one;
 //! - `@login` never matches: the system's password database is not asked;
 //! - a PAP secret that is a hash is not also taken as the password itself;
 //! - an address with `!` before it is never suggested;

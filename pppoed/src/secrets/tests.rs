@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::inet::Resolve;
 
+mod passwords;
+
 /// A few names, as a resolver and networks(5) would know them.
 struct Names;
 
@@ -322,90 +324,6 @@ fn address_refusals_name_the_word_that_decided() {
             "/etc/ppp/chap-secrets:2: word 2 of the addresses: session unit 7 is too large for this network",
         ]
     );
-}
-
-const HASHES: &[(&str, &str)] = &[
-    ("correct horse", "$1$saltsalt$NuzA7WTAelpl95xgBGWN60"),
-    ("", "$1$ab$rn6aQS/o7141mj179E/zA."),
-    ("pppppppppppppppppppppppppppppppppppppppp", "$1$x$4rhfQ.1UaS20nmafVL3JN0"),
-    ("longer than sixteen bytes password", "$1$12345678$FqyimZS4wRCdSZG.aZyJO0"),
-    ("correct horse", "$5$saltsalt$myjXcpMpE2Ofk7fj9hqyNYSn6lmWG4Mqnjx.KIRRr4/"),
-    (
-        "correct horse",
-        "$6$saltsalt$hRM5XZ86KXEw9UOmjigeVqFgULtFB2sgpC9lXQDfMib3Zgw7mEiUvBJI2EplzfAqxL5Vvwp2scFtv/uamSo5z0",
-    ),
-    (
-        "correct horse",
-        "$6$rounds=1000$abcdefgh$DbXqPck5ABZumVXwcH5eMVHsPZwvQ3jylSxpJmKkZVxcoCiC3N0rPerjHmAqL7r6PK6CIeYnO9.vxpbsevscg/",
-    ),
-    ("correct horse", "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"),
-    ("a", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"),
-];
-
-#[test]
-fn pap_takes_the_secret_or_its_hash() {
-    for (password, hash) in HASHES {
-        let (file, notices) = parse(&format!("bob gw '{hash}' *\n"), Protocol::Pap);
-        let found = file.lookup(b"bob", b"gw").unwrap();
-        for papcrypt in [false, true] {
-            assert_eq!(found.verify_pap(password.as_bytes(), papcrypt), Ok(()), "{hash}");
-            found.verify_pap(b"wrong", papcrypt).unwrap_err();
-            // the hash itself is no password
-            found.verify_pap(hash.as_bytes(), papcrypt).unwrap_err();
-        }
-        assert_eq!(notices, Vec::<String>::new());
-    }
-}
-
-#[test]
-fn pap_refusals() {
-    let long = "p".repeat(255);
-    let text = format!(
-        "bob gw secret\nempty gw \"\"\nlogin gw @login\nlong gw {long}\ndes gw ab8PlEY4T1pXQ\nodd gw $6$x\n"
-    );
-    let file = parse(&text, Protocol::Pap).0;
-    let verify = |client: &str, password: &str, papcrypt| {
-        let verdict =
-            file.lookup(client.as_bytes(), b"gw").unwrap().verify_pap(password.as_bytes(), papcrypt);
-        verdict.map_err(|refusal| refusal.to_string())
-    };
-    assert_eq!(verify("bob", "secret", false), Ok(()));
-    assert_eq!(verify("long", &long, false), Ok(()));
-    // neither is a hash that is supported, so both are plain text
-    assert_eq!(verify("des", "ab8PlEY4T1pXQ", false), Ok(()));
-    assert_eq!(verify("odd", "$6$x", false), Ok(()));
-    for (client, password, papcrypt, why) in [
-        ("bob", "secre", false, "1: user \"bob\" gave a wrong password"),
-        ("bob", "secret2", false, "1: user \"bob\" gave a wrong password"),
-        ("bob", "", false, "1: user \"bob\" gave a wrong password"),
-        (
-            "empty",
-            "",
-            false,
-            "2: user \"empty\" cannot log in: the secret is empty, and an empty secret never matches",
-        ),
-        (
-            "login",
-            "@login",
-            false,
-            "3: user \"login\" cannot log in: \"@login\" is not supported; write a secret",
-        ),
-        (
-            "bob",
-            "secret",
-            true,
-            "1: user \"bob\" cannot log in: papcrypt is set, but the secret is not a hash that is supported ($1$, \
-             $2a$, $2b$, $2y$, $5$, $6$); make one with: mkpasswd -m sha-512",
-        ),
-    ] {
-        assert_eq!(verify(client, password, papcrypt), Err(format!("/etc/ppp/pap-secrets:{why}")));
-    }
-}
-
-#[test]
-fn a_long_chap_secret_counts_up_to_256_bytes() {
-    let file = chap(&format!("bob gw {}\n", "x".repeat(300)));
-    assert_eq!(found(&file, "bob", "gw").unwrap().1, "x".repeat(256));
 }
 
 #[test]
