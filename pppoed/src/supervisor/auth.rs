@@ -13,8 +13,9 @@ use subtle::ConstantTimeEq;
 use tracing::warn;
 use zeroize::Zeroizing;
 
+use super::challenge::Challenge;
 use super::hook_auth::{AddressRange, Decider, Denial, Ruling};
-use super::session::{Authentication, Challenge, Session, Token, User};
+use super::session::{Authentication, Session, Token, User};
 use super::session_log::about;
 use super::settings::idle_ms;
 use super::worker::printable;
@@ -23,7 +24,7 @@ use crate::inet::SystemNames;
 use crate::message::{SESSION_AUTHENTICATED, SESSION_UNAUTHENTICATED};
 use crate::options::SessionOptions;
 use crate::pool::{AssignError, Claim, Lease};
-use crate::secrets::{Addresses, FixedAddresses, Protocol, Secrets};
+use crate::secrets::{Addresses, FixedAddresses, MAX_NAME, Protocol, Refusal, Secrets};
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
 const REJECT_MESSAGE: &[u8] = b"Access denied";
@@ -52,14 +53,17 @@ pub(super) enum AttemptProof {
 }
 
 impl Attempt {
-    pub(super) fn pap(name: &[u8], password: &[u8]) -> Self {
-        let password = Zeroizing::new(password.to_vec());
-        Self { name: name.to_vec(), proof: AttemptProof::Pap { password } }
+    /// `None` when PAP has no room for a field that long (RFC 1334 §2.2.1).
+    pub(super) fn pap(name: &[u8], password: &[u8]) -> Option<Self> {
+        let has_room = |field: &[u8]| u8::try_from(field.len()).is_ok();
+        let password = Zeroizing::new(has_room(password).then(|| password.to_vec())?);
+        has_room(name).then(|| Self { name: name.to_vec(), proof: AttemptProof::Pap { password } })
     }
 
-    /// Whether it proves that the peer knows this secret.
+    /// Whether it proves that the peer knows this secret. Nothing proves that of the empty one.
     fn fits(&self, secret: &[u8]) -> bool {
         match &self.proof {
+            _ if secret.is_empty() => false,
             AttemptProof::Pap { password } => secret.ct_eq(password).into(),
             AttemptProof::Chap { response, challenge } => {
                 chap::verify(challenge.identifier, secret, &challenge.value, response)
@@ -320,6 +324,10 @@ fn compare(
     unit: u32,
 ) -> Result<Accepted, String> {
     let Ruling { decider, addresses: range, options } = ruling;
+    // Whoever decides: longer names are nobody's, and would not fit into what is told of sessions.
+    if attempt.name.len() > MAX_NAME {
+        return Err(Refusal::NameTooLong { length: attempt.name.len() }.to_string());
+    }
     let origin = match &decider {
         Decider::Files => {
             let accepted = compare_with_files(secrets, attempt, unit)?;
@@ -366,3 +374,6 @@ fn compare_with_files(secrets: &Mutex<Secrets>, attempt: &Attempt, unit: u32) ->
         range: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

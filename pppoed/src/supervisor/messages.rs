@@ -12,8 +12,8 @@ use tracing::warn;
 
 use super::Supervisor;
 use super::auth::Attempt;
-use super::session::{Authentication, Challenge, Token};
-use super::setup::random;
+use super::challenge::Challenge;
+use super::session::{Authentication, Token};
 use super::worker::{MESSAGE_BURST, Report, printable};
 
 impl Supervisor {
@@ -162,11 +162,13 @@ impl Supervisor {
     }
 
     fn give_challenge(&mut self, token: Token) {
-        let Ok([identifier, value @ ..]) = random::<17>() else {
+        let Some(session) = self.table.get_mut(token) else { return };
+        let Ok(challenge) = Challenge::after(session.last_identifier) else {
             return self.kill(token, EndReason::SystemError, "the system has no random numbers");
         };
-        let Some(session) = self.table.get_mut(token) else { return };
-        session.authentication = Authentication::Challenged(Challenge { identifier, value });
+        let Challenge { identifier, value } = challenge;
+        session.last_identifier = Some(identifier);
+        session.authentication = Authentication::Challenged(challenge);
         // The next pppoed has to know what it may get an answer to.
         self.keep_record(token);
         self.send(token, ToWorker::Challenge { identifier, value: value.to_vec() });
@@ -176,10 +178,16 @@ impl Supervisor {
     fn handle_proof(&mut self, token: Token, proof: &Proof, now: Instant) -> Result<(), &'static str> {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
         let method = session.auth_method();
+        let (Proof::Pap { name, .. } | Proof::Chap { name, .. }) = proof;
+        if name.len() > usize::from(session.max_payload) {
+            return Err("it sent a name that is longer than a packet");
+        }
         let taken = std::mem::replace(&mut session.authentication, Authentication::Verifying);
         let attempt = match (proof, method, taken) {
             (_, _, Authentication::Verifying) => return Err("it sent a proof while one is being looked at"),
-            (Proof::Pap { name, password }, Some(AuthMethod::Pap), _) => Attempt::pap(name, password),
+            (Proof::Pap { name, password }, Some(AuthMethod::Pap), _) => {
+                Attempt::pap(name, password).ok_or("it sent a name or password of more than 255 bytes")?
+            }
             (
                 Proof::Chap { identifier, response, name },
                 Some(AuthMethod::ChapMd5),

@@ -11,6 +11,7 @@ mod answers;
 mod auth;
 mod auth_test;
 mod capture;
+mod challenge;
 mod console_share;
 mod cover;
 mod deadlines;

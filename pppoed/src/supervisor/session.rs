@@ -21,6 +21,7 @@ use ppp_proto::discovery::server::RequestId;
 use ppp_wire::{MacAddr, escape::Escaped};
 use tracing::debug;
 
+use super::challenge::Challenge;
 use super::hook_sessions::HookState;
 use super::network::Given;
 use super::network::session_end;
@@ -47,14 +48,6 @@ const EVENT_LEN: usize = 300;
 
 /// Index of an access interface in the configuration.
 pub(super) type AccessIndex = usize;
-
-/// A CHAP challenge that was given to the worker and not yet answered. Dropped when it is answered, so that it
-/// counts once (RFC 1994 §2.3).
-#[derive(Clone, Debug)]
-pub(super) struct Challenge {
-    pub(super) identifier: u8,
-    pub(super) value: [u8; 16],
-}
 
 /// Who the peer proved to be.
 #[derive(Clone, Debug)]
@@ -118,6 +111,8 @@ pub(super) struct Session {
     pub(super) protections: Vec<String>,
     pub(super) lcp: Option<LcpReport>,
     pub(super) authentication: Authentication,
+    /// Identifier of the challenge that was made last.
+    pub(super) last_identifier: Option<u8>,
     pub(super) user: Option<User>,
     /// Proofs that were handed in, so that a verdict can be told from one on an earlier proof.
     pub(super) proofs: u32,
@@ -223,6 +218,7 @@ impl Session {
             protections: Vec::new(),
             lcp: None,
             authentication: Authentication::Idle,
+            last_identifier: None,
             user: None,
             proofs: 0,
             refusals: 0,

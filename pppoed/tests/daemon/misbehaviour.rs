@@ -170,6 +170,7 @@ pub(crate) const CASES: &[Case] = &[
     case("answers another challenge", other_identifier, CutOff, WorkerCrash, "a proof that answers nothing"),
     case("answers a challenge twice", replays, CutOff, WorkerCrash, "a proof"),
     case("answers too shortly", short_response, CutOff, WorkerCrash, "a response that has not 16 bytes"),
+    case("has a name of 60 kB", long_name, CutOff, WorkerCrash, "a name that is longer than a packet"),
     case("answers by PAP", pap_proof, CutOff, WorkerCrash, "a proof that answers nothing"),
     case(
         "opens IPCP without leave",
@@ -494,6 +495,12 @@ fn short_response(mut pipe: Pipe) {
     let (identifier, _) = pipe.challenge();
     let short = Proof::Chap { identifier, response: vec![0; 15], name: b"mallory".to_vec() };
     pipe.send(&FromWorker::Authenticate(short));
+    pipe.stay()
+}
+
+fn long_name(mut pipe: Pipe) {
+    let (identifier, value) = pipe.challenge();
+    pipe.send(&worker::proof_of(&[b'x'; 60_000], identifier, &value));
     pipe.stay()
 }
 

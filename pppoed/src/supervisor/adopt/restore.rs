@@ -17,9 +17,10 @@ use crate::options::{OctetDirection, SessionOptions};
 use crate::origin::{Origin, Sourced};
 use crate::pool::{Lease, Part, PoolName};
 use crate::supervisor::Supervisor;
+use crate::supervisor::challenge::Challenge;
 use crate::supervisor::network::{Given, session_end};
 use crate::supervisor::session::{
-    AccessIndex, Authentication, Challenge, Origin as Dialled, Place, Session, Token, User,
+    AccessIndex, Authentication, Origin as Dialled, Place, Session, Token, User,
 };
 use crate::supervisor::settings::Settings;
 use crate::supervisor::worker::WorkerHandle;
@@ -85,6 +86,7 @@ impl Changes {
         session.mtu = given.mtu;
         session.given = Some(given);
         if let Some(challenge) = self.challenge {
+            session.last_identifier = Some(challenge.identifier);
             session.authentication = Authentication::Challenged(challenge);
         }
         session.is_doubtful = self.is_doubtful;
