@@ -39,7 +39,7 @@ pub use explain::{Explanation, Near};
 pub use lookup::{Match, Refusal};
 pub use notice::Notice;
 pub use store::{FixedAddresses, Grant, Secrets, Settings};
-pub use users::{Users, UsersError};
+pub use users::{User, Users, UsersError};
 
 use crate::options::SessionOptions;
 use crate::origin::Place;

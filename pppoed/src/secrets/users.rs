@@ -45,7 +45,7 @@ pub struct Users {
 
 /// One user.
 #[derive(Debug)]
-pub(super) struct User {
+pub struct User {
     /// Where the entry begins.
     pub(super) place: Place,
     /// Where it says that the user is not let in.
@@ -109,12 +109,12 @@ impl Users {
     }
 
     /// The entry of this user.
-    pub(super) fn find(&self, name: &[u8]) -> Option<&User> {
+    pub fn find(&self, name: &[u8]) -> Option<&User> {
         self.users.get(name)
     }
 
     /// All users, by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &User)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &User)> {
         self.users.iter().map(|(name, user)| (&**name, user))
     }
 }
@@ -291,8 +291,11 @@ impl UsersStore {
 }
 
 impl User {
+    /// Whether the user may be let in at all.
+    ///
+    /// # Errors
     /// Why the user is not let in whatever the proof.
-    pub(super) fn denial(&self, name: &[u8]) -> Result<(), Refusal> {
+    pub fn denial(&self, name: &[u8]) -> Result<(), Refusal> {
         match &self.denied {
             Some(place) => Err(Refusal::Denied { place: place.clone(), client: name.to_vec() }),
             None => Ok(()),
@@ -300,7 +303,7 @@ impl User {
     }
 
     /// The user's line, if there is a password.
-    pub(super) fn line<'a>(&'a self, name: &'a [u8]) -> Option<Match<'a>> {
+    pub fn line<'a>(&'a self, name: &'a [u8]) -> Option<Match<'a>> {
         Match::of(self.entry.as_ref()?, name)
     }
 }
