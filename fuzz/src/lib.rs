@@ -16,10 +16,10 @@ pub mod seeds;
 pub mod targets;
 
 use targets::{
-    adoption_records, authentication, config_file, console_words, control_socket, cp_options,
+    adoption_records, authentication, config_file, console_words, control_socket, cp_options, describe,
     discovery_client, discovery_server, escaping, framing, hook_messages, hook_store, ip_mss, lcp_bodies,
     link_client, link_server, mac_list, offload, options_file, pool_file, pppoe_frame, secrets_file,
-    template_socket, user_options, words, worker_socket,
+    template_socket, user_options, users_file, words, worker_socket,
 };
 
 /// A target.
@@ -45,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("console_words", console_words::run, 20_000),
     target("control_socket", control_socket::run, 20_000),
     target("cp_options", cp_options::run, 20_000),
+    target("describe", describe::run, 20_000),
     target("discovery_client", discovery_client::run, 20_000),
     target("discovery_server", discovery_server::run, 20_000),
     target("escaping", escaping::run, 20_000),
@@ -63,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     target("secrets_file", secrets_file::run, 1500),
     target("template_socket", template_socket::run, 20_000),
     target("user_options", user_options::run, 1500),
+    target("users_file", users_file::run, 6000),
     target("words", words::run, 6000),
     target("worker_socket", worker_socket::run, 20_000),
 ];

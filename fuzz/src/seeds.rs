@@ -26,6 +26,10 @@ const SAMPLES: &[(&[&str], &[u8])] = &[
     (&["user_options"], include_bytes!("../samples/user-options")),
     (&["config_file"], include_bytes!("../../etc/pppoed.toml")),
     (&["config_file"], include_bytes!("../samples/pppoed.toml")),
+    (&["users_file"], include_bytes!("../samples/users.toml")),
+    (&["users_file"], b"[alice]\npassword = \"\"\n"),
+    (&["users_file"], b"[\"*\"]\ndeny = true\n[bob]\npassword = \"x\"\n"),
+    (&["users_file"], b"[bob]\ndeny = true\n[alice]\nidle = 1\nidel = 1\n"),
     (&["pool_file"], include_bytes!("../samples/pool")),
     (&["mac_list"], include_bytes!("../samples/mac-list")),
     (&["hook_store"], include_bytes!("../samples/hook-store")),
@@ -82,6 +86,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "escaping" | "authentication" => seeds.extend(NAMES.iter().map(|name| name.to_vec())),
         "console_words" => seeds.extend(WORDS.iter().map(|word| word.to_vec())),
         "ip_mss" => seeds.push([&1452_u16.to_be_bytes()[..], &SYN].concat()),
+        "describe" => seeds.extend(NAMES.iter().flat_map(|name| named(name))),
         "offload" => seeds.extend(batches()),
         _ => seeds.extend(messages::of(target)),
     }
@@ -114,7 +119,7 @@ fn from_frames(target: &str, frames: &[&[u8]]) -> Vec<Vec<u8>> {
     };
     let server = parsed.iter().find(is_offer).map(|frame| frame.source()).expect("somebody offers");
     match target {
-        "pppoe_frame" => frames.iter().map(|frame| frame.to_vec()).collect(),
+        "describe" | "pppoe_frame" => frames.iter().map(|frame| frame.to_vec()).collect(),
         "discovery_server" => vec![discovery(&parsed, server, true)],
         "discovery_client" => vec![discovery(&parsed, server, false)],
         "link_server" => [0x0e, 0x0f, 0x3f].map(|choice| link(choice, &parsed, server, true)).to_vec(),
@@ -126,6 +131,26 @@ fn from_frames(target: &str, frames: &[&[u8]]) -> Vec<Vec<u8>> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Frames with a name: in a tag, beside a secret, and beside a secret that is sent back because nobody understood it.
+fn named(name: &[u8]) -> [Vec<u8>; 4] {
+    let name_len = u8::try_from(name.len()).expect("a name is short");
+    let pap = control(&[0xc0, 0x23], 1, &[&[name_len], name, b"\x07hunter2"].concat());
+    let chap = control(&[0xc2, 0x23], 2, &[&[16; 17], name].concat());
+    let rejected = control(&[0xc0, 0x21], 8, &pap);
+    let tag = [&[1, 2, 0, name_len], name].concat();
+    [(7, tag), (0, pap), (0, chap), (0, rejected)].map(|(code, payload)| {
+        let len = u16::try_from(payload.len()).expect("a name is short").to_be_bytes();
+        let addresses = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]].concat();
+        [&addresses, &[0x88, 0x63 + u8::from(code == 0), 0x11, code, 0, 7][..], &len, &payload].concat()
+    })
+}
+
+/// A control packet with its protocol before it.
+fn control(protocol: &[u8; 2], code: u8, data: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(4 + data.len()).expect("data are short").to_be_bytes();
+    [&protocol[..], &[code, 1], &len, data].concat()
 }
 
 /// The PPP packet in a session frame.

@@ -3,7 +3,7 @@
 use ppp_wire::escape::Escaped;
 
 /// Text as it was before it was escaped, or `None` when it is not what [`Escaped`] makes.
-fn unescaped(shown: &str) -> Option<Vec<u8>> {
+pub(super) fn unescaped(shown: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = shown.chars();
     while let Some(character) = rest.next() {
@@ -32,7 +32,7 @@ fn unescaped(shown: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn acts_on_a_reader(character: char) -> bool {
+pub(super) fn acts_on_a_reader(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
