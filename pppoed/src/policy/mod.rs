@@ -21,8 +21,9 @@ pub use check::{Refusal, check_option, check_setting};
 pub use file::{PolicyFileError, read, text};
 pub use user::UserOverride;
 
-use crate::config::{Assignment, Layer};
+use crate::config::{Assignment, Kind, Layer, ServerKey};
 use crate::mac_list::ConsoleMacs;
+use crate::options::{self, OptionKind};
 use crate::origin::Origin;
 
 /// Patterns that may be on the lists: each is compared with the name of whoever logs in.
@@ -162,7 +163,8 @@ impl Policy {
             PolicyChange::Set { key, values } => {
                 let key = Key::of_setting(key);
                 key.check(values)?;
-                new.insert(key, values.clone(), by)?;
+                let values = values.iter().map(|value| key.in_decimal(value)).collect();
+                new.insert(key, values, by)?;
             }
             PolicyChange::Unset { key } => new.remove(&Key::of_setting(key))?,
             PolicyChange::AddService(name) => {
@@ -364,6 +366,20 @@ impl Key {
             Self::Option(name) => check_option(name),
             _ => Ok(()),
         }
+    }
+
+    /// The value as TOML has it, if it is a number: 007 and 0x10 are none there.
+    fn in_decimal(&self, value: &str) -> String {
+        let number = match self {
+            Self::Setting(name) if ServerKey::find(name).is_some_and(|key| key.kind == Kind::Number) => {
+                value.parse().ok()
+            }
+            Self::Option(name) if options::kind_of(name) == Some(OptionKind::Number) => {
+                options::number_in_c(value.as_bytes()).map(i64::from)
+            }
+            _ => None,
+        };
+        number.map_or_else(|| value.to_owned(), |number: i64| number.to_string())
     }
 
     fn is_pattern(&self) -> bool {

@@ -73,6 +73,27 @@ fn the_file_says_what_was_set() {
 }
 
 #[test]
+fn numbers_are_kept_as_the_file_can_have_them() {
+    let policy = after(&[
+        set("sessions", &["007"]),
+        set("per-mac", &["+3"]),
+        set("ppp.mru", &["0x5a0"]),
+        set("ppp.lcp-echo-interval", &["010"]),
+        set("ppp.idle", &["soon"]),
+    ]);
+    let values: Vec<_> = policy.entries().map(|(key, entry)| format!("{key}={}", entry.values[0])).collect();
+    // As pppd reads them; a mistake stays one.
+    assert_eq!(
+        values,
+        ["per-mac=3", "sessions=7", "ppp.idle=soon", "ppp.lcp-echo-interval=8", "ppp.mru=1440"]
+    );
+    let policy = policy.changed(&PolicyChange::Unset { key: "ppp.idle".into() }, &[], BY).unwrap();
+    let text = text(&policy, BY);
+    let read = file::parse(Path::new("/c.toml"), text.as_bytes());
+    assert_eq!(read.unwrap_or_else(|why| panic!("{why:?}\n{text}")), policy);
+}
+
+#[test]
 fn mistakes_in_the_file_have_places() {
     for (text, expected) in [
         ("sesions = 5\n", "/c.toml:1:1: unknown key \"sesions\""),
