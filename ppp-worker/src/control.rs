@@ -186,13 +186,13 @@ mod tests {
     }
 
     fn terminate() -> Vec<u8> {
-        codec::encode(&ToWorker::Terminate(EndReason::Admin)).unwrap()
+        codec::encode(&ToWorker::Terminate(EndReason::Admin)).unwrap().to_vec()
     }
 
     #[test]
     fn messages_come_whole_however_they_are_cut() {
         let (mut control, mut server) = pair();
-        let bytes = [terminate(), codec::encode(&ToWorker::Open).unwrap()].concat();
+        let bytes = [terminate(), codec::encode(&ToWorker::Open).unwrap().to_vec()].concat();
         server.write_all(&terminate()).unwrap();
         assert!(matches!(control.wait_for_message().unwrap(), ToWorker::Terminate(EndReason::Admin)));
         let mut seen = Vec::new();

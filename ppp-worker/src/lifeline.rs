@@ -336,7 +336,7 @@ mod tests {
         at
     }
 
-    fn read<T: Into<Vec<u8>>>(stream: &mut UnixStream, count: usize, decode: impl Fn(&[u8]) -> T) -> Vec<T> {
+    fn read<T>(stream: &mut UnixStream, count: usize, decode: impl Fn(&[u8]) -> T) -> Vec<T> {
         let (mut decoder, mut seen, mut buffer) = (FrameDecoder::new(), Vec::new(), [0; 4096]);
         while seen.len() < count {
             let read = stream.read(&mut buffer).unwrap();
@@ -407,7 +407,7 @@ mod tests {
 
         let terminate = codec::encode(&ToWorker::Terminate(EndReason::Admin)).unwrap();
         let welcome = codec::encode(&Welcome::Adopted { version: 3, farewell: true }).unwrap();
-        server.write_all(&[welcome, terminate].concat()).unwrap();
+        server.write_all(&[welcome.as_slice(), terminate.as_slice()].concat()).unwrap();
         lifeline.receive().unwrap();
         assert!(matches!(lifeline.next(now), Ok(Some(News::Adopted { farewell: true }))));
         let Ok(Some(News::Message(ToWorker::Terminate(EndReason::Admin)))) = lifeline.next(now) else {

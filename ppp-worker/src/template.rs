@@ -102,5 +102,5 @@ fn enter(
 
 /// These messages are short; if one were too long, an empty record would end the template.
 fn encode(message: &FromTemplate) -> Vec<u8> {
-    codec::encode(message).unwrap_or_default()
+    codec::encode(message).map(|frame| frame.to_vec()).unwrap_or_default()
 }

@@ -4,7 +4,10 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use zeroize::Zeroizing;
+
 use crate::frame::{HEADER_LEN, MAX_BODY_LEN};
+use crate::wiped::Writer;
 
 type Configuration = bincode::config::Configuration<
     bincode::config::LittleEndian,
@@ -50,14 +53,19 @@ pub enum DecodeError {
     },
 }
 
-/// Encodes `value` as one whole frame, header included.
+/// Room of a frame before it is known how much it needs, in bytes: enough for most.
+const USUAL_LEN: usize = 256;
+
+/// Encodes `value` as one whole frame, header included. It may hold a password, and is wiped when it is dropped.
 ///
 /// # Errors
 /// [`EncodeError::TooLong`] when the value does not fit into a frame.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = vec![0; HEADER_LEN];
-    bincode::serde::encode_into_std_write(value, &mut bytes, CONFIGURATION)
+pub fn encode<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, EncodeError> {
+    let mut writer = Writer(Zeroizing::new(Vec::with_capacity(USUAL_LEN)));
+    writer.0.extend_from_slice(&[0; HEADER_LEN]);
+    bincode::serde::encode_into_std_write(value, &mut writer, CONFIGURATION)
         .map_err(EncodeError::Serialize)?;
+    let Writer(mut bytes) = writer;
     let len = bytes.len() - HEADER_LEN;
     let announced = match u32::try_from(len) {
         Ok(announced) if len <= MAX_BODY_LEN => announced,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::wiped;
+
 /// Length of the header of a frame in bytes.
 pub const HEADER_LEN: usize = 4;
 
@@ -62,14 +64,13 @@ impl FrameDecoder {
             self.buffer.truncate(left);
             self.consumed = 0;
         }
-        let needed = self.buffer.len() + bytes.len();
-        if needed > self.buffer.capacity() {
-            // By itself it would leave its old place as it was.
-            let mut larger = Zeroizing::new(Vec::with_capacity(needed.next_power_of_two()));
-            larger.extend_from_slice(&self.buffer);
-            self.buffer = larger;
-        }
-        self.buffer.extend_from_slice(bytes);
+        wiped::extend(&mut self.buffer, bytes);
+    }
+
+    /// As [`FrameDecoder::push`], and wipes the bytes where they were.
+    pub fn take(&mut self, bytes: &mut [u8]) {
+        self.push(bytes);
+        bytes.zeroize();
     }
 
     /// The next whole frame's body, or `None` until more bytes were pushed.

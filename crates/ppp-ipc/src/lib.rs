@@ -30,4 +30,5 @@ pub mod rate;
 pub mod reason;
 pub mod reload;
 pub mod template;
+mod wiped;
 pub mod worker;

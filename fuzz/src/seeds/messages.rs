@@ -50,7 +50,7 @@ pub(super) fn of(target: &str) -> Vec<Vec<u8>> {
 }
 
 fn frame<T: Serialize>(message: &T) -> Vec<u8> {
-    encode(message).expect("a message fits into a frame")
+    encode(message).expect("a message fits into a frame").to_vec()
 }
 
 fn with_choice<T: Serialize>(choice: u8, message: &T) -> Vec<u8> {

@@ -214,7 +214,7 @@ impl Connection {
             if count == 0 {
                 return if self.decoder.is_mid_frame() { Err(ClientError::CutOff) } else { Ok(None) };
             }
-            self.decoder.push(buffer.get(..count).unwrap_or_default());
+            self.decoder.take(buffer.get_mut(..count).unwrap_or_default());
         }
     }
 

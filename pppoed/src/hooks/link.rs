@@ -51,7 +51,7 @@ impl Link {
             if count == 0 {
                 return Err(LinkError::Closed);
             }
-            decoder.push(buffer.get(..count).unwrap_or_default());
+            decoder.take(buffer.get_mut(..count).unwrap_or_default());
         }
     }
 

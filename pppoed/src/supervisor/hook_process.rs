@@ -250,7 +250,7 @@ impl HostProcess {
             }
             match self.stream.read(&mut buffer).await {
                 Ok(0) => return Err("it closed its socket".to_owned()),
-                Ok(count) => self.decoder.push(buffer.get(..count).unwrap_or_default()),
+                Ok(count) => self.decoder.take(buffer.get_mut(..count).unwrap_or_default()),
                 Err(error) => return Err(format!("reading from it: {error}")),
             }
         }

@@ -103,7 +103,7 @@ impl HookState {
 impl HookState {
     /// What the next `pppoed` must know.
     pub(super) fn record(&self) -> Option<Vec<u8>> {
-        codec::encode(self).ok()
+        codec::encode(self).ok().map(|bytes| bytes.to_vec())
     }
 
     /// Goes on with what an earlier `pppoed` knew.

@@ -29,6 +29,7 @@ use tokio::net::unix::WriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, warn};
+use zeroize::Zeroizing;
 
 use super::adopt::Returning;
 use super::egress::Egress;
@@ -403,7 +404,7 @@ pub(super) fn leave_group(exit: Exit, membership: Option<Membership>) {
 /// socket, or is when it has got one.
 pub(super) async fn converse(
     stream: &mut UnixStream,
-    first: Vec<u8>,
+    first: Zeroizing<Vec<u8>>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
     membership: &mut Option<Membership>,
@@ -416,7 +417,7 @@ pub(super) async fn converse(
 
 async fn pass_messages(
     stream: &mut UnixStream,
-    first: Vec<u8>,
+    first: Zeroizing<Vec<u8>>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
     membership: &mut Option<Membership>,
@@ -456,7 +457,7 @@ async fn pass_messages(
                         false => Ok(Parting::HungUp),
                     };
                 }
-                decoder.push(buffer.get(..count).unwrap_or_default());
+                decoder.take(buffer.get_mut(..count).unwrap_or_default());
                 while let Some(body) = decoder.next_frame().map_err(|error| chain(&error))? {
                     if !budget.take() {
                         return Ok(Parting::Flooded);

@@ -360,7 +360,7 @@ fn claim(ticket: Ticket) -> Vec<u8> {
         ipv6: None,
         ended: None,
     };
-    codec::encode(&Claim::Session(Box::new(returning))).unwrap()
+    codec::encode(&Claim::Session(Box::new(returning))).unwrap().to_vec()
 }
 
 fn strangers() {

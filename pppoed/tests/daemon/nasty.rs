@@ -1,7 +1,7 @@
 //! Names that mean harm, and secrets, through a whole server: what of them is shown, and where.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -21,8 +21,11 @@ use super::worker::good_mac;
 const NASTY: &[u8] = b"=cmd|' /C calc'!A0\x1b]0;owned\x07\x1b[2J\r\n2026-01-01 ERROR forged=\"yes\" \
     $(reboot) `reboot` ;'\"\\ \0 \xff\xfe\xe2\x80\xae\xe2\x81\xa6";
 
-/// A password that is wrong, and stands nowhere else.
-const WRONG: &str = "swordfish-4711";
+/// A password that is wrong, and stands nowhere else. The allocator may write into the ends of memory that is free.
+const WRONG: &str = "the ends of this may be gone: swordfish-4711 :but not the middle, which is looked for";
+
+/// Its middle.
+const MIDDLE: &str = "swordfish-4711";
 
 pub(crate) fn tests() -> Vec<super::Test> {
     let tests: [(&str, fn()); 3] = [
@@ -176,8 +179,38 @@ fn names() {
     assert!(serde_json::from_str::<Value>(&store).is_ok() && !store.trim_end().chars().any(char::is_control));
 }
 
+/// Whether it is anywhere in the memory that a process can write to.
+fn memory_holds(pid: Pid, text: &str) -> bool {
+    let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let address = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let ranges = maps.lines().filter_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        rest.starts_with("rw").then(|| (address(start), address(end)))
+    });
+    let mut buffer = vec![0; 1 << 20];
+    for (mut at, end) in ranges {
+        while at < end {
+            let wanted = buffer.len().min(usize::try_from(end - at).unwrap());
+            let Ok(read) = memory.read_at(&mut buffer[..wanted], at) else { break };
+            let first = text.as_bytes()[0];
+            let mut starts = (0..read).filter(|start| buffer[*start] == first);
+            if starts.any(|start| buffer[start..read].starts_with(text.as_bytes())) {
+                return true;
+            }
+            // It may begin in one part and end in the next.
+            at += u64::try_from(read.saturating_sub(text.len()).max(1)).unwrap();
+        }
+    }
+    false
+}
+
 fn passwords() {
-    let lab = Lab::start_in(directory("require-pap"), &FLAGS);
+    let directory = directory("require-pap");
+    // So that the hooks' host gets them, too.
+    fs::write(directory.path().join("hooks.d/b.lua"), "function auth(s, proof) return {} end\n").unwrap();
+    let lab = Lab::start_in(directory, &FLAGS);
     let mut refused = dial(1, b"alice", AuthMethod::Pap, WRONG);
     until("the refusal", || refused.is_over());
     let mut subscriber = dial(2, b"alice", AuthMethod::Pap, SECRET);
@@ -206,8 +239,11 @@ fn passwords() {
         places.extend(files.map(|path| (path.display().to_string(), fs::read(&path).unwrap_or_default())));
     }
     assert!(places.len() > 10, "{places:?}");
+    // What was compared is wiped, wherever it was on its way. (The secret itself is kept, as is the users file.)
+    assert!(memory_holds(lab.pid(), SECRET), "the memory was not looked through");
+    assert!(!memory_holds(lab.pid(), MIDDLE));
     for (place, text) in &places {
-        for secret in [SECRET, WRONG] {
+        for secret in [SECRET, MIDDLE] {
             let is_there = text.windows(secret.len()).any(|piece| piece == secret.as_bytes());
             assert!(!is_there, "{secret} is in {place}: {}", String::from_utf8_lossy(text));
         }

@@ -8,6 +8,7 @@ use ppp_linux::pidfd::{Exit, PidFd};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
+use zeroize::Zeroizing;
 
 use crate::supervisor::template::wait;
 use crate::supervisor::watch::watch;
@@ -27,7 +28,7 @@ impl Returning {
     pub(in super::super) async fn run(self, mut orders: mpsc::Receiver<Order>, reporter: &Reporter) -> Gone {
         let Self { process } = self;
         // What comes before it does waits for it.
-        let mut first = Vec::new();
+        let mut first = Zeroizing::new(Vec::new());
         let expected = match watch(process) {
             Ok(expected) => expected,
             Err(error) => {
@@ -46,10 +47,12 @@ impl Returning {
                 }
             };
             match order {
-                Some(Order::Send(message)) => first.extend(codec::encode(&message).unwrap_or_default()),
+                Some(Order::Send(message)) => {
+                    first.extend_from_slice(&codec::encode(&message).unwrap_or_default())
+                }
                 Some(Order::Attach(stream, welcome)) => {
                     let welcome = codec::encode(&welcome).unwrap_or_default();
-                    first.splice(..0, welcome);
+                    first.splice(..0, welcome.iter().copied());
                     break Some(stream);
                 }
                 Some(Order::Kill) => break None,
