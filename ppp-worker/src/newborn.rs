@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ppp_ipc::template::DESCRIPTORS;
 use ppp_ipc::worker::{FromWorker, Start, ToWorker, VERSION};
@@ -101,7 +102,8 @@ impl Newborn {
         control.send(&FromWorker::Ready { version: VERSION, protections: protections.bits() })?;
 
         let offloads = Offloads { tcp: start.offloads.tcp, udp: start.offloads.udp };
-        let relay = Relay::new(socket, tun, offloads, cells, addressing(&start), start.link.mru)
+        let gather = Duration::from_micros(start.gather_us.into());
+        let relay = Relay::new(socket, tun, offloads, cells, addressing(&start), start.link.mru, gather)
             .map_err(WorkerError::Memory)?;
         Ok(Session::new(&start, relay, control, counters).run()?)
     }

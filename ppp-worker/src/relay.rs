@@ -11,10 +11,10 @@ mod up;
 
 use std::io;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ppp_linux::counters::{WorkerCounters, monotonic_millis};
-use ppp_linux::packet::SessionSocket;
+use ppp_linux::packet::{Pace, SessionSocket};
 use ppp_linux::tun::{Offloads, Tun};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{self, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
@@ -68,6 +68,7 @@ pub(crate) struct Relay {
     activity: Activity,
     /// Full batches since the kernel was asked how many frames it had to drop.
     full_batches: u32,
+    pace: Pace,
 }
 
 /// Whether packets of data went, each way, since [`Relay::take_data_activity`].
@@ -96,7 +97,8 @@ pub(crate) enum More {
 }
 
 impl Relay {
-    /// A relay without a grant. `mru` is the longest packet that we take, in bytes, and `offloads` what the TUN has.
+    /// A relay without a grant. `mru` is the longest packet that we take, in bytes, `offloads` what the TUN has, and `gather` how
+    /// long frames of a stream may gather.
     ///
     /// # Errors
     /// When there is no memory.
@@ -107,6 +109,7 @@ impl Relay {
         counters: WorkerCounters,
         addressing: Addressing,
         mru: u16,
+        gather: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
             socket,
@@ -120,6 +123,7 @@ impl Relay {
             down: Down::new()?,
             activity: Activity::default(),
             full_batches: 0,
+            pace: Pace::new(gather),
         })
     }
 
@@ -190,6 +194,7 @@ impl Relay {
             Err(error) => return Err(error),
         };
         self.counters.rx_last_activity_ms.set(monotonic_millis());
+        self.pace.note_received(count, self.up.frames.capacity());
         for number in 0..count {
             self.take_frame(number, control, now);
         }
@@ -239,6 +244,11 @@ impl Relay {
     pub(crate) fn set_rates(&mut self, rates: Rates, now: Instant) -> io::Result<()> {
         self.down.shaper.set_limit(rates.down, PACKET_OFFSET, now)?;
         self.up.shaper.set_limit(rates.up, 0, now)
+    }
+
+    /// How long to leave the peer's frames alone, for more of them to be fetched at once.
+    pub(crate) fn take_pause(&mut self) -> Option<Duration> {
+        self.pace.take_pause()
     }
 
     /// When packets that had to wait may go.
@@ -301,6 +311,7 @@ impl Relay {
                 break;
             }
         }
+        self.pace.note_sent(bytes);
         if bytes > 0 && self.activity.sent {
             self.counters.tx_last_activity_ms.set(monotonic_millis());
         }

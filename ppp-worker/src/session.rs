@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -145,6 +146,9 @@ impl Session {
         loop {
             if let Some(ended) = self.drive(Instant::now())? {
                 return Ok(ended);
+            }
+            if let Some(pause) = self.relay.take_pause() {
+                thread::sleep(pause);
             }
             let ready = self.wait()?;
             let now = Instant::now();

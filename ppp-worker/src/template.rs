@@ -10,7 +10,7 @@ use ppp_ipc::template::{DESCRIPTORS, FromTemplate, NETNS_FD, SOCKET_FD, SandboxP
 use ppp_ipc::worker::VERSION;
 use ppp_linux::records::{RecordError, RecordSocket};
 use ppp_linux::sandbox::{self, Entered, SandboxConfig, SandboxError};
-use ppp_linux::spawn::{InheritError, give_memory_back, set_process_name, take_inherited};
+use ppp_linux::spawn::{InheritError, give_memory_back, set_process_name, take_inherited, wake_in_time};
 use ppp_linux::template::{self, Birth};
 
 use crate::newborn::Newborn;
@@ -57,6 +57,8 @@ fn wait_for_birth() -> Result<Option<Newborn>, TemplateError> {
     // Only for ps(1), so it may fail.
     let _ = set_process_name("ppp-template");
     give_memory_back();
+    // Without it, a worker's pauses on a busy line are longer.
+    let _ = wake_in_time();
     let socket = RecordSocket::from(socket);
     // pppoed may have gone before it said anything.
     let Some(first) = socket.receive()? else { return Ok(None) };

@@ -204,6 +204,11 @@ pub struct Flags {
     #[arg(long)]
     pub no_offloads: bool,
 
+    /// Microseconds that a worker lets the frames of a busy client gather before it fetches them: each pause saves calls,
+    /// wakings and acknowledgements, and no packet that comes alone waits. 0 for none
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub gather: u32,
+
     /// Do without eBPF: the kernel then asks the filter of every session of an interface about every frame, and hosts
     /// that send in sessions that do not exist get no PADT
     #[arg(long)]
@@ -410,6 +415,7 @@ mod tests {
             auth_deadline: None,
             setup_deadline: 60,
             no_offloads: false,
+            gather: 50,
             cookie_lifetime: 5,
             orphan_timeout: 120,
             adoption_grace: 2,

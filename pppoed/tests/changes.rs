@@ -194,6 +194,7 @@ const MUTATIONS: &[Mutation] = &[
     ("orphan-timeout", |config| config.orphan_timeout += Duration::from_secs(1)),
     ("adoption-grace", |config| config.adoption_grace += Duration::from_secs(1)),
     ("no-offloads", |config| config.offloads ^= true),
+    ("gather", |config| config.gather += Duration::from_micros(1)),
     ("ipv6", |config| config.ipv6 = Some(Ipv6Config { local: None, remote: Some(1) })),
     ("idle", |config| set(&mut config.session.idle, 1)),
     ("maxconnect", |config| set(&mut config.session.maxconnect, 1)),

@@ -6,7 +6,7 @@ use anyhow::Result;
 use ppp_linux::interface::IfName;
 use ppp_proto::auth::AuthMethod;
 
-use crate::client::DialConfig;
+use crate::client::{DialConfig, GATHER};
 use crate::world::World;
 
 /// The link in the world's `cli` namespace that is dialled from.
@@ -70,6 +70,7 @@ fn on_line(world: &World, number: u8, user: &str, password: &str) -> Result<Dial
         tun: format!("dial{number}").parse::<IfName>()?,
         default_route: number == 0,
         offloads: true,
+        gather: GATHER,
     })
 }
 

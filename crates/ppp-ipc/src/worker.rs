@@ -40,7 +40,7 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 
 /// Lines in one [`FromWorker::Described`].
 pub const MAX_DESCRIBED: usize = 32;
@@ -181,6 +181,8 @@ pub struct Start {
     pub seed: u64,
     /// What the TUN leaves to the worker.
     pub offloads: Offloads,
+    /// How long frames of a stream may gather before they are fetched, in microseconds.
+    pub gather_us: u32,
     /// Parameters of the PPP link.
     pub link: LinkParameters,
 }

@@ -106,6 +106,17 @@ pub fn give_memory_back() {
 #[cfg(not(target_env = "gnu"))]
 pub fn give_memory_back() {}
 
+/// Makes the kernel end a sleep of this process, and of those that are forked from it, when its time has come, and not up to
+/// 50 µs later (PR_SET_TIMERSLACK).
+///
+/// # Errors
+/// None that is known of.
+pub fn wake_in_time() -> io::Result<()> {
+    // In nanoseconds; 0 would be the default.
+    nix::sys::prctl::set_timerslack(1)?;
+    Ok(())
+}
+
 /// Makes `fd` the standard error of the process, in the place of the one that it has.
 ///
 /// # Errors

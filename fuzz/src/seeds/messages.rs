@@ -90,6 +90,7 @@ fn worker_socket() -> Vec<Vec<u8>> {
         orphan_timeout_ms: 120_000,
         seed: 0x0123_4567_89ab_cdef,
         offloads: Offloads { tcp: true, udp: false },
+        gather_us: 50,
         link,
     };
     let ended = Ended { reason: EndReason::PeerTerminated, detail: b"User request".to_vec() };

@@ -25,6 +25,7 @@ const OURS_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PEER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const GRANT: Grant = Grant { ipv4: Some(PEER_V4), any_source: false, ipv6: None, mtu: 1492, max_mss: 0 };
 const PORT: u16 = 2000;
+const GATHER: Duration = Duration::from_micros(50);
 
 /// A session frame of the peer around a PPP packet, without padding.
 fn frame(ppp: &[u8]) -> Vec<u8> {
@@ -226,7 +227,7 @@ impl Bench {
         let counters = SharedCounters::create().unwrap();
         let offloads = if offloads { tun.offer().unwrap() } else { Offloads::default() };
         let worker_counters = WorkerCounters::map(&counters).unwrap();
-        let relay = Relay::new(socket, tun, offloads, worker_counters, ADDRESSING, 1492).unwrap();
+        let relay = Relay::new(socket, tun, offloads, worker_counters, ADDRESSING, 1492, GATHER).unwrap();
         Self { relay, plane: Plane::default(), counters, peer, interface: id, host }
     }
 
@@ -470,6 +471,25 @@ fn packets_of_the_kernel_are_cut() {
             // What quotas compare with: the kernel counts the headers of what it hands over at once only once.
             let seen = Netlink::open().unwrap().traffic(&bench.interface).unwrap().tx_bytes;
             assert_eq!(seen, if offloads { 28 + 30_500 } else { 31 * 28 + 30_500 });
+        });
+    }
+}
+
+#[test]
+fn a_stream_is_waited_for_and_single_packets_are_not() {
+    for offloads in [true, false] {
+        Bench::run_with(offloads, |mut bench| {
+            bench.relay.set_grant(GRANT);
+            let packets: Vec<_> = (0..40).map(|number| udp(PEER_V4, OURS_V4, &[number; 500])).collect();
+            bench.receive_data(&packets[..1]);
+            assert_eq!(bench.relay.take_pause(), None);
+            bench.receive_data(&packets);
+            // Without offloads each is fetched by itself.
+            assert_eq!(bench.relay.take_pause(), offloads.then_some(GATHER));
+            bench.receive_data(&packets);
+            bench.host.send_to(&[0; 8000], (PEER_V4, PORT)).unwrap();
+            bench.transmit();
+            assert_eq!(bench.relay.take_pause(), None, "the other way would be held up");
         });
     }
 }

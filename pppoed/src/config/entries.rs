@@ -85,6 +85,7 @@ impl Config {
             orphan_timeout,
             adoption_grace,
             offloads,
+            gather,
             ipv6,
             session,
             dead_peer,
@@ -146,6 +147,7 @@ impl Config {
         list.add("orphan-timeout", NewSessions, Time(*orphan_timeout));
         list.add("adoption-grace", Restart, Time(*adoption_grace));
         list.add("no-offloads", NewSessions, !offloads);
+        list.add("gather", NewSessions, format_args!("{} us", gather.as_micros()));
         list.add(
             "ipv6",
             NewSessions,

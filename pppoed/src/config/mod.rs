@@ -190,6 +190,8 @@ pub struct Config {
     pub max_mss: Option<u16>,
     /// The sessions' interfaces have segmentation offloads, where the kernel knows of them.
     pub offloads: bool,
+    /// How long frames of a stream may gather in a session's packet socket; zero for not at all.
+    pub gather: Duration,
     /// Scripts. For the part that runs them.
     pub scripts: BTreeMap<Script, Sourced<PathBuf>>,
 
@@ -331,6 +333,7 @@ impl Config {
             setup_deadline: seconds(flags.setup_deadline),
             orphan_timeout: seconds(flags.orphan_timeout),
             offloads: !flags.no_offloads,
+            gather: Duration::from_micros(flags.gather.into()),
             adoption_grace: seconds(flags.adoption_grace),
             ipv6: ppp::ipv6(&options),
             session: options.session,

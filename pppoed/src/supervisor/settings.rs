@@ -51,6 +51,7 @@ pub(super) struct Settings {
     pub(super) mru: u16,
     /// What sessions' interfaces are to leave to the workers.
     pub(super) offloads: Offloads,
+    pub(super) gather: Duration,
 }
 
 impl Settings {
@@ -100,6 +101,7 @@ impl Settings {
             ipv6: config.ipv6,
             mru: config.mru.value,
             offloads: Offloads { tcp: config.offloads, udp: config.offloads },
+            gather: config.gather,
         }
     }
 
@@ -130,6 +132,7 @@ impl Settings {
             orphan_timeout_ms: milliseconds(self.orphan_timeout),
             seed,
             offloads: self.offloads,
+            gather_us: u32::try_from(self.gather.as_micros()).unwrap_or(u32::MAX),
             link,
         }
     }

@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// In which ways [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     modes: Vec<Mode>,
+    /// Microseconds that either end lets the frames of a stream gather
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=1000))]
+    gather: u32,
     /// In JSON
     #[arg(long)]
     json: bool,
@@ -111,7 +114,7 @@ pub(super) struct Outcome {
 impl Arguments {
     /// Everything, with one second for each measurement.
     pub(super) fn brief() -> Self {
-        Self { runs: 5, seconds: 1, only: Vec::new(), modes: Vec::new(), json: false }
+        Self { runs: 5, seconds: 1, only: Vec::new(), modes: Vec::new(), gather: 50, json: false }
     }
 
     pub(super) fn run(&self) -> Result<()> {
@@ -173,7 +176,7 @@ impl Arguments {
         }
         let directory = tempfile::Builder::new().prefix(&name_of("bench-")).tempdir_in("/run")?;
         let more = if mode == Mode::OnePerCall { "--no-offloads" } else { "" };
-        let flags = format!("-I eth1 -L 10.0.0.1 -R 10.1.0.2 -N 1 {more}");
+        let flags = format!("-I eth1 -L 10.0.0.1 -R 10.1.0.2 -N 1 --gather {} {more}", self.gather);
         let setup = Setup {
             flags: &flags,
             options: "require-chap\nnoipv6\n",
@@ -184,6 +187,7 @@ impl Arguments {
         let mut config = redial_config(&world, "bench", "secret")?;
         config.interface = LINE.parse()?;
         config.offloads = mode == Mode::Offloads;
+        config.gather = Duration::from_micros(self.gather.into());
         let session = dial(config, Instant::now() + Duration::from_secs(20))?;
         let figures = self.figures(&world, session.opened().local)?;
         drop(session);

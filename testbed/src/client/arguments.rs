@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use ppp_linux::interface::IfName;
 use ppp_proto::auth::AuthMethod;
 
-use super::{DialConfig, Ended, LoadConfig, PingConfig, dial, run};
+use super::{DialConfig, Ended, GATHER, LoadConfig, PingConfig, dial, run};
 use crate::interrupt;
 
 /// How often `dial` looks whether it is to end.
@@ -177,6 +177,7 @@ impl DialArguments {
             tun: self.tun,
             default_route: self.default_route,
             offloads: true,
+            gather: GATHER,
         };
         let dialled = dial(config, deadline)?;
         let opened = dialled.opened();

@@ -5,10 +5,10 @@
 //! read to. Without offloads it is one packet per call, each way, as the worker's with `--no-offloads`.
 
 use std::io::{self, IoSlice};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ppp_linux::packet::{FrameBatch, MAX_BATCH};
+use ppp_linux::packet::{FrameBatch, MAX_BATCH, Pace};
 use ppp_linux::tun::{MAX_READ, Tun, VNET_HEADER_LEN};
 use ppp_wire::ethernet::MIN_FRAME_LEN;
 use ppp_wire::offload::{Coalescer, MAX_PACKETS, Mergeable, Segments, VnetHeader};
@@ -27,6 +27,7 @@ const READ_OFFSET: usize = DATA_HEADER_LEN - VNET_HEADER_LEN;
 pub(super) struct DataPath {
     frames: FrameBatch,
     coalescer: Coalescer,
+    pace: Pace,
     read: Vec<u8>,
     /// From the server.
     pub(super) received: Count,
@@ -35,16 +36,17 @@ pub(super) struct DataPath {
 }
 
 impl DataPath {
-    /// With `offloads` many packets per call, without one.
+    /// With `offloads` many packets per call, without one; `gather` is how long frames of a stream may gather.
     ///
     /// # Errors
     /// When there is no memory.
-    pub(super) fn new(offloads: bool) -> Result<Self> {
+    pub(super) fn new(offloads: bool, gather: Duration) -> Result<Self> {
         let capacity = if offloads { MAX_BATCH } else { 1 };
         let mergeable = Mergeable { tcp: offloads, udp: offloads };
         Ok(Self {
             frames: FrameBatch::new(capacity, FRAME_LEN)?,
             coalescer: Coalescer::new(mergeable, capacity.min(MAX_PACKETS)),
+            pace: Pace::new(gather),
             read: vec![0; READ_OFFSET + VNET_HEADER_LEN + MAX_READ],
             received: Count::default(),
             sent: Count::default(),
@@ -65,6 +67,7 @@ impl DataPath {
         let mut moved = 0;
         while moved < MAX_MOVED {
             let count = port.receive_batch(&mut self.frames)?;
+            self.pace.note_received(count, self.frames.capacity());
             for number in 0..count {
                 self.take_frame(number, session, now);
             }
@@ -75,6 +78,11 @@ impl DataPath {
             }
         }
         Ok(())
+    }
+
+    /// How long to leave the server's frames alone, for more of them to be fetched at once.
+    pub(super) fn take_pause(&mut self) -> Option<Duration> {
+        self.pace.take_pause()
     }
 
     fn take_frame(&mut self, number: usize, session: &mut Session, now: Instant) {
@@ -122,6 +130,7 @@ impl DataPath {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error).context("read from the TUN"),
             };
+            self.pace.note_sent(len);
             let header = room.first_chunk().map(VnetHeader::parse).unwrap_or_default();
             let mut segments = Segments::new(&mut self.read, DATA_HEADER_LEN..READ_OFFSET + len, &header)?;
             while let Some(packet) = segments.next_packet(&mut self.read) {

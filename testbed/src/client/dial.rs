@@ -51,7 +51,12 @@ pub(crate) struct DialConfig {
     pub(crate) default_route: bool,
     /// Whether the TUN has segmentation offloads and frames are moved in batches; one packet per call if not.
     pub(crate) offloads: bool,
+    /// How long the frames of a busy server may gather, as with `pppoed --gather`.
+    pub(crate) gather: Duration,
 }
+
+/// As `pppoed` has it.
+pub(crate) const GATHER: Duration = Duration::from_micros(50);
 
 /// What came of a session, in packets and bytes of IPv4.
 #[derive(Clone, Debug)]
@@ -193,7 +198,7 @@ impl Relay {
             report: Some(report),
             hang_up_until: None,
             end: None,
-            data: DataPath::new(config.offloads)?,
+            data: DataPath::new(config.offloads, config.gather)?,
         })
     }
 
@@ -207,6 +212,9 @@ impl Relay {
             }
             if self.hang_up_until.is_some_and(|until| now >= until) {
                 bail!("the server did not answer our Terminate-Requests");
+            }
+            if let Some(pause) = self.data.take_pause() {
+                thread::sleep(pause);
             }
             let ready = self.wait()?;
             let [line, tun] = ready.others;

@@ -19,7 +19,7 @@ mod session;
 mod tests;
 
 pub(crate) use arguments::{DialArguments, LoadArguments};
-pub(crate) use dial::{DialConfig, Dialled, Ended, dial};
+pub(crate) use dial::{DialConfig, Dialled, Ended, GATHER, dial};
 pub(crate) use load::{BURST, LoadConfig, run, run_with_bursts};
 pub(crate) use ping::PingConfig;
 pub(crate) use report::{Percentiles, Report};

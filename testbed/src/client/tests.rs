@@ -14,7 +14,7 @@ use ppp_proto::auth::AuthMethod;
 use ppp_proto::link::{CloseReason, Phase};
 use server::{Account, Behaviour, DNS, Ending, SERVER};
 
-use super::{DialConfig, LoadConfig, PingConfig, dial, run};
+use super::{DialConfig, GATHER, LoadConfig, PingConfig, dial, run};
 use crate::client::report::Report;
 use crate::client::session::End;
 use crate::world::{Uplink, Wiring, World};
@@ -152,6 +152,7 @@ fn dial_config(world: &World) -> DialConfig {
         tun: "ppp7".parse().unwrap(),
         default_route: true,
         offloads: true,
+        gather: GATHER,
     }
 }
 

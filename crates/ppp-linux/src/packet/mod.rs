@@ -13,6 +13,7 @@ mod filter;
 mod group;
 #[cfg(test)]
 mod group_tests;
+mod pace;
 mod selector;
 mod session;
 mod socket;
@@ -30,6 +31,7 @@ pub use self::batch::{Frame, FrameBatch, MAX_BATCH};
 pub use self::capture::{CaptureSocket, Captured};
 pub use self::discovery::{DiscoverySocket, Received};
 pub use self::group::{MAX_MEMBERS, Membership, SessionGroup};
+pub use self::pace::Pace;
 pub use self::session::{SessionKey, SessionSocket};
 pub(crate) use self::socket::attach_filter;
 pub use self::watch::{Seen, Watch, WatchSocket};
