@@ -10,8 +10,6 @@ mod offset {
     pub(super) const DESTINATION: u32 = 0;
     pub(super) const SOURCE: u32 = 6;
     pub(super) const ETHER_TYPE: u32 = 12;
-    /// VER, TYPE and CODE.
-    pub(super) const VERSION_TYPE_CODE: u32 = 14;
     pub(super) const SESSION_ID: u32 = 16;
     /// Of PPP.
     pub(super) const PROTOCOL: u32 = 20;
@@ -27,15 +25,15 @@ enum Check {
 pub(super) fn session_filter(key: &SessionKey) -> Vec<sock_filter> {
     // Most frames that the socket does not want belong to other sessions.
     let mut checks = vec![Check::Half { offset: offset::SESSION_ID, expected: key.session_id }];
-    for (at, mac) in [(offset::SOURCE, key.peer), (offset::DESTINATION, key.own)] {
-        let [a, b, c, d, e, f] = mac.0;
-        checks.push(Check::Word { offset: at, expected: u32::from_be_bytes([a, b, c, d]) });
-        checks.push(Check::Half { offset: at + 4, expected: u16::from_be_bytes([e, f]) });
-    }
-    checks.push(Check::Half { offset: offset::ETHER_TYPE, expected: key.ether_type.into() });
+    // What is in front of it in as few loads as possible: with thousands of busy sessions, the programs do not stay in
+    // the processor's caches.
+    let [[a, b, c, d, e, f], [g, h, i, j, k, l]] = [key.own, key.peer].map(|mac| mac.0);
+    let [m, n] = u16::from(key.ether_type).to_be_bytes();
     // CODE is 0 for session data (RFC 2516 section 6).
-    let version_type_code = u16::from_be_bytes([VERSION_TYPE, 0]);
-    checks.push(Check::Half { offset: offset::VERSION_TYPE_CODE, expected: version_type_code });
+    let words = [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, VERSION_TYPE, 0]];
+    for (offset, word) in (offset::DESTINATION..).step_by(4).zip(words) {
+        checks.push(Check::Word { offset, expected: u32::from_be_bytes(word) });
+    }
     checks.extend(for_us());
     assemble(&checks)
 }
