@@ -444,5 +444,8 @@ mod tests {
         let answer = AuthAnswer { secret: Some(Secret(b"open sesame".to_vec())), ..AuthAnswer::default() };
         assert!(!format!("{answer:?}").contains("111"), "{answer:?}");
         assert!(format!("{answer:?}").contains("Secret(…)"));
+        let field = ("password".to_owned(), Value::Secret(Secret(b"open sesame".to_vec())));
+        let shown = format!("{:?}", Argument::Table(vec![field]));
+        assert!(shown.contains("Secret(…)") && !shown.contains("111"), "{shown}");
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ppp_ipc::{
     adoption::Claim,
     codec::{decode, decode_frame, encode},
-    control::{Phase, Request, Response, Selector, SessionSummary, Shutdown, Traffic},
+    control::{AuthTest, Password, Phase, Request, Response, Selector, SessionSummary, Shutdown, Traffic},
     frame::{FrameDecoder, HEADER_LEN, MAX_BODY_LEN},
     template::{FromTemplate, SandboxParameters, ToTemplate},
     worker::{FromWorker, Network, Proof, ToWorker, Verdict},
@@ -59,6 +59,9 @@ fn proofs_are_not_shown() {
         let shown = format!("{proof:?}");
         assert!(shown.contains("name: [97, 108") && !shown.contains("77"), "{shown}");
     }
+    let test = AuthTest { user: "alice".to_owned(), password: Some(Password(vec![77; 9])) };
+    let shown = format!("{:?}", Request::AuthTest(test));
+    assert!(shown.contains("alice") && !shown.contains("77"), "{shown}");
 }
 
 #[test]

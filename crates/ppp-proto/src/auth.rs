@@ -141,3 +141,25 @@ pub(crate) enum Effect {
     /// The other end does not answer.
     Silent,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proves_who_somebody_is_is_not_shown() {
+        let (name, secret) = (b"alice".to_vec(), Zeroizing::new(vec![211; 16]));
+        let pap = Proof::Pap { name: name.clone(), password: secret.clone() };
+        let chap = Proof::Chap { identifier: 7, response: [211; chap::MD5_LEN], name: name.clone() };
+        let credentials = Credentials { name, secret, methods: vec![AuthMethod::Pap] };
+        for text in [
+            format!("{pap:?}"),
+            format!("{chap:?}"),
+            format!("{credentials:?}"),
+            format!("{:?}", Effect::Verify(pap.clone())),
+            format!("{:?}", crate::link::Event::AuthenticateRequest(chap.clone())),
+        ] {
+            assert!(text.contains("name: [97, 108") && !text.contains("211"), "{text}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Challenge-Handshake Authentication Protocol (RFC 1994 §4).
 
+use std::fmt;
+
 use crate::Error;
 use crate::cp::{self, CpPacket};
 use crate::reader::Reader;
@@ -7,8 +9,8 @@ use crate::reader::Reader;
 /// Bytes of a Response value with the MD5 algorithm (RFC 1994 §4.1).
 pub const MD5_VALUE_LEN: usize = 16;
 
-/// A CHAP packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A CHAP packet. `Debug` does not show the value of a response, from which a weak secret can be guessed.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// The authenticator asks.
     Challenge {
@@ -98,6 +100,22 @@ impl<'a> Packet<'a> {
     }
 }
 
+impl fmt::Debug for Packet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (code, identifier, field, text) = match self {
+            Self::Challenge { identifier, name, value } => {
+                let mut shown = f.debug_struct("Challenge");
+                shown.field("identifier", identifier).field("value", value);
+                return shown.field("name", name).finish();
+            }
+            Self::Response { identifier, name, .. } => ("Response", identifier, "name", name),
+            Self::Success { identifier, message } => ("Success", identifier, "message", message),
+            Self::Failure { identifier, message } => ("Failure", identifier, "message", message),
+        };
+        f.debug_struct(code).field("identifier", identifier).field(field, text).finish_non_exhaustive()
+    }
+}
+
 fn split_value(data: &[u8]) -> Result<(&[u8], &[u8]), Error> {
     let mut reader = Reader::new(data);
     let size = usize::from(reader.u8("Value-Size")?);
@@ -154,6 +172,15 @@ mod tests {
         ] {
             assert_eq!(Packet::parse(bytes), Err(error));
         }
+    }
+
+    #[test]
+    fn debug_hides_the_response() {
+        let packet = Packet::Response { identifier: 1, value: &[211, 212], name: b"a" };
+        let text = format!("{packet:?}");
+        assert!(text.contains("97") && !text.contains("211"), "{text}");
+        let packet = Packet::Challenge { identifier: 1, value: &[211, 212], name: b"a" };
+        assert_eq!(format!("{packet:?}"), "Challenge { identifier: 1, value: [211, 212], name: [97] }");
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn proof_fields(proof: &AttemptProof) -> Vec<Field> {
             field("method", "chap-md5".into()),
             field("identifier", Value::Integer(challenge.identifier.into())),
             field("challenge", challenge.value.as_slice().into()),
-            field("response", response.as_slice().into()),
+            field("response", Value::Secret(Secret(response.to_vec()))),
         ],
     }
 }

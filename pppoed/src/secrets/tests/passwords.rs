@@ -184,3 +184,29 @@ fn a_long_chap_secret_counts_up_to_256_bytes() {
     let file = chap(&format!("bob gw {}\n", "x".repeat(300)));
     assert_eq!(found(&file, "bob", "gw").unwrap().1, "x".repeat(256));
 }
+
+#[test]
+fn nothing_shows_a_secret_that_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("users"), "[bob]\npassword = \"hunter2\"\n").unwrap();
+    fs::write(path("secrets"), "alice * hunter2 *\n").unwrap();
+    let (users, notices) = Users::load(&path("users")).unwrap();
+    let mut secrets = Secrets::new(Settings {
+        chap_secrets: path("secrets"),
+        pap_secrets: path("secrets"),
+        users_file: Some(path("users")),
+        our_name: b"gw".to_vec(),
+        papcrypt: false,
+    });
+    let mut shown = format!("{users:?} {notices:?}");
+    for name in [b"alice".as_slice(), b"bob"] {
+        let right = secrets.pap(name, b"hunter2");
+        right.0.as_ref().unwrap();
+        let wrong = secrets.pap(name, b"hunter2 or not");
+        let explained = secrets.explain(Protocol::Pap, name, Some(b"hunter2"), 3);
+        shown += &format!("{right:?} {wrong:?} {} {explained:?}", wrong.0.as_ref().unwrap_err());
+    }
+    shown += &format!("{secrets:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("104, 117, 110"), "{shown}");
+}
