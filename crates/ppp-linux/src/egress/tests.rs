@@ -271,3 +271,49 @@ fn a_rule_is_the_start_of_a_frame() {
     assert_eq!(bytes[28..32], 9_u32.to_ne_bytes());
     assert_eq!((words[4], MIN_FRAME_LEN > 18), (3, true));
 }
+
+/// A filter of the same owner whose rules are in a map that a later version does not know.
+fn of_another_version(owner: &str) -> EgressFilter {
+    let ours = open(owner);
+    let rules = HashMap::new("pppoe_egress_0", MAX_SESSIONS).unwrap();
+    rules.set(TOTALS, &[0; WORDS]).unwrap();
+    let program = ClassifierProgram::load("pppoe_egress", &program(ours.tag, &rules)).unwrap();
+    EgressFilter { rules, program, ..ours }
+}
+
+#[test]
+fn rules_that_cannot_be_had_hold_until_all_have_new_ones() {
+    with_wire(|wire| {
+        let old = of_another_version(OWNER);
+        old.attach(wire.id()).unwrap();
+        let known = member(wire, &old, 7);
+        let unknown = member(wire, &old, 9);
+        drop(old);
+
+        // There is a filter of ours, which goes on by rules that nobody can read.
+        let new = open(OWNER);
+        assert_eq!(new.origin(), RulesOrigin::Lost);
+        assert!(new.is_attached(wire.id()).unwrap());
+        assert_eq!(new.dropped_of(7).unwrap(), None);
+        new.forbid(7).unwrap();
+        assert!(passes(wire, &known, &frame(wire, 7)) && !passes(wire, &known, &frame(wire, 8)));
+        assert!(passes(wire, &unknown, &frame(wire, 9)));
+        assert_eq!(new.dropped().unwrap(), Dropped::default(), "the old one counts");
+
+        // What is there of the new rules is not of an earlier pppoed, so that it does not stay.
+        let stranger = SessionKey { peer: STRANGER, ..key(wire, 7) };
+        new.permit_anew(wire.id().index, &stranger).unwrap();
+        new.permit_anew(wire.id().index, &key(wire, 7)).unwrap();
+        assert!(!passes(wire, &known, &frame(wire, 8)));
+        new.attach(wire.id()).unwrap();
+        assert!(passes(wire, &known, &frame(wire, 7)) && !passes(wire, &known, &frame(wire, 8)));
+        assert_eq!(new.dropped_of(7).unwrap(), Some(1));
+        // A session that was not taken over has lost its leave with the old rules.
+        assert!(!passes(wire, &unknown, &frame(wire, 9)));
+        assert_eq!(new.dropped().unwrap(), Dropped { forged: 1, unknown: 1 });
+
+        // The next one has them again.
+        drop(new);
+        assert_eq!(open(OWNER).origin(), RulesOrigin::Inherited);
+    });
+}
