@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::parse::Reader;
 use super::table::{self, Action, Row};
+use super::value::number;
 use super::{OptionError, ValueError};
 use crate::config::Assignment;
 use crate::origin::{Origin, Place};
@@ -51,6 +52,20 @@ pub fn kind_of(name: &str) -> Option<OptionKind> {
         (_, argument) if argument == table::PATH => OptionKind::Path,
         _ => OptionKind::Text,
     })
+}
+
+/// Whether values are of the option's kind, also of an option that nothing becomes of.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_kind(name: &str, values: &[String]) -> Result<(), ValueError> {
+    match (kind_of(name), values) {
+        (Some(OptionKind::Switch), [value]) if value.parse::<bool>().is_ok() => Ok(()),
+        (Some(OptionKind::Switch), _) => Err(ValueError::NotASwitch),
+        (Some(OptionKind::Number), [value]) => number(value.as_bytes(), 0, u32::MAX).map(drop),
+        (Some(OptionKind::List) | None, _) | (_, [_]) => Ok(()),
+        (_, _) => Err(ValueError::NotOne),
+    }
 }
 
 /// Whether the option is one that a user, and an interface, can have of their own.

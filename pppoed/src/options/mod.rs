@@ -18,7 +18,9 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 pub use about::{About, OPTIONS};
-pub use assign::{OptionKind, is_session_option, kind_of, nearest_option, option_group, session_options};
+pub use assign::{
+    OptionKind, check_kind, is_session_option, kind_of, nearest_option, option_group, session_options,
+};
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use info::{OptionInfo, OptionUse, all_options};
 pub use parse::{Applied, Presence, Reader, UserWord};

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use ppp_ipc::policy::{MAX_ENTRIES, MAX_TEXT, MAX_VALUES};
 use ppp_wire::MacAddr;
 
-use super::MAX_PATTERNS;
+use super::{MAX_PATTERNS, PPP};
 use crate::config::{Assignment, BadValue, Kind, ServerKey};
 use crate::options::{self, OptionKind};
 use crate::origin::Origin;
@@ -125,7 +125,7 @@ pub fn check_setting(name: &str, values: &[String]) -> Result<(), Refusal> {
     key.check(&assignment).map_err(|why| Refusal::BadValue { key: name.to_owned(), why })
 }
 
-/// Whether an option of pppd may be set at a console. Its value is looked at when the layers are put together.
+/// Whether an option of pppd may be set at a console.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -140,4 +140,15 @@ pub fn check_option(name: &str) -> Result<(), Refusal> {
         Some(_) if matches!(name, "set" | "unset" | "ipparam") => refused(FOR_SCRIPTS),
         Some(_) => Ok(()),
     }
+}
+
+/// Whether values are of an option's kind. Whether they are possible is seen when the layers are put together.
+///
+/// # Errors
+/// [`Refusal::BadValue`].
+pub fn check_values(name: &str, values: &[String]) -> Result<(), Refusal> {
+    options::check_kind(name, values).map_err(|why| {
+        let why = BadValue { value: values.join(" "), why: why.to_string() };
+        Refusal::BadValue { key: format!("{PPP}{name}"), why }
+    })
 }

@@ -70,8 +70,11 @@ pub fn read(path: &Path) -> Result<Policy, Vec<PolicyFileError>> {
     parse(path, &contents).map_err(|errors| errors.into_iter().map(PolicyFileError::Mistake).collect())
 }
 
-/// What a console file says.
-pub(super) fn parse(path: &Path, contents: &[u8]) -> Result<Policy, Vec<FileError>> {
+/// What the contents of a console file say; `path` is its name in messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(path: &Path, contents: &[u8]) -> Result<Policy, Vec<FileError>> {
     let root = file::parse(path, contents)?;
     let mut reader = Reader { policy: Policy::default(), by: By::default(), errors: Vec::new() };
     // Needed for all the others.

@@ -17,8 +17,8 @@ use ppp_ipc::control::pattern;
 use ppp_ipc::policy::{ListName, MAX_ENTRIES, MAX_TEXT, MAX_VALUES, PolicyChange, Subject};
 use ppp_wire::MacAddr;
 
-pub use check::{Refusal, check_option, check_setting};
-pub use file::{PolicyFileError, read, text};
+pub use check::{Refusal, check_option, check_setting, check_values};
+pub use file::{PolicyFileError, parse, read, text};
 pub use user::UserOverride;
 
 use crate::config::{Assignment, Kind, Layer, ServerKey};
@@ -363,7 +363,7 @@ impl Key {
     fn check(&self, values: &[String]) -> Result<(), Refusal> {
         match self {
             Self::Setting(name) => check_setting(name, values),
-            Self::Option(name) => check_option(name),
+            Self::Option(name) => check_option(name).and_then(|()| check_values(name, values)),
             _ => Ok(()),
         }
     }

@@ -79,18 +79,28 @@ fn numbers_are_kept_as_the_file_can_have_them() {
         set("per-mac", &["+3"]),
         set("ppp.mru", &["0x5a0"]),
         set("ppp.lcp-echo-interval", &["010"]),
-        set("ppp.idle", &["soon"]),
     ]);
     let values: Vec<_> = policy.entries().map(|(key, entry)| format!("{key}={}", entry.values[0])).collect();
-    // As pppd reads them; a mistake stays one.
-    assert_eq!(
-        values,
-        ["per-mac=3", "sessions=7", "ppp.idle=soon", "ppp.lcp-echo-interval=8", "ppp.mru=1440"]
-    );
-    let policy = policy.changed(&PolicyChange::Unset { key: "ppp.idle".into() }, &[], BY).unwrap();
+    // As pppd reads them.
+    assert_eq!(values, ["per-mac=3", "sessions=7", "ppp.lcp-echo-interval=8", "ppp.mru=1440"]);
     let text = text(&policy, BY);
     let read = file::parse(Path::new("/c.toml"), text.as_bytes());
     assert_eq!(read.unwrap_or_else(|why| panic!("{why:?}\n{text}")), policy);
+}
+
+/// Also those that nothing becomes of: the console file has to have them.
+#[test]
+fn values_are_of_the_kind_of_their_option() {
+    for (key, values, expected) in [
+        ("ppp.idle", &["soon"][..], "ppp.idle: \"soon\": not a number"),
+        ("ppp.idle", &["2.4"], "ppp.idle: \"2.4\": not a number (pppd reads it as 2; "),
+        ("ppp.defaultroute6-metric", &["10.0.0.5"], "ppp.defaultroute6-metric: \"10.0.0.5\": not a number"),
+        ("ppp.bsdcomp", &["1", "2"], "ppp.bsdcomp: \"1 2\": must be one value"),
+        ("ppp.nodetach", &["maybe"], "ppp.nodetach: \"maybe\": must be true or false"),
+    ] {
+        let why = refused(&Policy::default(), &set(key, values));
+        assert!(why.starts_with(expected), "{why}");
+    }
 }
 
 #[test]
