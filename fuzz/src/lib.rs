@@ -16,10 +16,10 @@ pub mod seeds;
 pub mod targets;
 
 use targets::{
-    adoption_records, authentication, config_file, console_words, control_socket, cp_options, describe,
-    discovery_client, discovery_server, escaping, framing, hook_messages, hook_store, ip_mss, lcp_bodies,
-    link_client, link_server, mac_list, offload, options_file, pool_file, pppoe_frame, secrets_file,
-    template_socket, user_options, users_file, words, worker_socket,
+    adoption_records, authentication, config_file, console_changes, console_file, console_words,
+    control_socket, cp_options, describe, discovery_client, discovery_server, escaping, framing,
+    hook_messages, hook_store, ip_mss, lcp_bodies, link_client, link_server, mac_list, offload, options_file,
+    pool_file, pppoe_frame, secrets_file, template_socket, user_options, users_file, words, worker_socket,
 };
 
 /// A target.
@@ -42,6 +42,8 @@ pub const TARGETS: &[Target] = &[
     target("adoption_records", adoption_records::run, 20_000),
     target("authentication", authentication::run, 20_000),
     target("config_file", config_file::run, 6000),
+    target("console_changes", console_changes::run, 1500),
+    target("console_file", console_file::run, 1500),
     target("console_words", console_words::run, 20_000),
     target("control_socket", control_socket::run, 20_000),
     target("cp_options", cp_options::run, 20_000),

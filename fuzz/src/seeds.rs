@@ -8,6 +8,8 @@ use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
 use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{Code, PppoePacket};
+use pppoed::config::server_keys;
+use pppoed::options::all_options;
 
 /// Recorded by tcpdump on the access interface, between pppd and `pppoed`.
 const CAPTURES: [&[u8]; 4] = [
@@ -30,6 +32,8 @@ const SAMPLES: &[(&[&str], &[u8])] = &[
     (&["users_file"], b"[alice]\npassword = \"\"\n"),
     (&["users_file"], b"[\"*\"]\ndeny = true\n[bob]\npassword = \"x\"\n"),
     (&["users_file"], b"[bob]\ndeny = true\n[alice]\nidle = 1\nidel = 1\n"),
+    (&["console_file"], include_bytes!("../samples/console.toml")),
+    (&["console_changes"], include_bytes!("../samples/console-changes")),
     (&["pool_file"], include_bytes!("../samples/pool")),
     (&["mac_list"], include_bytes!("../samples/mac-list")),
     (&["hook_store"], include_bytes!("../samples/hook-store")),
@@ -56,6 +60,18 @@ const WORDS: &[&[u8]] = &[
     b"*a*b*?c*\nxxaxxbxyc",
     "Ü*\nübermut".as_bytes(),
 ];
+
+/// Every setting and option that a console may try to set, a few at a time, to what many of them can be.
+fn settings() -> Vec<Vec<u8>> {
+    let keys = server_keys().iter().map(|key| key.name.clone());
+    let options = all_options().map(|option| format!("ppp.{}", option.name));
+    let keys: Vec<String> = keys.chain(options).collect();
+    let values = ["true", "1", "052", "10.0.0.5", "a", "1 2"];
+    let some = |(keys, value): (&[String], &str)| -> Vec<u8> {
+        keys.iter().flat_map(|key| format!("set {key} {value}\n").into_bytes()).collect()
+    };
+    keys.chunks(8).flat_map(|keys| values.map(|value| (keys, value))).map(some).collect()
+}
 
 /// The frames of a capture file as tcpdump writes it on this kind of machine.
 fn frames(capture: &[u8]) -> Vec<&[u8]> {
@@ -84,6 +100,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     seeds.extend(samples.map(|(_, sample)| sample.to_vec()));
     match target {
         "escaping" | "authentication" => seeds.extend(NAMES.iter().map(|name| name.to_vec())),
+        "console_changes" => seeds.extend(settings()),
         "console_words" => seeds.extend(WORDS.iter().map(|word| word.to_vec())),
         "ip_mss" => seeds.push([&1452_u16.to_be_bytes()[..], &SYN].concat()),
         "describe" => seeds.extend(NAMES.iter().flat_map(|name| named(name))),

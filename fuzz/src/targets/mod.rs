@@ -3,6 +3,8 @@
 pub mod adoption_records;
 pub mod authentication;
 pub mod config_file;
+pub mod console_changes;
+pub mod console_file;
 pub mod console_words;
 pub mod control_socket;
 pub mod cp_options;

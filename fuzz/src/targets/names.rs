@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use pppoed::inet::{self, Resolve};
 use pppoed::words::Words;
+use toml::{Table, Value};
 
 /// Whether reading these words of an options or secrets file would ask the system for a name, or open a file.
 pub(super) fn would_ask_the_system(contents: &[u8]) -> bool {
@@ -19,6 +20,17 @@ pub(super) fn would_ask_the_system(contents: &[u8]) -> bool {
             || word.bytes().starts_with(b"@/")
             || (takes_address && is_name(word.bytes()))
             || is_pair
+    })
+}
+
+/// The same of a file in TOML.
+pub(super) fn table_would_ask_the_system(table: &Table) -> bool {
+    let is_name = |value: &Value| value.as_str().is_some_and(inet::is_name);
+    table.iter().any(|(key, value)| match value {
+        Value::Table(table) => table_would_ask_the_system(table),
+        _ if key != "ms-dns" && key != "ms-wins" => false,
+        Value::Array(values) => values.iter().any(is_name),
+        value => is_name(value),
     })
 }
 

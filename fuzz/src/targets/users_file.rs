@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use pppoed::inet;
 use pppoed::secrets::{User, Users};
 use toml::{Table, Value};
+
+use super::names::table_would_ask_the_system;
 
 /// A password that is not shown.
 const MARK: &str = "hunter2";
@@ -13,7 +14,7 @@ const MARK: &str = "hunter2";
 pub fn run(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).ok();
     let plain = text.and_then(|text| text.parse::<Table>().ok());
-    if plain.as_ref().is_some_and(would_ask_the_system) {
+    if plain.as_ref().is_some_and(table_would_ask_the_system) {
         return;
     }
     let path = Path::new("/etc/users.toml");
@@ -87,14 +88,4 @@ fn is_a_password_alone(plain: &Table) -> bool {
         }
     }
     in_password && !elsewhere
-}
-
-/// Whether an option has the name of a host, which would be asked for.
-fn would_ask_the_system(plain: &Table) -> bool {
-    let servers = |settings: &Table| ["ms-dns", "ms-wins"].map(|key| settings.get(key).cloned());
-    let is_name = |value: &Value| value.as_str().is_some_and(inet::is_name);
-    plain.values().filter_map(Value::as_table).flat_map(servers).flatten().any(|value| match &value {
-        Value::Array(values) => values.iter().any(is_name),
-        value => is_name(value),
-    })
 }
