@@ -3,6 +3,7 @@
 //! The programs that are needed have a few dozen instructions, so they are written in them: no compiler, no object
 //! file, no loader that would have to be there at build time or at run time.
 
+mod assembler;
 mod instruction;
 mod objects;
 
@@ -13,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::libc;
 
+pub(crate) use self::assembler::Assembler;
 pub(crate) use self::instruction::{Instruction, Register};
 pub(crate) use self::objects::map_of_program;
 

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use ppp_wire::ethernet::EtherType;
 use ppp_wire::pppoe::VERSION_TYPE;
 
-use crate::bpf::{Instruction, Register};
+use crate::bpf::{Assembler, Instruction, Register};
 use crate::interface::IfIndex;
 use crate::packet::SessionKey;
 
@@ -93,7 +93,7 @@ pub(super) fn program(tag: u16, rules: &impl AsFd) -> Vec<Instruction> {
     /// Bytes from the destination to the session id.
     const LENGTH: i32 = 18;
 
-    let look_up = |assembler: &mut Assembler| {
+    let look_up = |assembler: &mut Assembler<Label>| {
         let [map, map_continued] = Instruction::load_map(R1, rules);
         for instruction in [
             Instruction::copy(R2, R10),
@@ -178,37 +178,4 @@ enum Label {
     Forged,
     GoOn,
     Unknown,
-}
-
-/// Instructions, and jumps that do not know yet how far they go.
-#[derive(Default)]
-struct Assembler {
-    instructions: Vec<Instruction>,
-    jumps: Vec<(usize, Label)>,
-}
-
-impl Assembler {
-    fn push(&mut self, instruction: Instruction) {
-        self.instructions.push(instruction);
-    }
-
-    /// A jump forward, which is told later how many instructions it skips.
-    fn jump(&mut self, label: Label, instruction: Instruction) {
-        self.jumps.push((self.instructions.len(), label));
-        self.push(instruction);
-    }
-
-    fn place(&mut self, label: Label) {
-        let here = self.instructions.len();
-        for (at, _) in self.jumps.extract_if(.., |(_, to)| *to == label) {
-            if let Some(instruction) = self.instructions.get_mut(at) {
-                *instruction = instruction.skipping(i16::try_from(here - at - 1).unwrap_or(i16::MAX));
-            }
-        }
-    }
-
-    fn finish(self) -> Vec<Instruction> {
-        debug_assert_eq!(self.jumps, []);
-        self.instructions
-    }
 }
