@@ -12,6 +12,7 @@ pub mod counters;
 pub mod egress;
 pub mod handover;
 pub mod interface;
+pub mod ipv6_source;
 pub mod netlink;
 pub mod netns;
 pub mod packet;

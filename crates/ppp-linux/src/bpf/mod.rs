@@ -6,6 +6,7 @@
 mod assembler;
 mod instruction;
 mod objects;
+mod tcx;
 
 use std::ffi::c_int;
 use std::io;
@@ -17,6 +18,7 @@ use nix::libc;
 pub(crate) use self::assembler::Assembler;
 pub(crate) use self::instruction::{Instruction, Register};
 pub(crate) use self::objects::map_of_program;
+pub(crate) use self::tcx::TcxIngress;
 
 // Commands, types and flags of linux/bpf.h.
 const MAP_CREATE: c_int = 0;
@@ -245,8 +247,21 @@ fn bpf(command: c_int, attributes: &impl Attributes) -> io::Result<OwnedFd> {
 }
 
 fn call<T: Attributes>(command: c_int, attributes: &T) -> io::Result<c_int> {
+    // SAFETY: the attributes are valid for reads, and none of the commands that are called so writes to them.
+    unsafe { call_at(command, &raw const *attributes) }
+}
+
+/// A command that answers in its attributes.
+fn call_for_answer<T: Attributes>(command: c_int, attributes: &mut T) -> io::Result<c_int> {
+    // SAFETY: the attributes are valid for reads and writes, and consist of integers, which may have any value.
+    unsafe { call_at(command, &raw mut *attributes) }
+}
+
+/// # Safety
+/// `attributes` is valid for reads, and for writes if the command writes to them.
+unsafe fn call_at<T: Attributes>(command: c_int, attributes: *const T) -> io::Result<c_int> {
     // SAFETY: the kernel reads `size_of::<T>()` bytes of the attributes, and what they point to; see `Attributes`.
-    let outcome = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const *attributes, size_of::<T>()) };
+    let outcome = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
     let outcome = Errno::result(outcome)?;
     Ok(c_int::try_from(outcome).map_err(|_| Errno::ERANGE)?)
 }

@@ -19,7 +19,7 @@ pub(crate) fn map_of_program<const N: usize>(
     program_id: u32,
     map_name: &str,
 ) -> io::Result<Option<HashMap<N>>> {
-    let program = bpf(PROG_GET_FD_BY_ID, &ById { id: program_id, next_id: 0, open_flags: 0 })?;
+    let program = program_by_id(program_id)?;
     let mut map_ids = [0_u32; 8];
     let mut info = ProgramInfo { map_ids: address(&raw mut map_ids), ..ProgramInfo::default() };
     info.nr_map_ids = u32::try_from(map_ids.len()).unwrap_or_default();
@@ -38,6 +38,21 @@ pub(crate) fn map_of_program<const N: usize>(
         }
     }
     Ok(None)
+}
+
+/// A loaded program.
+///
+/// # Errors
+/// As [`map_of_program`].
+pub(super) fn program_by_id(id: u32) -> io::Result<OwnedFd> {
+    bpf(PROG_GET_FD_BY_ID, &ById { id, next_id: 0, open_flags: 0 })
+}
+
+/// The name that a program was loaded with, as far as the kernel keeps it.
+pub(super) fn name_of_program(program: &OwnedFd) -> io::Result<[u8; 16]> {
+    let mut info = ProgramInfo::default();
+    examine(program, &mut info)?;
+    Ok(info.name)
 }
 
 fn examine<T: Info>(object: &OwnedFd, info: &mut T) -> io::Result<()> {
@@ -79,6 +94,7 @@ struct ProgramInfo {
     created_by_uid: u32,
     nr_map_ids: u32,
     map_ids: u64,
+    name: [u8; 16],
 }
 
 /// The beginning of `struct bpf_map_info`.
@@ -99,7 +115,7 @@ struct MapInfo {
 /// # Safety
 /// Integers without padding; where one is an address, that of memory which has the room that the one beside it says.
 unsafe trait Info {}
-// SAFETY: the one value with addresses is made by `map_of_program`, of an array and its length.
+// SAFETY: `map_of_program` makes the one value with an address, of an array and its length.
 unsafe impl Info for ProgramInfo {}
 // SAFETY: there are no addresses in it.
 unsafe impl Info for MapInfo {}
