@@ -1,11 +1,13 @@
 //! The session's network interface: MTU, addresses, up. And the leave to relay, which follows from them.
 
+use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use ppp_ipc::control::{EventName, Phase};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
+use ppp_linux::ipv6_source::check_ipv6_sources;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
 
 use super::proxy_arp::ProxyArp;
@@ -45,12 +47,14 @@ struct Wanted {
     ipv6: Option<Ipv6Ends>,
     /// `proxyarp`.
     proxy_arp: bool,
-    /// Unless the user has `nosourcecheck`.
+    /// Of IPv4 packets: unless the user has `nosourcecheck`.
     source_check: bool,
+    /// Unless there is `--no-ebpf`.
+    ebpf: bool,
 }
 
 impl Wanted {
-    fn new(session: &Session) -> Self {
+    fn new(session: &Session, ebpf: bool) -> Self {
         let network = session.network.filter(|_| session.ip_open);
         Self {
             mtu: mtu(session),
@@ -58,6 +62,7 @@ impl Wanted {
             ipv6: session.ipv6_open.map(ipv6::ends),
             proxy_arp: session.options().proxyarp.as_ref().is_some_and(|proxyarp| proxyarp.value),
             source_check: session.options().source_check.as_ref().is_none_or(|check| check.value),
+            ebpf,
         }
     }
 }
@@ -73,8 +78,8 @@ pub(super) struct Done {
     without_ipv6: Option<String>,
     /// Why proxy ARP was left out.
     without_proxy_arp: Option<String>,
-    /// Why the kernel does not check the sources of IPv4 packets.
-    without_source_check: Option<String>,
+    /// Which packets' sources the kernel does not check, and why.
+    without_source_check: Vec<(&'static str, String)>,
 }
 
 impl Supervisor {
@@ -88,7 +93,7 @@ impl Supervisor {
         }
         // While it is being configured, what comes of that leads here again.
         let Some(given) = session.given.take() else { return };
-        let wanted = Wanted::new(session);
+        let wanted = Wanted::new(session, self.reloads.current.config.ebpf);
         if given.is_enough(&wanted) {
             session.given = Some(given);
             return self.open(token, now);
@@ -124,8 +129,8 @@ impl Supervisor {
             about!(warn, PROXY_ARP_LEFT_OUT, session, reason = why);
             session.note(format!("no proxy ARP: {why}"), now);
         }
-        if let Some(why) = without_source_check {
-            session.note(format!("the kernel does not check IPv4 sources: {why}"), now);
+        for (family, why) in without_source_check {
+            session.note(format!("the kernel does not check {family} sources: {why}"), now);
         }
         self.configure(token, now);
     }
@@ -198,9 +203,18 @@ fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured
     let mut netlink = Netlink::open().map_err(|error| chain(&error))?;
     // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over.
     let is_first = given.mtu.is_none();
-    let without_source_check = (is_first && wanted.source_check)
-        .then(|| netlink.check_ipv4_sources(tun).err().map(|error| chain(&error)))
-        .flatten();
+    let mut without_source_check = Vec::new();
+    if is_first
+        && wanted.source_check
+        && let Err(error) = netlink.check_ipv4_sources(tun)
+    {
+        without_source_check.push(("IPv4", chain(&error)));
+    }
+    if let Some(ends) = wanted.ipv6.filter(|_| wanted.ipv6 != given.ipv6)
+        && let Err(why) = check_ipv6(tun, ends.peer, wanted.ebpf)
+    {
+        without_source_check.push(("IPv6", why));
+    }
     set_mtu_and_ipv4(&mut netlink, tun, &mut given, wanted).map_err(|error| chain(&error))?;
     if let Some(ends) = wanted.ipv4
         && wanted.proxy_arp
@@ -214,6 +228,13 @@ fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured
     given.ipv4 = wanted.ipv4.or(given.ipv4);
     let without_ipv6 = set_ipv6(&mut netlink, tun, &mut given, wanted).err();
     Ok(Done { given, without_ipv6, without_proxy_arp, without_source_check })
+}
+
+fn check_ipv6(tun: &InterfaceId, peer: Ipv6Addr, ebpf: bool) -> Result<(), String> {
+    if !ebpf {
+        return Err("it is without eBPF (--no-ebpf)".to_owned());
+    }
+    check_ipv6_sources(tun, peer).map_err(|error| format!("{error} (it takes Linux 6.6)"))
 }
 
 /// Without this there is no session.

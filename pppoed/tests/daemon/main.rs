@@ -28,6 +28,7 @@ mod policy;
 mod reload;
 mod rivals;
 mod showing;
+mod spoofing;
 mod stranger;
 mod strays;
 mod systemd;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
     tests.extend(strays::tests());
     tests.extend(new_sockets::tests());
     tests.extend(egress::tests());
+    tests.extend(spoofing::tests());
     tests.extend(attacks::tests());
     tests.extend(reload::tests());
     tests.extend(policy::tests());

@@ -29,6 +29,7 @@ use super::egress;
 use super::heartbeat;
 use super::lab::SECRET;
 use super::misbehaviour::CASES;
+use super::spoofing;
 
 /// Name of this program as a worker.
 pub(crate) const NAME: &str = "bad-worker";
@@ -49,6 +50,11 @@ pub(crate) fn beat_mac(number: usize) -> MacAddr {
 /// The peer whose worker sends frames that are not its session's, in the way of this number.
 pub(crate) fn forger_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0xe9, number])
+}
+
+/// The peer whose worker hands over packets of others.
+pub(crate) fn spoofer_mac() -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0x59, 0])
 }
 
 /// The peer whose worker attacks in the way of this number.
@@ -75,6 +81,10 @@ pub(crate) fn run() -> ExitCode {
                 let Newborn { control, packet, tun, .. } = newborn;
                 let pipe = Pipe::new(control, Tun::from_fd(tun).unwrap());
                 egress::forge(number, &start, pipe, &SessionSocket::from_fd(packet).unwrap())
+            }
+            [2, 0, 0, 0, 0x59, 0] => {
+                let Newborn { control, tun, .. } = newborn;
+                spoofing::spoof(&start, Pipe::new(control, Tun::from_fd(tun).unwrap()))
             }
             [2, 0, 0, 0, 0xba, number] => CASES.get(usize::from(number)),
             [2, 0, 0, 0, 0xbe, number] => heartbeat::CASES.get(usize::from(number)),
