@@ -6,6 +6,8 @@ use ppp_ipc::control::{
     AccessInterface, InterfaceState, NamedCount, PoolStats, ServerStats, ServerVersion, ServiceState,
 };
 
+use crate::output::printable;
+
 /// What the server said.
 #[derive(Default)]
 pub(super) struct Facts {
@@ -158,12 +160,12 @@ impl fmt::Display for Family<'_> {
     }
 }
 
+/// The format would take any character but a line end as it is; who looks at it on a terminal may not.
 fn escape(value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for character in value.chars() {
+    for character in printable(value).chars() {
         match character {
             '\\' => f.write_str("\\\\")?,
             '"' => f.write_str("\\\"")?,
-            '\n' => f.write_str("\\n")?,
             other => f.write_char(other)?,
         }
     }

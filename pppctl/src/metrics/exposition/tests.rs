@@ -21,7 +21,7 @@ fn facts() -> Facts {
     interface.packets =
         ["received_padi", "sent_pado"].map(|name| NamedCount { name: name.into(), count: 7 }).into();
     let mut other = interface.clone();
-    other.interface = "odd\"\\\nname".into();
+    other.interface = "odd\"\\\n\u{1b}[2J\u{202e}name".into();
     let access = |stats| AccessInterface {
         stats,
         index: Some(1),
@@ -154,7 +154,8 @@ fn what_is_written_can_be_read() {
     assert_eq!(value("pppoed_sessions_started", &[]), 12);
     assert_eq!(value("pppoed_sessions_ended", &[("reason", "echo-lost")]), 1);
     assert_eq!(value("pppoed_pool_addresses", &[("state", "free")]), 7);
-    let odd = ("interface", "odd\"\\\nname");
+    // Nothing that acts on a terminal is left.
+    let odd = ("interface", "odd\"\\\\n\\u{1b}[2J\\u{202e}name");
     assert_eq!(value("pppoed_interface_sessions", &[odd]), 3);
     assert_eq!(value("pppoed_discovery_packets", &[odd, ("direction", "received"), ("code", "padi")]), 7);
     assert_eq!(value("pppoed_discovery_dropped_packets", &[odd, ("cause", "truncated")]), 1);
