@@ -126,7 +126,13 @@ mod tests {
         journal.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let layer = JournalLayer::connect_to(path.to_str().unwrap()).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            tracing::warn!(session = 7, username = "al ice", empty = "", odd = "a\nb", "session ended");
+            tracing::warn!(
+                session = 7,
+                username = "al ice",
+                empty = "",
+                odd = "a\nb\u{202e}",
+                "session ended"
+            );
             tracing::info!(name: SESSION_UP.name, session = 7, "{}", SESSION_UP.words);
         });
         let mut buffer = [0; 2048];
@@ -135,11 +141,11 @@ mod tests {
             ("PRIORITY", "4"),
             ("SYSLOG_IDENTIFIER", "pppoed"),
             ("TARGET", "pppoed::journal::tests"),
-            ("MESSAGE", "session ended session=7 username=\"al ice\" empty=\"\" odd=a\\nb"),
+            ("MESSAGE", "session ended session=7 username=\"al ice\" empty=\"\" odd=a\\nb\\u{202e}"),
             ("SESSION", "7"),
             ("USERNAME", "al ice"),
             ("EMPTY", ""),
-            ("ODD", "a\\nb"),
+            ("ODD", "a\\nb\\u{202e}"),
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(parse(&buffer[..length]), expected);

@@ -98,6 +98,20 @@ pub(crate) fn collect(event: &Event<'_>, room: usize) -> (String, Vec<LogField>)
     (collector.message, collector.fields)
 }
 
+/// Text without what acts on a reader: control characters, line ends, marks that turn text round, what cannot be seen. Text
+/// that is escaped already stays as it is.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            ' '..='~' => safe.push(character),
+            _ if character.escape_debug().len() == 1 => safe.push(character),
+            _ => safe.extend(character.escape_default()),
+        }
+    }
+    safe
+}
+
 struct Collector {
     message: String,
     fields: Vec<LogField>,
@@ -106,14 +120,8 @@ struct Collector {
 
 impl Collector {
     fn add(&mut self, field: &Field, value: &str) {
-        let mut value = value.chars().fold(String::new(), |mut safe, character| {
-            // What peers said was made safe before it came here; this is for what else there may be.
-            match character.is_control() {
-                true => safe.extend(character.escape_default()),
-                false => safe.push(character),
-            }
-            safe
-        });
+        // What peers said was made safe before it came here; this is for what else there may be.
+        let mut value = harmless(value);
         if value.len() > self.room {
             let end = value.floor_char_boundary(self.room);
             value.truncate(end);
@@ -154,6 +162,20 @@ mod tests {
         let ring = LogRing::new();
         let subscriber = tracing_subscriber::registry().with(ring.layer());
         tracing::subscriber::with_default(subscriber, || act(&ring));
+    }
+
+    #[test]
+    fn nothing_in_a_line_acts_on_its_reader() {
+        assert_eq!(harmless("PAP name=\"Zoë \\n\""), "PAP name=\"Zoë \\n\"");
+        assert_eq!(harmless("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
+        with_ring(|ring| {
+            tracing::info!(odd = "a\0\u{9b}\u{2066}b", shown = %"\u{202e}c", "d\n\u{feff}");
+            let all = LogQuery { level: LogLevel::Trace, count: 1, session: None };
+            let line = ring.select(&all, None, 1).remove(0);
+            let values = line.fields.iter().map(|field| field.value.as_str());
+            let values: Vec<&str> = values.chain([line.message.as_str()]).collect();
+            assert_eq!(values, ["a\\u{0}\\u{9b}\\u{2066}b", "\\u{202e}c", "d\\n\\u{feff}"]);
+        });
     }
 
     #[test]

@@ -6,6 +6,7 @@ use tracing::debug;
 
 use super::Supervisor;
 use super::session::{Session, Token};
+use crate::log_ring::harmless;
 
 impl Supervisor {
     /// Switches it for some sessions, until their ends. The log shows as much of them as that needs.
@@ -65,29 +66,5 @@ impl Supervisor {
             log(&format!("{more} more in this second are not shown"));
         }
         Ok(())
-    }
-}
-
-/// A line of a worker, which has escaped what the peer chose; the log is not made to depend on that.
-fn harmless(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    for character in line.chars() {
-        match character {
-            ' '..='~' => text.push(character),
-            _ if character.escape_debug().len() == 1 => text.push(character),
-            _ => text.extend(character.escape_default()),
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_worker_cannot_forge_lines() {
-        assert_eq!(harmless("PAP name=\"Zoë \\n\""), "PAP name=\"Zoë \\n\"");
-        assert_eq!(harmless("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
     }
 }
