@@ -13,11 +13,13 @@ use super::hook_news::{Label, Outcome};
 use super::hook_pool::Lane;
 use super::hooks::{Job, Purpose};
 use crate::control::Answer;
+use crate::log_ring::harmless;
 
 /// Functions in one response, so that it fits into a frame.
 const FUNCTIONS_PER_RESPONSE: usize = 128;
 /// Most lines of an error or a log in an answer, so that it fits into a frame; each is cut as well.
-const MAX_LINES: usize = 60;
+const MAX_LINES: usize = 50;
+/// Bytes of such a line.
 const MAX_LINE: usize = 512;
 
 impl Supervisor {
@@ -166,19 +168,51 @@ fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     lines.take(MAX_LINES).map(|text| line(text, MAX_LINE)).collect()
 }
 
-/// In one line, without control characters, and not longer than that.
+/// In one line, with nothing that acts on its reader, and not longer than so many bytes.
 fn line(text: &str, most: usize) -> String {
     let mut line = String::new();
-    for character in text.chars().take(most) {
-        match character {
-            '\t' => line.push(' '),
-            _ if character.is_control() => line.extend(character.escape_default()),
-            _ => line.push(character),
+    for character in text.chars() {
+        let mut bytes = [0; 4];
+        let piece = harmless(if character == '\t' { " " } else { character.encode_utf8(&mut bytes) });
+        if line.len() + piece.len() > most {
+            break;
         }
+        line.push_str(&piece);
     }
     line
 }
 
 fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp_ipc::codec;
+
+    use super::*;
+    use crate::supervisor::hook_news::{CallOutcome, Failed};
+
+    #[test]
+    fn whatever_a_script_says_fits_into_an_answer_and_acts_on_nobody() {
+        for piece in ["x", "\u{1b}", "\u{202e}", "\u{e0041}", "日"] {
+            let long = vec![piece.repeat(2 * MAX_LINE); 2 * MAX_LINES];
+            let call = CallOutcome {
+                file: "a.lua".to_owned(),
+                took: Duration::ZERO,
+                result: Err(Failed::Error(long.join("\n"))),
+                shown: Some(long.concat()),
+                logged: long,
+            };
+            let (answer, mut answered) = oneshot::channel();
+            answer_trial(answer, &Outcome { calls: vec![call] });
+            let Ok(Answer::Whole(responses)) = answered.try_recv() else { panic!("no answer") };
+            let [response @ Response::HookRun(run)] = responses.as_slice() else { panic!("{responses:?}") };
+            codec::encode(response).unwrap();
+            assert_eq!((run.error.len(), run.logged.len()), (MAX_LINES, MAX_LINES));
+            let mut texts = run.error.iter().chain(&run.logged).chain(&run.returned);
+            assert!(texts.all(|text| text.len() > MAX_LINE - 10 && harmless(text) == *text), "{run:?}");
+        }
+        assert_eq!(line("\tin\tfunction\u{202e}\n", MAX_LINE), " in function\\u{202e}\\n");
+    }
 }

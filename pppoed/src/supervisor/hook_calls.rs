@@ -2,10 +2,10 @@
 
 use ppp_ipc::control::{EventName, SessionHook};
 use ppp_ipc::hooks::Answer;
-use ppp_wire::escape::Escaped;
 
 use super::Supervisor;
 use super::hook_news::{CallOutcome, Failed, Label};
+use crate::log_ring::harmless;
 
 /// Characters of a failure at most; the log has it in full.
 const FAILURE_LEN: usize = 200;
@@ -44,7 +44,7 @@ fn outcome(result: &Result<Answer, Failed>) -> String {
             let words = failed.to_string();
             let first = words.lines().next().unwrap_or_default();
             let shown: String = first.chars().take(FAILURE_LEN).collect();
-            format!("failed: {}", Escaped(shown.as_bytes()))
+            format!("failed: {}", harmless(&shown))
         }
     }
 }

@@ -14,6 +14,7 @@ use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Outcom
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
 use crate::hooks::directory;
+use crate::log_ring::harmless;
 use crate::policy::HooksOff;
 
 /// Time until the start of a host is tried again.
@@ -196,8 +197,8 @@ async fn run(
                     false => host = Some(running),
                 }
                 let failed = |error: ppp_ipc::hooks::CallError| match error.is_nonsense {
-                    true => Failed::Nonsense(error.message),
-                    false => Failed::Error(error.message),
+                    true => Failed::Nonsense(harmless_lines(&error.message)),
+                    false => Failed::Error(harmless_lines(&error.message)),
                 };
                 (returned.result.map_err(failed), returned.shown)
             }
@@ -218,4 +219,9 @@ async fn run(
         }
     }
     (outcome, host)
+}
+
+/// A message and its traceback, which a script may have put a peer's name into.
+fn harmless_lines(text: &str) -> String {
+    text.replace('\t', " ").split('\n').map(harmless).collect::<Vec<_>>().join("\n")
 }
