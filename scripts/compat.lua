@@ -87,7 +87,7 @@ local function ipv6_script(s, name, ipv4, is_over)
 end
 
 local function auth_script(s, name, ipv4, is_over)
-  run(name, { path = script(s, name), s.ifname, s.username, s.ppplogname, s.interface, s.speed },
+  run(name, { path = script(s, name), s.ifname, visible(s.username), s.ppplogname, s.interface, s.speed },
     environment(s, ipv4, is_over and ipv6_ends(s), is_over))
 end
 

@@ -22,6 +22,7 @@ mod lab;
 mod misbehaviour;
 mod monitoring;
 mod nasty;
+mod nasty_texts;
 mod new_sockets;
 mod peer;
 mod policy;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     tests.extend(monitoring::tests());
     tests.extend(showing::tests());
     tests.extend(nasty::tests());
+    tests.extend(nasty_texts::tests());
     tests.extend(capturing::tests());
     tests.extend(tracing::tests());
     tests.extend(endings::tests());

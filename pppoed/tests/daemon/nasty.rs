@@ -18,7 +18,8 @@ use super::worker::good_mac;
 
 /// Sequences for terminals, line ends that forge a line, quotes, shell and spreadsheet, NUL, bytes that are no UTF-8, and
 /// marks that turn text round.
-const NASTY: &[u8] = b"=cmd|' /C calc'!A0\x1b]0;owned\x07\x1b[2J\r\n2026-01-01 ERROR forged=\"yes\" \
+pub(super) const NASTY: &[u8] =
+    b"=cmd|' /C calc'!A0\x1b]0;owned\x07\x1b[2J\r\n2026-01-01 ERROR forged=\"yes\" \
     $(reboot) `reboot` ;'\"\\ \0 \xff\xfe\xe2\x80\xae\xe2\x81\xa6";
 
 /// A password that is wrong, and stands nowhere else. The allocator may write into the ends of memory that is free.
@@ -82,7 +83,7 @@ fn dial(number: u8, name: &[u8], method: AuthMethod, secret: &str) -> Subscriber
 }
 
 /// No text in it acts on a terminal.
-fn assert_harmless(value: &Value) {
+pub(super) fn assert_harmless(value: &Value) {
     match value {
         Value::String(text) => {
             let acts =
@@ -95,7 +96,7 @@ fn assert_harmless(value: &Value) {
     }
 }
 
-fn everything_shown(lab: &Lab, session: u16) -> String {
+pub(super) fn everything_shown(lab: &Lab, session: u16) -> String {
     let log = LogQuery { level: LogLevel::Trace, count: 10_000, session: None };
     let requests = [
         Request::ShowSessions,

@@ -36,10 +36,14 @@ impl Host {
 
     /// Begins to dial from `mac` for the given time, with another Host-Uniq each time.
     pub(crate) fn dial_again(mac: MacAddr, time: u8) -> Self {
-        let host_uniq = Some(vec![time; 4]);
+        Self::dial_with(mac, vec![time; 4])
+    }
+
+    /// As [`Host::dial`], with this Host-Uniq.
+    pub(crate) fn dial_with(mac: MacAddr, host_uniq: Vec<u8>) -> Self {
         // Patient, but not so that a repeated PADR becomes another dial.
         let config = client::Config {
-            host_uniq,
+            host_uniq: Some(host_uniq),
             timeout: Duration::from_secs(2),
             attempts: 4,
             ..client::Config::new(mac)
