@@ -9,10 +9,15 @@
 mod sink;
 
 use std::env;
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, filter, fmt, reload};
@@ -22,7 +27,7 @@ use crate::config::Config;
 use crate::flags::LogLevel;
 use crate::journal::JournalLayer;
 use crate::log_levels::Levels;
-use crate::log_ring::LogRing;
+use crate::log_ring::{LogRing, harmless};
 
 /// File that a background process writes to when there is neither a journal nor a `logfile`.
 pub const FALLBACK_FILE: &str = "/var/log/pppoed.log";
@@ -116,10 +121,24 @@ fn lines(sink: &Sink) -> impl Layer<Registry> + use<> {
     let sink = sink.clone();
     // The layer's own complaints would go to standard error, and panic if that is gone.
     fmt::layer()
+        .fmt_fields(fields())
         .with_writer(move || sink.clone())
         .with_ansi(false)
         .with_target(false)
         .log_internal_errors(false)
+}
+
+/// The words and the fields of a line. What peers said was made safe before; nothing that acts on a reader gets in here whatever
+/// was forgotten.
+fn fields() -> impl for<'writer> FormatFields<'writer> + 'static {
+    let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let value = harmless(&format!("{value:?}"));
+        match field.name() {
+            "message" => writer.write_str(&value),
+            name => write!(writer, "{name}={value}"),
+        }
+    };
+    debug_fn(field).delimited(" ")
 }
 
 /// The level in the terms of those who filter.
@@ -130,5 +149,49 @@ pub fn level(level: LogLevel) -> LevelFilter {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_line_of_text_acts_on_its_reader() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = fmt::layer()
+            .fmt_fields(fields())
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .with_target(false)
+            .without_time();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            let evil = "\x1b[2J\u{9b}\r\n\0\u{202e}\"x\"";
+            tracing::info!(session = 7, text = evil, shown = %evil, debug = ?evil, empty = "", "words {evil}");
+            tracing::warn!("no fields");
+        });
+        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let (plain, quoted) =
+            (r#"\u{1b}[2J\u{9b}\r\n\u{0}\u{202e}"x""#, r#""\u{1b}[2J\u{9b}\r\n\0\u{202e}\"x\"""#);
+        let expected = format!(
+            " INFO words {plain} session=7 text={quoted} shown={plain} debug={quoted} empty=\"\"\n WARN no fields\n"
+        );
+        assert_eq!(written, expected);
     }
 }
