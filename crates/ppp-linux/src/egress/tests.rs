@@ -6,6 +6,7 @@ use ppp_wire::ethernet::{EtherType, MIN_FRAME_LEN};
 use super::*;
 use crate::packet::tests::{PEER, STRANGER, Wire, with_wire};
 use crate::packet::{SessionKey, SessionSocket};
+use crate::sandbox::without_capability;
 
 const OWNER: &str = "pppoed /run/test";
 const OTHER: &str = "pppoed /run/other";
@@ -315,5 +316,27 @@ fn rules_that_cannot_be_had_hold_until_all_have_new_ones() {
         // The next one has them again.
         drop(new);
         assert_eq!(open(OWNER).origin(), RulesOrigin::Inherited);
+    });
+}
+
+#[test]
+fn rules_cannot_be_had_without_the_privilege_to_ask_for_them() {
+    const CAP_SYS_ADMIN: u32 = 21;
+    with_wire(|wire| {
+        let old = attached(wire, OWNER);
+        let socket = member(wire, &old, 7);
+        drop(old);
+        let new = without_capability(CAP_SYS_ADMIN, || {
+            let new = open(OWNER);
+            assert!(new.is_attached(wire.id()).unwrap());
+            new.permit_anew(wire.id().index, &key(wire, 7)).unwrap();
+            new
+        });
+        assert_eq!(new.origin(), RulesOrigin::Lost);
+        assert!(passes(wire, &socket, &frame(wire, 7)) && !passes(wire, &socket, &frame(wire, 8)));
+        assert_eq!(open(OWNER).origin(), RulesOrigin::Inherited, "they were there all the time");
+        without_capability(CAP_SYS_ADMIN, || new.attach(wire.id()).unwrap());
+        assert!(passes(wire, &socket, &frame(wire, 7)) && !passes(wire, &socket, &frame(wire, 8)));
+        assert_eq!(new.dropped_of(7).unwrap(), Some(1));
     });
 }
