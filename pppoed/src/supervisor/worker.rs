@@ -4,10 +4,11 @@
 //! then passes messages both ways under time-outs. Whatever the worker does wrong (broken framing, a
 //! message that does not parse, a flood, silence at the start) ends in one [`Report`] and its death, and nothing else.
 
+mod prepared;
+
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,13 +16,12 @@ use nix::sys::signal::Signal;
 use ppp_ipc::adoption::{MIN_VERSION, Welcome};
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
-use ppp_ipc::worker::{FromWorker, Offloads, Start, ToWorker, VERSION};
+use ppp_ipc::worker::{FromWorker, Start, ToWorker, VERSION};
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::handover::send_with;
 use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_linux::packet::{Membership, SessionKey, SessionSocket};
 use ppp_linux::pidfd::{Exit, PidFd};
-use ppp_linux::tun::Tun;
 use ppp_wire::escape::Escaped;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -31,11 +31,12 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
+use self::prepared::{Running, prepare};
 use super::adopt::Returning;
 use super::egress::Egress;
 use super::session::Token;
 use super::session_sockets::SessionSockets;
-use super::template::{Worker, WorkerFactory, last_words, pipe, wait};
+use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is
@@ -269,83 +270,9 @@ async fn run(
     gone
 }
 
-/// What a worker needs that does not run yet.
-struct Prepared {
-    packet: OwnedFd,
-    membership: Option<Membership>,
-    tun: OwnedFd,
-    interface: InterfaceId,
-    /// What the kernel knows of what was wanted.
-    offloads: Offloads,
-    counters: SharedCounters,
-}
-
-/// A worker that runs.
-struct Running {
-    worker: Worker,
-    membership: Option<Membership>,
-    stream: UnixStream,
-    stderr: io::PipeReader,
-}
-
-impl Prepared {
-    async fn start(self, factory: &WorkerFactory) -> Result<(Running, Started), String> {
-        let sockets = || -> io::Result<_> {
-            let (ours, theirs) = StdUnixStream::pair()?;
-            ours.set_nonblocking(true)?;
-            // The worker cannot see to that itself: its list of system calls is short.
-            theirs.set_nonblocking(true)?;
-            let counters = self.counters.as_fd().try_clone_to_owned()?;
-            Ok((UnixStream::from_std(ours)?, theirs, counters, pipe()?))
-        };
-        let (stream, theirs, counters, (stderr, their_stderr)) =
-            sockets().map_err(|error| format!("cannot make a worker's sockets: {error}"))?;
-        let descriptors = [theirs.into(), self.packet, self.tun, counters, their_stderr.into()];
-        let worker = factory.birth(descriptors).await?;
-        let started = Started { pid: worker.pid, tun: self.interface, counters: self.counters };
-        Ok((Running { worker, membership: self.membership, stream, stderr }, started))
-    }
-}
-
 pub(super) fn kill(process: &PidFd) {
     if let Err(error) = process.signal(Signal::SIGKILL) {
         warn!(%error, "cannot kill a worker");
-    }
-}
-
-/// Makes the descriptors, off the main thread: the kernel may take its time with a new interface.
-async fn prepare(launch: &Launch) -> Result<Prepared, String> {
-    let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
-    let wanted = launch.start.offloads;
-    let (sockets, egress) = (launch.sockets.clone(), launch.egress.clone());
-    let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        let (packet, membership) = sockets.open_session(&access, &key, &egress)?;
-        egress
-            .permit(access.index, &key)
-            .map_err(|error| format!("cannot keep the worker to its own frames: {error}"))?;
-        let (tun, interface) = Tun::create(&name)?;
-        let offloads = offer(&tun, wanted);
-        let counters = SharedCounters::create()?;
-        let (packet, tun) = (packet.into(), tun.into());
-        Ok(Prepared { packet, membership, tun, interface, offloads, counters })
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome.map_err(|error| chain(error.as_ref())),
-        Err(_) => Err("the preparation of the session was cut off".to_owned()),
-    }
-}
-
-/// Has the kernel leave to the worker what it can do better. A kernel that knows of nothing of it has slower sessions.
-fn offer(tun: &Tun, wanted: Offloads) -> Offloads {
-    if wanted == Offloads::default() {
-        return wanted;
-    }
-    match tun.offer() {
-        Ok(offered) => Offloads { tcp: wanted.tcp && offered.tcp, udp: wanted.udp && offered.udp },
-        Err(error) => {
-            debug!(%error, "the kernel has no segmentation offloads for TUN devices");
-            Offloads::default()
-        }
     }
 }
 
