@@ -38,7 +38,7 @@ fn welcome() {
 fn not_root() {
     let (status, said) = run(
         "setpriv --reuid 65534 --regid 65534 --clear-groups",
-        "-F -I access0 --common-options /nonexistent",
+        "-F -I access0 --common-options /nonexistent --console-file /nonexistent",
     );
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("must be started as root"), "{said}");
@@ -48,7 +48,7 @@ fn no_tun() {
     let hide = "mount -t tmpfs none /dev/net && exec";
     let (status, said) = run(
         &format!("unshare --mount sh -c '{hide} \"$0\" \"$@\"'"),
-        "-F -I access0 --common-options /nonexistent",
+        "-F -I access0 --common-options /nonexistent --console-file /nonexistent",
     );
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("there is no /dev/net/tun: modprobe tun"), "{said}");

@@ -274,6 +274,9 @@ fn spawn(
         ("--chap-secrets", "secrets"),
         ("--run-dir", "run"),
         ("--worker", super::worker::NAME),
+        // The usual ones are the machine's.
+        ("--hook-store", "hooks.store"),
+        ("--console-file", "console.toml"),
     ] {
         command.arg(flag).arg(path(file));
     }
