@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use ppp_linux::interface::{IfIndex, InterfaceId};
+use ppp_linux::netlink::Netlink;
 use ppp_linux::packet::DiscoverySocket;
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
@@ -287,8 +287,7 @@ impl Wire {
 
 fn open(world: &World, link: &str, ether_type: EtherType) -> Result<DiscoverySocket> {
     world.cli.run(|| {
-        let index = IfIndex::new(nix::net::if_::if_nametoindex(link)?).context("interface index")?;
-        let interface = InterfaceId { index, name: link.parse()? };
-        Ok(DiscoverySocket::open(&interface, ether_type, 1 << 20)?)
+        let interface = Netlink::open()?.interface(&link.parse()?)?;
+        Ok(DiscoverySocket::open(&interface.id, ether_type, 1 << 20)?)
     })
 }

@@ -122,6 +122,10 @@ impl Tun {
     pub fn create(name: &IfName) -> Result<(Self, InterfaceId), TunError> {
         let fd = attach(name, MODE)?;
         let vanished = || TunError::Vanished { name: name.clone() };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "there is an interface of the name: it was made just now"
+        )]
         let index = if_nametoindex(name.as_str()).map_err(|_| vanished())?;
         let index = IfIndex::new(index).ok_or_else(vanished)?;
         Ok((Self { fd }, InterfaceId { index, name: name.clone() }))

@@ -11,6 +11,7 @@ use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::discovery::server::{Refusal, SessionRequest};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::access::Access;
@@ -25,6 +26,12 @@ use crate::message::{DIAL_REFUSED, DIALS_LEFT_OUT};
 
 /// Time that a worker has to enter its sandbox.
 const START_DEADLINE: Duration = Duration::from_secs(10);
+
+const NO_NAME_LEFT: &str = "no interface name is left";
+
+fn exists_already(unit: u32) -> String {
+    format!("{} exists already (-u)", units::name(unit))
+}
 
 impl Supervisor {
     pub(super) fn begin_session(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
@@ -116,8 +123,8 @@ impl Supervisor {
             false => None,
         };
         let network = lease.map(|lease| network(lease, &settings.session_options));
-        let unit = self.take_unit(slot)?;
-        let tun: IfName = units::name(unit).parse().map_err(|_| "no interface name is left")?;
+        let unit = self.take_unit(slot, now)?;
+        let tun: IfName = units::name(unit).parse().map_err(|_| NO_NAME_LEFT)?;
         let key = SessionKey {
             ether_type: settings.session_ether_type,
             session_id,
@@ -159,13 +166,34 @@ impl Supervisor {
         Ok(())
     }
 
-    fn take_unit(&mut self, slot: u32) -> Result<u32, String> {
-        let exists = |name: &str| nix::net::if_::if_nametoindex(name).is_ok();
+    fn take_unit(&mut self, slot: u32, now: Instant) -> Result<u32, String> {
         if !self.config.unit_from_slot {
-            return Ok(self.units.take(exists));
+            return Ok(self.units.take(now));
         }
-        let taken = self.units.take_exact(slot, exists);
-        taken.then_some(slot).ok_or_else(|| format!("{} exists already (-u)", units::name(slot)))
+        let taken = self.units.take_exact(slot);
+        taken.then_some(slot).ok_or_else(|| exists_already(slot))
+    }
+
+    /// Another program has an interface of the name that a session was to have: it gets another name, unless that one was
+    /// asked for.
+    pub(super) fn handle_name_in_use(&mut self, token: Token, answer: oneshot::Sender<IfName>, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        if session.end.is_some() {
+            return;
+        }
+        if self.config.unit_from_slot {
+            let (access, mac, why) = (session.access, session.peer_mac, exists_already(session.unit));
+            self.tell_refused(access, mac, &why);
+            return self.kill(token, EndReason::SystemError, &why);
+        }
+        self.units.taken_by_another(session.unit, now);
+        session.set_unit(self.units.take(now));
+        let ifname = session.ifname.clone();
+        match ifname.parse() {
+            // Fails only when its task has ended meanwhile.
+            Ok(name) => drop(answer.send(name)),
+            Err(_) => self.kill(token, EndReason::SystemError, NO_NAME_LEFT),
+        }
     }
 
     pub(super) fn handle_started(&mut self, token: Token, started: Started, now: Instant) {

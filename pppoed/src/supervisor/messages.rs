@@ -29,6 +29,7 @@ impl Supervisor {
                     );
                 }
             }
+            Report::NameInUse(answer) => self.handle_name_in_use(token, answer, now),
             Report::NotStarted(why) => self.kill(token, EndReason::SystemError, &why),
             Report::Failed(why) => self.kill(token, EndReason::WorkerCrash, &why),
             // Most messages follow from what the peer does: one that begins LCP anew all the time (two hosts behind one

@@ -246,6 +246,12 @@ impl Session {
         }
     }
 
+    /// Its interface gets another name, before it is made.
+    pub(super) fn set_unit(&mut self, unit: u32) {
+        self.unit = unit;
+        self.ifname = super::units::name(unit);
+    }
+
     /// Remembers an event for `show session`.
     pub(super) fn note(&mut self, event: impl Into<String>, now: Instant) {
         if self.history.len() == HISTORY_LEN {

@@ -26,12 +26,12 @@ use ppp_wire::escape::Escaped;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
-use self::prepared::{Running, prepare};
+use self::prepared::{NotPrepared, Prepared, Running, prepare};
 use super::adopt::Returning;
 use super::egress::Egress;
 use super::session::Token;
@@ -79,6 +79,9 @@ pub(super) struct Started {
 pub(super) enum Report {
     /// It runs; its first message will be Ready.
     Started(Started),
+    /// There is an interface of the name that its own was to have: it waits for another name. Without one, it is not
+    /// started.
+    NameInUse(oneshot::Sender<IfName>),
     /// It said something.
     Message(FromWorker),
     /// The system would not start it.
@@ -227,7 +230,7 @@ async fn run(
     mut orders: mpsc::Receiver<Order>,
     reporter: &Reporter,
 ) -> Gone {
-    let outcome = match prepare(&launch).await {
+    let outcome = match prepare_named(&mut launch, reporter).await {
         Ok(prepared) => {
             launch.start.offloads = prepared.offloads;
             prepared.start(factory).await
@@ -268,6 +271,22 @@ async fn run(
         factory.renew().await;
     }
     gone
+}
+
+/// Makes the descriptors, under a name that no other program's interface has.
+async fn prepare_named(launch: &mut Launch, reporter: &Reporter) -> Result<Prepared, String> {
+    loop {
+        match prepare(launch).await {
+            Ok(prepared) => return Ok(prepared),
+            Err(NotPrepared::Failed(why)) => return Err(why),
+            Err(NotPrepared::NameInUse) => {
+                let (answer, another) = oneshot::channel();
+                reporter.report(Report::NameInUse(answer)).await;
+                let in_use = |_| format!("there is an interface {} already", launch.tun);
+                launch.tun = another.await.map_err(in_use)?;
+            }
+        }
+    }
 }
 
 pub(super) fn kill(process: &PidFd) {

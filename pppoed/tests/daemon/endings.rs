@@ -6,6 +6,7 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ppp_ipc::control::{Phase, Request, Response};
+use ppp_linux::netlink::Netlink;
 
 use super::lab::{self, Lab, ppp_interfaces, until, with_wire};
 use super::misbehaviour::mac_of;
@@ -13,7 +14,7 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         ("nothing is sent after a PADT", silent_after_padt),
         ("a stop while a session starts", stop_while_starting),
         ("a second stop does not wait", second_stop),
@@ -21,6 +22,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("a new dial replaces the session", replaced),
         ("a new dial replaces the session when there is room for one", replaced_in_the_same_slot),
         ("the last of several hasty dials gets the session", hasty_dials),
+        ("names of other programs' interfaces are left alone", names_in_use),
         ("sessions end when the server is killed", server_killed),
         ("a background server with relative paths", background),
     ];
@@ -119,6 +121,26 @@ fn hasty_dials() {
     // The others get no answer that it could take for its own.
     assert!(last.is_undisturbed() && !hosts.iter_mut().any(Host::was_refused));
     lab.stop_with(&mut []);
+}
+
+fn names_in_use() {
+    let lab = Lab::start(&[]);
+    for name in ["ppp0", "ppp1", "ppp3"] {
+        lab::add_veth(name, &format!("far-{name}"));
+    }
+    let ifnames =
+        || -> Vec<String> { lab.console().sessions().iter().map(|session| session.ifname.clone()).collect() };
+    let mut first = Subscriber::open(good_mac(1));
+    assert_eq!(ifnames(), ["ppp2"]);
+    let mut second = Subscriber::open(good_mac(2));
+    assert_eq!(ifnames(), ["ppp2", "ppp4"]);
+    assert_eq!(ppp_interfaces(), ["ppp0", "ppp1", "ppp3", "ppp2", "ppp4"]);
+    let mut netlink = Netlink::open().unwrap();
+    for name in ["ppp0", "ppp1", "ppp3"] {
+        let interface = netlink.interface(&name.parse().unwrap()).unwrap();
+        netlink.delete_link(&interface.id).unwrap();
+    }
+    lab.stop_with(&mut [&mut first, &mut second]);
 }
 
 fn server_killed() {

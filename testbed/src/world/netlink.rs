@@ -160,7 +160,9 @@ pub(super) fn add_default_route(namespace: &Netns, gateway: Ipv4Addr) -> Result<
 
 fn index(namespace: &Netns, name: &str) -> Result<u32> {
     namespace.run(|| {
-        nix::net::if_::if_nametoindex(name).with_context(|| format!("no link {name} in {}", namespace.name()))
+        let interface = Netlink::open()?.interface(&name.parse()?);
+        let interface = interface.with_context(|| format!("no link {name} in {}", namespace.name()))?;
+        Ok(interface.id.index.get())
     })
 }
 

@@ -248,7 +248,7 @@ impl Supervisor {
         if self.table.by_id(id).is_some() {
             return Err(format!("there is another session {id}"));
         }
-        if !self.units.take_exact(known.unit, |_| false) {
+        if !self.units.take_exact(known.unit) {
             return Err(format!("another session has {}", known.tun.name));
         }
         let slot = match self.slots.slot(id) {

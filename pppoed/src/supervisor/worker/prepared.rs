@@ -8,7 +8,7 @@ use ppp_ipc::worker::Offloads;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::packet::Membership;
-use ppp_linux::tun::Tun;
+use ppp_linux::tun::{Tun, TunError};
 use tokio::net::UnixStream;
 use tracing::debug;
 
@@ -24,6 +24,14 @@ pub(super) struct Prepared {
     /// What the kernel knows of what was wanted.
     pub(super) offloads: Offloads,
     counters: SharedCounters,
+}
+
+/// Why a worker cannot be started.
+pub(super) enum NotPrepared {
+    /// Another interface has the name that its own was to have.
+    NameInUse,
+    /// Anything else, in words.
+    Failed(String),
 }
 
 /// A worker that runs.
@@ -54,7 +62,7 @@ impl Prepared {
 }
 
 /// Makes the descriptors, off the main thread: the kernel may take its time with a new interface.
-pub(super) async fn prepare(launch: &Launch) -> Result<Prepared, String> {
+pub(super) async fn prepare(launch: &Launch) -> Result<Prepared, NotPrepared> {
     let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
     let wanted = launch.start.offloads;
     let (sockets, egress) = (launch.sockets.clone(), launch.egress.clone());
@@ -70,8 +78,11 @@ pub(super) async fn prepare(launch: &Launch) -> Result<Prepared, String> {
         Ok(Prepared { packet, membership, tun, interface, offloads, counters })
     };
     match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome.map_err(|error| chain(error.as_ref())),
-        Err(_) => Err("the preparation of the session was cut off".to_owned()),
+        Ok(outcome) => outcome.map_err(|error| match error.downcast_ref() {
+            Some(TunError::NameInUse { .. }) => NotPrepared::NameInUse,
+            _ => NotPrepared::Failed(chain(error.as_ref())),
+        }),
+        Err(_) => Err(NotPrepared::Failed("the preparation of the session was cut off".to_owned())),
     }
 }
 
