@@ -23,6 +23,7 @@ pub mod ip;
 pub mod ipcp;
 pub mod ipv6cp;
 pub mod lcp;
+pub mod logfmt;
 pub mod mss;
 pub mod offload;
 pub mod pap;
