@@ -7,9 +7,9 @@ use std::time::Instant;
 use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
 use ppp_linux::interface::{IfName, Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
-use ppp_proto::discovery::DropCounters;
 use ppp_proto::discovery::probe::Probe;
 use ppp_proto::discovery::server::{Admission, Asks, ConfigError, Event, Server, Sessions};
+use ppp_proto::discovery::{DropCause, DropCounters, DropSample};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
@@ -228,6 +228,11 @@ impl Access {
 
     pub(super) fn drops(&self) -> &DropCounters {
         self.server.drops()
+    }
+
+    /// One of the frames that were dropped for this cause since the last time.
+    pub(super) fn take_drop_sample(&mut self, cause: DropCause) -> Option<DropSample> {
+        self.server.take_drop_sample(cause)
     }
 
     /// When [`Access::handle_timeout`] has something to do.

@@ -1,9 +1,11 @@
-//! What was dropped or refused, told once per cause and minute, however much it was.
+//! What was dropped or refused, told once per cause and minute, however much it was, with the sender of one of the frames.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ppp_proto::discovery::{DropCause, DropCounters};
+use ppp_wire::escape::Escaped;
+use tracing::field::display;
 use tracing::{info, warn};
 
 use super::Supervisor;
@@ -84,15 +86,26 @@ impl Supervisor {
         if let Some(count) = self.failed_dials.take_of_others(now) {
             info!(name: DIALS_LEFT_OUT.name, count, "{}, of many peers", DIALS_LEFT_OUT.words);
         }
-        for (index, access) in self.accesses.iter().enumerate() {
-            for (cause, count) in self.drop_log.due(index, access.drops(), now) {
+        for (index, access) in self.accesses.iter_mut().enumerate() {
+            for (cause, count) in self.drop_log.due(index, &access.drops().clone(), now) {
+                let sample = access.take_drop_sample(cause);
+                let peer_mac = sample.as_ref().map(|sample| display(sample.peer_mac));
+                let service = sample.as_ref().and_then(|sample| sample.service.as_deref());
+                let service = service.map(|service| display(Escaped(service)));
                 let (interface, cause_name) = (access.name(), cause.as_str());
                 match is_limit(cause) {
                     true => warn!(
                         name: LIMIT_REACHED.name,
-                        interface, cause = cause_name, count, "{}", LIMIT_REACHED.words
+                        interface, cause = cause_name, count, peer_mac, service, "{}", LIMIT_REACHED.words
                     ),
-                    false => info!(interface, cause = cause_name, count, "discovery: frames were dropped"),
+                    false => info!(
+                        interface,
+                        cause = cause_name,
+                        count,
+                        peer_mac,
+                        service,
+                        "discovery: frames were dropped"
+                    ),
                 }
             }
         }

@@ -1,3 +1,9 @@
+use std::collections::BTreeMap;
+
+use ppp_wire::MacAddr;
+use ppp_wire::ethernet::EthernetFrame;
+use ppp_wire::pppoe::{PppoePacket, TagType};
+
 macro_rules! drop_causes {
     ($( $(#[$meta:meta])* $variant:ident => $name:literal, )+) => {
         /// Why the server did not do what a frame asks for.
@@ -122,6 +128,48 @@ impl DropCounters {
     }
 }
 
+/// What one dropped frame was, for whoever looks for its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropSample {
+    /// Its Ethernet source.
+    pub peer_mac: MacAddr,
+    /// The Service-Name that it asks for, if it has one and can be read up to there.
+    pub service: Option<Vec<u8>>,
+}
+
+impl DropSample {
+    /// `None` if not even its Ethernet header is whole.
+    fn of(frame: &[u8]) -> Option<Self> {
+        let ethernet = EthernetFrame::new_checked(frame).ok()?;
+        let packet = PppoePacket::new_checked(ethernet.payload());
+        let service = packet.ok().and_then(|packet| {
+            let tag = packet.tags().map_while(Result::ok).find(|tag| tag.kind == TagType::ServiceName)?;
+            Some(tag.value.to_vec())
+        });
+        Some(Self { peer_mac: ethernet.source(), service })
+    }
+}
+
+/// Of each cause the first frame since somebody asked: enough to name a sender, and bounded however many there are.
+#[derive(Debug, Default)]
+pub(super) struct DropSamples {
+    first: BTreeMap<DropCause, DropSample>,
+}
+
+impl DropSamples {
+    pub(super) fn note(&mut self, cause: DropCause, frame: &[u8]) {
+        if !self.first.contains_key(&cause)
+            && let Some(sample) = DropSample::of(frame)
+        {
+            self.first.insert(cause, sample);
+        }
+    }
+
+    pub(super) fn take(&mut self, cause: DropCause) -> Option<DropSample> {
+        self.first.remove(&cause)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +191,31 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), DropCause::ALL.len());
         assert_eq!(counters.total(), (1..=names.len() as u64).sum());
+    }
+
+    #[test]
+    fn the_first_frame_of_a_cause_is_kept_until_it_is_asked_for() {
+        let padi = |last: u8, tags: &[u8]| {
+            let len = u8::try_from(tags.len()).unwrap();
+            let ethernet = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, last, 0x88, 0x63];
+            [&ethernet[..], &[0x11, 0x09, 0, 0, 0, len], tags].concat()
+        };
+        let sample = |last: u8, service: Option<&[u8]>| {
+            Some(DropSample {
+                peer_mac: MacAddr([2, 0, 0, 0, 0, last]),
+                service: service.map(<[u8]>::to_vec),
+            })
+        };
+        let mut samples = DropSamples::default();
+        samples.note(DropCause::ServiceUnknown, &padi(1, b"\x01\x03\0\x02\xff\xff\x01\x01\0\x03vip"));
+        samples.note(DropCause::ServiceUnknown, &padi(2, b"\x01\x01\0\0"));
+        samples.note(DropCause::BadTag, &padi(3, b"\x01\x03\0\x09"));
+        samples.note(DropCause::Truncated, &[0; 13]);
+        assert_eq!(samples.take(DropCause::ServiceUnknown), sample(1, Some(b"vip")));
+        assert_eq!(samples.take(DropCause::ServiceUnknown), None);
+        assert_eq!(samples.take(DropCause::BadTag), sample(3, None));
+        assert_eq!(samples.take(DropCause::Truncated), None);
+        samples.note(DropCause::ServiceUnknown, &padi(2, b"\x01\x01\0\0"));
+        assert_eq!(samples.take(DropCause::ServiceUnknown), sample(2, Some(b"")));
     }
 }

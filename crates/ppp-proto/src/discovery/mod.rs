@@ -19,7 +19,7 @@ pub mod probe;
 mod recent;
 pub mod server;
 
-pub use drops::{DropCause, DropCounters};
+pub use drops::{DropCause, DropCounters, DropSample};
 
 /// The largest PPP payload in bytes without PPP-Max-Payload (RFC 2516 §7).
 pub const DEFAULT_MAX_PAYLOAD: u16 = 1492;

@@ -32,9 +32,10 @@ use super::answer::Echo;
 use super::cookie::{CookieError, CookieKey, Cookies, Subject};
 use super::delay::DelayedPados;
 use super::dials::{Dial, DialKey, Dials, Progress};
+use super::drops::DropSamples;
 use super::message::{Message, Received};
 use super::meter::Meter;
-use super::{DropCause, DropCounters};
+use super::{DropCause, DropCounters, DropSample};
 
 /// Names one [`SessionRequest`] of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,6 +188,7 @@ pub struct Server {
     delayed: DelayedPados,
     dials: Dials,
     drops: DropCounters,
+    drop_samples: DropSamples,
     transmits: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
 }
@@ -207,6 +209,7 @@ impl Server {
             delayed: DelayedPados::default(),
             dials: Dials::default(),
             drops: DropCounters::default(),
+            drop_samples: DropSamples::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         })
@@ -254,11 +257,21 @@ impl Server {
         &self.drops
     }
 
+    /// The first frame that was dropped for this cause since the last time that it was asked for.
+    pub fn take_drop_sample(&mut self, cause: DropCause) -> Option<DropSample> {
+        self.drop_samples.take(cause)
+    }
+
+    fn count_drop(&mut self, cause: DropCause, frame: &[u8]) {
+        self.drops.count(cause);
+        self.drop_samples.note(cause, frame);
+    }
+
     /// Takes a received frame, from its Ethernet header on.
     pub fn handle_frame(&mut self, frame: &[u8], sessions: &impl Sessions, now: Instant) {
         self.handle_timeout(now);
         if let Err(cause) = self.receive(frame, sessions, now) {
-            self.drops.count(cause);
+            self.count_drop(cause, frame);
         }
     }
 
@@ -266,7 +279,7 @@ impl Server {
     /// sender thinks that it has a session here: we may have been started again, or it missed our PADT. So it gets one.
     pub fn handle_stray(&mut self, frame: &[u8], sessions: &impl Sessions, now: Instant) {
         if let Err(cause) = self.receive_stray(frame, sessions, now) {
-            self.drops.count(cause);
+            self.count_drop(cause, frame);
         }
     }
 
@@ -449,13 +462,13 @@ impl Server {
     pub fn offer(&mut self, request: &OfferRequest, delay: Duration, now: Instant) {
         let delay = delay.max(request.delay).min(self.config.cookie_slot / 2);
         if let Err(cause) = self.answer_offer(request, delay, now) {
-            self.drops.count(cause);
+            self.count_drop(cause, &request.frame);
         }
     }
 
     /// A PADI gets no answer.
-    pub fn withhold(&mut self, _request: &OfferRequest) {
-        self.drops.count(DropCause::HookRefused);
+    pub fn withhold(&mut self, request: &OfferRequest) {
+        self.count_drop(DropCause::HookRefused, &request.frame);
     }
 
     fn answer_offer(
