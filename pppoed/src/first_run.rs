@@ -91,7 +91,7 @@ fn ethernet_interfaces() -> Vec<String> {
 }
 
 /// The interface of the IPv4 default route in the format of /proc/net/route.
-fn default_route(routes: &str) -> Option<String> {
+pub(crate) fn default_route(routes: &str) -> Option<String> {
     routes.lines().skip(1).find_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (name, destination) = (fields.next()?, fields.next()?);

@@ -62,6 +62,7 @@ mod setup;
 mod show;
 mod show_config;
 mod stats;
+mod surroundings;
 mod table;
 mod template;
 mod terms;

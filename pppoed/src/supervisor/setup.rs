@@ -44,7 +44,7 @@ use super::template::{Recipe, WorkerFactory};
 use super::terms::{AllTerms, Terms};
 use super::units::Units;
 use super::user_limit::HandOvers;
-use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch};
+use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, surroundings};
 use crate::config::{Config, Reading, Source};
 use crate::policy::Policy;
 use crate::pool::{AddressPool, PoolEntry, PoolName, SlotError, Slots};
@@ -220,6 +220,7 @@ fn assemble(
     let mac_lists = Rc::new(Notify::new());
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
+    tokio::task::spawn_local(surroundings::watch());
     if !config.limits.mac_files.is_empty() {
         tokio::task::spawn_local(mac_watch::watch(
             config.limits.mac_files.clone(),
