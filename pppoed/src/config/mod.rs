@@ -250,7 +250,11 @@ impl Config {
         match &flags.options_file {
             Some(path) => reader.read_file(path, Presence::Required),
             None if flags.no_options_files => {}
-            None => reader.read_file(Path::new(DEFAULT_OPTIONS_FILE), Presence::Expected),
+            // Whoever has written pppoed.toml needs no second file.
+            None => {
+                let presence = if file.is_empty() { Presence::Expected } else { Presence::Optional };
+                reader.read_file(Path::new(DEFAULT_OPTIONS_FILE), presence);
+            }
         }
         for option in ppp {
             reader.assign(option);
