@@ -9,20 +9,25 @@
 mod sink;
 
 use std::env;
-use std::fmt::Debug;
+use std::fmt::{self as text, Debug};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use tracing::field::Field;
+use ppp_wire::logfmt;
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, filter, fmt, reload};
 
-use self::sink::Sink;
+use self::sink::{LocalTime, Sink};
 use crate::config::Config;
 use crate::flags::LogLevel;
 use crate::journal::JournalLayer;
@@ -53,6 +58,8 @@ pub struct LogHandle {
     levels: reload::Handle<Levels, Layered<Layers, Registry>>,
     file: Sink,
     stderr: Option<Sink>,
+    /// Where warnings go as well as long as somebody at a terminal waits for the start.
+    terminal: Option<Terminal>,
     /// File to write to without a `logfile`.
     fallback: Option<PathBuf>,
 }
@@ -75,9 +82,67 @@ impl LogHandle {
         self.file.reopen(file.or_else(|| self.fallback.clone()));
     }
 
+    /// Nobody waits for the start any longer: what is logged from now on goes to the log alone. Waits, not long, until what was
+    /// logged before is shown.
+    pub fn leave_terminal(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.is_watched.store(false, Ordering::Relaxed);
+            terminal.sink.drain();
+        }
+    }
+
     /// Waits, not long, until everything is written.
     pub fn finish(&self) {
-        self.stderr.iter().chain([&self.file]).for_each(Sink::drain);
+        let terminal = self.terminal.as_ref().map(|terminal| &terminal.sink);
+        self.stderr.iter().chain(terminal).chain([&self.file]).for_each(Sink::drain);
+    }
+}
+
+/// The terminal of a start in the background, until the start is over.
+#[derive(Clone)]
+struct Terminal {
+    sink: Sink,
+    is_watched: Arc<AtomicBool>,
+}
+
+impl Terminal {
+    fn new() -> std::io::Result<Self> {
+        let is_watched = Arc::new(AtomicBool::new(true));
+        Ok(Self { sink: Sink::standard_error()?, is_watched })
+    }
+
+    /// Warnings and errors, as the rest of the start shows them: `pppoed: words name=value`.
+    fn layer(&self) -> impl Layer<Registry> + use<> {
+        let is_watched = self.is_watched.clone();
+        let sink = self.sink.clone();
+        fmt::layer()
+            .event_format(ForTerminal)
+            .fmt_fields(Fields)
+            .with_writer(move || sink.clone())
+            .with_ansi(false)
+            .log_internal_errors(false)
+            .with_filter(filter::dynamic_filter_fn(move |event, _| {
+                *event.level() <= Level::WARN && is_watched.load(Ordering::Relaxed)
+            }))
+    }
+}
+
+struct ForTerminal;
+
+impl<S, N> FormatEvent<S, N> for ForTerminal
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> text::Result {
+        writer.write_str("pppoed: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
     }
 }
 
@@ -101,6 +166,8 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<LogHandle> {
             stderr = Some(sink);
         }
     }
+    let terminal = settings.background.then(Terminal::new).transpose().context("starting to log")?;
+    layers.extend(terminal.iter().map(|terminal| terminal.layer().boxed()));
     let path = settings.file.clone().or_else(|| fallback.clone());
     let file = Sink::file(path.clone()).with_context(|| {
         let path = path.unwrap_or_default();
@@ -113,7 +180,7 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<LogHandle> {
     layers.push(ring.layer().boxed());
     let (filter, levels) = reload::Layer::new(Levels::new(settings.level));
     tracing_subscriber::registry().with(layers).with(filter).init();
-    Ok(LogHandle { ring, levels, file, stderr, fallback })
+    Ok(LogHandle { ring, levels, file, stderr, terminal, fallback })
 }
 
 /// Lines for people.
@@ -121,24 +188,52 @@ fn lines(sink: &Sink) -> impl Layer<Registry> + use<> {
     let sink = sink.clone();
     // The layer's own complaints would go to standard error, and panic if that is gone.
     fmt::layer()
-        .fmt_fields(fields())
+        .fmt_fields(Fields)
+        .with_timer(LocalTime)
         .with_writer(move || sink.clone())
         .with_ansi(false)
         .with_target(false)
         .log_internal_errors(false)
 }
 
-/// The words and the fields of a line. What peers said was made safe before; nothing that acts on a reader gets in here whatever
-/// was forgotten.
-fn fields() -> impl for<'writer> FormatFields<'writer> + 'static {
-    let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
-        let value = harmless(&format!("{value:?}"));
-        match field.name() {
-            "message" => writer.write_str(&value),
-            name => write!(writer, "{name}={value}"),
-        }
-    };
-    debug_fn(field).delimited(" ")
+/// The words and the fields of a line, in logfmt. What peers said was made safe before; nothing that acts on a reader gets in
+/// here whatever was forgotten.
+struct Fields;
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> text::Result {
+        let mut line = Line { writer, outcome: Ok(()), is_first: true };
+        fields.record(&mut line);
+        line.outcome
+    }
+}
+
+/// A line that is being written.
+struct Line<'writer> {
+    writer: Writer<'writer>,
+    outcome: text::Result,
+    is_first: bool,
+}
+
+impl Line<'_> {
+    fn add(&mut self, field: &Field, value: &str, shown: impl FnOnce(&str) -> String) {
+        let space = if std::mem::take(&mut self.is_first) { "" } else { " " };
+        let value = harmless(value);
+        self.outcome = self.outcome.and_then(|()| match field.name() {
+            "message" => write!(self.writer, "{space}{value}"),
+            name => write!(self.writer, "{space}{name}={}", shown(&value)),
+        });
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value, logfmt::quoted);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.add(field, &format!("{value:?}"), |value| logfmt::value(value).into_owned());
+    }
 }
 
 /// The level in the terms of those who filter.
@@ -176,21 +271,23 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let lines = fmt::layer()
-            .fmt_fields(fields())
+            .fmt_fields(Fields)
             .with_writer(move || writer.clone())
             .with_ansi(false)
             .with_target(false)
             .without_time();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
             let evil = "\x1b[2J\u{9b}\r\n\0\u{202e}\"x\"";
-            tracing::info!(session = 7, text = evil, shown = %evil, debug = ?evil, empty = "", "words {evil}");
+            let words = "user \"alice\" has no line";
+            tracing::info!(session = 7, text = evil, shown = %evil, words, bare = %"padt", empty = "", "words {evil}");
             tracing::warn!("no fields");
         });
         let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        let (plain, quoted) =
-            (r#"\u{1b}[2J\u{9b}\r\n\u{0}\u{202e}"x""#, r#""\u{1b}[2J\u{9b}\r\n\0\u{202e}\"x\"""#);
+        let plain = r#"\u{1b}[2J\u{9b}\r\n\u{0}\u{202e}"x""#;
+        let quoted = r#""\\u{1b}[2J\\u{9b}\\r\\n\\u{0}\\u{202e}\"x\"""#;
+        let words = r#""user \"alice\" has no line""#;
         let expected = format!(
-            " INFO words {plain} session=7 text={quoted} shown={plain} debug={quoted} empty=\"\"\n WARN no fields\n"
+            " INFO words {plain} session=7 text={quoted} shown={quoted} words={words} bare=padt empty=\"\"\n WARN no fields\n"
         );
         assert_eq!(written, expected);
     }

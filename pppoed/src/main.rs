@@ -195,8 +195,11 @@ fn start(
         return daemon::start_in_background();
     }
     if readiness.is_background() {
-        // Nobody reads standard error once we are in the background.
-        show(notices);
+        // Warnings reach the terminal through the log, as long as somebody waits for the start.
+        notices
+            .iter()
+            .filter(|notice| notice.is_mere_note())
+            .for_each(|notice| eprintln!("pppoed: {notice}"));
         daemon::leave_terminal()?;
     }
     // The working directory stays until here, for the relative paths on the command line.
@@ -245,7 +248,7 @@ async fn serve(
     let _run_dir = supervisor::claim_run_dir(config)?;
     let hooks = supervisor::load_hooks(&config.hooks).await;
     let hooks = hooks.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
-    let supervisor = supervisor::prepare(config, source, policy, hooks)?.with_log(log);
+    let supervisor = supervisor::prepare(config, source, policy, hooks)?.with_log(log.clone());
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;
     let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
@@ -256,6 +259,7 @@ async fn serve(
 
     let version = env!("CARGO_PKG_VERSION");
     info!(name: SERVER_READY.name, sessions = config.max_sessions(), version, "{}", SERVER_READY.words);
+    log.leave_terminal();
     readiness.announce()?;
     systemd::ready(config.max_sessions());
     supervisor.run(call_queue, signal_queue).await;

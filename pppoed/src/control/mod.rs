@@ -98,6 +98,16 @@ pub enum Rights {
     ReadOnly,
 }
 
+impl Rights {
+    /// The word in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read-only",
+        }
+    }
+}
+
 /// A request of a client, and where its answer goes.
 #[derive(Debug)]
 pub struct Call {
@@ -217,7 +227,7 @@ impl ControlSocket {
     /// Serves clients for ever. Requests go to `calls`.
     pub async fn serve(self, calls: mpsc::Sender<Call>) {
         let places = Places::new(MAX_CLIENTS);
-        info!(path = %self.path.display(), rights = ?self.rights, "control socket open");
+        info!(path = %self.path.display(), access = self.rights.as_str(), "control socket open");
         loop {
             match self.listener.accept().await {
                 Ok(stream) => {

@@ -9,13 +9,28 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::{Timestamp, tz::TimeZone};
 use tracing::warn;
 use tracing_subscriber::fmt::format;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::time::FormatTime;
+
+/// The time of a line: `2026-11-30T11:31:02.123456+01:00`, by the zone of the machine (or `TZ`) as it was at the first line: later
+/// looks at its files could block whoever logs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalTime;
+
+static ZONE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, writer: &mut format::Writer<'_>) -> std::fmt::Result {
+        let now = Timestamp::now().to_zoned_datetime(ZONE.clone());
+        write!(writer, "{}", now.strftime("%Y-%m-%dT%H:%M:%S.%6f%:z"))
+    }
+}
 
 /// Lines that may wait.
 const QUEUE_LEN: usize = 1024;
@@ -163,7 +178,7 @@ impl Writer {
         let mut text = String::new();
         let mut complain = |count: u64, why: &dyn std::fmt::Display| {
             // Neither fails on a String.
-            let _ = SystemTime.format_time(&mut format::Writer::new(&mut text));
+            let _ = LocalTime.format_time(&mut format::Writer::new(&mut text));
             text.push_str(&format!("  WARN {count} lines of the log were lost here: {why}\n"));
         };
         if let Some((count, error)) = &self.failed {

@@ -1,17 +1,20 @@
 //! What a newcomer is told.
 
+use std::fs;
 use std::process::Command;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use super::lab::{Lab, with_wire};
+use super::lab::{Lab, directory, until, with_wire};
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
         ("without arguments there is a line to copy", welcome),
         ("nobody but root is told what is missing", not_root),
         ("a missing TUN is named", no_tun),
         ("forwarding that is off is named", no_forwarding),
+        ("warnings of a start in the background reach the terminal", background),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -59,4 +62,37 @@ fn no_forwarding() {
     lab.logged(&["WARN", "ip_forward is 0", "sysctl -w"]);
     lab.signal(Signal::SIGTERM);
     lab.wait_stopped();
+}
+
+fn background() {
+    let directory = directory();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let arguments = [
+        "-I access0 -L 10.0.0.1 -R 10.0.0.2 -N 2 --worker-user nobody --orphan-timeout 0".to_owned(),
+        format!("-X {} --run-dir {} --worker {}", path("pid"), path("run"), path(super::worker::NAME)),
+        format!(
+            "-O {} --common-options {} --chap-secrets {}",
+            path("warned"),
+            path("empty"),
+            path("secrets")
+        ),
+        format!("--hook-store {} --console-file {}", path("hooks.store"), path("console.toml")),
+    ];
+    let options = format!("require-chap\nlogfile {}\ncrtscts\n", path("log"));
+    fs::write(path("warned"), options).unwrap();
+    let (status, said) = run("", &arguments.join(" "));
+    let pid = fs::read_to_string(path("pid")).unwrap();
+    let log = || fs::read_to_string(path("log")).unwrap();
+    kill(Pid::from_raw(pid.trim().parse().unwrap()), Signal::SIGTERM).unwrap();
+    until("the server to stop", || log().contains(" stopped"));
+    assert_eq!(status, Some(0), "{said}");
+    let warnings: Vec<&str> = said.lines().filter(|line| line.contains("ip_forward is 0")).collect();
+    assert_eq!(warnings.len(), 1, "{said}");
+    assert!(warnings[0].starts_with("pppoed: net.ipv4.ip_forward is 0"), "{said}");
+    assert!(!said.contains("stopped") && !said.contains("ready"), "{said}");
+    // What the log of the same start has as warnings is on the terminal, and nothing twice.
+    for warning in log().lines().filter_map(|line| line.split_once(" WARN ").map(|(_, words)| words)) {
+        let seen = said.lines().filter(|line| line.strip_prefix("pppoed: ") == Some(warning)).count();
+        assert_eq!(seen, 1, "{warning}: {said}");
+    }
 }
