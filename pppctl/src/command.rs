@@ -14,9 +14,11 @@ use clap::{
     Args, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
 };
+use jiff::ZonedDateTime;
 use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
 
 use crate::{
+    clock::{self, Since},
     hooks::Hooks,
     policy::{SetPolicy, Unset},
     sessions::Query,
@@ -304,12 +306,23 @@ pub(crate) struct Log {
     /// Only lines about the session with this id
     #[arg(long, value_name = "ID", value_parser = session_id())]
     session: Option<u16>,
+    /// Only lines about this user
+    #[arg(long, value_name = values::USER)]
+    user: Option<String>,
+    /// Only lines about this Ethernet address
+    #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
+    mac: Option<[u8; 6]>,
+    /// Only lines from this moment on: 10m (ago), 14:30, today, yesterday, 2026-11-30, "2026-11-30 14:30"
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_since)]
+    since: Option<Since>,
 }
 
 impl Log {
     /// What to ask for.
     pub(crate) fn query(&self) -> LogQuery {
-        LogQuery { level: self.level, count: self.lines, session: self.session }
+        let since_ms = self.since.as_ref().map_or(0, |since| since.ms(&ZonedDateTime::now()));
+        let Self { level, lines, session, user, mac, since: _ } = self;
+        LogQuery { level: *level, count: *lines, session: *session, user: user.clone(), mac: *mac, since_ms }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod capture;
+mod clock;
 mod command;
 mod completions;
 mod console;
@@ -44,13 +45,12 @@ use crate::{
     program::{Cli, CliCommand},
     run::Display,
     shell::batch,
-    terminal::Screen,
 };
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut console = Console::new(cli.connection);
-    let format = cli.display.format();
+    let display = cli.display;
     let result = match (cli.command, cli.commands) {
         (Some(_), Some(_)) => Cli::command()
             .error(ErrorKind::ArgumentConflict, "give a command, or commands with -c, not both")
@@ -62,14 +62,14 @@ fn main() -> ExitCode {
             metrics::Listen(listen).run(&mut console, &mut io::stdout().lock())
         }
         (Some(CliCommand::Command(command)), None) => {
-            let display = Display { format: format.unwrap_or_default(), screen: Screen::of_stdout() };
+            let display = Display { format: display.format().unwrap_or_default(), screen: display.screen() };
             let mut out = BufWriter::new(io::stdout().lock());
             run::run(&command, display, &mut console, &mut out)
                 .and_then(|()| out.flush().map_err(Error::Output))
         }
-        (None, Some(commands)) => batch::run(commands.as_bytes(), format, &mut console),
-        (None, None) if io::stdin().is_terminal() => shell::interactive(format, &mut console),
-        (None, None) => batch::run(io::stdin().lock(), format, &mut console),
+        (None, Some(commands)) => batch::run(commands.as_bytes(), display, &mut console),
+        (None, None) if io::stdin().is_terminal() => shell::interactive(display, &mut console),
+        (None, None) => batch::run(io::stdin().lock(), display, &mut console),
     };
     let Err(error) = result else {
         return ExitCode::SUCCESS;

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ppp_ipc::control::DEFAULT_PATH;
 
-use crate::command::{Command, parse_seconds, values};
+use crate::{
+    clock::Zone,
+    command::{Command, parse_seconds, values},
+    terminal::Screen,
+};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -147,12 +151,33 @@ pub(crate) struct DisplayOptions {
     /// Short for --output json
     #[arg(long, global = true, conflicts_with = "output")]
     json: bool,
+    /// Show times in UTC instead of local time
+    #[arg(long, global = true)]
+    utc: bool,
 }
 
 impl DisplayOptions {
     /// The format that was asked for, if any was.
     pub(crate) fn format(self) -> Option<Format> {
         if self.json { Some(Format::Json) } else { self.output }
+    }
+
+    /// These, and what they leave open as `defaults` have it.
+    pub(crate) fn or(self, defaults: Self) -> Self {
+        match self.format() {
+            Some(_) => Self { utc: self.utc || defaults.utc, ..self },
+            None => Self { utc: self.utc || defaults.utc, ..defaults },
+        }
+    }
+
+    /// Whose time is shown.
+    pub(crate) fn zone(self) -> Zone {
+        if self.utc { Zone::Utc } else { Zone::Local }
+    }
+
+    /// Standard output as it is now.
+    pub(crate) fn screen(self) -> Screen {
+        Screen { zone: self.zone(), ..Screen::of_stdout() }
     }
 }
 

@@ -129,10 +129,10 @@ mod tests {
             ("terminate pattern al* --yes", Request::Terminate(Selector::Pattern("al*".into()))),
             ("show pool", Request::ShowPool),
             ("show interfaces", Request::ShowInterfaces),
-            ("show log", Request::ShowLog(LogQuery { level: LogLevel::Trace, count: 100, session: None })),
+            ("show log", Request::ShowLog(LogQuery::latest(100))),
             (
                 "sh log warn -n 5 --session 7",
-                Request::ShowLog(LogQuery { level: LogLevel::Warn, count: 5, session: Some(7) }),
+                Request::ShowLog(LogQuery { level: LogLevel::Warn, session: Some(7), ..LogQuery::latest(5) }),
             ),
             ("show policy", Request::ShowPolicy),
             ("write", Request::WritePolicy { check: false }),

@@ -9,7 +9,10 @@ use std::{
 
 use nix::sys::termios::{self, SetArg, Termios};
 
-use crate::interrupt::{self, Woken};
+use crate::{
+    clock::Zone,
+    interrupt::{self, Woken},
+};
 
 /// Longest line that is read as the answer to a question, in bytes.
 const MAX_ANSWER: usize = 1024;
@@ -25,6 +28,8 @@ pub(crate) struct Screen {
     pub(crate) colour: bool,
     /// Whether headings are marked for a filter, see [`crate::shell::filter`].
     pub(crate) mark_headings: bool,
+    /// Whose time is shown.
+    pub(crate) zone: Zone,
 }
 
 impl Screen {
@@ -42,6 +47,7 @@ impl Screen {
             height: size.and_then(|(_, height)| known(height.0)),
             colour: wants_colour(),
             mark_headings: false,
+            zone: Zone::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::control::{LogField, LogLevel, LogLine, LogQuery};
+use ppp_wire::MacAddr;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -46,12 +47,17 @@ impl LogRing {
     /// from the `count`th of the latest on.
     pub fn select(&self, query: &LogQuery, after: Option<u64>, max: usize) -> Vec<LogLine> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = query.session.map(|id| id.to_string());
+        let wanted = [
+            ("session", query.session.map(|id| id.to_string())),
+            ("username", query.user.clone()),
+            ("peer_mac", query.mac.map(|mac| MacAddr(mac).to_string())),
+        ];
         let is_about = |line: &&LogLine| {
-            let of_session = || {
-                line.fields.iter().any(|field| field.name == "session" && Some(&field.value) == id.as_ref())
+            let has = |(name, value): &(&str, Option<String>)| {
+                let is_it = |field: &LogField| field.name == *name && Some(&field.value) == value.as_ref();
+                value.is_none() || line.fields.iter().any(is_it)
             };
-            line.level <= query.level && (id.is_none() || of_session())
+            line.level <= query.level && line.time_ms >= query.since_ms && wanted.iter().all(has)
         };
         let matching = || ring.lines.iter().filter(is_about);
         match after {
@@ -148,7 +154,7 @@ impl Visit for Collector {
 /// The words of all lines.
 #[cfg(test)]
 pub(crate) fn messages(ring: &LogRing) -> Vec<String> {
-    let all = LogQuery { level: LogLevel::Trace, count: u32::MAX, session: None };
+    let all = LogQuery::latest(u32::MAX);
     ring.select(&all, None, MAX_LINES).into_iter().map(|line| line.message).collect()
 }
 
@@ -170,7 +176,7 @@ mod tests {
         assert_eq!(harmless("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
         with_ring(|ring| {
             tracing::info!(odd = "a\0\u{9b}\u{2066}b", shown = %"\u{202e}c", "d\n\u{feff}");
-            let all = LogQuery { level: LogLevel::Trace, count: 1, session: None };
+            let all = LogQuery::latest(1);
             let line = ring.select(&all, None, 1).remove(0);
             let values = line.fields.iter().map(|field| field.value.as_str());
             let values: Vec<&str> = values.chain([line.message.as_str()]).collect();
@@ -185,7 +191,7 @@ mod tests {
             tracing::warn!(session = 12_u16, "odd");
             tracing::debug!("detail");
             let select = |level, count, session, after| {
-                ring.select(&LogQuery { level, count, session }, after, 100)
+                ring.select(&LogQuery { level, session, ..LogQuery::latest(count) }, after, 100)
                     .into_iter()
                     .map(|line| line.message)
                     .collect::<Vec<_>>()
@@ -194,7 +200,7 @@ mod tests {
             assert_eq!(select(LogLevel::Info, 1, None, None), ["odd"]);
             assert_eq!(select(LogLevel::Trace, 10, Some(1), None), ["up"]);
             assert_eq!(select(LogLevel::Trace, 1, None, Some(1)), ["odd", "detail"]);
-            let all = LogQuery { level: LogLevel::Trace, count: 1, session: Some(1) };
+            let all = LogQuery { session: Some(1), ..LogQuery::latest(1) };
             let line = ring.select(&all, None, 1).remove(0);
             let fields: Vec<_> =
                 line.fields.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
@@ -210,7 +216,7 @@ mod tests {
                 tracing::info!(number, "line");
             }
             tracing::info!(name = "ü".repeat(5000), rest = "r".repeat(5000), "long\n\u{1b}[2J");
-            let all = LogQuery { level: LogLevel::Trace, count: u32::MAX, session: None };
+            let all = LogQuery::latest(u32::MAX);
             let lines = ring.select(&all, None, usize::MAX);
             assert_eq!(lines.len(), MAX_LINES);
             assert_eq!(lines[0].seq, 5);

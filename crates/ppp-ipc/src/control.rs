@@ -45,7 +45,7 @@ pub use trace::{TraceRequest, TraceTarget, TracedFrame};
 ///
 /// A release whose messages differ in anything from the last one's has a higher number: bincode tells neither the
 /// fields of a type nor the number of its variants.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Path of the control socket unless configured.
 pub const DEFAULT_PATH: &str = "/run/pppoed/control.sock";

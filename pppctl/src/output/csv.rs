@@ -7,11 +7,15 @@ use serde_json::Value;
 
 use super::{Output, config, json::Json, printable};
 use crate::answer::{Answer, Piece};
+use crate::clock::Zone;
 use crate::info::Info;
 
 /// A heading, then a row for each thing; where there is one thing only, a row for each of its fields. The names and
 /// values are those of the JSON.
-pub(super) struct Csv;
+pub(super) struct Csv {
+    /// Whose time is written.
+    pub(super) zone: Zone,
+}
 
 impl Output for Csv {
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
@@ -19,7 +23,7 @@ impl Output for Csv {
             return config::write_csv(settings, out);
         }
         let mut document = Vec::new();
-        Json.write(answer, &mut document)?;
+        Json { zone: self.zone }.write(answer, &mut document)?;
         let document: Value = serde_json::from_slice(&document)?;
         let bodies = document.as_object().into_iter().flatten().filter(|(name, _)| *name != "schema");
         for (name, body) in bodies {
@@ -95,14 +99,14 @@ mod tests {
     #[test]
     fn one_thing_has_a_row_for_each_field() {
         let mut out = Vec::new();
-        Csv.write(&Answer::Session(Box::new(samples::detail())), &mut out).unwrap();
+        Csv { zone: Zone::Utc }.write(&Answer::Session(Box::new(samples::detail())), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("field,value\r\n"), "{text}");
         for row in ["id,1", "traffic.rx_bytes,1536", "dns.1,198.51.100.53", "history.1.event,IPCP opened"] {
             assert!(text.split("\r\n").any(|line| line == row), "{row}: {text}");
         }
         let mut out = Vec::new();
-        Csv.write(&Answer::Terminated(3), &mut out).unwrap();
+        Csv { zone: Zone::Utc }.write(&Answer::Terminated(3), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "field,value\r\nterminated,3\r\n");
     }
 

@@ -1,16 +1,15 @@
 //! An event on one line, for people.
 
-use std::time::Duration;
-
 use ppp_ipc::control::{Event, EventName};
 
 use super::{printable, style::Style, units};
+use crate::terminal::Screen;
 
 /// Width of the longest name of an event.
 const NAME_WIDTH: usize = 15;
 
-/// `10:31:02.123  session-open     7 ppp0 alice 10.0.0.2 02:00:5e:10:00:01 eth1`
-pub(super) fn line(event: &Event, colour: bool) -> String {
+/// `2026-11-30 11:31:02.123+01:00  session-open     7 ppp0 alice 10.0.0.2 02:00:5e:10:00:01 eth1`
+pub(super) fn line(event: &Event, screen: Screen) -> String {
     let mut words: Vec<String> = Vec::new();
     if let Some(session) = &event.session {
         words.push(session.id.to_string());
@@ -29,8 +28,8 @@ pub(super) fn line(event: &Event, colour: bool) -> String {
         format!("received {up}, sent {down}")
     }));
     words.extend(event.caller.map(|caller| format!("by uid {} pid {}", caller.uid, caller.pid)));
-    let name = style(event.event).paint(&format!("{:NAME_WIDTH$}", event.event.as_str()), colour);
-    let line = format!("{}  {name}  {}", time_of_day(event.time_ms), printable(&words.join(" ")));
+    let name = style(event.event).paint(&format!("{:NAME_WIDTH$}", event.event.as_str()), screen.colour);
+    let line = format!("{}  {name}  {}", screen.zone.moment(event.time_ms), printable(&words.join(" ")));
     line.trim_end().to_owned()
 }
 
@@ -43,14 +42,6 @@ fn style(event: EventName) -> Style {
     }
 }
 
-/// The time of day, UTC, to the millisecond.
-pub(super) fn time_of_day(ms_since_1970: u64) -> String {
-    let time = Duration::from_millis(ms_since_1970);
-    let second = time.as_secs() % (24 * 60 * 60);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{hour:02}:{minute:02}:{:02}.{:03}", second % 60, time.subsec_millis())
-}
-
 #[cfg(test)]
 mod tests {
     use ppp_ipc::control::EventCaller;
@@ -61,8 +52,8 @@ mod tests {
     #[test]
     fn lines() {
         assert_eq!(
-            line(&samples::ended(), false),
-            "10:31:02.123  session-ended    7 ppp0 alice 10.0.0.2 02:00:5e:10:00:01 eth1 (admin) by uid 0 with pppctl \
+            line(&samples::ended(), samples::UTC),
+            "2026-11-21 10:31:02.123+00:00  session-ended    7 ppp0 alice 10.0.0.2 02:00:5e:10:00:01 eth1 (admin) by uid 0 with pppctl \
              after 1h02m received 1.5 KiB, sent 4.7 MiB"
         );
         let command = Event {
@@ -76,10 +67,13 @@ mod tests {
             ..samples::ended()
         };
         assert_eq!(
-            line(&command, false),
-            r"10:31:02.123  command          drain on\nforged by uid 1000 pid 4711"
+            line(&command, samples::UTC),
+            r"2026-11-21 10:31:02.123+00:00  command          drain on\nforged by uid 1000 pid 4711"
         );
         let refused = Event { event: EventName::Refused, ..command };
-        assert!(line(&refused, true).contains("  \x1b[31mrefused        \x1b[0m  drain on"));
+        assert!(
+            line(&refused, Screen { colour: true, ..samples::UTC })
+                .contains("  \x1b[31mrefused        \x1b[0m  drain on")
+        );
     }
 }

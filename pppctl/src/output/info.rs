@@ -8,11 +8,13 @@ use ppp_ipc::control::{
     NamedPoolStats, PoolLease, PoolRange, PoolStats, ServerVersion,
 };
 use ppp_ipc::policy::PolicyWritten;
+use ppp_wire::logfmt;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::grid::{self, Align, Column};
 use super::json::Interface;
-use super::{config, event::time_of_day, hooks, policy, printable, units};
+use super::{config, hooks, policy, printable, units};
+use crate::clock::Zone;
 use crate::info::Info;
 use crate::terminal::Screen;
 
@@ -81,7 +83,9 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
                 writeln!(out, "{name} takes no new sessions: it is not in the configuration")
             })
         }
-        Info::Log(lines) => lines.iter().try_for_each(|line| writeln!(out, "{}", log_line(line))),
+        Info::Log(lines) => {
+            lines.iter().try_for_each(|line| writeln!(out, "{}", log_line(line, screen.zone)))
+        }
         Info::Version(server) => {
             writeln!(out, "pppctl {}", env!("CARGO_PKG_VERSION"))?;
             let ServerVersion { software, protocol, host, pid, uptime_s } = server;
@@ -222,18 +226,17 @@ fn own_row(interface: &AccessInterface) -> Vec<String> {
     ]
 }
 
-/// `10:31:02.123  info   session up session=1 username="alice"`
-fn log_line(line: &LogLine) -> String {
-    let mut text = format!("{}  {:5}  {}", time_of_day(line.time_ms), line.level.as_str(), line.message);
+/// `2026-11-30 11:31:02.123+01:00  info   session up session=1 username="alice"`
+fn log_line(line: &LogLine, zone: Zone) -> String {
+    let mut text = format!("{}  {:5}  {}", zone.moment(line.time_ms), line.level.as_str(), line.message);
     for LogField { name, value } in &line.fields {
-        let quote = if value.is_empty() || value.contains(' ') { "\"" } else { "" };
-        text.push_str(&format!(" {name}={quote}{value}{quote}"));
+        text.push_str(&format!(" {name}={}", logfmt::value(value)));
     }
     printable(&text).into_owned()
 }
 
 /// The body of the document in JSON.
-pub(super) fn body(info: &Info) -> impl Serialize + '_ {
+pub(super) fn body(info: &Info, zone: Zone) -> impl Serialize + '_ {
     #[derive(Serialize)]
     #[serde(rename_all = "snake_case")]
     enum Body<'a> {
@@ -268,7 +271,7 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
             })
         }
         Info::Interfaces(interfaces) => Body::Interfaces(interfaces.iter().map(Access::from).collect()),
-        Info::Log(lines) => Body::Log(lines.iter().map(Line::from).collect()),
+        Info::Log(lines) => Body::Log(lines.iter().map(|line| Line::new(line, zone)).collect()),
         Info::Version(ServerVersion { software, protocol, host, pid, uptime_s }) => Body::Version(Version {
             pppctl: env!("CARGO_PKG_VERSION"),
             pppoed: software,
@@ -283,7 +286,9 @@ pub(super) fn body(info: &Info) -> impl Serialize + '_ {
         Info::Hooks(summary, functions) => Body::Hooks(hooks::Stats { summary, functions }),
         Info::HookRuns(runs) => Body::HookRuns(runs),
         Info::Config(settings) => Body::Config(settings.iter().map(config::Shown::from).collect()),
-        Info::Policy(entries) => Body::Policy(entries.iter().map(policy::Entry::from).collect()),
+        Info::Policy(entries) => {
+            Body::Policy(entries.iter().map(|entry| policy::Entry::new(entry, zone)).collect())
+        }
         Info::PolicyWritten(written) => Body::PolicyWritten(written),
         Info::ConfigDiff(differences, end) => Body::ConfigDiff(config::Diff { differences, end }),
     }
@@ -409,16 +414,18 @@ impl<'a> From<&'a AccessInterface> for Access<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     seq: u64,
+    time: String,
     time_ms: u64,
     level: LogLevel,
     message: &'a str,
     fields: Fields<'a>,
 }
 
-impl<'a> From<&'a LogLine> for Line<'a> {
-    fn from(line: &'a LogLine) -> Self {
+impl<'a> Line<'a> {
+    fn new(line: &'a LogLine, zone: Zone) -> Self {
         let LogLine { seq, time_ms, level, message, fields } = line;
-        Self { seq: *seq, time_ms: *time_ms, level: *level, message, fields: Fields(fields) }
+        let time = zone.iso_8601(*time_ms);
+        Self { seq: *seq, time, time_ms: *time_ms, level: *level, message, fields: Fields(fields) }
     }
 }
 

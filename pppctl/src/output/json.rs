@@ -18,19 +18,23 @@ use serde_json::ser::Formatter;
 
 use super::{Output, info, is_harmless, policy, trace};
 use crate::answer::{Answer, Piece};
+use crate::clock::Zone;
 
 /// Version of the documents. Raised when a field goes or changes its meaning, not when one is added.
 pub(crate) const SCHEMA: u32 = 1;
 
 /// One JSON document with raw numbers.
-pub(crate) struct Json;
+pub(crate) struct Json {
+    /// Whose time is written.
+    pub(crate) zone: Zone,
+}
 
 impl Output for Json {
     fn write(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         let body = match answer {
             Answer::Session(detail) => Body::Session(Box::new(Session::from(&**detail))),
             Answer::Stats(stats) => Body::Stats(Stats::from(&**stats)),
-            Answer::Info(info) => return write_document(info::body(info), out),
+            Answer::Info(info) => return write_document(info::body(info, self.zone), out),
             Answer::Policy(outcome) => Body::PolicyChange(outcome.into()),
             Answer::Terminated(count) => Body::Terminated(*count),
             Answer::Reload(reload) => Body::Reload(Reload {
@@ -53,8 +57,8 @@ impl Output for Json {
     fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
         write_document(
             match piece {
-                Piece::Event(event) => Body::Event(event),
-                Piece::Packet(packet) => Body::Packet(Box::new(trace::Packet::new(packet))),
+                Piece::Event(event) => Body::Event(Timed { time: self.zone.iso_8601(event.time_ms), event }),
+                Piece::Packet(packet) => Body::Packet(Box::new(trace::Packet::new(packet, self.zone))),
                 Piece::Connection(is_there) => Body::Connected(*is_there),
                 Piece::TraceEnd(end) => Body::TraceEnd(end.into()),
                 Piece::Lost(count) | Piece::LostPackets(count) => Body::Lost(*count),
@@ -133,7 +137,7 @@ enum Body<'a> {
     Reload(Reload<'a>),
     #[serde(rename = "policy_change")]
     PolicyChange(policy::Outcome<'a>),
-    Event(&'a Event),
+    Event(Timed<'a>),
     Packet(Box<trace::Packet<'a>>),
     #[serde(rename = "trace_end")]
     TraceEnd(trace::End<'a>),
@@ -188,6 +192,14 @@ struct Session<'a> {
     control: ControlTraffic,
     history: &'a [HistoryEntry],
     hooks: &'a [SessionHook],
+}
+
+/// An event, with its time as people write it.
+#[derive(Serialize)]
+struct Timed<'a> {
+    time: String,
+    #[serde(flatten)]
+    event: &'a Event,
 }
 
 #[derive(Serialize)]
@@ -348,7 +360,7 @@ mod tests {
 
     fn render(answer: &Answer) -> String {
         let mut out = Vec::new();
-        Json.write(answer, &mut out).unwrap();
+        Json { zone: Zone::Utc }.write(answer, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -407,13 +419,14 @@ mod tests {
     fn events() {
         let render = |piece: &Piece| {
             let mut out = Vec::new();
-            Json.write_piece(piece, &mut out).unwrap();
+            Json { zone: Zone::Utc }.write_piece(piece, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(
             render(&Piece::Event(Box::new(samples::ended()))),
             concat!(
-                r#"{"schema":1,"event":{"seq":12,"time_ms":1795257062123,"event":"session-ended","session":"#,
+                r#"{"schema":1,"event":{"time":"2026-11-21T10:31:02.123+00:00","seq":12,"time_ms":1795257062123,"#,
+                r#""event":"session-ended","session":"#,
                 r#"{"id":7,"ifname":"ppp0","username":"alice","ip":"10.0.0.2","mac":"02:00:5e:10:00:01","#,
                 r#""interface":"eth1"},"interface":null,"reason":"admin","detail":"by uid 0 with pppctl","#,
                 r#""duration_s":3725,"traffic":{"rx_packets":12,"rx_bytes":1536,"tx_packets":9,"tx_bytes":5000000},"#,

@@ -41,8 +41,8 @@ pub(crate) trait Output {
 pub(crate) fn new(format: Format, screen: Screen) -> Box<dyn Output> {
     match format {
         Format::Table => Box::new(table::Table::new(screen)),
-        Format::Json => Box::new(json::Json),
-        Format::Csv => Box::new(csv::Csv),
+        Format::Json => Box::new(json::Json { zone: screen.zone }),
+        Format::Csv => Box::new(csv::Csv { zone: screen.zone }),
     }
 }
 

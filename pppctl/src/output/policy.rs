@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::grid::{self, Align, Column};
 use super::{json::Keeping, printable, reload, units};
 use crate::answer::PolicyOutcome;
+use crate::clock::Zone;
 use crate::terminal::Screen;
 
 const ENTRIES: [Column; 6] = [
@@ -132,13 +133,15 @@ pub(super) struct Entry<'a> {
     name: &'a str,
     value: &'a str,
     uid: u32,
+    time: String,
     time_ms: u64,
     written: bool,
 }
 
-impl<'a> From<&'a PolicyEntry> for Entry<'a> {
-    fn from(entry: &'a PolicyEntry) -> Self {
+impl<'a> Entry<'a> {
+    pub(super) fn new(entry: &'a PolicyEntry, zone: Zone) -> Self {
         let PolicyEntry { kind, name, value, uid, time_ms, is_written } = entry;
-        Self { kind, name, value, uid: *uid, time_ms: *time_ms, written: *is_written }
+        let time = zone.iso_8601(*time_ms);
+        Self { kind, name, value, uid: *uid, time, time_ms: *time_ms, written: *is_written }
     }
 }

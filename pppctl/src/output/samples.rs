@@ -8,6 +8,12 @@ use ppp_ipc::control::{
     SessionHook, SessionRates, SessionSummary, SessionTimers, Traffic,
 };
 
+use crate::{clock::Zone, terminal::Screen};
+
+/// Output for no terminal, with the times of no particular place.
+pub(crate) const UTC: Screen =
+    Screen { width: None, height: None, colour: false, mark_headings: false, zone: Zone::Utc };
+
 pub(crate) fn summary(id: u16) -> SessionSummary {
     SessionSummary {
         id,

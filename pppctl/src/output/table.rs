@@ -50,8 +50,8 @@ impl Output for Table {
 
     fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
         match piece {
-            Piece::Event(event) => writeln!(out, "{}", event::line(event, self.screen.colour)),
-            Piece::Packet(packet) => writeln!(out, "{}", trace::line(packet, self.screen.colour)),
+            Piece::Event(event) => writeln!(out, "{}", event::line(event, self.screen)),
+            Piece::Packet(packet) => writeln!(out, "{}", trace::line(packet, self.screen)),
             Piece::LostPackets(1) => writeln!(out, "-- 1 packet came too fast and is lost"),
             Piece::LostPackets(count) => writeln!(out, "-- {count} packets came too fast and are lost"),
             Piece::Connection(false) => writeln!(out, "-- pppoed is gone; waiting until it is there again"),

@@ -4,20 +4,21 @@ use ppp_ipc::control::{CaptureEnd, TracedFrame};
 use ppp_wire::describe::{Description, Field, Frame};
 use serde::Serialize;
 
-use super::{count, event::time_of_day, printable, style::Style};
+use super::{count, printable, style::Style};
+use crate::{clock::Zone, terminal::Screen};
 
-/// `10:31:02.123 rcvd 7 LCP Configure-Request id=1 mru=1492`, or of discovery
-/// `10:31:02.120 rcvd eth1 02:00:5e:10:00:01 PADI service_name=""`
-pub(super) fn line(traced: &TracedFrame, colour: bool) -> String {
-    let packet = Packet::new(traced);
+/// `2026-11-30 11:31:02.123+01:00 rcvd 7 LCP Configure-Request id=1 mru=1492`, or of discovery
+/// `2026-11-30 11:31:02.120+01:00 rcvd eth1 02:00:5e:10:00:01 PADI service_name=""`
+pub(super) fn line(traced: &TracedFrame, screen: Screen) -> String {
+    let packet = Packet::new(traced, screen.zone);
     let way = if traced.frame.is_from_peer { "rcvd" } else { "sent" };
     let whose = match packet.session {
         Some(session) if packet.is_session => session.to_string(),
         _ => format!("{} {}", traced.interface, packet.mac.as_deref().unwrap_or("-")),
     };
     let description = printable(&packet.description.to_string()).into_owned();
-    let time = time_of_day(traced.frame.time_ns / 1_000_000);
-    let words = style(&packet.description).paint(&description, colour);
+    let time = screen.zone.moment(traced.frame.time_ns / 1_000_000);
+    let words = style(&packet.description).paint(&description, screen.colour);
     format!("{time} {way} {} {words}", printable(&whose))
 }
 
@@ -63,6 +64,7 @@ impl<'a> From<&'a CaptureEnd> for End<'a> {
 /// A packet, for programs.
 #[derive(Serialize)]
 pub(super) struct Packet<'a> {
+    time: String,
     time_us: u64,
     interface: &'a str,
     direction: &'static str,
@@ -106,10 +108,11 @@ fn fields<S: serde::Serializer>(fields: &[Field], serializer: S) -> Result<S::Ok
 }
 
 impl<'a> Packet<'a> {
-    pub(super) fn new(traced: &'a TracedFrame) -> Self {
+    pub(super) fn new(traced: &'a TracedFrame, zone: Zone) -> Self {
         let frame = Frame::read(&traced.frame.bytes);
         let peer = if traced.frame.is_from_peer { frame.source } else { frame.destination };
         Self {
+            time: zone.iso_8601(traced.frame.time_ns / 1_000_000),
             time_us: traced.frame.time_ns / 1000,
             interface: &traced.interface,
             direction: if traced.frame.is_from_peer { "received" } else { "sent" },
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{
         answer::Piece,
-        output::{Output, json},
+        output::{Output, json, samples},
     };
 
     fn traced(is_from_peer: bool, bytes: Vec<u8>) -> TracedFrame {
@@ -147,17 +150,26 @@ mod tests {
 
     fn json(traced: TracedFrame) -> String {
         let mut out = Vec::new();
-        json::Json.write_piece(&Piece::Packet(Box::new(traced)), &mut out).unwrap();
+        json::Json { zone: Zone::Utc }.write_piece(&Piece::Packet(Box::new(traced)), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn lines() {
         let padi = traced(true, frame(9, 0, &[1, 1, 0, 0]));
-        assert_eq!(line(&padi, false), r#"10:31:02.123 rcvd eth1 02:00:5e:10:00:01 PADI service_name="""#);
+        assert_eq!(
+            line(&padi, samples::UTC),
+            r#"1970-01-01 10:31:02.123+00:00 rcvd eth1 02:00:5e:10:00:01 PADI service_name="""#
+        );
         let nak = traced(false, frame(0, 7, &[0xc0, 0x21, 3, 1, 0, 8, 1, 4, 5, 0xd4]));
-        assert_eq!(line(&nak, false), "10:31:02.123 sent 7 LCP Configure-Nak id=1 mru=1492");
-        assert!(line(&nak, true).ends_with("sent 7 \x1b[33mLCP Configure-Nak id=1 mru=1492\x1b[0m"));
+        assert_eq!(
+            line(&nak, samples::UTC),
+            "1970-01-01 10:31:02.123+00:00 sent 7 LCP Configure-Nak id=1 mru=1492"
+        );
+        assert!(
+            line(&nak, Screen { colour: true, ..samples::UTC })
+                .ends_with("sent 7 \x1b[33mLCP Configure-Nak id=1 mru=1492\x1b[0m")
+        );
         let end = |lost| super::end(&CaptureEnd { frames: 1, lost, why: "the session is over".into() });
         assert_eq!(end(0), "-- 1 packet: the session is over");
         assert_eq!(end(2), "-- 1 packet, 2 lost: the session is over");
@@ -170,7 +182,7 @@ mod tests {
         assert_eq!(
             shown,
             concat!(
-                r#"{"schema":1,"packet":{"time_us":37862123456,"interface":"eth1","direction":"received","#,
+                r#"{"schema":1,"packet":{"time":"1970-01-01T10:31:02.123+00:00","time_us":37862123456,"interface":"eth1","direction":"received","#,
                 r#""mac":"02:00:5e:10:00:01","session":7,"length":33,"protocol":"PAP","#,
                 r#""code":"Authenticate-Request","identifier":9,"fields":[{"name":"name","value":"al\\u{1b}ce"},"#,
                 r#"{"name":"password","value":"<hidden>"}],"more_fields":0,"malformed":null,"head":null}}"#,
@@ -191,7 +203,7 @@ mod tests {
             let behind_headers = frame(code, 7, &bytes);
             for bytes in [bytes, behind_headers] {
                 let traced = traced(is_from_peer, bytes);
-                let line = line(&traced, false);
+                let line = line(&traced, samples::UTC);
                 prop_assert!(!line.chars().any(char::is_control), "{}", line);
                 let json = json(traced);
                 let text = json.strip_suffix('\n').unwrap();

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use super::execute::{self, Next};
-use crate::{console::Console, error::Error, program::Format};
+use crate::{console::Console, error::Error, program::DisplayOptions};
 
 /// Longest line, in bytes.
 const MAX_LINE: u64 = 64 * 1024;
@@ -11,7 +11,7 @@ const MAX_LINE: u64 = 64 * 1024;
 /// Carries out lines up to the first that fails.
 pub(crate) fn run(
     mut input: impl BufRead,
-    format: Option<Format>,
+    defaults: DisplayOptions,
     console: &mut Console,
 ) -> Result<(), Error> {
     for number in 1.. {
@@ -22,7 +22,7 @@ pub(crate) fn run(
         }
         let text = std::str::from_utf8(&line).ok().filter(|text| text.len() as u64 <= MAX_LINE);
         let result = match text {
-            Some(text) => execute::line(text, format, console, false),
+            Some(text) => execute::line(text, defaults, console, false),
             None => Err(Error::Line(format!("not UTF-8, or longer than {MAX_LINE} bytes"))),
         };
         match result {

@@ -16,7 +16,7 @@ use crate::{
     command::Command,
     console::Console,
     error::Error,
-    program::{DisplayOptions, Format, Line, LineCommand},
+    program::{DisplayOptions, Line, LineCommand},
     run::{self, Display},
     terminal::Screen,
 };
@@ -34,13 +34,13 @@ pub(crate) enum Next {
 /// go through a pager.
 pub(crate) fn line(
     line: &str,
-    format: Option<Format>,
+    defaults: DisplayOptions,
     console: &mut Console,
     paged: bool,
 ) -> Result<Next, Error> {
     let pipelines = words::pipelines(line).map_err(|error| Error::Line(error.to_string()))?;
     for pipeline in &pipelines {
-        if command(pipeline, format, console, paged)? == Next::Leave {
+        if command(pipeline, defaults, console, paged)? == Next::Leave {
             return Ok(Next::Leave);
         }
     }
@@ -49,7 +49,7 @@ pub(crate) fn line(
 
 fn command(
     pipeline: &Pipeline,
-    format: Option<Format>,
+    defaults: DisplayOptions,
     console: &mut Console,
     paged: bool,
 ) -> Result<Next, Error> {
@@ -58,7 +58,10 @@ fn command(
     if let Parsed::Exit = command {
         return Ok(Next::Leave);
     }
-    let mut screen = Screen::of_stdout();
+    let mut screen = match &command {
+        Parsed::Command(_, options) => options.or(defaults).screen(),
+        _ => Screen::of_stdout(),
+    };
     let lasting = matches!(&command, Parsed::Command(it, _) if it.is_lasting());
     let height = screen.height.filter(|_| paged && !filters.no_pager && !lasting && pages());
     if !filters.is_empty() {
@@ -67,11 +70,11 @@ fn command(
     let mut pager = Pager::new(height);
     let result = if filters.is_empty() {
         let mut out = BufWriter::new(&mut pager);
-        show(command, format, screen, console, &mut out).and_then(|()| out.flush().map_err(Error::Output))
+        show(command, defaults, screen, console, &mut out).and_then(|()| out.flush().map_err(Error::Output))
     } else {
         let mut out = BufWriter::new(&mut pager);
         let mut filtered = Filtered::new(filters, &mut out);
-        let result = show(command, format, screen, console, &mut filtered);
+        let result = show(command, defaults, screen, console, &mut filtered);
         // What Ctrl-C ended is counted up to there.
         if result.as_ref().map_or_else(Error::is_interrupt, |()| true) {
             filtered.finish().and_then(|()| out.flush()).map_err(Error::Output)?;
@@ -93,14 +96,14 @@ enum Parsed {
 
 fn show(
     command: Parsed,
-    format: Option<Format>,
+    defaults: DisplayOptions,
     screen: Screen,
     console: &mut Console,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match command {
         Parsed::Command(command, options) => {
-            let format = options.format().or(format).unwrap_or_default();
+            let format = options.or(defaults).format().unwrap_or_default();
             run::run(&command, Display { format, screen }, console, out)
         }
         Parsed::Help(words) => help::command(&words, screen, out),

@@ -28,7 +28,7 @@ use self::{
     live::Live,
     prompt::Prompt,
 };
-use crate::{console::Console, error::Error, interrupt, program::Format, terminal::Screen};
+use crate::{console::Console, error::Error, interrupt, program::DisplayOptions, terminal::Screen};
 
 /// Lines that the history keeps.
 const HISTORY_LINES: usize = 2000;
@@ -36,7 +36,7 @@ const HISTORY_LINES: usize = 2000;
 type Reader = Editor<Completion, FileHistory>;
 
 /// Reads lines from the terminal and carries them out, until the user leaves.
-pub(crate) fn interactive(format: Option<Format>, console: &mut Console) -> Result<(), Error> {
+pub(crate) fn interactive(defaults: DisplayOptions, console: &mut Console) -> Result<(), Error> {
     interrupt::install().map_err(Error::Terminal)?;
     let asked = Asked::default();
     let mut reader = reader(console, &asked).map_err(broken)?;
@@ -74,7 +74,7 @@ pub(crate) fn interactive(format: Option<Format>, console: &mut Console) -> Resu
             continue;
         }
         remember(&mut reader, &line, history.as_deref());
-        match execute::line(&line, format, console, true) {
+        match execute::line(&line, defaults, console, true) {
             Ok(Next::Line) => {}
             Ok(Next::Leave) => return Ok(()),
             Err(error) if error.is_broken_pipe() => {}

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::{output::samples, sessions::rate::Rate};
 
-    const SCREEN: Screen = Screen { width: Some(60), height: Some(8), colour: false, mark_headings: false };
+    const SCREEN: Screen = Screen { width: Some(60), height: Some(8), ..samples::UTC };
 
     fn view(count: u16) -> View {
         let columns = vec![Field::Id, Field::User, Field::Rate];

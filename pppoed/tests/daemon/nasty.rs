@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use ppp_ipc::control::{EventFilter, LogLevel, LogQuery, Phase, Request, Response, Selector};
+use ppp_ipc::control::{EventFilter, LogQuery, Phase, Request, Response, Selector};
 use ppp_proto::auth::AuthMethod;
 use ppp_wire::escape::Escaped;
 use serde_json::Value;
@@ -97,7 +97,7 @@ pub(super) fn assert_harmless(value: &Value) {
 }
 
 pub(super) fn everything_shown(lab: &Lab, session: u16) -> String {
-    let log = LogQuery { level: LogLevel::Trace, count: 10_000, session: None };
+    let log = LogQuery::latest(10_000);
     let requests = [
         Request::ShowSessions,
         Request::ShowSession { id: session },

@@ -7,15 +7,18 @@ use ppp_ipc::control::{
     Selector, SessionTimers, VERSION,
 };
 
+use ppp_wire::ethernet::{EtherType, MIN_FRAME_LEN};
+
 use super::lab::{ACCESS, Lab, SECRET, SHORT_USER, with_wire};
-use super::peer::Subscriber;
+use super::peer::{Subscriber, socket};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("who decides about a user is shown, and a password tried", auth),
         ("the pool, the interfaces and the version are shown", facts),
         ("the log is shown, and its level set while it runs", log),
+        ("a dropped dial is logged with its sender and what it asked for", dropped),
         ("sessions are counted and ended by a pattern", patterns),
         ("a session's log level ends with it", session_level_ends),
     ];
@@ -99,20 +102,20 @@ fn auth() {
 
 fn log() {
     let lab = Lab::start(&[]);
-    let all = LogQuery { level: LogLevel::Trace, count: 1000, session: None };
+    let all = LogQuery::latest(1000);
     let mut first = Subscriber::open(good_mac(1));
     lab.logged(&["session up"]);
-    assert!(lines(&lab, all).iter().all(|line| line.level <= LogLevel::Info));
-    let up = lines(&lab, LogQuery { session: Some(first.session_id), ..all });
+    assert!(lines(&lab, all.clone()).iter().all(|line| line.level <= LogLevel::Info));
+    let up = lines(&lab, LogQuery { session: Some(first.session_id), ..all.clone() });
     assert!(up.iter().any(|line| line.message == "session up"), "{up:?}");
-    assert_eq!(lines(&lab, LogQuery { count: 1, ..all }).len(), 1);
+    assert_eq!(lines(&lab, LogQuery { count: 1, ..all.clone() }).len(), 1);
 
     let set = |level, session| lab.console().ask(&Request::SetLogLevel { level, session });
     let answer = set(Some(LogLevel::Debug), None);
     let [Response::LogLevels(levels)] = answer.as_slice() else { panic!("{answer:?}") };
     assert_eq!((levels.level, levels.sessions.len()), (LogLevel::Debug, 0));
     let mut second = Subscriber::open(good_mac(2));
-    let steps = lines(&lab, LogQuery { session: Some(second.session_id), ..all });
+    let steps = lines(&lab, LogQuery { session: Some(second.session_id), ..all.clone() });
     assert!(steps.iter().any(|line| line.level == LogLevel::Debug), "{steps:?}");
     assert_eq!(set(None, Some(9)), [Response::Failed(Failure::NoSuchSession)]);
     assert!(matches!(set(None, None).as_slice(), [Response::Failed(Failure::Refused(_))]));
@@ -124,7 +127,32 @@ fn log() {
     let many = lines(&lab, all);
     assert!(many.len() > 300, "{}", many.len());
     assert!(many.iter().zip(many.iter().skip(1)).all(|(one, next)| one.seq < next.seq));
+
+    let ups = |query| lines(&lab, query).iter().filter(|line| line.message == "session up").count();
+    let all = LogQuery::latest(10_000);
+    assert_eq!(ups(all.clone()), 2);
+    assert_eq!(ups(LogQuery { user: Some("alice".into()), ..all.clone() }), 2);
+    assert_eq!(ups(LogQuery { user: Some("Alice".into()), ..all.clone() }), 0, "as logins are compared");
+    assert_eq!(ups(LogQuery { mac: Some(good_mac(2).0), ..all.clone() }), 1);
+    assert_eq!(ups(LogQuery { mac: Some(good_mac(3).0), ..all.clone() }), 0);
+    let last = many.last().unwrap().time_ms;
+    let since = lines(&lab, LogQuery { since_ms: last, ..all.clone() });
+    assert!(since.len() < many.len() && since.iter().all(|line| line.time_ms >= last), "{since:?}");
+    assert_eq!(lines(&lab, LogQuery { since_ms: u64::MAX, ..all }), []);
     lab.stop_with(&mut [&mut first, &mut second]);
+}
+
+fn dropped() {
+    let lab = Lab::start(&["-S", "internet"]);
+    let header = [&[0xff; 6][..], &good_mac(7).0, &[0x88, 0x63, 0x11, 0x09, 0, 0]].concat();
+    let tags = b"\x01\x03\0\x01\xff\x01\x01\0\x06v\x1b p\xff\"";
+    let mut padi = [&header[..], &[0, tags.len().try_into().unwrap()], tags].concat();
+    padi.resize(MIN_FRAME_LEN, 0);
+    socket(EtherType::PppoeDiscovery).send(&padi).unwrap();
+    let mac = format!("peer_mac={}", good_mac(7));
+    let service = r#"service="v\\u{1b} p\\xff\\\"""#;
+    lab.logged(&["frames were dropped", "service_unknown", "count=1", &mac, service]);
+    lab.stop_with(&mut []);
 }
 
 fn patterns() {

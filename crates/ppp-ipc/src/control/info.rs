@@ -151,7 +151,7 @@ impl LogLevel {
 }
 
 /// Which lines of the log a console wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogQuery {
     /// These and more important ones.
     pub level: LogLevel,
@@ -159,6 +159,19 @@ pub struct LogQuery {
     pub count: u32,
     /// Those about this session only.
     pub session: Option<u16>,
+    /// Those about this user only, by the exact name as it is shown.
+    pub user: Option<String>,
+    /// Those about this Ethernet address only.
+    pub mac: Option<[u8; 6]>,
+    /// Those from this moment on, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+impl LogQuery {
+    /// The latest lines of every level, about everything.
+    pub const fn latest(count: u32) -> Self {
+        Self { level: LogLevel::Trace, count, session: None, user: None, mac: None, since_ms: 0 }
+    }
 }
 
 /// A line of the log.

@@ -178,7 +178,7 @@ eth2       absent  -                     -         0     0        1
     );
     assert_eq!(
         render(Format::Table, log()),
-        "10:31:02.123  warn   authentication refused session=1 reason=\"wrong secret\"\n"
+        "2026-11-21 10:31:02.123+00:00  warn   authentication refused session=1 reason=\"wrong secret\"\n"
     );
     assert_eq!(
         render(Format::Table, version()),
@@ -278,7 +278,7 @@ fn json() {
     assert_eq!(
         render(Format::Json, log()),
         concat!(
-            r#"{"schema":1,"log":[{"seq":5,"time_ms":1795257062123,"level":"warn","message":"authentication refused","#,
+            r#"{"schema":1,"log":[{"seq":5,"time":"2026-11-21T10:31:02.123+00:00","time_ms":1795257062123,"level":"warn","message":"authentication refused","#,
             r#""fields":{"session":"1","reason":"wrong secret"}}]}"#,
             "\n"
         )
