@@ -173,6 +173,9 @@ impl Collector {
             (Request::ShowStats, Response::Stats(stats), answer @ None) => {
                 *answer = Some(Answer::Stats(stats));
             }
+            (Request::ShowStats, Response::Stats(more), Some(Answer::Stats(stats))) => {
+                stats.interfaces.extend(more.interfaces);
+            }
             (Request::Terminate(_), Response::Terminated { count }, answer @ None) => {
                 *answer = Some(Answer::Terminated(count));
             }

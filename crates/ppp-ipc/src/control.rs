@@ -31,7 +31,7 @@ use crate::{policy, reload};
 pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
 pub use capture::{CaptureEnd, CaptureRequest, CapturedFrame};
-pub use config::{ConfigDiffEnd, ConfigDifference, ConfigSetting, Fate, SETTINGS_PER_RESPONSE};
+pub use config::{ConfigDiffEnd, ConfigDifference, ConfigSetting, Fate};
 pub use detail::{ControlTraffic, NegotiatedOption, SessionHook, SessionRates, SessionTimers};
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use hooks::{HookFunction, HookRun, HookSummary, HookTrial};

@@ -339,6 +339,8 @@ pub enum Question {
     Sessions {
         /// The last id that is known.
         after: u16,
+        /// Names of the fields that are wanted; empty: all.
+        fields: Vec<String>,
     },
     /// One session. Answered by [`Reply::Sessions`] with one or none.
     Session(Which),
@@ -381,6 +383,9 @@ pub enum Which {
     /// By its `sid`.
     Sid(String),
 }
+
+/// Most bytes of a [`StoreValue`].
+pub const MAX_STORE_VALUE: usize = 4096;
 
 /// A value in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,8 +12,6 @@ pub const MAX_ENTRIES: usize = 1024;
 pub const MAX_TEXT: usize = 256;
 /// Values of a setting, and options of a user in one command.
 pub const MAX_VALUES: usize = 32;
-/// Entries in one response, so that it fits into a frame whatever the texts.
-pub const ENTRIES_PER_RESPONSE: usize = 32;
 
 /// What is to be changed, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

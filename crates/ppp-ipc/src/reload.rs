@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Changes in one response, so that it fits into a frame whatever the texts.
-pub const CHANGES_PER_RESPONSE: usize = 16;
 /// Bytes of each text in a [`Change`], at most.
 pub const MAX_TEXT: usize = 512;
 /// Session ids that are listed in a [`Summary`], at most.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use ppp_ipc::codec::{Room, pieces};
 use ppp_ipc::control::{EventName, Failure, Phase, Request, Response, Selector, ServerStats, SessionSummary};
 use ppp_ipc::reason::EndReason;
 use ppp_wire::escape::Escaped;
@@ -11,8 +12,6 @@ use super::Supervisor;
 use crate::control::{Answer, Call, Caller};
 use crate::message::CONSOLE_COMMAND;
 
-/// Sessions in one response, so that it fits into a frame whatever the names.
-const SESSIONS_PER_RESPONSE: usize = 32;
 /// Characters of a pattern for sessions.
 const MAX_PATTERN: usize = 256;
 /// Sessions in one page of an answer: as many as the event loop may spend a millisecond on.
@@ -65,7 +64,7 @@ impl Supervisor {
                 let detail = session.detail(self.deadlines.of(session.token), now);
                 Response::Session(Box::new(self.with_protections(session, detail))).into()
             }),
-            Request::ShowStats => Response::Stats(Box::new(self.server_stats(now))).into(),
+            Request::ShowStats => Answer::Whole(stats_in_pieces(self.server_stats(now))),
             Request::Drain { on } => self.set_drain(on, caller).into(),
             Request::Shutdown(how) => self.shut_down(how, caller).into(),
             Request::Terminate(selector) => self.terminate_selected(&selector, caller, now).into(),
@@ -97,8 +96,7 @@ impl Supervisor {
             .collect();
         let last = page.last().map(|session| session.id);
         let is_full = page.len() == SESSIONS_PER_PAGE;
-        let responses =
-            page.chunks(SESSIONS_PER_RESPONSE).map(|chunk| Response::Sessions(chunk.to_vec())).collect();
+        let responses = pieces(page).into_iter().map(Response::Sessions).collect();
         match last.filter(|_| is_full) {
             Some(after) => Answer::Page { responses, after: after.into() },
             None => Answer::Whole(responses),
@@ -134,6 +132,19 @@ impl Supervisor {
     }
 }
 
+/// The server's counters, with as many interfaces as fit; further pieces have nothing but more interfaces.
+fn stats_in_pieces(mut stats: ServerStats) -> Vec<Response> {
+    let interfaces = std::mem::take(&mut stats.interfaces);
+    let mut room = Room::new();
+    room.take(&stats);
+    let first = interfaces.iter().take_while(|interface| room.take(interface)).count();
+    let mut interfaces = interfaces.into_iter();
+    stats.interfaces = interfaces.by_ref().take(first).collect();
+    let more = |interfaces| Response::Stats(Box::new(ServerStats { interfaces, ..ServerStats::default() }));
+    let rest = pieces(interfaces).into_iter().map(more);
+    std::iter::once(Response::Stats(Box::new(stats))).chain(rest).collect()
+}
+
 /// Whether it changes the running configuration, and is answered at once.
 fn is_setting(request: &Request) -> bool {
     matches!(request, Request::SetLogLevel { .. } | Request::SetDebug { .. } | Request::SetRate { .. })
@@ -162,4 +173,49 @@ fn number(count: usize) -> u32 {
 
 fn no_such_session() -> Answer {
     Response::Failed(Failure::NoSuchSession).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp_ipc::codec;
+    use ppp_ipc::control::{InterfaceStats, NamedCount};
+
+    use super::*;
+
+    #[test]
+    fn counters_of_any_number_of_interfaces_fit_into_frames() {
+        let counts = |count: usize| -> Vec<NamedCount> {
+            (0..count)
+                .map(|number| NamedCount { name: format!("counter_{number}"), count: u64::MAX })
+                .collect()
+        };
+        for count in [0, 1, 31, 1000, 4096] {
+            let interfaces: Vec<InterfaceStats> = (0..count)
+                .map(|number| InterfaceStats {
+                    interface: format!("enp175s0f3.{number}"),
+                    mac: Some("02:00:5e:10:00:01".to_owned()),
+                    packets: counts(8),
+                    dropped: counts(24),
+                    ..InterfaceStats::default()
+                })
+                .collect();
+            let stats =
+                ServerStats { ended: counts(40), interfaces: interfaces.clone(), ..Default::default() };
+            let mut all = Vec::new();
+            for (number, response) in stats_in_pieces(stats).into_iter().enumerate() {
+                codec::encode(&response).unwrap();
+                let Response::Stats(stats) = response else { panic!("{response:?}") };
+                assert_eq!(
+                    (stats.ended.len(), stats.interfaces.is_empty()),
+                    match (number, count) {
+                        (0, 0) => (40, true),
+                        (0, _) => (40, false),
+                        _ => (0, false),
+                    }
+                );
+                all.extend(stats.interfaces);
+            }
+            assert!(all == interfaces, "{count} interfaces");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ppp_ipc::codec::{Room, pieces};
 use ppp_ipc::control::{Failure, HookFunction, HookRun, HookSummary, HookTrial, Response};
 use ppp_ipc::hooks::{Argument, Event, Field, Function, Value};
 use ppp_wire::escape::Escaped;
@@ -15,8 +16,6 @@ use super::hooks::{Job, Purpose};
 use crate::control::Answer;
 use crate::log_ring::harmless;
 
-/// Functions in one response, so that it fits into a frame.
-const FUNCTIONS_PER_RESPONSE: usize = 128;
 /// Most lines of an error or a log in an answer, so that it fits into a frame; each is cut as well.
 const MAX_LINES: usize = 50;
 /// Bytes of such a line.
@@ -26,30 +25,28 @@ impl Supervisor {
     pub(super) fn show_hooks(&self) -> Answer {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let hooks = &self.hooks;
-        let functions: Vec<HookFunction> = hooks
-            .stats
-            .iter()
-            .map(|(file, function, counters)| HookFunction {
-                file: Escaped(file.as_bytes()).to_string(),
-                function: function.to_owned(),
-                calls: counters.calls,
-                failures: counters.failures,
-                timeouts: counters.timeouts,
-                median_us: microseconds(counters.median()),
-                longest_us: microseconds(counters.longest),
-            })
-            .collect();
+        let functions = hooks.stats.iter().map(|(file, function, counters)| HookFunction {
+            file: Escaped(file.as_bytes()).to_string(),
+            function: function.to_owned(),
+            calls: counters.calls,
+            failures: counters.failures,
+            timeouts: counters.timeouts,
+            median_us: microseconds(counters.median()),
+            longest_us: microseconds(counters.longest),
+        });
+        let mut room = Room::new();
         let files = hooks.scripts.iter().flat_map(|scripts| &scripts.files);
         let summary = HookSummary {
-            files: files.map(|file| Escaped(file.name.as_bytes()).to_string()).collect(),
+            files: files
+                .map(|file| Escaped(file.name.as_bytes()).to_string())
+                .take_while(|name| room.take(name))
+                .collect(),
             hosts: number(hooks.host_count()),
             running: number(hooks.pool.running()),
             waiting: number(hooks.pool.waiting()),
         };
-        let mut responses: Vec<Response> = functions
-            .chunks(FUNCTIONS_PER_RESPONSE)
-            .map(|chunk| Response::HookFunctions(chunk.to_vec()))
-            .collect();
+        let mut responses: Vec<Response> =
+            pieces(functions).into_iter().map(Response::HookFunctions).collect();
         responses.push(Response::Hooks(Box::new(summary)));
         Answer::Whole(responses)
     }

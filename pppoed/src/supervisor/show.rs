@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{
     AccessInterface, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease, PoolRange, PoolStats,
     Response, ServerVersion, SessionLogLevel, VERSION,
@@ -22,12 +23,10 @@ use crate::logging::LogHandle;
 use crate::pool::{Part, PoolEntry};
 use crate::secrets::FixedAddresses;
 
-/// Lines in one response, so that it fits into a frame whatever they say.
-const LINES_PER_RESPONSE: usize = 24;
-/// Leases in one response.
-const LEASES_PER_RESPONSE: usize = 40;
-/// Responses in one page.
-const RESPONSES_PER_PAGE: usize = 8;
+/// Lines of the log in one page of an answer.
+const LINES_PER_PAGE: usize = 192;
+/// Leases in one page of an answer.
+const LEASES_PER_PAGE: usize = 320;
 
 impl Supervisor {
     /// Lets consoles see the log, and change what is logged.
@@ -96,7 +95,6 @@ impl Supervisor {
     /// The leases of the sessions from the one after this id on, behind `responses`.
     pub(super) fn page_of_leases(&self, after: u64, mut responses: Vec<Response>) -> Answer {
         let after = u16::try_from(after).unwrap_or(u16::MAX);
-        let room = LEASES_PER_RESPONSE * RESPONSES_PER_PAGE;
         let lease = |session: &Session| {
             let lease = session.lease?;
             Some(PoolLease {
@@ -110,11 +108,13 @@ impl Supervisor {
                 pool: session.settings.pool.to_string(),
             })
         };
-        let leases: Vec<PoolLease> = self.table.iter_after(after).filter_map(lease).take(room).collect();
-        responses.extend(leases.chunks(LEASES_PER_RESPONSE).map(|chunk| Response::Leases(chunk.to_vec())));
-        match leases.last() {
-            Some(last) if leases.len() == room => Answer::Page { responses, after: last.id.into() },
-            _ => Answer::Whole(responses),
+        let leases: Vec<PoolLease> =
+            self.table.iter_after(after).filter_map(lease).take(LEASES_PER_PAGE).collect();
+        let last = leases.last().filter(|_| leases.len() == LEASES_PER_PAGE).map(|lease| lease.id);
+        responses.extend(pieces(leases).into_iter().map(Response::Leases));
+        match last {
+            Some(last) => Answer::Page { responses, after: last.into() },
+            None => Answer::Whole(responses),
         }
     }
 
@@ -144,13 +144,13 @@ impl Supervisor {
     }
 
     pub(super) fn show_log(&self, query: &LogQuery, after: Option<u64>) -> Answer {
-        let room = LINES_PER_RESPONSE * RESPONSES_PER_PAGE;
         let Some(log) = &self.log else { return Answer::Whole(Vec::new()) };
-        let lines = log.ring.select(query, after, room);
-        let responses = lines.chunks(LINES_PER_RESPONSE).map(|chunk| Response::Log(chunk.to_vec())).collect();
-        match lines.last() {
-            Some(last) if lines.len() == room => Answer::Page { responses, after: last.seq },
-            _ => Answer::Whole(responses),
+        let lines = log.ring.select(query, after, LINES_PER_PAGE);
+        let last = lines.last().filter(|_| lines.len() == LINES_PER_PAGE).map(|line| line.seq);
+        let responses = pieces(lines).into_iter().map(Response::Log).collect();
+        match last {
+            Some(after) => Answer::Page { responses, after },
+            None => Answer::Whole(responses),
         }
     }
 

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{
-    BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, Fate, Response, SETTINGS_PER_RESPONSE,
-    ServiceState,
+    BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, Fate, Response, ServiceState,
 };
 use ppp_ipc::reload as ipc;
 use ppp_ipc::worker::Rates;
@@ -190,8 +190,7 @@ impl Live {
         let more = more.saturating_add(all.len().saturating_sub(MAX_CHANGES));
         all.truncate(MAX_CHANGES);
         let end = ConfigDiffEnd { more: u32::try_from(more).unwrap_or(u32::MAX), remarks: lines(&remarks) };
-        let chunks = all.chunks(SETTINGS_PER_RESPONSE);
-        let mut responses: Vec<_> = chunks.map(|chunk| Response::ConfigDifferences(chunk.to_vec())).collect();
+        let mut responses: Vec<_> = pieces(all).into_iter().map(Response::ConfigDifferences).collect();
         responses.push(Response::ConfigDiffEnd(Box::new(end)));
         responses
     }
@@ -265,15 +264,12 @@ fn of_policies(running: &Policy, written: &Policy, console_file: &Path) -> Vec<C
 }
 
 fn settings(list: &[Line]) -> Vec<Response> {
-    let all: Vec<ConfigSetting> = list
-        .iter()
-        .map(|(key, setting, effect)| ConfigSetting {
-            key: clean(key),
-            setting: shown(setting),
-            effect: (*effect).into(),
-        })
-        .collect();
-    all.chunks(SETTINGS_PER_RESPONSE).map(|chunk| Response::Config(chunk.to_vec())).collect()
+    let all = list.iter().map(|(key, setting, effect)| ConfigSetting {
+        key: clean(key),
+        setting: shown(setting),
+        effect: (*effect).into(),
+    });
+    pieces(all).into_iter().map(Response::Config).collect()
 }
 
 fn shown(setting: &Setting) -> ipc::Setting {
@@ -300,15 +296,17 @@ mod tests {
         let line = || -> Line {
             (long.clone(), Setting { value: long.clone(), origin: long.clone() }, Effect::NewSessions)
         };
-        let responses = settings(&(0..40).map(|_| line()).collect::<Vec<_>>());
-        assert_eq!(responses.len(), 3);
+        let responses = settings(&(0..80).map(|_| line()).collect::<Vec<_>>());
+        assert!(responses.len() > 1, "{}", responses.len());
         for response in &responses {
             codec::encode(response).unwrap();
         }
         let change =
             Change { key: long.clone(), old: Some(line().1), new: Some(line().1), effect: Effect::Restart };
-        let differences = vec![difference(&change, Path::new("/c")); SETTINGS_PER_RESPONSE];
+        let differences = vec![difference(&change, Path::new("/c")); MAX_CHANGES];
         assert_eq!(differences[0].fate, Fate::Restart);
-        codec::encode(&Response::ConfigDifferences(differences)).unwrap();
+        for piece in pieces(differences) {
+            codec::encode(&Response::ConfigDifferences(piece)).unwrap();
+        }
     }
 }

@@ -4,9 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::reload::{Effect, Setting};
 
-/// Settings or differences in one response, so that it fits into a frame whatever the texts.
-pub const SETTINGS_PER_RESPONSE: usize = 16;
-
 /// One setting that holds. The texts may be printed, and have at most [`crate::reload::MAX_TEXT`] bytes each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigSetting {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{Failure, Response};
-use ppp_ipc::policy::{ENTRIES_PER_RESPONSE, PolicyEntry, PolicyWritten};
+use ppp_ipc::policy::{PolicyEntry, PolicyWritten};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -23,9 +24,7 @@ impl Supervisor {
             let _turn = listings.acquire().await;
             let listing = tokio::task::spawn_blocking(move || entries(&policy, &path));
             let responses = match listing.await {
-                Ok(all) => {
-                    all.chunks(ENTRIES_PER_RESPONSE).map(|chunk| Response::Policy(chunk.to_vec())).collect()
-                }
+                Ok(all) => pieces(all).into_iter().map(Response::Policy).collect(),
                 Err(error) => vec![Response::Failed(Failure::Busy(error.to_string()))],
             };
             // Fails, here and below, only when the client has hung up.

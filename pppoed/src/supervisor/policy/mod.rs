@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
 use ppp_ipc::policy::{PolicyRequest, PolicySummary, Sessions};
-use ppp_ipc::reload::CHANGES_PER_RESPONSE;
 use ppp_wire::escape::Escaped;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -204,9 +204,8 @@ impl Supervisor {
             self.tell_policy(request, caller, &changes, &touched);
             self.take_policy(new, settings.map(|(reading, _)| reading), &touched, caller, now);
         }
-        let all: Vec<_> = changes.list.iter().map(shown).collect();
         let mut responses: Vec<Response> =
-            all.chunks(CHANGES_PER_RESPONSE).map(|chunk| Response::Changes(chunk.to_vec())).collect();
+            pieces(changes.list.iter().map(shown)).into_iter().map(Response::Changes).collect();
         responses.push(Response::PolicyChanged(Box::new(summary)));
         Answer::Whole(responses)
     }
