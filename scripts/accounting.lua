@@ -22,6 +22,11 @@ local INTERIM = 300
 -----------------------------------------------------------------------------------------------------------------------
 
 local OPEN, WAITING = "accounting.open.", "accounting.waiting."
+-- Those of record().
+local FIELDS = {
+  "sid", "id", "state", "username", "ipremote", "mac", "interface", "ifname", "service", "circuit_id", "remote_id",
+  "connect_time", "rx_bytes", "rx_packets", "tx_bytes", "tx_packets", "reason", "detail",
+}
 
 local function keep(line)
   local key = WAITING .. string.format("%012d", store.add("accounting.number", 1))
@@ -91,7 +96,7 @@ every(INTERIM, function()
   write_what_waits()
   -- In this order: a session that ends meanwhile is gone from the store before it is gone from the list.
   local keys, alive = store.keys(OPEN), {}
-  for _, s in ipairs(sessions()) do
+  for s in each_session(FIELDS) do
     alive[s.sid] = true
     -- Only what has a start, and no stop yet.
     if s.state == "open" and store.get(OPEN .. s.sid) then

@@ -73,7 +73,7 @@ function auth(s)
 end
 
 every(5, function()
-  for _, s in ipairs(sessions()) do
+  for s in each_session { "sid", "state", "username", "mac" } do
     local why = s.state == "open" and objection(s)
     if why then terminate(s.sid, why) end
   end

@@ -41,7 +41,7 @@ function server_start()
 
   -- In pieces: a transaction has room for 10000 commands.
   local addresses = {}
-  for _, s in ipairs(sessions()) do addresses[#addresses + 1] = s.ipremote end
+  for s in each_session { "ipremote" } do addresses[#addresses + 1] = s.ipremote end
   for first = 1, #addresses, 1000 do
     local elements = nft()
     elements:add_element(FAMILY, TABLE, SET, table.unpack(addresses, first, math.min(first + 999, #addresses)))

@@ -23,7 +23,7 @@ function auth(s)
 end
 
 function reload()
-  for _, s in ipairs(sessions()) do
+  for s in each_session { "sid", "username", "rate_down", "rate_up" } do
     local rate = rate_of(s.username)
     if s.username and ((s.rate_down or 0) ~= rate.down or (s.rate_up or 0) ~= rate.up) then
       -- By sid, which no later session has; one that ends meanwhile is no loss.

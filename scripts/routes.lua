@@ -47,7 +47,7 @@ function ip_pre_up(s)
 end
 
 function reload()
-  for _, s in ipairs(sessions()) do
+  for s in each_session { "state", "username", "ifname", "iplocal" } do
     if s.state == "open" then
       ip("route", "flush", "dev", s.ifname, "proto", PROTOCOL)
       set_routes(s)

@@ -231,7 +231,7 @@ fn hook_messages() -> Vec<Vec<u8>> {
         FromHost::LoadFailed(vec!["nat.lua:3: no".into()]),
         FromHost::Log { level: Level::Warn, text: b"hello".to_vec() },
         FromHost::Child(Some(77)),
-        FromHost::Ask(Question::Sessions { after: 3 }),
+        FromHost::Ask(Question::Sessions { after: 3, fields: vec!["sid".to_owned()] }),
         FromHost::Ask(Question::Terminate { which: Which::Sid("0123".into()), text: b"bye".to_vec() }),
         FromHost::Ask(Question::SetRate { which: Which::Id(7), down: 1, up: 2 }),
         FromHost::Ask(Question::StoreSet(b"k".to_vec(), Some(StoreValue::Number(0.5)))),

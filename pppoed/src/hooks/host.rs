@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use ppp_ipc::codec::Room;
 use ppp_ipc::hooks::{
     Answer, Call, CallError, FileReport, FromHost, Function, Level, Load, Question, Reply, Returned, Source,
     ToHost,
@@ -125,6 +126,8 @@ fn serve(link: Link, texts: &File, place: File) -> Result<ExitCode, LinkError> {
     let scripts = match load_all(sources(&load, texts)?, memory_limit, &host) {
         Ok(scripts) => scripts,
         Err(errors) => {
+            let mut room = Room::new();
+            let errors = errors.into_iter().take_while(|error| room.take(error)).collect();
             host.tell(&FromHost::LoadFailed(errors));
             return Ok(ExitCode::FAILURE);
         }
@@ -137,7 +140,7 @@ fn serve(link: Link, texts: &File, place: File) -> Result<ExitCode, LinkError> {
         };
         match message {
             Ok(ToHost::Call(call)) => {
-                let returned = make(&scripts, call, &host);
+                let returned = fitting(make(&scripts, call, &host));
                 host.tell(&FromHost::Returned(Box::new(returned)));
             }
             Ok(ToHost::Load(_) | ToHost::Reply(_)) => return Err(LinkError::Unexpected),
@@ -219,6 +222,16 @@ fn make(scripts: &[Script], call: Call, host: &Host) -> Returned {
         }
     };
     Returned { result, shown, is_worn }
+}
+
+/// As it is, if it fits into a frame; else the call has failed for that.
+fn fitting(returned: Returned) -> Returned {
+    if Room::new().holds(&returned) {
+        return returned;
+    }
+    let message = "it returned more than fits into an answer: fewer or shorter options".to_owned();
+    let result = returned.result.and(Err(CallError { is_nonsense: true, message }));
+    Returned { result, shown: None, is_worn: returned.is_worn }
 }
 
 fn cut(mut text: String) -> String {

@@ -52,7 +52,7 @@ pub(super) fn from_store(lua: &Lua, value: Option<StoreValue>) -> mlua::Result<L
     })
 }
 
-/// A value for the store; `None` for nil.
+/// A value for the store; `None` for nil. A string may be longer than the store takes.
 ///
 /// # Errors
 /// For what the store cannot hold.

@@ -9,8 +9,10 @@ use ppp_proto::discovery::server::OfferRequest;
 use super::ipv6;
 use super::session::Session;
 
-/// Most bytes of names and values in `env`, so that a session fits into a frame with all else.
+/// Most bytes of `env` in a frame, so that a session fits in with all else.
 const MAX_ENVIRONMENT: usize = 16 << 10;
+/// What a name and a value have around them there: their lengths.
+const AROUND: usize = 2 * 3;
 
 /// Collects fields.
 struct Fields(Vec<Field>);
@@ -158,7 +160,7 @@ fn options(fields: &mut Fields, session: &Session) {
     let mut room = MAX_ENVIRONMENT;
     let variables = options.environment.iter().filter_map(|(name, value)| {
         let value = &value.as_ref()?.value;
-        room = room.checked_sub(name.len() + value.len())?;
+        room = room.checked_sub(name.len() + value.len() + AROUND)?;
         Some((name.clone(), value.clone()))
     });
     fields.add("env", Value::Table(variables.collect()));

@@ -19,7 +19,7 @@ pub(super) enum HookNews {
     /// A host has done its job; [`HookNews::Ready`] follows.
     Done { host: HostId, outcome: Outcome },
     /// A script wants something.
-    Asked { question: Question, file: String, answer: oneshot::Sender<Reply> },
+    Asked { question: Question, file: String, answer: oneshot::Sender<Answered> },
     /// The scripts were read again, or not.
     Reloaded {
         result: Result<Option<Loaded>, Vec<String>>,
@@ -28,6 +28,9 @@ pub(super) enum HookNews {
     /// The store was written, or not.
     StoreWritten(std::io::Result<()>),
 }
+
+/// Answer to a question, and how long the event loop took for it.
+pub(super) type Answered = (Reply, Duration);
 
 /// What the supervisor tells a host's task.
 #[derive(Debug)]

@@ -15,7 +15,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
-use ppp_ipc::hooks::{Call, FileReport, FromHost, Level, Load, Question, Reply, Returned, Source, ToHost};
+use ppp_ipc::hooks::{
+    Call, CallError, FileReport, FromHost, Level, Load, Question, Returned, Source, ToHost,
+};
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::spawn::Program;
 use tokio::io::unix::AsyncFd;
@@ -26,7 +28,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::Work;
-use super::hook_news::{HookNews, Label};
+use super::hook_news::{Answered, HookNews, Label};
 use super::template::{last_words, pipe, wait};
 use super::watch::watch;
 use super::worker::{chain, printable};
@@ -37,9 +39,10 @@ use crate::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Lines of log that one call may write.
 const MAX_LOG_LINES: u32 = 200;
-/// Questions that a call may ask at once, and then one more every so often. Who asks more waits.
-const QUESTION_BURST: u32 = 1000;
-const QUESTION_INTERVAL: Duration = Duration::from_millis(1);
+/// Time of the event loop that the questions of a call may take at once. Then the call waits.
+const QUESTION_BURST: Duration = Duration::from_millis(1);
+/// How often that time a call waits: so the questions of one call take at most a fifth of the event loop's time.
+const QUESTION_SHARE: u32 = 4;
 
 /// What every host is started with.
 #[derive(Debug)]
@@ -202,8 +205,13 @@ impl HostProcess {
         logged: &mut Vec<String>,
     ) -> Result<Returned, String> {
         let show = call.show;
-        self.send(&ToHost::Call(call)).await?;
-        let (mut lines, mut questions) = (0_u32, 0_u32);
+        let bytes = match codec::encode(&ToHost::Call(call)) {
+            Ok(bytes) => bytes,
+            // Nothing was sent, so the host is as good as before.
+            Err(error) => return Ok(refused(format!("it cannot be called: {}", chain(&error)))),
+        };
+        self.write(&bytes).await?;
+        let (mut lines, mut spent) = (0_u32, Duration::ZERO);
         loop {
             match self.receive().await? {
                 FromHost::Returned(returned) => {
@@ -223,12 +231,13 @@ impl HostProcess {
                 }
                 FromHost::Child(child) => self.child = child,
                 FromHost::Ask(question) => {
-                    questions = questions.saturating_add(1);
-                    if questions > QUESTION_BURST {
-                        sleep(QUESTION_INTERVAL).await;
-                    }
-                    let reply = ask(question, file, work).await?;
+                    let (reply, took) = ask(question, file, work).await?;
                     self.send(&ToHost::Reply(reply)).await?;
+                    spent += took;
+                    if spent >= QUESTION_BURST {
+                        sleep(spent * QUESTION_SHARE).await;
+                        spent = Duration::ZERO;
+                    }
                 }
                 FromHost::Loaded(_) | FromHost::LoadFailed(_) => {
                     return Err("it said what does not fit".to_owned());
@@ -239,7 +248,11 @@ impl HostProcess {
 
     async fn send(&mut self, message: &ToHost) -> Result<(), String> {
         let bytes = codec::encode(message).map_err(|error| chain(&error))?;
-        self.stream.write_all(&bytes).await.map_err(|error| format!("writing to it: {error}"))
+        self.write(&bytes).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream.write_all(bytes).await.map_err(|error| format!("writing to it: {error}"))
     }
 
     async fn receive(&mut self) -> Result<FromHost, String> {
@@ -288,7 +301,12 @@ impl HostProcess {
     }
 }
 
-async fn ask(question: Question, file: &str, work: &mpsc::Sender<Work>) -> Result<Reply, String> {
+/// What a call comes to that is not made.
+fn refused(message: String) -> Returned {
+    Returned { result: Err(CallError { is_nonsense: false, message }), shown: None, is_worn: false }
+}
+
+async fn ask(question: Question, file: &str, work: &mpsc::Sender<Work>) -> Result<Answered, String> {
     let (answer, answered) = oneshot::channel();
     let gone = |_| "the server is ending".to_owned();
     let news = HookNews::Asked { question, file: file.to_owned(), answer };

@@ -19,6 +19,8 @@ use crate::policy::HooksOff;
 
 /// Time until the start of a host is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest time of a call that nobody waits for, unless its file asks for more: as long as a file may ask for.
+const LONGEST_RUN: Duration = Duration::from_secs(600);
 
 /// A set of scripts that load.
 #[derive(Debug)]
@@ -93,12 +95,26 @@ impl ScriptSet {
             .filter(|(index, _)| file.is_none_or(|file| file == *index))
             .filter(|(_, file)| off.calls(&file.name))
             .filter(|(_, file)| only.is_none_or(|name| name == file.name) && has(&file.report))
-            .map(|(index, file)| {
-                let own = file.report.deadline.map(|seconds| Duration::from_secs(u64::from(seconds)));
-                PlannedCall { file: index, deadline: own.unwrap_or(deadline) }
+            .map(|(index, file)| PlannedCall {
+                file: index,
+                deadline: time_for(&file.report, function, deadline),
             })
             .collect()
     }
+}
+
+/// Time that a call has: what the file asks for, else the general time. What is called every so often, and waited for by
+/// nobody, has half of its interval, if that is more: its work grows with the number of sessions.
+fn time_for(report: &FileReport, function: Function, general: Duration) -> Duration {
+    if let Some(seconds) = report.deadline {
+        return Duration::from_secs(u64::from(seconds));
+    }
+    let interval = match function {
+        Function::Every(number) => report.every.get(usize::from(number)),
+        Function::Event(_) => None,
+    };
+    let half = interval.map_or(Duration::ZERO, |seconds| Duration::from_secs(u64::from(*seconds)) / 2);
+    general.max(half.min(LONGEST_RUN))
 }
 
 /// Keeps one host running: starts it, gives it its jobs, replaces it when it fails or there are other scripts.

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ppp_ipc::codec;
+use ppp_ipc::codec::{self, Room};
 use ppp_ipc::control::{BitRate, Phase};
 use ppp_ipc::hooks::{Answer, Argument, Event, Field, Question, Reply, SessionFields, Which};
 use ppp_ipc::reason::EndReason;
@@ -17,8 +17,9 @@ use super::hooks::Purpose;
 use super::session::{Session, Token};
 use super::worker::printable;
 
-/// Bytes of sessions in one answer to a host, which must fit into a frame.
-const SESSIONS_LEN: usize = 32 << 10;
+/// Sessions in one answer to a host: as many as the event loop may spend a millisecond on. Fewer, if they do not fit into a
+/// frame.
+const SESSIONS_PER_REPLY: usize = 50;
 
 /// How far `ip_pre_up` is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -263,7 +264,10 @@ impl Supervisor {
     /// What a script wants. It may do what root may; this only sees to it that it gets what it asks for.
     pub(super) fn answer_hook(&mut self, question: Question, file: &str, now: Instant) -> Reply {
         match question {
-            Question::Sessions { after } => self.sessions_for_hook(after, now),
+            Question::Sessions { after, fields } => {
+                let sessions = self.table.iter_after(after).map(|session| self.fields_of(session, now));
+                page(sessions.map(|session| with_fields(session, &fields)))
+            }
             Question::Session(which) => {
                 let fields = self.find(&which).map(|session| self.fields_of(session, now));
                 Reply::Sessions { sessions: fields.into_iter().collect(), more: false }
@@ -325,27 +329,77 @@ impl Supervisor {
     fn fields_of(&self, session: &Session, now: Instant) -> SessionFields {
         SessionFields { id: session.id, fields: hook_fields::of_session(session, now) }
     }
+}
 
-    /// The sessions after this id, as many as fit into a frame.
-    fn sessions_for_hook(&self, after: u16, now: Instant) -> Reply {
-        let mut sessions =
-            self.table.iter_after(after).map(|session| self.fields_of(session, now)).peekable();
-        let mut some = Vec::new();
-        let mut len = 0;
-        while let Some(session) = sessions.next() {
-            len += codec::encode(&session).map_or(SESSIONS_LEN, |bytes| bytes.len());
-            some.push(session);
-            if len >= SESSIONS_LEN {
-                return Reply::Sessions { sessions: some, more: sessions.peek().is_some() };
-            }
+/// The first of these sessions, as many as one answer may have.
+fn page(sessions: impl Iterator<Item = SessionFields>) -> Reply {
+    let mut page = Vec::new();
+    let mut room = Room::new();
+    for session in sessions {
+        if page.len() == SESSIONS_PER_REPLY || !room.take(&session) {
+            return Reply::Sessions { sessions: page, more: true };
         }
-        Reply::Sessions { sessions: some, more: false }
+        page.push(session);
     }
+    Reply::Sessions { sessions: page, more: false }
+}
+
+/// The session with no other fields than these; with all, if there are none.
+fn with_fields(mut session: SessionFields, names: &[String]) -> SessionFields {
+    if !names.is_empty() {
+        session.fields.retain(|(name, _)| names.contains(name));
+    }
+    session
 }
 
 #[cfg(test)]
 mod tests {
+    use ppp_ipc::hooks::{ToHost, Value};
+
     use super::*;
+
+    fn session(id: u16, text: usize) -> SessionFields {
+        let value = |len| Value::Bytes(vec![b'x'; len]);
+        let fields = (0..78).map(|number| (format!("field{number}"), value(number % 9)));
+        let long = ("long".to_owned(), value(text));
+        SessionFields { id, fields: fields.chain([long]).collect() }
+    }
+
+    /// All sessions, page by page, as a host asks for them and gets them: through frames.
+    fn ask(sessions: &[SessionFields], fields: &[String]) -> (Vec<SessionFields>, usize) {
+        let (mut all, mut pages) = (Vec::new(), 0);
+        loop {
+            let after = all.last().map_or(0, |session: &SessionFields| session.id);
+            let rest = sessions.iter().filter(|session| session.id > after).cloned();
+            let reply = page(rest.map(|session| with_fields(session, fields)));
+            let frame = codec::encode(&ToHost::Reply(reply)).unwrap();
+            let ToHost::Reply(Reply::Sessions { sessions, more }) = codec::decode_frame(&frame).unwrap()
+            else {
+                panic!("another answer");
+            };
+            assert!(!sessions.is_empty() || !more);
+            all.extend(sessions);
+            pages += 1;
+            if !more {
+                return (all, pages);
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_sessions_comes_in_pages_that_a_host_can_read() {
+        for count in [0, 1, 31, 1000, 10_000] {
+            let sessions: Vec<SessionFields> = (1..=count).map(|id| session(id, 40)).collect();
+            let (all, _) = ask(&sessions, &[]);
+            assert!(all == sessions, "{count} sessions");
+            let (some, pages) = ask(&sessions, &["field1".to_owned(), "nothing".to_owned()]);
+            assert_eq!(pages, usize::from(count).div_ceil(SESSIONS_PER_REPLY).max(1));
+            assert!(some.iter().all(|session| session.fields.len() == 1 && session.fields[0].0 == "field1"));
+        }
+        // Each of them nearly fills a frame.
+        let sessions: Vec<SessionFields> = (1..=5).map(|id| session(id, 62 << 10)).collect();
+        assert!(ask(&sessions, &[]) == (sessions, 5));
+    }
 
     #[test]
     fn changes_are_named() {

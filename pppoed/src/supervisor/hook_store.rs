@@ -6,23 +6,22 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ppp_ipc::hooks::StoreValue;
+use ppp_ipc::codec::Room;
+use ppp_ipc::hooks::{MAX_STORE_VALUE as MAX_VALUE, StoreValue};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
 
 /// Most bytes of a key.
 pub(super) const MAX_KEY: usize = 256;
-/// Most bytes of a value.
-pub(super) const MAX_VALUE: usize = 4096;
 /// Most keys.
-const MAX_KEYS: usize = 16_384;
-/// Most bytes of all keys and values.
-const MAX_BYTES: usize = 4 << 20;
-/// Most bytes of the file: quoted and escaped, each byte may take six.
-const MAX_FILE: u64 = 64 << 20;
-/// Keys in one answer to a host, so that it fits into a frame.
-const KEYS_PER_ANSWER: usize = 128;
+const MAX_KEYS: usize = 131_072;
+/// Most bytes of all keys and values: a line of accounting for each of the sessions that ids allow.
+const MAX_BYTES: usize = 32 << 20;
+/// Most bytes of the file: quoted and escaped, each byte may take six, and each line has its frame.
+const MAX_FILE: u64 = (6 * 32 + 8) << 20;
+/// Keys in one answer to a host; fewer, if they do not fit into a frame.
+const KEYS_PER_ANSWER: usize = 1024;
 /// Time from a change until it is written.
 const WRITE_DELAY: Duration = Duration::from_secs(1);
 /// Time until writing is tried again that failed.
@@ -103,13 +102,13 @@ impl Stored {
 pub(super) enum StoreError {
     #[error("a key must have 1 to {MAX_KEY} bytes, and this has {0}")]
     Key(usize),
-    #[error("a value has {MAX_VALUE} bytes at most, and this has {0}")]
+    #[error("a value of {0} bytes exceeds the maximum of {MAX_VALUE}")]
     Value(usize),
     #[error("the store is full: it has {MAX_KEYS} keys")]
     Keys,
     #[error("the store is full: it has {MAX_BYTES} bytes")]
     Bytes,
-    #[error("what is there is no number")]
+    #[error("the stored value is not a number")]
     NotANumber,
 }
 
@@ -221,14 +220,20 @@ impl Store {
             Some(after) => Bound::Excluded(after),
             None => Bound::Included(prefix),
         };
-        let mut keys = self
+        let keys = self
             .values
             .range::<[u8], _>((from, Bound::Unbounded))
             .map(|(key, _)| key)
             .skip_while(|key| key.as_slice() < prefix)
             .take_while(|key| key.starts_with(prefix));
-        let some = keys.by_ref().take(KEYS_PER_ANSWER).cloned().collect();
-        (some, keys.next().is_some())
+        let (mut some, mut room) = (Vec::new(), Room::new());
+        for key in keys {
+            if some.len() == KEYS_PER_ANSWER || !room.take(key) {
+                return (some, true);
+            }
+            some.push(key.clone());
+        }
+        (some, false)
     }
 
     fn put(&mut self, key: Vec<u8>, value: StoreValue) -> Result<(), StoreError> {
@@ -276,20 +281,12 @@ impl Store {
     }
 
     fn writing(&self) -> Writing {
-        Writing { path: self.path.clone(), contents: self.contents() }
+        Writing { path: self.path.clone(), values: self.values.clone() }
     }
 
     /// The file as it should be.
     pub(super) fn contents(&self) -> Vec<u8> {
-        let mut contents = Vec::new();
-        for (key, value) in &self.values {
-            let line = Line { key: key.as_slice().into(), value: value.into() };
-            // Strings and finite numbers always are JSON, and memory takes everything.
-            if serde_json::to_writer(&mut contents, &line).is_ok() {
-                contents.push(b'\n');
-            }
-        }
-        contents
+        contents(&self.values)
     }
 
     /// What came of writing. Gives what is to be told, when that changes.
@@ -319,17 +316,29 @@ fn float(value: &StoreValue) -> Result<f64, StoreError> {
     }
 }
 
-/// The contents of the file, to be written where it may block.
+fn contents(values: &BTreeMap<Vec<u8>, StoreValue>) -> Vec<u8> {
+    let mut contents = Vec::new();
+    for (key, value) in values {
+        let line = Line { key: key.as_slice().into(), value: value.into() };
+        // Strings and finite numbers always are JSON, and memory takes everything.
+        if serde_json::to_writer(&mut contents, &line).is_ok() {
+            contents.push(b'\n');
+        }
+    }
+    contents
+}
+
+/// What the file is to hold, to be put together and written where it may take its time.
 #[derive(Debug)]
 pub(super) struct Writing {
     path: PathBuf,
-    contents: Vec<u8>,
+    values: BTreeMap<Vec<u8>, StoreValue>,
 }
 
 impl Writing {
     /// Writes beside, then renames: after a crash there is the old file or the new one.
     pub(super) fn carry_out(&self) -> io::Result<()> {
-        files::replace(&self.path, &self.contents)
+        files::replace(&self.path, &contents(&self.values))
     }
 }
 
@@ -432,6 +441,7 @@ mod tests {
 
         let mut full = Store::open(&directory.path().join("full")).unwrap();
         let fits = MAX_BYTES / (MAX_VALUE + 4);
+        assert!((1000..10_000).contains(&fits));
         for number in 0..fits {
             full.set(format!("{number:04}").into_bytes(), Some(bytes(&[0; MAX_VALUE])), now).unwrap();
         }

@@ -340,7 +340,7 @@ impl Supervisor {
             HookNews::Asked { question, file, answer } => {
                 let reply = self.answer_hook(question, &file, now);
                 // Fails only if the host was killed meanwhile.
-                let _ = answer.send(reply);
+                let _ = answer.send((reply, now.elapsed()));
             }
             HookNews::Reloaded { result, answer } => {
                 let result = self.hooks_reloaded(result, now);

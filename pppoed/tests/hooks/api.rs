@@ -193,8 +193,8 @@ fn the_server_is_asked() {
     ];
     assert_eq!(host.run().unwrap(), r#"2, 9, true, "v", 5, true, "no such session", 2"#);
     let expected = [
-        Question::Sessions { after: 0 },
-        Question::Sessions { after: 3 },
+        Question::Sessions { after: 0, fields: Vec::new() },
+        Question::Sessions { after: 3, fields: Vec::new() },
         Question::Session(Which::Sid("x".to_owned())),
         Question::StoreGet(b"k".to_vec()),
         Question::StoreAdd(b"n".to_vec(), StoreValue::Integer(2)),

@@ -17,7 +17,11 @@ use ppp_ipc::hooks::{
 };
 use pppoed::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
 
+/// Less than scripts have by themselves, so that tests find its end soon.
 const MEMORY: u64 = 16 << 20;
+
+/// Answers questions in the supervisor's place.
+pub(crate) type Answers = Box<dyn FnMut(&Question) -> Reply>;
 
 pub(crate) struct Host {
     child: Child,
@@ -28,10 +32,20 @@ pub(crate) struct Host {
     pub(crate) children: Vec<Option<u32>>,
     pub(crate) questions: Vec<Question>,
     pub(crate) replies: Vec<Reply>,
+    /// In place of replies.
+    pub(crate) answers: Option<Answers>,
 }
 
 impl Host {
     pub(crate) fn start(scripts: &[(&str, &str)]) -> Result<(Self, Vec<FileReport>), Vec<String>> {
+        Self::start_with(scripts, MEMORY)
+    }
+
+    /// With so many bytes of memory for each script.
+    pub(crate) fn start_with(
+        scripts: &[(&str, &str)],
+        memory_limit: u64,
+    ) -> Result<(Self, Vec<FileReport>), Vec<String>> {
         let mut texts = tempfile::tempfile().unwrap();
         let files = scripts.iter().map(|(name, source)| {
             texts.write_all(source.as_bytes()).unwrap();
@@ -61,8 +75,9 @@ impl Host {
             children: Vec::new(),
             questions: Vec::new(),
             replies: Vec::new(),
+            answers: None,
         };
-        host.send(&ToHost::Load(Load { files, memory_limit: MEMORY }));
+        host.send(&ToHost::Load(Load { files, memory_limit }));
         loop {
             match host.receive().unwrap() {
                 FromHost::Loaded(reports) => return Ok((host, reports)),
@@ -112,8 +127,11 @@ impl Host {
                 }
                 FromHost::Child(pid) => self.children.push(pid),
                 FromHost::Ask(question) => {
+                    let reply = match &mut self.answers {
+                        Some(answers) => answers(&question),
+                        None => self.replies.remove(0),
+                    };
                     self.questions.push(question);
-                    let reply = self.replies.remove(0);
                     self.send(&ToHost::Reply(reply));
                 }
                 other => panic!("{other:?}"),

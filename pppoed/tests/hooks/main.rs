@@ -6,4 +6,5 @@ mod api;
 mod failures;
 mod host;
 mod manual;
+mod many;
 mod shipped;

@@ -11,7 +11,7 @@ use crate::host::Host;
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
 
 /// A shipped script with other settings.
-fn script(name: &str, settings: &[(&str, &str)]) -> String {
+pub(crate) fn script(name: &str, settings: &[(&str, &str)]) -> String {
     let mut source = fs::read_to_string(Path::new(SCRIPTS).join(name)).unwrap();
     for (shipped, wanted) in settings {
         assert_eq!(source.matches(shipped).count(), 1, "{name}: {shipped}");

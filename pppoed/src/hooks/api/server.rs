@@ -1,17 +1,39 @@
 //! What scripts ask of the server: sessions and the store.
 
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
-use ppp_ipc::hooks::{Question, Reply, SessionFields, Which};
+use ppp_ipc::hooks::{MAX_STORE_VALUE, Question, Reply, SessionFields, StoreValue, Which};
 
 use super::super::host::Host;
 use super::super::values;
 use super::{Api, When, failure, outcome};
 
-/// Keys that `store.keys` returns at most.
-const MAX_KEYS: usize = 10_000;
+/// Keys that `store.keys` returns at most: all that the store takes.
+const MAX_KEYS: usize = 131_072;
 
 pub(super) fn install(api: &Api<'_>, globals: &Table) -> mlua::Result<()> {
-    api.add(globals, ("sessions", "sessions"), When::InCalls, |lua, host, ()| sessions(lua, host))?;
+    let all = |lua: &Lua, host: &Host, fields: Option<Table>| {
+        let list = lua.create_table()?;
+        let mut sessions = Sessions::new(field_names(fields)?);
+        while let Some(session) = sessions.next(host)? {
+            list.raw_push(values::table(lua, session.fields)?)?;
+        }
+        Ok(list)
+    };
+    api.add(globals, ("sessions", "sessions"), When::InCalls, all)?;
+    let host = api.host.clone();
+    let each = move |lua: &Lua, _: &Host, fields: Option<Table>| {
+        let (mut sessions, host) = (Sessions::new(field_names(fields)?), host.clone());
+        lua.create_function_mut(move |lua, _: MultiValue| {
+            if !host.is_calling() {
+                return Err(mlua::Error::runtime("each_session: not in the main chunk"));
+            }
+            match sessions.next(&host)? {
+                Some(session) => values::table(lua, session.fields),
+                None => Ok(Value::Nil),
+            }
+        })
+    };
+    api.add(globals, ("each_session", "each_session"), When::InCalls, each)?;
     api.add(globals, ("session", "session"), When::InCalls, |lua, host, session: Value| {
         match host.ask(Question::Session(which(&session)?)) {
             Reply::Sessions { sessions, .. } => match sessions.into_iter().next() {
@@ -42,7 +64,17 @@ fn install_store(api: &Api<'_>, globals: &Table) -> mlua::Result<()> {
         }
     })?;
     api.add(&store, ("store.set", "set"), When::InCalls, |lua, host, (name, value): (LuaString, Value)| {
-        done(lua, host.ask(Question::StoreSet(key(&name)?, values::to_store(&value)?)))
+        let (key, value) = (key(&name)?, values::to_store(&value)?);
+        // Said by the store as well, but a question must fit into a frame.
+        if let Some(StoreValue::Bytes(bytes)) = &value
+            && bytes.len() > MAX_STORE_VALUE
+        {
+            return failure(
+                lua,
+                format!("a value of {} bytes exceeds the maximum of {MAX_STORE_VALUE}", bytes.len()),
+            );
+        }
+        done(lua, host.ask(Question::StoreSet(key, value)))
     })?;
     api.add(&store, ("store.add", "add"), When::InCalls, |lua, host, (name, number): (LuaString, Value)| {
         let number = match &number {
@@ -63,21 +95,50 @@ fn install_store(api: &Api<'_>, globals: &Table) -> mlua::Result<()> {
     globals.raw_set("store", store)
 }
 
-fn sessions(lua: &Lua, host: &Host) -> mlua::Result<Table> {
-    let list = lua.create_table()?;
-    let mut after = 0;
-    loop {
-        let Reply::Sessions { sessions, more } = host.ask(Question::Sessions { after }) else {
-            return Err(unexpected());
-        };
-        for SessionFields { id, fields } in sessions {
-            after = id;
-            list.raw_push(values::table(lua, fields)?)?;
-        }
-        if !more {
-            return Ok(list);
+/// All sessions, of which a page at a time is in memory.
+struct Sessions {
+    fields: Vec<String>,
+    page: std::vec::IntoIter<SessionFields>,
+    after: u16,
+    more: bool,
+}
+
+impl Sessions {
+    fn new(fields: Vec<String>) -> Self {
+        Self { fields, page: Vec::new().into_iter(), after: 0, more: true }
+    }
+
+    fn next(&mut self, host: &Host) -> mlua::Result<Option<SessionFields>> {
+        loop {
+            if let Some(session) = self.page.next() {
+                self.after = session.id;
+                return Ok(Some(session));
+            }
+            if !self.more {
+                return Ok(None);
+            }
+            let question = Question::Sessions { after: self.after, fields: self.fields.clone() };
+            let Reply::Sessions { sessions, more } = host.ask(question) else {
+                return Err(unexpected());
+            };
+            // A page without sessions would be asked for again and again.
+            self.more = more && !sessions.is_empty();
+            self.page = sessions.into_iter();
         }
     }
+}
+
+/// Names of fields in a list. None are all.
+fn field_names(list: Option<Table>) -> mlua::Result<Vec<String>> {
+    /// More than there are fields, and longer than their names.
+    const MOST: usize = 128;
+    let Some(list) = list else { return Ok(Vec::new()) };
+    let names = list.sequence_values().take(MOST + 1).collect::<mlua::Result<Vec<String>>>()?;
+    if names.is_empty() || names.len() > MOST || names.iter().any(|name| name.len() > MOST) {
+        let problem = format!("the list must have 1 to {MOST} names of fields, of up to {MOST} bytes");
+        return Err(mlua::Error::runtime(problem));
+    }
+    Ok(names)
 }
 
 fn keys(lua: &Lua, host: &Host, prefix: &[u8]) -> mlua::Result<Table> {
@@ -132,7 +193,9 @@ fn short(text: Vec<u8>) -> mlua::Result<Vec<u8>> {
     const MOST: usize = 1024;
     match text.len() {
         ..=MOST => Ok(text),
-        length => Err(mlua::Error::runtime(format!("a text of {length} bytes; {MOST} are the most"))),
+        length => {
+            Err(mlua::Error::runtime(format!("a text of {length} bytes exceeds the maximum of {MOST}")))
+        }
     }
 }
 
