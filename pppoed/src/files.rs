@@ -26,15 +26,28 @@ pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
 /// # Errors
 /// Those of the system, and [`io::ErrorKind::FileTooLarge`] above `limit` bytes.
 pub fn read_all(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let room = usize::try_from(metadata.len().min(limit)).unwrap_or(usize::MAX);
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes"));
+    if metadata.len() > limit {
+        return Err(too_large());
+    }
+    let room = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     // Room for the whole file at once: growing would leave copies of secrets behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut contents)?;
     if u64::try_from(read).is_ok_and(|read| read > limit) {
-        let message = format!("larger than {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        // It grows.
+        return Err(too_large());
     }
     Ok(contents)
+}
+
+/// Reads a regular file of at most `limit` bytes. A larger one is not read at all.
+///
+/// # Errors
+/// As of [`open_regular`] and [`read_all`].
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let (file, metadata) = open_regular(path)?;
+    read_all(file, &metadata, limit)
 }
 
 /// Writes a file that only we can read, and its directory if that is not there: beside, then renames, so that after a

@@ -2,6 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 
+use crate::files;
+
+/// Most bytes of `/etc/networks`; a larger one is not read.
+const MAX_NETWORKS: u64 = 1 << 20;
+
 /// Reads the forms of `inet_aton`: `a.b.c.d`, `a.b.c` (`c` fills 16 bits), `a.b` and `a`, each part decimal, octal
 /// (leading `0`) or hexadecimal (leading `0x`).
 pub fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
@@ -61,7 +66,8 @@ impl Resolve for SystemNames {
     }
 
     fn network(&self, name: &str) -> Option<Ipv4Addr> {
-        find_network(&std::fs::read_to_string("/etc/networks").ok()?, name)
+        let contents = files::read_bounded("/etc/networks".as_ref(), MAX_NETWORKS).ok()?;
+        find_network(&String::from_utf8_lossy(&contents), name)
     }
 }
 

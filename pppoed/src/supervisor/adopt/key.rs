@@ -14,11 +14,16 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::files;
+
 /// Name of the file.
 const FILE: &str = "adoption.key";
 const KEY_LEN: usize = 32;
 /// The key and its SHA-256, which tells a file that was torn.
 const FILE_LEN: usize = 2 * KEY_LEN;
+
+/// Most bytes of the file that are read: more than it has, so that another one is told from one that was torn.
+const MAX_FILE: u64 = 4096;
 
 /// Marks records.
 pub(super) struct Key {
@@ -42,7 +47,7 @@ impl Key {
     pub(super) fn open(directory: &Path, fresh: [u8; KEY_LEN]) -> (Self, Source) {
         let path = directory.join(FILE);
         let new = || Self { bytes: Zeroizing::new(fresh), path: path.clone() };
-        match fs::read(&path).map(Zeroizing::new) {
+        match files::read_bounded(&path, MAX_FILE) {
             Ok(content) => match parse(&content) {
                 Some(bytes) => (Self { bytes, path }, Source::Kept),
                 None => (new(), Source::Replaced(format!("{}: the key in it is damaged", path.display()))),

@@ -13,18 +13,25 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ppp_ipc::adoption::{TAG_LEN, Ticket};
+use ppp_ipc::adoption::{MAX_RECORD_LEN, TAG_LEN, Ticket};
 use ppp_ipc::control::Traffic;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use super::key::{Key, write_whole};
+use crate::files;
 
 /// Directory of the records, below the run directory.
 const DIRECTORY: &str = "sessions";
 /// File of the counters, below the run directory.
 const COUNTERS: &str = "counters";
 const SUM_LEN: usize = 32;
+/// Bytes of a session in the file of the counters.
+const ENTRY_LEN: usize = 2 + 4 * 8;
+/// Most bytes of the file of the counters: every session id once.
+const MAX_COUNTERS: u64 = (ENTRY_LEN * (1 << 16) + SUM_LEN) as u64;
+/// Most bytes of a record's file.
+const MAX_RECORD_FILE: u64 = (MAX_RECORD_LEN + TAG_LEN + SUM_LEN) as u64;
 /// Time between attempts to write a key that could not be written.
 const KEY_RETRY: Duration = Duration::from_secs(10);
 
@@ -177,25 +184,31 @@ pub(super) fn make_directory(run_dir: &Path) -> io::Result<()> {
 /// All records that are there, and what is wrong with others.
 pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
     let mut problems = Vec::new();
-    let counters = match fs::read(run_dir.join(COUNTERS)).map(|content| parse_counters(&content)) {
+    let path = run_dir.join(COUNTERS);
+    let counters = match files::read_bounded(&path, MAX_COUNTERS).map(|content| parse_counters(&content)) {
         Ok(Some(counters)) => counters,
         // Without it, those that are gone have the counters that are not known.
         Ok(None) => {
-            problems.push(format!("{}: it is damaged", run_dir.join(COUNTERS).display()));
+            problems.push(format!("{}: it is damaged", path.display()));
             BTreeMap::new()
         }
-        Err(_) => BTreeMap::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => {
+            problems.push(format!("{}: {error}", path.display()));
+            BTreeMap::new()
+        }
     };
     let mut found = BTreeMap::new();
     let entries = fs::read_dir(run_dir.join(DIRECTORY)).into_iter().flatten().flatten();
     for entry in entries {
         let path = entry.path();
-        let Some(session_id) = entry.file_name().to_str().and_then(|name| name.parse::<u16>().ok()) else {
+        let id = |name: &str| name.parse::<u16>().ok().filter(|id| id.to_string() == name);
+        let Some(session_id) = entry.file_name().to_str().and_then(id) else {
             // What was being written when the machine or pppoed went.
             let _ = fs::remove_file(&path);
             continue;
         };
-        match fs::read(&path).map(|content| parse_record(&content)) {
+        match files::read_bounded(&path, MAX_RECORD_FILE).map(|content| parse_record(&content)) {
             Ok(Some(ticket)) => {
                 let traffic = counters.get(&session_id).copied().unwrap_or_default();
                 found.insert(session_id, Kept { session_id, ticket, traffic });
@@ -233,7 +246,6 @@ pub(super) fn parse_record(content: &[u8]) -> Option<Ticket> {
 }
 
 pub(super) fn parse_counters(content: &[u8]) -> Option<BTreeMap<u16, Traffic>> {
-    const ENTRY_LEN: usize = 2 + 4 * 8;
     let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
     if Sha256::digest(content).as_slice() != sum {
         return None;
@@ -323,6 +335,24 @@ mod tests {
         fs::write(path("counters"), "torn").unwrap();
         let (kept, problems) = load(run_dir);
         assert_eq!((kept[0].traffic, problems.len()), (Traffic::default(), 2));
+    }
+
+    /// Such a file took ten seconds, and as much memory.
+    #[test]
+    fn files_of_any_size_are_read_in_no_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let run_dir = directory.path();
+        make_directory(run_dir).unwrap();
+        let files = ["counters", "sessions/1", "sessions/01", "adoption.key"];
+        for name in files {
+            fs::File::create(run_dir.join(name)).unwrap().set_len(1 << 40).unwrap();
+        }
+        let (kept, problems) = load(run_dir);
+        assert_eq!((kept, problems.len()), (vec![], 2), "{problems:?}");
+        assert!(problems.iter().all(|problem| problem.contains("larger than")), "{problems:?}");
+        assert!(!run_dir.join("sessions/01").exists(), "another name of a session that has one");
+        let (_, source) = Key::open(run_dir, [1; 32]);
+        assert!(format!("{source:?}").contains("larger than 4096 bytes"), "{source:?}");
     }
 
     #[test]
