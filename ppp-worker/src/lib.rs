@@ -3,6 +3,8 @@
 //! `pppoed` executes the program once, as the template ([`template::run`]), and has it fork a worker for each dial.
 //! A worker ([`Newborn`]) closes its sandbox before it reads a byte of the peer, and exits when the session is over.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod control;
 mod convert;
 mod grant;

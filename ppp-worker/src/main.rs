@@ -1,5 +1,7 @@
 //! The template of the workers: started by `pppoed` and by nobody else.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::process::ExitCode;
 
 use ppp_worker::{Newborn, template};

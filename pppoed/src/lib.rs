@@ -2,6 +2,8 @@
 //!
 //! `main.rs` is the program. Everything below it that decides something lives here.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod check;
 pub mod config;
 pub mod control;
@@ -26,4 +28,5 @@ pub mod secrets;
 pub mod spelling;
 pub mod supervisor;
 pub mod systemd;
+pub mod threads;
 pub mod words;

@@ -1,5 +1,7 @@
 //! `pppoed`: a PPPoE access concentrator.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
@@ -20,6 +22,7 @@ use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::policy::{self, Policy};
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
 use pppoed::systemd;
+use pppoed::threads;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -27,10 +30,6 @@ use tracing::{info, warn};
 
 /// Exit status for mistakes on the command line and in files, as clap has it.
 const EXIT_USAGE: u8 = 2;
-
-/// Threads for what may block: secrets, and interfaces, of which the kernel changes one at a time. Of more threads most
-/// would wait for each other.
-const BLOCKING_THREADS: usize = 8;
 
 fn main() -> ExitCode {
     if let Err(error) = daemon::keep_memory_private() {
@@ -221,11 +220,7 @@ fn start(
     if let Err(error) = daemon::raise_descriptor_limit(config.descriptor_users()) {
         warn!("{error:#}: not all sessions may be possible");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .context("starting")?;
+    let runtime = threads::runtime()?;
     let outcome = LocalSet::new().block_on(&runtime, serve(config, source, policy, readiness, log.clone()));
     if outcome.is_ok() {
         info!(name: SERVER_STOPPED.name, "{}", SERVER_STOPPED.words);

@@ -6,6 +6,8 @@
 //! asynchronous runtime: descriptors are non-blocking and implement [`AsFd`](std::os::fd::AsFd), so that any
 //! event loop can wait for them.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod bpf;
 pub mod child;
 pub mod counters;

@@ -41,16 +41,18 @@ pub enum NetnsError {
     },
 }
 
-/// Makes an empty network namespace (nothing but a loopback interface that is down) without touching the
-/// caller's. It lives as long as somebody holds the descriptor or is in it.
+/// Makes an empty network namespace (nothing but a loopback interface that is down). It lives as long as somebody holds
+/// the descriptor or is in it. Needs no thread, which there may be none left of.
 ///
 /// # Errors
-/// Without root.
+/// Without root. After [`NetnsError::Enter`] the calling thread is not where it was, and good for nothing else.
 pub fn create() -> Result<OwnedFd, NetnsError> {
-    run_in_new(|| {
-        let file = File::open(OWN_NAMESPACE).map_err(|source| NetnsError::Open { source })?;
-        Ok(file.into())
-    })?
+    let open = || File::open(OWN_NAMESPACE).map_err(|source| NetnsError::Open { source });
+    let own = open()?;
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| NetnsError::Unshare { source: errno.into() })?;
+    let created = open();
+    enter(own)?;
+    Ok(created?.into())
 }
 
 /// Moves the calling thread, and no other, into the namespace that `fd` stands for. Sockets that are open

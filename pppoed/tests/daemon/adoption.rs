@@ -60,7 +60,7 @@ fn worker_of(lab: &Lab, id: u16) -> Pid {
 }
 
 /// A session that is open on both ends, and whose worker has its record.
-fn open(lab: &Lab, number: u8) -> Subscriber {
+pub(super) fn open(lab: &Lab, number: u8) -> Subscriber {
     known(lab, Subscriber::open(good_mac(number)))
 }
 
@@ -98,7 +98,7 @@ fn identity(detail: &SessionDetail) -> impl PartialEq + std::fmt::Debug + use<> 
 }
 
 /// Waits until the server has taken the session over.
-fn taken_over(lab: &Lab, id: u16, times: usize) {
+pub(super) fn taken_over(lab: &Lab, id: u16, times: usize) {
     let words = ["session taken over", &format!("session={id} ")];
     until("the session to be taken over", || {
         lab.log().lines().filter(|line| words.iter().all(|word| line.contains(word))).count() >= times

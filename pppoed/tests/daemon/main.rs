@@ -13,6 +13,7 @@ mod console;
 mod consoles;
 mod egress;
 mod endings;
+mod exhaustion;
 mod failing;
 mod first_run;
 mod full_disk;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
     tests.extend(reload::tests());
     tests.extend(policy::tests());
     tests.extend(full_disk::tests());
+    tests.extend(exhaustion::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

@@ -118,6 +118,12 @@ impl Host {
         self.events.iter().any(|event| matches!(event, client::Event::Failed(Failure::Refused { .. })))
     }
 
+    /// Whether there is a session.
+    pub(crate) fn is_connected(&mut self) -> bool {
+        self.drive();
+        self.events.iter().any(|event| matches!(event, client::Event::Connected(_)))
+    }
+
     /// Sends a PADT.
     pub(crate) fn hang_up(&mut self) {
         self.client.terminate("");

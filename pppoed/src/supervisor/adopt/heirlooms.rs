@@ -7,8 +7,8 @@
 //! (A worker whose session ends while no `pppoed` is there stays until the next one comes, and with it its socket.)
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::os::fd::RawFd;
-use std::{mem, thread};
 
 use ppp_linux::packet::SessionSocket;
 use ppp_linux::pidfd::PidFd;
@@ -43,9 +43,9 @@ impl Heirlooms {
         let _ = socket.set_receive_buffer(0);
         self.over.push(socket);
         if self.alive.is_empty() {
-            // The kernel takes some 10 ms for each.
+            // The kernel takes some 10 ms for each. The threads for this are there already (`crate::threads`).
             let over = mem::take(&mut self.over);
-            thread::spawn(move || drop(over));
+            tokio::task::spawn_blocking(move || drop(over));
         }
         true
     }
