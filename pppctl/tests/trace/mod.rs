@@ -79,18 +79,18 @@ fn a_dial_line_by_line() {
         );
         pieces(true)
     });
-    let output = fake.run(&["trace", "7"]);
-    let expected = r#"10:31:02.000 rcvd eth1 02:00:5e:10:00:01 PADI service_name="" host_uniq=0xabcd
-10:31:02.001 sent eth1 02:00:5e:10:00:01 PADO ac_name="bras1" service_name="" host_uniq=0xabcd ac_cookie=0x1112
-10:31:02.002 rcvd eth1 02:00:5e:10:00:01 PADR service_name="" host_uniq=0xabcd ac_cookie=0x1112
-10:31:02.005 sent eth1 02:00:5e:10:00:01 PADS session=7 service_name="" host_uniq=0xabcd
+    let output = fake.run(&["--utc", "trace", "7"]);
+    let expected = r#"1970-01-01 10:31:02.000+00:00 rcvd eth1 02:00:5e:10:00:01 PADI service_name="" host_uniq=0xabcd
+1970-01-01 10:31:02.001+00:00 sent eth1 02:00:5e:10:00:01 PADO ac_name="bras1" service_name="" host_uniq=0xabcd ac_cookie=0x1112
+1970-01-01 10:31:02.002+00:00 rcvd eth1 02:00:5e:10:00:01 PADR service_name="" host_uniq=0xabcd ac_cookie=0x1112
+1970-01-01 10:31:02.005+00:00 sent eth1 02:00:5e:10:00:01 PADS session=7 service_name="" host_uniq=0xabcd
 -- 3 packets came too fast and are lost
-10:31:02.006 sent 7 LCP Configure-Request id=1 mru=1492 auth=chap-md5 magic_number=0x1a2b3c4d
-10:31:02.008 rcvd 7 LCP Configure-Nak id=1 auth=pap
-10:31:02.009 rcvd 7 PAP Authenticate-Request id=2 name="al\u{1b}ce" password=<hidden>
-10:31:02.010 sent 7 PAP Authenticate-Nak id=2 message="no!"
-10:31:02.011 rcvd 7 LCP MALFORMED (control packet claims a length of 99, possible are 4 to 4) [c0 21 09 01 00 63]
-10:31:02.012 sent eth1 02:00:5e:10:00:01 PADT session=7
+1970-01-01 10:31:02.006+00:00 sent 7 LCP Configure-Request id=1 mru=1492 auth=chap-md5 magic_number=0x1a2b3c4d
+1970-01-01 10:31:02.008+00:00 rcvd 7 LCP Configure-Nak id=1 auth=pap
+1970-01-01 10:31:02.009+00:00 rcvd 7 PAP Authenticate-Request id=2 name="al\u{1b}ce" password=<hidden>
+1970-01-01 10:31:02.010+00:00 sent 7 PAP Authenticate-Nak id=2 message="no!"
+1970-01-01 10:31:02.011+00:00 rcvd 7 LCP MALFORMED (control packet claims a length of 99, possible are 4 to 4) [c0 21 09 01 00 63]
+1970-01-01 10:31:02.012+00:00 sent eth1 02:00:5e:10:00:01 PADT session=7
 -- 10 packets, 3 lost: the session is over
 "#;
     assert_eq!(result(&output), (0, expected, ""));
