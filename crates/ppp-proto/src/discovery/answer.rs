@@ -50,8 +50,14 @@ impl Config {
         Ok(pado.finish())
     }
 
+    /// The PADS, and what follows it.
+    pub(super) fn confirmation(&self, session_id: u16, dial: &Dial) -> Result<Vec<Vec<u8>>, Error> {
+        let padms = self.padms(session_id, dial.key.peer_mac);
+        std::iter::once_with(|| self.pads(session_id, dial)).chain(padms).collect()
+    }
+
     /// The confirmation of a session (RFC 2516 §5.4).
-    pub(super) fn pads(&self, session_id: u16, dial: &Dial) -> Result<Vec<u8>, Error> {
+    fn pads(&self, session_id: u16, dial: &Dial) -> Result<Vec<u8>, Error> {
         let mut pads = self.begin(Code::Pads, dial.key.peer_mac, session_id);
         pads.tag(TagType::ServiceName, &dial.service_name)?;
         dial.echo().emit(&mut pads)?;
@@ -68,11 +74,7 @@ impl Config {
     }
 
     /// What the client is to show: one PADM for the URL and one for the message.
-    pub(super) fn padms(
-        &self,
-        session_id: u16,
-        peer_mac: MacAddr,
-    ) -> impl Iterator<Item = Result<Vec<u8>, Error>> {
+    fn padms(&self, session_id: u16, peer_mac: MacAddr) -> impl Iterator<Item = Result<Vec<u8>, Error>> {
         let texts = [(TagType::Hurl, self.hurl.as_ref()), (TagType::Motm, self.motm.as_ref())];
         texts.into_iter().filter_map(|(kind, text)| Some((kind, text?))).map(move |(kind, text)| {
             let mut padm = self.begin(Code::Padm, peer_mac, session_id);

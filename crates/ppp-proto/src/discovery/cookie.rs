@@ -1,7 +1,10 @@
 //! The AC-Cookie: a mark that only this server can make, for one peer and a few seconds.
 //!
-//! A cookie is the number of its time slot, then HMAC-SHA-256 cut to 16 bytes over who asked, how, and when. It
-//! proves that the sender of a PADR received our PADO (RFC 2516 §9), so nothing is remembered about a PADI.
+//! A cookie is the number of its time slot, a label of its PADI's Host-Uniq, then HMAC-SHA-256 cut to 16 bytes over both
+//! and the peer. It proves that the sender of a PADR received our PADO (RFC 2516 §9), so nothing is remembered about a PADI.
+//!
+//! Host-Uniq matches one answer to one request (RFC 2516 appendix A), and a client may choose another one for its PADR. So
+//! it is not checked; the label only keeps two clients of one host apart that dial in the same time slot.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +14,13 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Bytes of a cookie: 4 of time slot, 16 of authentication code.
-pub const COOKIE_LEN: usize = 20;
+/// Bytes of a cookie: 4 of time slot, 4 of label, 16 of authentication code.
+pub const COOKIE_LEN: usize = 24;
 
 const SLOT_LEN: usize = 4;
+const LABEL_LEN: usize = 4;
+/// What the code covers of the cookie itself.
+type Head = [u8; SLOT_LEN + LABEL_LEN];
 
 /// A cookie as it stands in the AC-Cookie tag.
 pub type Cookie = [u8; COOKIE_LEN];
@@ -51,8 +57,6 @@ pub struct Subject<'a> {
     pub own_mac: MacAddr,
     /// The access interface, for example its index.
     pub interface: u32,
-    /// The Host-Uniq tag, if there is one.
-    pub host_uniq: Option<&'a [u8]>,
     /// The Relay-Session-Id tag, if there is one.
     pub relay_session_id: Option<&'a [u8]>,
 }
@@ -93,12 +97,17 @@ impl Cookies {
         self.previous = Some((retired, self.slot_at(now)));
     }
 
-    /// The cookie for `subject` at `now`.
-    pub fn make(&self, subject: &Subject<'_>, now: Instant) -> Cookie {
-        let slot = self.slot_at(now).to_be_bytes();
+    /// The cookie for `subject` at `now`, with the Host-Uniq tag of its PADI, if there is one. Another Host-Uniq makes
+    /// another cookie, which is good for the same subject.
+    pub fn make(&self, subject: &Subject<'_>, host_uniq: Option<&[u8]>, now: Instant) -> Cookie {
+        let mut head = Head::default();
+        let label = label(&self.current, host_uniq);
+        for (to, from) in head.iter_mut().zip(self.slot_at(now).to_be_bytes().into_iter().chain(label)) {
+            *to = from;
+        }
         let mut cookie = [0; COOKIE_LEN];
-        let code = authentication_code(&self.current, subject, slot).finalize().into_bytes();
-        for (to, from) in cookie.iter_mut().zip(slot.into_iter().chain(code)) {
+        let code = authentication_code(&self.current, subject, head).finalize().into_bytes();
+        for (to, from) in cookie.iter_mut().zip(head.into_iter().chain(code)) {
             *to = from;
         }
         cookie
@@ -110,10 +119,11 @@ impl Cookies {
     /// [`CookieError::Wrong`] or, only for what was once a good cookie, [`CookieError::Expired`].
     pub fn verify(&self, subject: &Subject<'_>, cookie: &[u8], now: Instant) -> Result<(), CookieError> {
         let cookie: &Cookie = cookie.try_into().map_err(|_| CookieError::Wrong)?;
-        let (slot_bytes, code) = cookie.split_first_chunk::<SLOT_LEN>().ok_or(CookieError::Wrong)?;
-        let slot = u32::from_be_bytes(*slot_bytes);
+        let (head, code) = cookie.split_first_chunk().ok_or(CookieError::Wrong)?;
+        let (slot, _) = head.split_first_chunk::<SLOT_LEN>().ok_or(CookieError::Wrong)?;
+        let slot = u32::from_be_bytes(*slot);
         let made_with = |key: &CookieKey| {
-            let expected = authentication_code(key, subject, *slot_bytes).finalize().into_bytes();
+            let expected = authentication_code(key, subject, *head).finalize().into_bytes();
             expected.get(..code.len()).is_some_and(|expected| bool::from(expected.ct_eq(code)))
         };
         let previous = self.previous.as_ref().filter(|(_, last_slot)| slot <= *last_slot);
@@ -135,19 +145,28 @@ impl Cookies {
     }
 }
 
-fn authentication_code(key: &CookieKey, subject: &Subject<'_>, slot: [u8; SLOT_LEN]) -> Hmac<Sha256> {
+fn authentication_code(key: &CookieKey, subject: &Subject<'_>, head: Head) -> Hmac<Sha256> {
     let mut code = Hmac::<Sha256>::new((&*key.block).into());
-    code.update(&slot);
+    code.update(&head);
     code.update(&subject.interface.to_be_bytes());
     code.update(&subject.own_mac.0);
     code.update(&subject.peer_mac.0);
-    for tag in [subject.host_uniq, subject.relay_session_id] {
-        // Presence and length, so that no two subjects feed the same bytes.
-        let len = tag.map_or(u64::MAX, |value| u64::try_from(value.len()).unwrap_or(u64::MAX));
-        code.update(&len.to_be_bytes());
-        code.update(tag.unwrap_or_default());
-    }
+    update_with_tag(&mut code, subject.relay_session_id);
     code
+}
+
+/// Tells one Host-Uniq from another, or from none.
+fn label(key: &CookieKey, host_uniq: Option<&[u8]>) -> impl Iterator<Item = u8> {
+    let mut code = Hmac::<Sha256>::new((&*key.block).into());
+    update_with_tag(&mut code, host_uniq);
+    code.finalize().into_bytes().into_iter().take(LABEL_LEN)
+}
+
+/// Presence and length, so that no two tags feed the same bytes.
+fn update_with_tag(code: &mut Hmac<Sha256>, tag: Option<&[u8]>) {
+    let len = tag.map_or(u64::MAX, |value| u64::try_from(value.len()).unwrap_or(u64::MAX));
+    code.update(&len.to_be_bytes());
+    code.update(tag.unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -159,7 +178,6 @@ mod tests {
         peer_mac: MacAddr([2, 0, 0, 0, 0, 1]),
         own_mac: MacAddr([2, 0, 0, 0, 0, 2]),
         interface: 3,
-        host_uniq: Some(b"uniq"),
         relay_session_id: None,
     };
 
@@ -173,14 +191,14 @@ mod tests {
         let cookies = cookies(epoch);
         let at = |millis| epoch + Duration::from_millis(millis);
         for made in [0, 4_999] {
-            let cookie = cookies.make(&PEER, at(made));
+            let cookie = cookies.make(&PEER, Some(b"uniq"), at(made));
             assert_eq!(cookies.verify(&PEER, &cookie, at(made)), Ok(()));
             assert_eq!(cookies.verify(&PEER, &cookie, at(5_000)), Ok(()));
             assert_eq!(cookies.verify(&PEER, &cookie, at(9_999)), Ok(()));
             let expired = Err(CookieError::Expired { age_slots: 2 });
             assert_eq!(cookies.verify(&PEER, &cookie, at(10_000)), expired);
         }
-        let cookie = cookies.make(&PEER, at(5_000));
+        let cookie = cookies.make(&PEER, Some(b"uniq"), at(5_000));
         assert_eq!(cookies.verify(&PEER, &cookie, at(14_999)), Ok(()));
         assert_eq!(cookies.verify(&PEER, &cookie, at(4_999)), Err(CookieError::Wrong), "from the future");
     }
@@ -189,32 +207,44 @@ mod tests {
     fn is_for_one_subject() {
         let epoch = Instant::now();
         let cookies = cookies(epoch);
-        let cookie = cookies.make(&PEER, epoch);
+        let cookie = cookies.make(&PEER, Some(b"uniq"), epoch);
         for other in [
             Subject { peer_mac: MacAddr([2, 0, 0, 0, 0, 9]), ..PEER },
             Subject { own_mac: MacAddr([2, 0, 0, 0, 0, 9]), ..PEER },
             Subject { peer_mac: PEER.own_mac, own_mac: PEER.peer_mac, ..PEER },
             Subject { interface: 4, ..PEER },
-            Subject { host_uniq: Some(b"uniQ"), ..PEER },
-            Subject { host_uniq: None, ..PEER },
-            Subject { host_uniq: None, relay_session_id: Some(b"uniq"), ..PEER },
+            Subject { relay_session_id: Some(b"uniq"), ..PEER },
             Subject { relay_session_id: Some(b""), ..PEER },
         ] {
             assert_eq!(cookies.verify(&other, &cookie, epoch), Err(CookieError::Wrong), "{other:?}");
         }
     }
 
+    /// Host-Uniq matches an answer to its request, no more (RFC 2516 appendix A).
+    #[test]
+    fn another_host_uniq_makes_another_cookie_for_the_same_subject() {
+        let epoch = Instant::now();
+        let cookies = cookies(epoch);
+        let made = [None, Some(&b""[..]), Some(b"uniq"), Some(b"uniQ")]
+            .map(|host_uniq| cookies.make(&PEER, host_uniq, epoch));
+        for (index, cookie) in made.iter().enumerate() {
+            assert_eq!(cookies.verify(&PEER, cookie, epoch), Ok(()));
+            assert!(made.iter().skip(index + 1).all(|other| other != cookie));
+        }
+        assert_eq!(cookies.make(&PEER, Some(b"uniq"), epoch), made[2], "repeated");
+    }
+
     #[test]
     fn every_changed_bit_and_length_is_wrong() {
         let epoch = Instant::now();
         let cookies = cookies(epoch);
-        let cookie = cookies.make(&PEER, epoch);
+        let cookie = cookies.make(&PEER, Some(b"uniq"), epoch);
         for bit in 0..COOKIE_LEN * 8 {
             let mut changed = cookie;
             changed[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(cookies.verify(&PEER, &changed, epoch), Err(CookieError::Wrong), "bit {bit}");
         }
-        assert_eq!(cookies.verify(&PEER, &cookie[..19], epoch), Err(CookieError::Wrong));
+        assert_eq!(cookies.verify(&PEER, &cookie[..COOKIE_LEN - 1], epoch), Err(CookieError::Wrong));
         assert_eq!(cookies.verify(&PEER, &[], epoch), Err(CookieError::Wrong));
     }
 
@@ -223,9 +253,9 @@ mod tests {
         let epoch = Instant::now();
         let mut cookies = cookies(epoch);
         let at = |secs| epoch + Duration::from_secs(secs);
-        let old = cookies.make(&PEER, at(4));
+        let old = cookies.make(&PEER, Some(b"uniq"), at(4));
         cookies.rotate_key(CookieKey::new(&[8; 32]), at(4));
-        let new = cookies.make(&PEER, at(4));
+        let new = cookies.make(&PEER, Some(b"uniq"), at(4));
         assert_ne!(old, new);
         assert_eq!(cookies.verify(&PEER, &old, at(9)), Ok(()));
         assert_eq!(cookies.verify(&PEER, &new, at(9)), Ok(()));
@@ -241,20 +271,20 @@ mod tests {
         let mut rotated = cookies(epoch);
         rotated.rotate_key(CookieKey::new(&[8; 32]), epoch + Duration::from_secs(4));
         let later = epoch + Duration::from_secs(6);
-        let forged_with_old_key = cookies(epoch).make(&PEER, later);
+        let forged_with_old_key = cookies(epoch).make(&PEER, Some(b"uniq"), later);
         assert_eq!(rotated.verify(&PEER, &forged_with_old_key, later), Err(CookieError::Wrong));
     }
 
-    /// Computed with Python: hmac.new(bytes([7])*32, slot + interface + own + peer + tags, sha256).
+    /// Computed with Python: hmac.new(bytes([7])*32, slot + label + interface + own + peer + relay, sha256).
     #[test]
     fn known_answer() {
         let epoch = Instant::now();
-        let cookie = cookies(epoch).make(&PEER, epoch + Duration::from_secs(5));
+        let cookie = cookies(epoch).make(&PEER, Some(b"uniq"), epoch + Duration::from_secs(5));
         assert_eq!(
             cookie,
             [
-                0x00, 0x00, 0x00, 0x01, 0x2d, 0x25, 0x4b, 0xde, 0x18, 0xb3, 0x0c, 0xd2, 0xd1, 0x0f, 0xc5,
-                0xed, 0x09, 0xcd, 0xbb, 0x27
+                0x00, 0x00, 0x00, 0x01, 0x2a, 0x87, 0x6c, 0x20, 0x6a, 0xc0, 0xc7, 0x3c, 0xd7, 0x33, 0x41,
+                0x6b, 0x77, 0xc3, 0x1d, 0xab, 0x22, 0xa8, 0xd8, 0xbc
             ]
         );
     }

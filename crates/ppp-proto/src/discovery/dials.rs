@@ -7,11 +7,11 @@ use super::answer::Echo;
 use super::cookie::Cookie;
 use super::server::RequestId;
 
-/// What makes a PADR the same as another one.
+/// What makes a PADR the same as another one. Not its Host-Uniq, which matches one answer to one request (RFC 2516
+/// appendix A), nor its Relay-Session-Id, to which the cookie is bound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DialKey {
     pub(super) peer_mac: MacAddr,
-    pub(super) host_uniq: Option<Vec<u8>>,
     pub(super) cookie: Cookie,
 }
 
@@ -20,14 +20,16 @@ pub(super) struct DialKey {
 pub(super) enum Progress {
     /// The supervisor makes the session.
     Starting,
-    /// The session was confirmed with these frames.
-    Confirmed { session_id: u16, frames: Vec<Vec<u8>> },
+    /// The session was confirmed.
+    Confirmed { session_id: u16 },
 }
 
 /// One valid PADR, and what became of it.
 #[derive(Debug, Clone)]
 pub(super) struct Dial {
     pub(super) key: DialKey,
+    /// That of the latest PADR: its sender waits for this one.
+    pub(super) host_uniq: Option<Vec<u8>>,
     pub(super) service_name: Vec<u8>,
     pub(super) relay_session_id: Option<Vec<u8>>,
     pub(super) max_payload: Option<u16>,
@@ -38,18 +40,27 @@ pub(super) struct Dial {
 impl Dial {
     pub(super) fn new(
         key: DialKey,
+        host_uniq: Option<Vec<u8>>,
         service_name: Vec<u8>,
         relay_session_id: Option<Vec<u8>>,
         max_payload: Option<u16>,
         now: Instant,
     ) -> Self {
-        Self { key, service_name, relay_session_id, max_payload, progress: Progress::Starting, since: now }
+        Self {
+            key,
+            host_uniq,
+            service_name,
+            relay_session_id,
+            max_payload,
+            progress: Progress::Starting,
+            since: now,
+        }
     }
 
     pub(super) fn echo(&self) -> Echo<'_> {
         Echo {
             peer_mac: self.key.peer_mac,
-            host_uniq: self.key.host_uniq.as_deref(),
+            host_uniq: self.host_uniq.as_deref(),
             relay_session_id: self.relay_session_id.as_deref(),
         }
     }
@@ -76,6 +87,14 @@ impl Dials {
         self.by_id.get(self.by_key.get(key)?)
     }
 
+    /// Whoever sent a PADR of this key waits for an answer with this Host-Uniq from now on.
+    pub(super) fn readdress(&mut self, key: &DialKey, host_uniq: Option<&[u8]>) {
+        let dial = self.by_key.get(key).and_then(|id| self.by_id.get_mut(id));
+        if let Some(dial) = dial.filter(|dial| dial.host_uniq.as_deref() != host_uniq) {
+            dial.host_uniq = host_uniq.map(<[u8]>::to_vec);
+        }
+    }
+
     pub(super) fn get(&self, id: RequestId) -> Option<&Dial> {
         self.by_id.get(&id)
     }
@@ -91,11 +110,11 @@ impl Dials {
     }
 
     /// Notes the answer to a dial that is starting.
-    pub(super) fn confirm(&mut self, id: RequestId, session_id: u16, frames: Vec<Vec<u8>>) {
+    pub(super) fn confirm(&mut self, id: RequestId, session_id: u16) {
         // A session id that is used again belongs to the newer dial.
         self.forget_session(session_id);
         if let Some(dial) = self.by_id.get_mut(&id) {
-            dial.progress = Progress::Confirmed { session_id, frames };
+            dial.progress = Progress::Confirmed { session_id };
             self.by_session.insert(session_id, id);
         }
         self.check_invariants();
@@ -104,7 +123,7 @@ impl Dials {
     pub(super) fn forget(&mut self, id: RequestId) -> Option<Dial> {
         let dial = self.by_id.remove(&id)?;
         self.by_key.remove(&dial.key);
-        if let Progress::Confirmed { session_id, .. } = dial.progress {
+        if let Progress::Confirmed { session_id } = dial.progress {
             self.by_session.remove(&session_id);
         }
         self.check_invariants();

@@ -14,6 +14,8 @@
 //! * A PADR without exactly one Service-Name is answered with Service-Name-Error, once its cookie is known to be good.
 //! * An empty Service-Name means any service, and is confirmed as the first one offered.
 //! * Without services configured, only the empty Service-Name is served, as `pppoe-server` without `-S` does.
+//! * A PADR may have another Host-Uniq than its PADI. Two with the same cookie are one request; each is answered with its
+//!   own Host-Uniq, or, while the session is being made, the latest one.
 //! * Session data of no session is answered by a PADT, without a cookie: it was not sent to all, the answer is not
 //!   longer than a short frame, and a PADT can end nothing but the session of that id with the sender.
 //! * Nothing else is ever sent to a peer without a good cookie, except the PADO that carries one.
@@ -292,15 +294,10 @@ impl Server {
             return Err(AnswerError::ReservedSessionId(session_id));
         }
         let dial = self.waiting(id)?;
-        let pads = self.config.pads(session_id, &dial);
-        let frames = pads.and_then(|pads| {
-            let padms = self.config.padms(session_id, dial.key.peer_mac);
-            std::iter::once(Ok(pads)).chain(padms).collect::<Result<Vec<_>, _>>()
-        });
-        match frames {
+        match self.config.confirmation(session_id, &dial) {
             Ok(frames) => {
-                self.transmits.extend(frames.iter().cloned());
-                self.dials.confirm(id, session_id, frames);
+                self.transmits.extend(frames);
+                self.dials.confirm(id, session_id);
                 Ok(())
             }
             Err(error) => {
@@ -492,7 +489,7 @@ impl Server {
         delay: Duration,
         now: Instant,
     ) -> Result<(), DropCause> {
-        let cookie = self.cookies.make(&self.subject(peer_mac, message), now);
+        let cookie = self.cookies.make(&self.subject(peer_mac, message), message.host_uniq, now);
         let pado = self.config.pado(&message.echo(peer_mac), service_name, &cookie, message.max_payload);
         let pado = pado.map_err(|_| DropCause::AnswerTooLong)?;
         match delay.is_zero() {
@@ -517,11 +514,8 @@ impl Server {
             Err(CookieError::Expired { .. }) => true,
             Err(CookieError::Wrong) => return Err(DropCause::CookieWrong),
         };
-        let key = DialKey {
-            peer_mac,
-            host_uniq: message.host_uniq.map(<[u8]>::to_vec),
-            cookie: sent.try_into().map_err(|_| DropCause::CookieWrong)?,
-        };
+        let key = DialKey { peer_mac, cookie: sent.try_into().map_err(|_| DropCause::CookieWrong)? };
+        self.dials.readdress(&key, message.host_uniq);
         // A repeated PADR may come later than its cookie lives.
         match self.dials.find(&key).map(|dial| &dial.progress) {
             Some(Progress::Starting) => return Err(DropCause::StillStarting),
@@ -530,8 +524,11 @@ impl Server {
         }
         // Only now: what a forger sends must not use up what honest peers need.
         self.meter.admit_padr(peer_mac, now)?;
-        if let Some(Progress::Confirmed { frames, .. }) = self.dials.find(&key).map(|dial| &dial.progress) {
-            self.transmits.extend(frames.iter().cloned());
+        if let Some(dial) = self.dials.find(&key)
+            && let Progress::Confirmed { session_id } = dial.progress
+        {
+            let frames = self.config.confirmation(session_id, dial);
+            self.transmits.extend(frames.map_err(|_| DropCause::AnswerTooLong)?);
             return Ok(());
         }
 
@@ -559,6 +556,7 @@ impl Server {
 
         let dial = Dial::new(
             key,
+            message.host_uniq.map(<[u8]>::to_vec),
             service_name,
             message.relay_session_id.map(<[u8]>::to_vec),
             self.config.agree(message.max_payload),
@@ -568,7 +566,7 @@ impl Server {
         self.events.push_back(Event::SessionRequest(SessionRequest {
             id,
             peer_mac,
-            host_uniq: dial.key.host_uniq,
+            host_uniq: dial.host_uniq,
             relay_session_id: dial.relay_session_id,
             service_name: dial.service_name,
             max_payload: dial.max_payload,
@@ -608,7 +606,6 @@ impl Server {
             peer_mac,
             own_mac: self.config.mac,
             interface: self.config.interface,
-            host_uniq: message.host_uniq,
             relay_session_id: message.relay_session_id,
         }
     }

@@ -53,7 +53,7 @@ fn offers_name_the_service_asked_for_and_echo_tags() {
         assert_eq!((pado.source, pado.destination), (AC, HOST));
         assert_eq!((pado.code, pado.session_id), (Code::Pado, 0));
         assert_eq!(pado.tags[0], (TagType::AcName, b"ac".to_vec()));
-        assert_eq!(pado.tag(TagType::AcCookie).map(<[u8]>::len), Some(20));
+        assert_eq!(pado.tag(TagType::AcCookie).map(<[u8]>::len), Some(24));
         let rest: OwnedTags =
             pado.tags[1..].iter().filter(|(kind, _)| *kind != TagType::AcCookie).cloned().collect();
         assert_eq!(rest, owned(offer));
@@ -71,16 +71,16 @@ fn a_dial_byte_by_byte() {
     padi.resize(60, 0);
     bench.server.handle_frame(&padi, &bench.table, bench.now);
     let pado = bench.server.poll_transmit().unwrap();
-    let cookie = pado[34..54].to_vec();
+    let cookie = pado[34..58].to_vec();
     let mut expected = vec![2, 0, 0, 0, 0, 0x11, 2, 0, 0, 0, 0, 0xac, 0x88, 0x63];
-    expected.extend([0x11, 0x07, 0, 0, 0, 34]);
-    expected.extend([1, 2, 0, 2, b'a', b'c', 1, 1, 0, 0, 1, 4, 0, 20]);
+    expected.extend([0x11, 0x07, 0, 0, 0, 38]);
+    expected.extend([1, 2, 0, 2, b'a', b'c', 1, 1, 0, 0, 1, 4, 0, 24]);
     expected.extend(&cookie);
     expected.resize(60, 0);
     assert_eq!(pado, expected);
 
     let mut padr = vec![2, 0, 0, 0, 0, 0xac, 2, 0, 0, 0, 0, 0x11, 0x88, 0x63];
-    padr.extend([0x11, 0x19, 0, 0, 0, 28, 1, 1, 0, 0, 1, 4, 0, 20]);
+    padr.extend([0x11, 0x19, 0, 0, 0, 32, 1, 1, 0, 0, 1, 4, 0, 24]);
     padr.extend(&cookie);
     padr.resize(60, 0);
     bench.server.handle_frame(&padr, &bench.table, bench.now);
@@ -200,6 +200,39 @@ fn a_repeated_padr_is_one_session() {
     assert_eq!(bench.feed(&padr), pads);
     bench.sleep(1);
     bench.assert_dropped(&padr, DropCause::CookieExpired);
+}
+
+/// RFC 2516 appendix A: Host-Uniq matches an answer to its request. A client may choose another one for each.
+#[test]
+fn a_padr_may_have_another_host_uniq_than_its_padi() {
+    let with = |host_uniq: Option<&'static [u8]>, cookie: &[u8]| {
+        let uniq = host_uniq.map(|value| (TagType::HostUniq, value));
+        let tags = [ANY, (TagType::AcCookie, cookie)];
+        (padr(&tags.into_iter().chain(uniq).collect::<Vec<_>>()), host_uniq)
+    };
+    for asked in [&[ANY, UNIQ][..], &[ANY]] {
+        let mut bench = Bench::new(|_| {});
+        let cookie = bench.cookie(asked);
+        let padrs = [Some(&b"one"[..]), None, Some(b""), Some(b"two")].map(|uniq| with(uniq, &cookie));
+        assert_eq!(bench.feed(&padrs[0].0), []);
+        let events = bench.events();
+        let [Event::SessionRequest(request)] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!(request.host_uniq.as_deref(), Some(&b"one"[..]));
+        // While the session is made, the latest one is waiting.
+        bench.assert_dropped(&padrs[1].0, DropCause::StillStarting);
+        bench.server.accept(request.id, 3).unwrap();
+        let first = bench.sent().remove(0);
+        assert_eq!((first.session_id, first.tag(TagType::HostUniq)), (3, None));
+        // And each later one gets the same answer with its own.
+        bench.sleep(25);
+        for (padr, uniq) in &padrs {
+            let pads = bench.feed(padr).remove(0);
+            assert_eq!((pads.code, pads.session_id, pads.tag(TagType::HostUniq)), (Code::Pads, 3, *uniq));
+            assert_eq!(bench.events(), []);
+        }
+        bench.sleep(5);
+        bench.assert_dropped(&padrs[3].0, DropCause::CookieExpired);
+    }
 }
 
 #[test]
@@ -361,14 +394,13 @@ fn cookies_expire_and_are_for_one_peer() {
     let good = with(&[ANY, UNIQ, (TagType::AcCookie, &cookie)]);
     bench.assert_dropped(&with(&[ANY, UNIQ]), DropCause::CookieMissing);
     bench.assert_dropped(&with(&[ANY, UNIQ, (TagType::AcCookie, b"")]), DropCause::CookieWrong);
-    bench.assert_dropped(&with(&[ANY, UNIQ, (TagType::AcCookie, &[0; 20])]), DropCause::CookieWrong);
-    bench.assert_dropped(&with(&[ANY, (TagType::AcCookie, &cookie)]), DropCause::CookieWrong);
+    bench.assert_dropped(&with(&[ANY, UNIQ, (TagType::AcCookie, &[0; 24])]), DropCause::CookieWrong);
     bench.assert_dropped(&with(&[ANY, UNIQ, RELAY, (TagType::AcCookie, &cookie)]), DropCause::CookieWrong);
     let stolen = frame(OTHER, AC, Code::Padr, 0, &[ANY, UNIQ, (TagType::AcCookie, &cookie)]);
     bench.assert_dropped(&stolen, DropCause::CookieWrong);
     // Without a good cookie not even a wrong service is answered.
     bench.assert_dropped(&with(&[(TagType::ServiceName, b"x")]), DropCause::CookieMissing);
-    bench.assert_dropped(&with(&[(TagType::AcCookie, &[0; 20])]), DropCause::CookieWrong);
+    bench.assert_dropped(&with(&[(TagType::AcCookie, &[0; 24])]), DropCause::CookieWrong);
 
     bench.server.rotate_key(CookieKey::new(&[2; 32]), bench.now);
     bench.now += Duration::from_millis(9_999);
