@@ -49,7 +49,7 @@ pub(crate) fn link_config(link: &ipc::LinkParameters) -> LinkConfig {
         echo: limit(link.echo_interval_ms).map(|interval| EchoConfig {
             interval,
             max_failures: link.echo_failure,
-            only_when_idle: true,
+            only_when_idle: link.echo_adaptive,
         }),
         setup_deadline: millis(link.setup_deadline_ms),
     }
@@ -170,9 +170,8 @@ mod tests {
     }
 
     /// Every number differs, so that none can take another one's place.
-    #[test]
-    fn each_parameter_goes_where_it_belongs() {
-        let link = ipc::LinkParameters {
+    fn parameters(echo_adaptive: bool) -> ipc::LinkParameters {
+        ipc::LinkParameters {
             name: b"ac".to_vec(),
             mru: 1400,
             max_peer_mru: 1492,
@@ -190,11 +189,20 @@ mod tests {
             setup_deadline_ms: 6,
             echo_interval_ms: 7,
             echo_failure: 8,
+            echo_adaptive,
             dead_peer_ms: 9,
             idle_ms: 10,
             max_mss: 11,
-        };
-        let config = link_config(&link);
+        }
+    }
+
+    #[test]
+    fn each_parameter_goes_where_it_belongs() {
+        for echo_adaptive in [false, true] {
+            let echo = link_config(&parameters(echo_adaptive)).echo.unwrap();
+            assert_eq!(echo.only_when_idle, echo_adaptive);
+        }
+        let config = link_config(&parameters(false));
         assert_eq!((config.lcp.mru, config.lcp.max_peer_mru), (1400, 1492));
         assert!(is_restart(config.lcp_restart, 100));
         assert!(is_restart(config.ipcp_restart, 200));

@@ -40,7 +40,7 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 8;
+pub const VERSION: u16 = 9;
 
 /// Lines in one [`FromWorker::Described`].
 pub const MAX_DESCRIBED: usize = 32;
@@ -239,10 +239,12 @@ pub struct LinkParameters {
     pub auth_deadline_ms: u32,
     /// Time from the start of the worker until IPCP or IPV6CP is Opened.
     pub setup_deadline_ms: u32,
-    /// Time between Echo-Requests on an idle line; 0 never.
+    /// Time between Echo-Requests; 0 never.
     pub echo_interval_ms: u32,
     /// Echo-Requests without an answer that end the session; 0 never.
     pub echo_failure: u32,
+    /// Whether a packet of the peer takes the place of an Echo-Request (`lcp-echo-adaptive`).
+    pub echo_adaptive: bool,
     /// Time without any frame of the peer that ends the session; 0 never (`pppoe-server -T`).
     pub dead_peer_ms: u32,
     /// Time without a packet of data that ends the session; 0 never (`idle`).

@@ -76,6 +76,7 @@ fn worker_socket() -> Vec<Vec<u8>> {
         setup_deadline_ms: 60_000,
         echo_interval_ms: 10_000,
         echo_failure: 3,
+        echo_adaptive: true,
         dead_peer_ms: 0,
         idle_ms: 0,
         max_mss: 1412,

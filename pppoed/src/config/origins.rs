@@ -47,6 +47,7 @@ impl Origins {
         }
         self.add("lcp-echo-interval", &options.lcp_echo_interval);
         self.add("lcp-echo-failure", &options.lcp_echo_failure);
+        self.0.extend(options.lcp_echo_adaptive.iter().map(|origin| ("lcp-echo-adaptive", origin.clone())));
         self.add("chap-restart", &options.chap_restart);
         self.add("chap-max-challenge", &options.chap_max_challenge);
         self.add("chap-interval", &options.chap_interval);

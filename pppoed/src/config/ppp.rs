@@ -47,13 +47,13 @@ pub(super) fn ipv6(options: &PppOptions) -> Option<Ipv6Config> {
     wanted.then_some(Ipv6Config { local, remote })
 }
 
-/// pppd sends an echo at every interval unless `lcp-echo-adaptive` is given; we always leave it out while packets
-/// come in, which tells as much.
+/// As pppd, an echo is sent at every interval unless `lcp-echo-adaptive` is given.
 pub(super) fn echo(options: &PppOptions) -> Option<EchoConfig> {
     let default = EchoConfig::default();
     let interval = value(&options.lcp_echo_interval).map_or(default.interval, seconds);
     let max_failures = value(&options.lcp_echo_failure).unwrap_or(default.max_failures);
-    (interval > Duration::ZERO).then_some(EchoConfig { interval, max_failures, only_when_idle: true })
+    let only_when_idle = options.lcp_echo_adaptive.is_some();
+    (interval > Duration::ZERO).then_some(EchoConfig { interval, max_failures, only_when_idle })
 }
 
 pub(super) fn auth_methods(options: &PppOptions, notices: &mut Vec<Notice>) -> Sourced<Vec<AuthMethod>> {

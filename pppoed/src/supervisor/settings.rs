@@ -76,6 +76,7 @@ impl Settings {
             setup_deadline_ms: milliseconds(config.setup_deadline),
             echo_interval_ms: echo.map_or(0, |echo| milliseconds(echo.interval)),
             echo_failure: echo.map_or(0, |echo| echo.max_failures),
+            echo_adaptive: echo.is_some_and(|echo| echo.only_when_idle),
             dead_peer_ms: config.dead_peer.map_or(0, milliseconds),
             idle_ms: idle_ms(&config.session),
             max_mss: config.max_mss.unwrap_or(0),

@@ -68,6 +68,6 @@ pub struct EchoConfig {
 
 impl Default for EchoConfig {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(10), max_failures: 3, only_when_idle: true }
+        Self { interval: Duration::from_secs(10), max_failures: 3, only_when_idle: false }
     }
 }
