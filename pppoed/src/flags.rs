@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use ppp_linux::interface::IfName;
 
 pub use hooks::{HookFailure, HookFlags};
 pub use limits::{LimitFlags, UserLimitPolicy};
@@ -282,8 +283,6 @@ pub enum LogLevel {
 
 /// Most bytes of a name or text: what one tag of discovery can reasonably carry.
 const MAX_TEXT: usize = 256;
-/// Most bytes of an interface's name (Linux).
-const MAX_INTERFACE: usize = 15;
 
 fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
     if let Ok(address) = text.parse() {
@@ -304,10 +303,12 @@ fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
 }
 
 fn parse_interface(text: &str) -> Result<String, String> {
-    match text.len() {
-        0 => Err("the name is empty".to_owned()),
-        1..=MAX_INTERFACE => Ok(text.to_owned()),
-        length => Err(format!("the name has {length} bytes, and {MAX_INTERFACE} are the most")),
+    match (text.parse::<IfName>(), text.split_once(':')) {
+        (Ok(name), _) => Ok(name.as_str().to_owned()),
+        (Err(_), Some((name, _))) if name.parse::<IfName>().is_ok() => Err(format!(
+            "it is a label of an IPv4 address, which PPPoE does not use; the interface is {name}"
+        )),
+        (Err(error), _) => Err(error.to_string()),
     }
 }
 
@@ -471,8 +472,8 @@ mod tests {
             ),
             (
                 "-I interface-too-long",
-                "error: invalid value 'interface-too-long' for '--interface <INTERFACE>': the name has 18 bytes, and 15 \
-                 are the most",
+                "error: invalid value 'interface-too-long' for '--interface <INTERFACE>': interface name \
+                 \"interface-too-long\" has 18 bytes; at most 15 are allowed",
             ),
         ] {
             assert_eq!(refused(words), message);
@@ -485,6 +486,8 @@ mod tests {
             "-f 8863:8863",
             "--explain",
             "-z",
+            "-I eth0:3",
+            "-I eth/0",
             "stray",
             "-C \u{7}",
             "-S \u{7}",

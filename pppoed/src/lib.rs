@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod causes;
 pub mod check;
 pub mod config;
 pub mod control;

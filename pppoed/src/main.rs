@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser as _;
+use pppoed::causes::chain;
 use pppoed::check::{self, Findings};
 use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
     match start(&config, source, policy, &notices, readiness) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("pppoed: {error:#}");
+            eprintln!("pppoed: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -281,7 +281,7 @@ fn defaults() {
     assert_eq!((restart.max_terminate, restart.max_failure), (2, 5));
     assert_eq!(config.ipcp, restart);
     let echo = config.echo.unwrap();
-    assert_eq!((echo.interval, echo.max_failures, echo.only_when_idle), (Duration::from_secs(10), 3, true));
+    assert_eq!((echo.interval, echo.max_failures, echo.only_when_idle), (Duration::from_secs(10), 3, false));
     assert_eq!(config.auth.deadline, Some(Duration::from_secs(30)));
     assert_eq!((config.auth.rechallenge, config.auth.max_tries), (None, 1));
     assert_eq!(config.log_level.value, LogLevel::Info);
@@ -355,6 +355,43 @@ fn a_flag_beats_an_option_and_the_later_file_beats_the_earlier() {
     assert_eq!(
         (levels.log_level.value, levels.auth.deadline),
         (LogLevel::Error, Some(Duration::from_secs(5)))
+    );
+}
+
+/// pppd's default is off, and so is ours.
+#[test]
+fn echoes_are_left_out_on_busy_lines_only_if_that_is_asked_for() {
+    let adaptive = |options: &str, toml: &str| {
+        let etc = Etc::new(&[("pppoe-server-options", options), ("pppoed.toml", toml)]);
+        etc.config("").echo.unwrap().only_when_idle
+    };
+    assert!(!adaptive("lcp-echo-interval 5\n", ""));
+    assert!(adaptive("lcp-echo-interval 5\nlcp-echo-adaptive\n", ""));
+    assert!(adaptive("", "[ppp]\nlcp-echo-adaptive = true\n"));
+    assert!(!adaptive("lcp-echo-adaptive\n", "[ppp]\nlcp-echo-adaptive = false\n"));
+}
+
+/// What pppoe-server 3.15 starts with.
+#[test]
+fn command_lines_that_pppoe_server_takes() {
+    let etc = Etc::new(&[("pppoe-server-options", "")]);
+    let (config, notices) = etc.load("-I eth0:3 -I eth0 -L 10.0.0.1/24 -T 0 -m 0 -u 0 stray -N 5");
+    let config = config.unwrap();
+    assert_eq!(config.interfaces, ["eth0"]);
+    assert_eq!((config.dead_peer, config.max_mss, config.pool.len()), (None, None, 5));
+    assert!(config.unit_from_slot && notices.len() == 6, "{notices:?}");
+    assert_eq!(notices[4], "\"0\": -u takes no value, and the word is ignored, as by pppoe-server");
+    // A name that no interface can have is seen before the start.
+    for name in ["eth0/1", "eth%d", "interface-too-long", ":3"] {
+        CommandLine::try_parse_from(["pppoed", "-I", name]).unwrap_err();
+    }
+    let toml = |text: &str| Etc::new(&[("pppoed.toml", text), ("pppoe-server-options", "")]).load("").0;
+    assert_eq!(
+        toml("interface = [\"eth1\", \"eth0:3\"]\n").unwrap_err(),
+        [
+            "/etc/ppp/pppoed.toml:1:13: interface \"eth0:3\": it is a label of an IPv4 address, which PPPoE does not use; the \
+             interface is eth0"
+        ]
     );
 }
 

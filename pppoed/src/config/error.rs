@@ -162,6 +162,14 @@ pub enum ConfigError {
 /// Something that the administrator should know about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
+    /// A word of the command line that pppoe-server takes and that means something else here, or nothing.
+    #[error("{word}: {why}")]
+    CommandLine {
+        /// The word, or the flag with its value.
+        word: String,
+        /// What is made of it.
+        why: String,
+    },
     /// Others could change `pppoed.toml`.
     #[error("configuration file {path:?}: {exposure}")]
     Exposed {

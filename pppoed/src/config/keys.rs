@@ -142,7 +142,12 @@ impl ServerKey {
 
     /// The key that a file can have with nearly that name.
     pub fn nearest(name: &str) -> Option<&'static str> {
-        let keys = server_keys().iter().filter(|key| key.not_in_file.is_none());
+        Self::nearest_of(name, |_| true)
+    }
+
+    /// The same, of those that are `possible`.
+    pub fn nearest_of(name: &str, is_possible: impl Fn(&Self) -> bool) -> Option<&'static str> {
+        let keys = server_keys().iter().filter(|key| key.not_in_file.is_none() && is_possible(key));
         spelling::nearest(name, keys.map(|key| key.name.as_str()))
     }
 

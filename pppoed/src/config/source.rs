@@ -96,7 +96,9 @@ impl Source {
     ///
     /// Returns the configuration or everything that is wrong, and in both cases what there is to say beside.
     pub fn config(&self) -> (Result<Config, Vec<ConfigError>>, Vec<Notice>) {
-        let (layer, mut errors, mut notices) = self.file_layer();
+        let (layer, mut errors, more) = self.file_layer();
+        let mut notices = self.command_line.notices().to_vec();
+        notices.extend(more);
         let merged = match Merged::new(&self.command_line, &layer, &self.console) {
             Ok(merged) => merged,
             Err(more) => {

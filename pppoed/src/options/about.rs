@@ -61,14 +61,18 @@ pub static OPTIONS: &[About] = &[
     default(
         "lcp-echo-interval",
         "10",
-        "Seconds without a frame from the client after which it is asked for a sign of life; 0 for never",
+        "Seconds between LCP Echo-Requests, which tell whether the client is there; 0 for none",
     ),
     default(
         "lcp-echo-failure",
         "3",
-        "Questions without an answer after which the session ends; 0 for any number",
+        "Echo-Requests without an Echo-Reply after which the session ends; 0 for any number",
     ),
-    default("lcp-echo-adaptive", "true", "Ask only while nothing comes in, which is so in any case"),
+    default(
+        "lcp-echo-adaptive",
+        "false",
+        "Send an Echo-Request only if the client sent nothing for lcp-echo-interval, as pppd with this option",
+    ),
     default("lcp-restart", "3", "Seconds until a request of LCP without an answer is sent again"),
     default("lcp-max-configure", "10", "How often a Configure-Request of LCP is sent"),
     default("lcp-max-terminate", "2", "How often a Terminate-Request of LCP is sent"),

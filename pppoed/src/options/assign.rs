@@ -78,9 +78,15 @@ pub fn session_options() -> impl Iterator<Item = &'static str> {
     table::TABLE.iter().filter(|row| matches!(row.action, Action::Session(_))).map(|row| row.name)
 }
 
-/// The option with nearly that name.
-pub fn nearest_option(name: &str) -> Option<&'static str> {
-    table::nearest(name.as_bytes())
+/// Whether the option is taken in `[ppp]`, whatever its value.
+pub fn is_accepted(name: &str) -> bool {
+    table::find(name.as_bytes())
+        .is_some_and(|row| row.is_accepted() && !matches!(row.action, Action::Include))
+}
+
+/// The option with nearly that name, of those that are taken in `[ppp]` and `is_possible`.
+pub fn nearest_option(name: &str, is_possible: impl Fn(&str) -> bool) -> Option<&'static str> {
+    table::nearest(name.as_bytes(), |option| is_accepted(option) && is_possible(option))
 }
 
 /// A name for all options that an assignment to this one makes void in weaker layers. `None` for what adds up
@@ -123,7 +129,7 @@ impl Reader {
             _ => key,
         };
         let Some(row) = table::find(name.as_bytes()) else {
-            let suggestion = table::nearest(name.as_bytes());
+            let suggestion = nearest_option(name, |_| true);
             return self.error(OptionError::Unknown { place, word: name.to_owned(), suggestion });
         };
         if matches!(row.action, Action::Include) {

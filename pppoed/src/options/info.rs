@@ -35,13 +35,15 @@ pub enum OptionUse {
 /// All options, in the order of the table.
 pub fn all_options() -> impl Iterator<Item = OptionInfo> {
     TABLE.iter().filter_map(|row| {
-        let use_ = match row.action {
+        let use_ = match row.action(&[]) {
             Action::Global(_) => OptionUse::Server,
             Action::Session(_) => OptionUse::Session,
             Action::Include => OptionUse::Include,
             Action::AlreadyTrue => OptionUse::AlreadyTrue,
             Action::NoEffect(why) => OptionUse::NoEffect(why),
             Action::Refused(why) => OptionUse::Refused(why),
+            // Which is never the outcome of a decision.
+            Action::ByArgument(_) => return None,
         };
         Some(OptionInfo { name: row.name, kind: kind_of(row.name)?, use_ })
     })

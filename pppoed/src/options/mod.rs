@@ -9,6 +9,7 @@ mod assign;
 mod error;
 mod info;
 mod parse;
+mod plugin;
 mod session;
 mod table;
 mod value;
@@ -19,7 +20,8 @@ use std::path::PathBuf;
 
 pub use about::{About, OPTIONS};
 pub use assign::{
-    OptionKind, check_kind, is_session_option, kind_of, nearest_option, option_group, session_options,
+    OptionKind, check_kind, is_accepted, is_session_option, kind_of, nearest_option, option_group,
+    session_options,
 };
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use info::{OptionInfo, OptionUse, all_options};

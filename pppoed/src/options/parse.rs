@@ -19,6 +19,9 @@ const MAX_FILE: u64 = 1 << 20;
 /// Most files read, those of `file` options included.
 const MAX_FILES: usize = 32;
 
+/// Beginnings of names of Ethernet interfaces.
+const ETHERNET: &[&[u8]] = &[b"eth", b"en", b"br", b"bond", b"veth", b"vlan"];
+
 /// What it means if an options file is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
@@ -88,6 +91,16 @@ impl Reader {
                 }
                 continue;
             };
+            if let Action::Refused(why) = row.action {
+                // Whatever stands behind it on the line, it is not worth a word of its own.
+                if row.argument.is_some() {
+                    drop(words.next_if(|next| !next.starts_line));
+                }
+                if !self.is_overridden(row) {
+                    self.errors.push(OptionError::Refused { place, option: row.name, why });
+                }
+                continue;
+            }
             let Some(expects) = row.argument else {
                 self.apply(row, place, None);
                 continue;
@@ -137,11 +150,16 @@ impl Reader {
     }
 
     fn apply(&mut self, row: &Row, place: Place, argument: Option<&Word>) {
-        if option_group(row.name).is_some_and(|group| self.overridden.contains(group)) {
+        if self.is_overridden(row) {
             return;
         }
         let origin = Origin::File(place.clone());
         self.apply_at(row, place, &origin, argument.map(Word::bytes).unwrap_or_default());
+    }
+
+    /// Whether a stronger layer sets it.
+    fn is_overridden(&self, row: &Row) -> bool {
+        option_group(row.name).is_some_and(|group| self.overridden.contains(group))
     }
 
     pub(super) fn error(&mut self, error: OptionError) {
@@ -151,7 +169,8 @@ impl Reader {
     /// Sets an option to its argument. Mistakes are at `place`.
     pub(super) fn apply_at(&mut self, row: &Row, place: Place, origin: &Origin, bytes: &[u8]) {
         let origin = origin.clone();
-        let result = match row.action {
+        let action = row.action(bytes);
+        let result = match action {
             Action::Global(set) => set(&mut self.options, bytes, origin),
             Action::Session(set) => {
                 if let Some(notice) = server_notice(row, &self.options.session, &place) {
@@ -175,10 +194,12 @@ impl Reader {
                 self.errors.push(OptionError::Refused { place: place.clone(), option: row.name, why });
                 Ok(())
             }
+            // A decision is never to decide again.
+            Action::ByArgument(_) => Ok(()),
         };
         match result {
             Ok(()) => {
-                if matches!(row.action, Action::Global(_) | Action::Session(_)) {
+                if matches!(action, Action::Global(_) | Action::Session(_)) {
                     let (argument, place) = (bytes.to_vec(), place.clone());
                     self.applied.push(Applied { name: row.name, argument, place });
                 }
@@ -230,6 +251,13 @@ impl Reader {
             self.notice_once("tty speed", notice);
             return true;
         }
+        // The plug-in's name for the Ethernet interface; without "nic-" only where it was loaded.
+        let is_ethernet = || ETHERNET.iter().any(|name| bytes.starts_with(name));
+        if bytes.starts_with(b"nic-") || (self.noticed.contains("plugin") && is_ethernet()) {
+            let (option, why) = ("an interface", "those that are served are given by -I");
+            self.notice_once(option, OptionNotice::NoEffect { place: place.clone(), option, why });
+            return true;
+        }
         self.errors.push(if bytes.starts_with(b"/dev/") || bytes.starts_with(b"tty") {
             OptionError::Refused {
                 place: place.clone(),
@@ -240,7 +268,7 @@ impl Reader {
             OptionError::Unknown {
                 place: place.clone(),
                 word: word.text(),
-                suggestion: table::nearest(bytes),
+                suggestion: table::nearest(bytes, |_| true),
             }
         });
         false
@@ -293,7 +321,11 @@ pub(super) fn user_words(words: &[UserWord<'_>]) -> (SessionOptions, Vec<OptionE
         let place = place.clone();
         let text = || String::from_utf8_lossy(bytes).into_owned();
         let Some(row) = table::find(bytes) else {
-            errors.push(OptionError::Unknown { place, word: text(), suggestion: table::nearest(bytes) });
+            errors.push(OptionError::Unknown {
+                place,
+                word: text(),
+                suggestion: table::nearest_for_user(bytes),
+            });
             // the rest of the line may be arguments of the unknown word
             break;
         };
@@ -307,7 +339,7 @@ pub(super) fn user_words(words: &[UserWord<'_>]) -> (SessionOptions, Vec<OptionE
                 }
             },
         };
-        match row.action {
+        match row.action(argument) {
             Action::Session(set) => {
                 notices.extend(server_notice(row, &options, &place));
                 match set(&mut options, argument, Origin::File(place.clone())) {
@@ -321,7 +353,7 @@ pub(super) fn user_words(words: &[UserWord<'_>]) -> (SessionOptions, Vec<OptionE
             Action::AlreadyTrue => {}
             Action::NoEffect(why) => notices.push(OptionNotice::NoEffect { place, option: row.name, why }),
             Action::Refused(why) => errors.push(OptionError::Refused { place, option: row.name, why }),
-            Action::Global(_) | Action::Include => {
+            Action::Global(_) | Action::Include | Action::ByArgument(_) => {
                 errors.push(OptionError::NotForUsers { place, option: row.name });
             }
         }

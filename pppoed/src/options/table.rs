@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use super::plugin::{self, OF_RADIUS, OWN_PPPOE};
 use super::value::{address, interface_identifier, number, rate};
 use super::{OctetDirection, PppOptions, Script, SessionOptions, ValueError};
 use crate::origin::{Origin, Sourced};
@@ -31,6 +32,8 @@ pub(super) enum Action {
     Global(Set<PppOptions>),
     /// Read another file.
     Include,
+    /// It depends on the argument.
+    ByArgument(fn(&[u8]) -> Action),
     /// Accepted with a notice that tells why it does nothing.
     NoEffect(&'static str),
     /// An error that tells why.
@@ -39,7 +42,7 @@ pub(super) enum Action {
     Session(Set<SessionOptions>),
 }
 
-use Action::{AlreadyTrue, Global, Include, NoEffect, Refused, Session};
+use Action::{AlreadyTrue, ByArgument, Global, Include, NoEffect, Refused, Session};
 
 pub(super) const NUMBER: Option<&str> = Some("a number");
 pub(super) const SECONDS: Option<&str> = Some("a number of seconds");
@@ -54,6 +57,21 @@ const MAX: u32 = i32::MAX.unsigned_abs();
 
 /// As much as the queue of a limited session holds at most.
 const MAX_BURST: u32 = 1 << 20;
+
+impl Row {
+    /// What the server does with the option and this argument.
+    pub(super) fn action(&self, argument: &[u8]) -> Action {
+        match self.action {
+            ByArgument(decide) => decide(argument),
+            action => action,
+        }
+    }
+
+    /// Whether the option is taken, with an argument of the right kind.
+    pub(super) fn is_accepted(&self) -> bool {
+        !matches!(self.action, Refused(_) | ByArgument(_))
+    }
+}
 
 const fn row(name: &'static str, argument: Option<&'static str>, action: Action) -> Row {
     Row { name, argument, action, remark: None }
@@ -203,6 +221,10 @@ pub(super) static TABLE: &[Row] = &[
     row("require-mschap-v2", None, Refused(NO_MSCHAP)),
     row("+mschap-v2", None, Refused(NO_MSCHAP)),
     row("require-eap", None, Refused(NO_EAP)),
+    row("+chapms", None, Refused(NO_MSCHAP)),
+    row("+chapms-v2", None, Refused(NO_MSCHAP)),
+    row("-chapms", None, AlreadyTrue),
+    row("-chapms-v2", None, AlreadyTrue),
     row("refuse-pap", None, NoEffect(CLIENTS_CHOICE)),
     row("-pap", None, NoEffect(CLIENTS_CHOICE)),
     row("refuse-chap", None, NoEffect(CLIENTS_CHOICE)),
@@ -467,7 +489,27 @@ pub(super) static TABLE: &[Row] = &[
     row("vrf", WORD, Refused("interfaces cannot be put into a VRF in this version; remove it")),
     row("ktune", None, NoEffect("set net.ipv4.ip_forward with sysctl")),
     row("noktune", None, NoEffect("the server never changes kernel settings of the machine")),
-    row("plugin", WORD, Refused("pppd's plug-ins cannot be loaded here; remove it")),
+    row("plugin", PATH, ByArgument(plugin::plugin)),
+    // of plug-ins
+    row("rp_pppoe_service", WORD, NoEffect(OWN_PPPOE)),
+    row("rp_pppoe_ac", WORD, NoEffect(OWN_PPPOE)),
+    row("rp_pppoe_sess", WORD, NoEffect(OWN_PPPOE)),
+    row("rp_pppoe_verbose", NUMBER, NoEffect(OWN_PPPOE)),
+    row("rp_pppoe_mac", WORD, NoEffect(OWN_PPPOE)),
+    row("pppoe-service", WORD, NoEffect(OWN_PPPOE)),
+    row("pppoe-ac", WORD, NoEffect(OWN_PPPOE)),
+    row("pppoe-sess", WORD, NoEffect(OWN_PPPOE)),
+    row("pppoe-verbose", NUMBER, NoEffect(OWN_PPPOE)),
+    row("pppoe-mac", WORD, NoEffect(OWN_PPPOE)),
+    row("pppoe-host-uniq", WORD, NoEffect(OWN_PPPOE)),
+    row("host-uniq", WORD, NoEffect(OWN_PPPOE)),
+    row("pppoe-padi-timeout", NUMBER, NoEffect(OWN_PPPOE)),
+    row("pppoe-padi-attempts", NUMBER, NoEffect(OWN_PPPOE)),
+    row("radius-config-file", PATH, NoEffect(OF_RADIUS)),
+    row("realms-config-file", PATH, NoEffect(OF_RADIUS)),
+    row("avpair", WORD, NoEffect(OF_RADIUS)),
+    row("map-to-ifname", None, NoEffect(OF_RADIUS)),
+    row("map-to-ttyname", None, NoEffect(OF_RADIUS)),
     row("demand", None, NoEffect(DIALS)),
     row("holdoff", SECONDS, NoEffect(DIALS)),
     row("maxfail", NUMBER, NoEffect(DIALS)),
@@ -495,6 +537,12 @@ pub(super) static TABLE: &[Row] = &[
     row("require-mppe-128", None, Refused(NO_ENCRYPTION)),
     row("require-mppe-40", None, Refused(NO_ENCRYPTION)),
     row("mppe-stateful", None, Refused(NO_ENCRYPTION)),
+    // of pppd 2.4.1 with the patches for MPPE
+    row("mppe", WORD, Refused(NO_ENCRYPTION)),
+    row("mppe-40", None, Refused(NO_ENCRYPTION)),
+    row("mppe-56", None, Refused(NO_ENCRYPTION)),
+    row("mppe-128", None, Refused(NO_ENCRYPTION)),
+    row("mppe-stateless", None, Refused(NO_ENCRYPTION)),
     row("-mppe", None, AlreadyTrue),
     row("-mppe-128", None, AlreadyTrue),
     row("-mppe-40", None, AlreadyTrue),
@@ -540,9 +588,19 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name.as_bytes() == name)
 }
 
-/// The option whose name is nearest to `word`, if it is near enough to be a slip of the pen.
-pub(super) fn nearest(word: &[u8]) -> Option<&'static str> {
-    spelling::nearest(std::str::from_utf8(word).ok()?, TABLE.iter().map(|row| row.name))
+/// The option whose name is nearest to `word`, if it is near enough to be a slip of the pen, and would be taken.
+pub(super) fn nearest(word: &[u8], is_possible: impl Fn(&str) -> bool) -> Option<&'static str> {
+    nearest_of(word, |row| row.is_accepted() && is_possible(row.name))
+}
+
+/// The same, of the options that can be set for one user.
+pub(super) fn nearest_for_user(word: &[u8]) -> Option<&'static str> {
+    nearest_of(word, |row| matches!(row.action, Session(_) | AlreadyTrue | NoEffect(_)))
+}
+
+fn nearest_of(word: &[u8], is_possible: impl Fn(&Row) -> bool) -> Option<&'static str> {
+    let names = TABLE.iter().filter(|row| is_possible(row)).map(|row| row.name);
+    spelling::nearest(std::str::from_utf8(word).ok()?, names)
 }
 
 #[cfg(test)]

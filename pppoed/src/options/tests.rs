@@ -239,6 +239,94 @@ fn the_lists_of_the_contract() {
     }
 }
 
+/// What each plug-in is, and what to do in its place; its options are no mistakes of their own.
+#[test]
+fn plug_ins_are_known() {
+    let (result, notices) = read(
+        "plugin rp-pppoe.so eth1\nrp_pppoe_service isp\nplugin /usr/lib/pppd/2.4.9/pppoe.so\nnic-eth1\npppoe-verbose 1\n",
+    );
+    assert!(result.is_ok(), "{result:?}");
+    let [plugin, interface, rest @ ..] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!(plugin, "/etc/ppp/options:1: plugin has no effect: this server speaks PPPoE itself");
+    assert_eq!(
+        interface,
+        "/etc/ppp/options:1: an interface has no effect: those that are served are given by -I"
+    );
+    assert_eq!(rest.len(), 2, "the options of the plug-in: {rest:?}");
+
+    let (result, notices) =
+        read("plugin radius.so\nplugin radattr.so\nradius-config-file /etc/radiusclient.conf\n");
+    let errors = result.unwrap_err();
+    assert_eq!(errors.len(), 2);
+    assert!(
+        errors.iter().all(|error| error.contains("RADIUS") && error.contains("users file")),
+        "{errors:?}"
+    );
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    for (plugin, why) in [("pptp.so", "something else than PPPoE"), ("x/mine.so", "a hook script")] {
+        let errors = read(&format!("plugin {plugin}\n")).0.unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains(why), "{plugin}: {errors:?}");
+    }
+    assert!(read("eth1\n").0.is_err(), "without the plug-in the word means nothing");
+}
+
+/// What stands behind a refused option is its argument, and no mistake of its own.
+#[test]
+fn refused_options_are_one_error_each() {
+    for refused in [
+        "mppe required,stateless,no40",
+        "mppe",
+        "+chapms-v2",
+        "mppe-128",
+        "require-mppe",
+        "connect 'chat -v'",
+        "plugin",
+    ] {
+        let errors = read(&format!("{refused}\nrequire-chap\n")).0.unwrap_err();
+        let [error] = errors.as_slice() else { panic!("{refused}: {errors:?}") };
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+}
+
+/// A suggestion that would be refused, or that says the opposite, helps nobody.
+#[test]
+fn suggestions_would_be_taken() {
+    for name in slips() {
+        let errors = read(&name).0.err().unwrap_or_default();
+        for error in errors.iter().filter(|error| error.contains("did you mean")) {
+            let suggestion = error.split('"').nth(3).unwrap();
+            assert!(is_accepted(suggestion) || suggestion == "file", "{name}: {error}");
+            assert_eq!(suggestion.starts_with('n'), name.starts_with('n'), "{name}: {error}");
+        }
+        let place = Place::new(Path::new("/etc/ppp/chap-secrets").into(), 7);
+        let words = [UserWord { bytes: name.as_bytes(), place: place.clone() }];
+        for error in parse_user_options(&words).1 {
+            let OptionError::Unknown { suggestion: Some(suggestion), .. } = error else { continue };
+            let words = [suggestion.as_bytes(), b"1"].map(|bytes| UserWord { bytes, place: place.clone() });
+            let (_, errors, _) = parse_user_options(&words);
+            let is_known = |error: &OptionError| {
+                !matches!(error, OptionError::NotForUsers { .. } | OptionError::Refused { .. })
+            };
+            assert!(errors.iter().all(is_known), "{name}: {suggestion}: {errors:?}");
+        }
+    }
+    let unknown = |text: &str| read(text).0.unwrap_err().remove(0);
+    assert!(unknown("requre-chap\n").contains("did you mean \"require-chap\"?"));
+    for word in ["require-mschapv2", "requiremppe", "mppee", "onect", "pluggin"] {
+        assert!(!unknown(word).contains("did you mean"), "{}", unknown(word));
+    }
+}
+
+/// Every option with a letter left out, at some places.
+fn slips() -> impl Iterator<Item = String> {
+    all_options().flat_map(|option| {
+        (0..option.name.len()).step_by(5).map(move |at| {
+            let (before, after) = option.name.split_at(at);
+            format!("{before}{}", after.get(1..).unwrap_or_default())
+        })
+    })
+}
+
 #[test]
 fn all_errors_of_a_file_are_told() {
     let (result, notices) = read(

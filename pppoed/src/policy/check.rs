@@ -109,8 +109,11 @@ const FOR_SCRIPTS: &str = "it reaches scripts that run as root; set it in an opt
 pub fn check_setting(name: &str, values: &[String]) -> Result<(), Refusal> {
     let Some(key) = ServerKey::find(name) else {
         let hint = match options::kind_of(name) {
-            Some(_) => format!("; it is an option of pppd: ppp.{name}"),
-            None => did_you_mean(ServerKey::nearest(name)),
+            Some(_) => match check_option(name) {
+                Ok(()) => format!("; it is an option of pppd: ppp.{name}"),
+                Err(refusal) => return Err(refusal),
+            },
+            None => did_you_mean(ServerKey::nearest_of(name, |key| key.kind != Kind::Path)),
         };
         return Err(Refusal::Unknown { key: name.to_owned(), hint });
     };
@@ -133,7 +136,7 @@ pub fn check_option(name: &str) -> Result<(), Refusal> {
     let refused = |why: &str| Err(Refusal::Refused { key: name.to_owned(), why: why.to_owned() });
     match options::kind_of(name) {
         None => {
-            let hint = did_you_mean(options::nearest_option(name));
+            let hint = did_you_mean(options::nearest_option(name, |option| check_option(option).is_ok()));
             Err(Refusal::Unknown { key: format!("ppp.{name}"), hint })
         }
         Some(OptionKind::Path) => refused(A_PATH),

@@ -217,7 +217,7 @@ fn option(item: &Item, reader: &mut Reader) -> Result<(), FileError> {
     if options::kind_of(&item.key).is_none() {
         return Err(unknown_key(item, options::session_options().chain(KEYS)));
     }
-    if !options::is_session_option(&item.key) {
+    if !options::is_session_option(&item.key) && options::is_accepted(&item.key) {
         let belongs = "it is not for one user; put it below [ppp] in pppoed.toml";
         let problem = Problem::Misplaced { key: item.key.clone(), belongs };
         return Err(FileError { place: item.place.clone(), problem });

@@ -38,6 +38,7 @@ use super::session::Token;
 use super::session_sockets::SessionSockets;
 use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
+pub(super) use crate::causes::chain;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is
 /// room for an answer to each of [`MESSAGE_BURST`], so that a flood is called one.
@@ -293,18 +294,6 @@ pub(super) fn kill(process: &PidFd) {
     if let Err(error) = process.signal(Signal::SIGKILL) {
         warn!(%error, "cannot kill a worker");
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Why a worker's task and its worker part.

@@ -1,5 +1,8 @@
 //! The command line, with what was really on it told from what clap fills in.
 
+pub(crate) mod getopt;
+mod habits;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -8,6 +11,7 @@ use std::path::Path;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
+use super::Notice;
 use super::keys::{self, Kind, ServerKey, server_keys};
 use crate::flags::Flags;
 
@@ -17,6 +21,8 @@ pub struct CommandLine {
     flags: Flags,
     /// The same as words, by key.
     given: BTreeMap<usize, Vec<OsString>>,
+    /// What was taken for the sake of pppoe-server's users.
+    notices: Vec<Notice>,
 }
 
 impl CommandLine {
@@ -29,19 +35,25 @@ impl CommandLine {
     ///
     /// # Errors
     /// Clap's, also for `--help` and `--version`.
-    pub fn try_parse_from<W: Into<OsString> + Clone>(
+    pub fn try_parse_from<W: Into<OsString>>(
         words: impl IntoIterator<Item = W>,
     ) -> Result<Self, clap::Error> {
+        let (words, notices) = habits::accept(words.into_iter().map(Into::into).collect());
         let matches = Flags::command().try_get_matches_from(words)?;
         let flags = Flags::from_arg_matches(&matches)?;
         let numbered = server_keys().iter().enumerate();
         let given = numbered.filter_map(|(number, key)| Some((number, given(key, &matches)?))).collect();
-        Ok(Self { flags, given })
+        Ok(Self { flags, given, notices })
     }
 
     /// What it says, alone.
     pub fn flags(&self) -> &Flags {
         &self.flags
+    }
+
+    /// What there is to say about it.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// The configuration file that it names.
@@ -51,7 +63,7 @@ impl CommandLine {
 
     /// Whether it tells nothing but how to run: nothing, or `-F`.
     pub fn says_nothing(&self) -> bool {
-        let Self { flags, given } = self;
+        let Self { flags, given, .. } = self;
         let is_command = flags.check || flags.dump || flags.check_pool || flags.config.is_some();
         let is_about_service =
             |number: &usize| server_keys().get(*number).is_none_or(|key| key.name != "foreground");

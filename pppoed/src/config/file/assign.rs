@@ -33,11 +33,11 @@ pub fn server_assignment(item: &Item, directory: &Path) -> Result<Assignment, Fi
 /// When there is no such option, or when its value is of another kind.
 pub fn ppp_assignment(item: &Item, directory: &Path) -> Result<Assignment, FileError> {
     let Some(kind) = options::kind_of(&item.key) else {
-        if ServerKey::find(&item.key).is_some() {
+        if ServerKey::find(&item.key).is_some_and(|key| key.not_in_file.is_none()) {
             let belongs = "it is no option of pppd; put it above the first line in [brackets]";
             return Err(problem(item, |key| Problem::Misplaced { key, belongs }));
         }
-        let suggestion = options::nearest_option(&item.key);
+        let suggestion = options::nearest_option(&item.key, |_| true);
         return Err(problem(item, |key| Problem::Unknown { key, suggestion, hint: None }));
     };
     let kind = match (kind, &item.value.value) {

@@ -148,7 +148,7 @@ fn holds_tables(nodes: &[Node]) -> bool {
 
 /// A key that is none of the whole file's: perhaps one of `[ppp]`.
 fn hint_for_server(key: &str) -> Option<&'static str> {
-    options::kind_of(key).map(|_| "it is an option of pppd: put it below [ppp]")
+    options::is_accepted(key).then_some("it is an option of pppd: put it below [ppp]")
 }
 
 #[cfg(test)]

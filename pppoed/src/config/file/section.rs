@@ -176,9 +176,9 @@ fn option(item: &Item, options: &mut Reader) -> Result<(), ConfigError> {
 }
 
 fn no_such_key(item: &Item) -> ConfigError {
-    let belongs = if ServerKey::find(&item.key).is_some() {
+    let belongs = if ServerKey::find(&item.key).is_some_and(|key| key.not_in_file.is_none()) {
         "it holds for all interfaces: put it above the first line in [brackets]"
-    } else if options::kind_of(&item.key).is_some() {
+    } else if options::is_accepted(&item.key) {
         "it holds for all interfaces: put it below [ppp]"
     } else {
         let names = OWN_KEYS.into_iter().chain(SERVER_KEYS).chain(options::session_options());
