@@ -32,14 +32,14 @@ local function keep(line)
   local key = WAITING .. string.format("%012d", store.add("accounting.number", 1))
   local ok, why = store.set(key, line)
   -- Then the log is the only place that is left.
-  if not ok then log.error(why .. ", so this is not in " .. FILE .. ": " .. line) end
+  if not ok then log.failure(why .. ", so this is not in " .. FILE .. ": " .. line) end
 end
 
 local function write(record)
   local line = json.encode(record) .. "\n"
   local ok, why = file.append(FILE, line)
   if not ok then
-    log.error(why .. "; the line waits in the store")
+    log.failure(why .. "; the line waits in the store")
     keep(line)
   end
 end

@@ -1,8 +1,9 @@
 -- compat.lua: runs the scripts of pppd, ip-up and its kin, as pppd under `pppoe-server -k` does.
 --
 -- Arguments, environment, working directory (/), umask (077) and standard input, output and error (/dev/null) are
--- pppd's. A script that is not there is passed over in silence; one that others than root could change is not run, and
--- the log says so. Debian's /etc/ppp/ip-up runs the files in /etc/ppp/ip-up.d by itself. Options such as ip-up-script,
+-- pppd's. A script that is not there is passed over in silence, unless an option names it; one that others than root
+-- could change, or whose interpreter is missing, is not run: the log says why, and `pppctl hooks stats` counts it as a
+-- failure. Debian's /etc/ppp/ip-up runs the files in /etc/ppp/ip-up.d by itself. Options such as ip-up-script,
 -- ipparam and "set NAME=value" in /etc/ppp/options, pppoe-server-options and on a user's line hold.
 --
 -- Not quite as with pppd:
@@ -23,6 +24,12 @@ local DEADLINE = 60
 
 deadline(DEADLINE)
 
+-- How a shell ends, and env(1), when they cannot execute what the script says. Its standard error is /dev/null.
+local EXIT_HINTS = {
+  [126] = ": a command in it is not executable",
+  [127] = ": a command in it was not found, or a line ends with a carriage return",
+}
+
 local function run(name, arguments, environment)
   local path = arguments.path or (DIRECTORY .. "/" .. name)
   local result, why, kind = exec {
@@ -30,11 +37,12 @@ local function run(name, arguments, environment)
     table.unpack(arguments),
   }
   if result and result.timed_out then
-    log.error(path .. " was killed after " .. DEADLINE .. " s")
+    log.failure(path .. " was killed after " .. DEADLINE .. " s")
   elseif result and not result.ok then
-    log.warn(path .. " ended with " .. (result.status and "status " .. result.status or "signal " .. result.signal))
-  elseif not result and kind ~= "missing" then
-    log.error("not run: " .. why)
+    local hint = EXIT_HINTS[result.status] or ""
+    log.warn(path .. " ended with " .. (result.status and "status " .. result.status or "signal " .. result.signal) .. hint)
+  elseif not result and (kind ~= "missing" or arguments.path) then
+    log.failure("not run: " .. why)
   end
 end
 

@@ -20,9 +20,9 @@ local PROTOCOL = "186"
 local function ip(...)
   local result, why = exec { "ip", ... }
   if not result then
-    log.error("ip: " .. why)
+    log.failure("not run: " .. why)
   elseif not result.ok then
-    log.error("ip " .. table.concat({ ... }, " ") .. ": " .. result.stderr)
+    log.failure("ip " .. table.concat({ ... }, " ") .. ": " .. result.stderr)
   end
 end
 

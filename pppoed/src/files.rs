@@ -50,6 +50,25 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     read_all(file, &metadata, limit)
 }
 
+/// The bytes EF BB BF, which editors of Windows put before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// As [`read_all`], for what people write: without the byte order mark that may stand before UTF-8 text, of which it is no
+/// part (RFC 3629 §6).
+///
+/// # Errors
+/// As of [`read_all`], and [`io::ErrorKind::InvalidData`] for UTF-16.
+pub fn read_text(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut contents = read_all(file, metadata, limit)?;
+    if contents.starts_with(BYTE_ORDER_MARK) {
+        // Moves the rest within its memory, so that no copy of secrets stays behind.
+        contents.drain(..BYTE_ORDER_MARK.len());
+    } else if contents.starts_with(b"\xff\xfe") || contents.starts_with(b"\xfe\xff") {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is in UTF-16: save it as UTF-8"));
+    }
+    Ok(contents)
+}
+
 /// Writes a file that only we can read, and its directory if that is not there: beside, then renames, so that after a
 /// crash there is the old file or the new one. May block.
 ///
@@ -107,6 +126,9 @@ impl Stamp {
 /// A way in which somebody other than root (or ourselves) could read or change a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exposure {
+    /// Others may write the file, which they may read: a program or script.
+    #[error("its mode {0:04o} lets other users change it: chmod go-w it")]
+    Changeable(u32),
     /// A directory above the file can be written by others, who could replace the file.
     #[error("directory {0:?} can be changed by other users than root: chown root and chmod go-w it")]
     Directory(PathBuf),
@@ -128,7 +150,15 @@ impl Exposure {
     }
 }
 
-/// The worst exposure of an open file, if any.
+/// In which way others could change an open file that they may read, such as a program, if in any.
+pub fn exposure_to_change(path: &Path, metadata: &Metadata) -> Option<Exposure> {
+    exposure(path, metadata).filter(Exposure::is_unsafe).map(|exposure| match exposure {
+        Exposure::Writable(mode) => Exposure::Changeable(mode),
+        other => other,
+    })
+}
+
+/// The worst exposure of an open file that holds secrets, if any.
 pub fn exposure(path: &Path, metadata: &Metadata) -> Option<Exposure> {
     let mode = metadata.mode() & 0o7777;
     if !is_trusted(metadata.uid()) {
@@ -197,6 +227,37 @@ mod tests {
         fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
         let real = directory.path().canonicalize().unwrap();
         assert_eq!(exposure(&path, &path.metadata().unwrap()), Some(Exposure::Directory(real)));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("text");
+        let read = |contents: &[u8]| {
+            fs::write(&path, contents).unwrap();
+            let (file, metadata) = open_regular(&path).unwrap();
+            read_text(file, &metadata, 100).map(|text| text.to_vec()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(b"\xef\xbb\xbfalice"), Ok(b"alice".to_vec()));
+        assert_eq!(read(b"alice\xef\xbb\xbf"), Ok(b"alice\xef\xbb\xbf".to_vec()));
+        assert_eq!(read(b"\xef\xbb"), Ok(b"\xef\xbb".to_vec()));
+        for utf16 in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a"] {
+            assert_eq!(read(utf16), Err("it is in UTF-16: save it as UTF-8".to_owned()));
+        }
+    }
+
+    /// "chmod 600" would take away the right to execute it.
+    #[test]
+    fn a_program_stays_executable_as_advised() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ip-up");
+        fs::write(&path, "x").unwrap();
+        let advice = |mode| {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            exposure_to_change(&path, &path.metadata().unwrap()).map(|exposure| exposure.to_string())
+        };
+        assert_eq!(advice(0o755), None);
+        assert_eq!(advice(0o775), Some("its mode 0775 lets other users change it: chmod go-w it".to_owned()));
     }
 
     #[test]

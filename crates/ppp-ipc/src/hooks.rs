@@ -279,6 +279,8 @@ pub enum Level {
     Warn,
     /// Somebody should look at it at once.
     Error,
+    /// An error that makes the call count as failed, although it goes on and its answer counts.
+    Failure,
 }
 
 /// How a call ended.

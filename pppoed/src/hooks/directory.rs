@@ -102,14 +102,14 @@ fn read(path: &Path) -> Result<Script, DirectoryError> {
     if let Some(exposure) = exposure(path, &target, &metadata) {
         return Err(DirectoryError::Exposed { path: path.to_owned(), exposure });
     }
-    let text = files::read_all(file, &metadata, MAX_SCRIPT).map_err(failed)?.to_vec();
+    let text = files::read_text(file, &metadata, MAX_SCRIPT).map_err(failed)?.to_vec();
     Ok(Script { name, text })
 }
 
 /// How others than root could change the file that `path` leads to. That they can read it is no harm.
 fn exposure(path: &Path, target: &Path, metadata: &fs::Metadata) -> Option<Exposure> {
     let of_link = || files::exposed_parent(path).map(Exposure::Directory);
-    files::exposure(target, metadata).filter(Exposure::is_unsafe).or_else(of_link)
+    files::exposure_to_change(target, metadata).or_else(of_link)
 }
 
 /// Why a program is not one that only root can change; pppd's rule for its scripts.

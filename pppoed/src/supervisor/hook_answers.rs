@@ -154,7 +154,7 @@ pub(super) fn answer_trial(answer: oneshot::Sender<Answer>, outcome: &Outcome) {
             took_us: microseconds(call.took),
             returned: call.shown.as_deref().map(|shown| line(shown, MAX_LINE * MAX_LINES / 4)),
             error: lines(error.lines()),
-            logged: lines(call.logged.iter().map(String::as_str)),
+            logged: lines(call.logged.lines.iter().map(String::as_str)),
         }))
     });
     // Fails only when the client has hung up.
@@ -188,7 +188,7 @@ mod tests {
     use ppp_ipc::codec;
 
     use super::*;
-    use crate::supervisor::hook_news::{CallOutcome, Failed};
+    use crate::supervisor::hook_news::{CallOutcome, Failed, Logged};
 
     #[test]
     fn whatever_a_script_says_fits_into_an_answer_and_acts_on_nobody() {
@@ -199,7 +199,7 @@ mod tests {
                 took: Duration::ZERO,
                 result: Err(Failed::Error(long.join("\n"))),
                 shown: Some(long.concat()),
-                logged: long,
+                logged: Logged { lines: long, has_failure: false },
             };
             let (answer, mut answered) = oneshot::channel();
             answer_trial(answer, &Outcome { calls: vec![call] });

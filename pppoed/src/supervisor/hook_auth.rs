@@ -166,7 +166,7 @@ fn add(ruling: &mut Ruling, file: &str, answer: &AuthAnswer) -> Result<(), Strin
 mod tests {
     use std::time::Duration;
 
-    use super::super::hook_news::{CallOutcome, Failed};
+    use super::super::hook_news::{CallOutcome, Failed, Logged};
     use super::*;
 
     fn outcome(results: Vec<Result<Answer, Failed>>) -> Outcome {
@@ -175,7 +175,7 @@ mod tests {
             took: Duration::ZERO,
             result,
             shown: None,
-            logged: Vec::new(),
+            logged: Logged::default(),
         });
         Outcome { calls: calls.collect() }
     }

@@ -17,7 +17,7 @@ impl Supervisor {
             file: call.file.clone(),
             function: label.function.clone(),
             took_us: u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX),
-            outcome: outcome(&call.result),
+            outcome: outcome(call),
         };
         let event_session = label.session.and_then(|id| self.table.by_id(id)).map(|it| it.event_session());
         self.events.publish(EventName::Hook, |event| {
@@ -34,8 +34,11 @@ impl Supervisor {
 }
 
 /// In a word, or with the first line of what went wrong.
-fn outcome(result: &Result<Answer, Failed>) -> String {
-    match result {
+fn outcome(call: &CallOutcome) -> String {
+    match &call.result {
+        Ok(Answer::None | Answer::Delay(_) | Answer::Auth(_)) if call.logged.has_failure => {
+            "failed: see the log".to_owned()
+        }
         Ok(Answer::Deny(_)) => "deny".to_owned(),
         Ok(Answer::Silence) => "silence".to_owned(),
         Ok(Answer::None | Answer::Delay(_) | Answer::Auth(_)) => "ok".to_owned(),
@@ -53,16 +56,27 @@ fn outcome(result: &Result<Answer, Failed>) -> String {
 mod tests {
     use std::time::Duration;
 
+    use super::super::hook_news::Logged;
     use super::*;
 
     #[test]
     fn outcomes_are_a_word_or_a_line() {
-        assert_eq!(outcome(&Ok(Answer::None)), "ok");
-        assert_eq!(outcome(&Ok(Answer::Deny(None))), "deny");
+        let call = |result, has_failure| CallOutcome {
+            file: String::new(),
+            took: Duration::ZERO,
+            result,
+            shown: None,
+            logged: Logged { lines: Vec::new(), has_failure },
+        };
+        assert_eq!(super::outcome(&call(Ok(Answer::None), true)), "failed: see the log");
+        assert_eq!(super::outcome(&call(Ok(Answer::Deny(None)), true)), "deny");
+        let outcome = |result| super::outcome(&call(result, false));
+        assert_eq!(outcome(Ok(Answer::None)), "ok");
+        assert_eq!(outcome(Ok(Answer::Deny(None))), "deny");
         let late = Failed::TimedOut { deadline: Duration::from_secs(5), place: "x.lua:3".to_owned() };
-        assert_eq!(outcome(&Err(late)), "failed: killed after 5s");
+        assert_eq!(outcome(Err(late)), "failed: killed after 5s");
         let error = Failed::Error(format!("a.lua:1: \x1b{}\nstack traceback:", "x".repeat(500)));
-        let shown = outcome(&Err(error));
+        let shown = outcome(Err(error));
         assert!(shown.starts_with("failed: a.lua:1: \\u{1b}xx") && shown.len() < 230, "{shown}");
     }
 }

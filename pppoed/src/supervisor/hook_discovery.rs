@@ -75,7 +75,7 @@ fn offer_delay(outcome: &Outcome, deny_on_failure: bool) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hook_news::{CallOutcome, Failed};
+    use super::super::hook_news::{CallOutcome, Failed, Logged};
     use super::*;
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
                 took: Duration::ZERO,
                 result,
                 shown: None,
-                logged: Vec::new(),
+                logged: Logged::default(),
             });
             Outcome { calls: calls.collect() }
         };

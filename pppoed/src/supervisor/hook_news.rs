@@ -106,8 +106,16 @@ pub(super) struct CallOutcome {
     pub(super) result: Result<Answer, Failed>,
     /// What it returned, if that was to be shown.
     pub(super) shown: Option<String>,
-    /// What it logged, if that was to be shown.
-    pub(super) logged: Vec<String>,
+    pub(super) logged: Logged,
+}
+
+/// What a call wrote into the log.
+#[derive(Debug, Default)]
+pub(super) struct Logged {
+    /// The lines, if they were to be shown.
+    pub(super) lines: Vec<String>,
+    /// A line said that the call failed (`log.failure`), whatever it returned.
+    pub(super) has_failure: bool,
 }
 
 /// Why a call failed.

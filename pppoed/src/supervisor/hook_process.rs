@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::Work;
-use super::hook_news::{Answered, HookNews, Label};
+use super::hook_news::{Answered, HookNews, Label, Logged};
 use super::template::{last_words, pipe, wait};
 use super::watch::watch;
 use super::worker::{chain, printable};
@@ -185,7 +185,7 @@ impl HostProcess {
         file: &str,
         label: &Label,
         work: &mpsc::Sender<Work>,
-        logged: &mut Vec<String>,
+        logged: &mut Logged,
     ) -> CallEnd {
         let deadline = Instant::now() + Duration::from_millis(u64::from(call.deadline_ms));
         let end = timeout_at(deadline, self.converse(call, file, label, work, logged)).await;
@@ -202,7 +202,7 @@ impl HostProcess {
         file: &str,
         label: &Label,
         work: &mpsc::Sender<Work>,
-        logged: &mut Vec<String>,
+        logged: &mut Logged,
     ) -> Result<Returned, String> {
         let show = call.show;
         let bytes = match codec::encode(&ToHost::Call(call)) {
@@ -222,10 +222,11 @@ impl HostProcess {
                 }
                 FromHost::Log { level, text } => {
                     lines = lines.saturating_add(1);
+                    logged.has_failure |= level == Level::Failure;
                     if lines <= MAX_LOG_LINES {
                         log(level, &text, label, file);
                         if show {
-                            logged.push(format!("{level:?}: {}", printable(&text)).to_lowercase());
+                            logged.lines.push(format!("{level:?}: {}", printable(&text)).to_lowercase());
                         }
                     }
                 }
@@ -327,6 +328,6 @@ fn log(level: Level, text: &[u8], label: &Label, file: &str) {
         Level::Debug => log!(debug),
         Level::Info => log!(info),
         Level::Warn => log!(warn),
-        Level::Error => log!(error),
+        Level::Error | Level::Failure => log!(error),
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::Work;
-use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Outcome, PlannedCall};
+use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Logged, Outcome, PlannedCall};
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
 use crate::hooks::directory;
@@ -194,7 +194,7 @@ async fn run(
                         took: begun.elapsed(),
                         result: Err(failed),
                         shown: None,
-                        logged: Vec::new(),
+                        logged: Logged::default(),
                     });
                     continue;
                 }
@@ -203,7 +203,7 @@ async fn run(
         let deadline_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
         let call = Call { file, function, arguments: arguments.clone(), deadline_ms, show };
         let begun = Instant::now();
-        let mut logged = Vec::new();
+        let mut logged = Logged::default();
         let end = running.call(call, name, &label, work, &mut logged).await;
         let took = begun.elapsed();
         let (result, shown) = match end {

@@ -18,7 +18,7 @@ pub(super) struct HookStats {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counters {
     pub(super) calls: u64,
-    /// Calls that raised an error, returned nonsense or took their host down.
+    /// Calls that raised an error, returned nonsense, took their host down or said that they failed.
     pub(super) failures: u64,
     /// Calls that were killed at their deadline; they are among the failures too.
     pub(super) timeouts: u64,
@@ -30,7 +30,7 @@ impl HookStats {
     pub(super) fn count(&mut self, function: &str, call: &CallOutcome) {
         let counters = self.functions.entry((call.file.clone(), function.to_owned())).or_default();
         counters.calls += 1;
-        counters.failures += u64::from(call.result.is_err());
+        counters.failures += u64::from(call.result.is_err() || call.logged.has_failure);
         counters.timeouts += u64::from(matches!(call.result, Err(Failed::TimedOut { .. })));
         counters.longest = counters.longest.max(call.took);
         if counters.last.len() == REMEMBERED {
@@ -58,6 +58,7 @@ impl Counters {
 mod tests {
     use ppp_ipc::hooks::Answer;
 
+    use super::super::hook_news::Logged;
     use super::*;
 
     #[test]
@@ -68,7 +69,7 @@ mod tests {
             took: Duration::from_millis(took),
             result,
             shown: None,
-            logged: Vec::new(),
+            logged: Logged::default(),
         };
         for took in [7, 1, 500] {
             stats.count("ip_up", &call(took, Ok(Answer::None)));
@@ -76,10 +77,13 @@ mod tests {
         stats.count("ip_up", &call(2, Err(Failed::Error("x".to_owned()))));
         let timed_out = Failed::TimedOut { deadline: Duration::from_secs(1), place: String::new() };
         stats.count("ip_up", &call(3, Err(timed_out)));
+        let mut said_so = call(1, Ok(Answer::None));
+        said_so.logged.has_failure = true;
+        stats.count("ip_up", &said_so);
         stats.count("ip_down", &call(0, Ok(Answer::None)));
         let (file, function, counters) = stats.iter().nth(1).unwrap();
         assert_eq!((file, function), ("a.lua", "ip_up"));
-        assert_eq!((counters.calls, counters.failures, counters.timeouts), (5, 2, 1));
+        assert_eq!((counters.calls, counters.failures, counters.timeouts), (6, 3, 1));
         assert_eq!(
             (counters.median(), counters.longest),
             (Duration::from_millis(3), Duration::from_millis(500))

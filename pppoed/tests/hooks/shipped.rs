@@ -1,10 +1,13 @@
 //! The scripts that ship in `scripts/`, as far as they do without a session. The test bed's scenarios do the rest.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use ppp_ipc::hooks::{Answer, Argument, Event, Field, Function, Question, Reply, SessionFields, StoreValue};
+use ppp_ipc::hooks::{
+    Answer, Argument, Event, Field, Function, Level, Question, Reply, SessionFields, StoreValue, Value,
+};
 
 use crate::host::Host;
 
@@ -245,4 +248,68 @@ fn who_ended_while_nobody_looked_has_an_end() {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(host.questions.contains(&Question::StoreSet(open("b2"), None)), "{:?}", host.questions);
+}
+
+/// What compat.lua logs when a session is authenticated and `auth-up` is there like that; or when an option says that it
+/// is at `named`.
+fn auth_up(contents: Option<(&str, u32)>, named: Option<&str>) -> Vec<(Level, String)> {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("auth-up");
+    if let Some((contents, mode)) = contents {
+        fs::write(&program, contents).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let ours = format!("local DIRECTORY = {:?}", directory.path());
+    let mut host = Host::of(&script("compat.lua", &[("local DIRECTORY = \"/etc/ppp\"", &ours)]));
+    let mut fields = fields(&[
+        ("mac", "02:00:5e:10:00:01"),
+        ("ifname", "ppp0"),
+        ("username", "alice"),
+        ("ppplogname", "root"),
+        ("interface", "eth1"),
+        ("speed", "0"),
+    ]);
+    let scripts = named.map(|path| (b"auth-up".to_vec(), path.as_bytes().to_vec()));
+    fields.push(("scripts".to_owned(), Value::Table(scripts.into_iter().collect())));
+    host.call(Event::AuthUp, &fields).result.unwrap();
+    let shown = |text: &String| text.replace(&program.display().to_string(), "auth-up");
+    host.logged.iter().map(|(level, text)| (*level, shown(text))).collect()
+}
+
+/// pppd's rule is that a script which is not there is not wanted. Everything else is told, and counts as a failure.
+#[test]
+fn scripts_of_pppd_that_cannot_be_run_are_told() {
+    assert_eq!(auth_up(None, None), []);
+    assert_eq!(auth_up(Some(("#!/bin/sh\nexit 0\n", 0o755)), None), []);
+    let failure = |text: &str| vec![(Level::Failure, text.to_owned())];
+    assert_eq!(
+        auth_up(Some(("#!/bin/sh\r\nexit 0\r\n", 0o755)), None),
+        failure(
+            "not run: auth-up: its first line ends with a carriage return, as lines of DOS do, so its interpreter would \
+             be \"/bin/sh\\r\": sed -i 's/\\r$//' auth-up"
+        )
+    );
+    assert_eq!(
+        auth_up(Some(("#!/usr/local/bin/no-such-shell\n", 0o755)), None),
+        failure(
+            "not run: auth-up: its interpreter \"/usr/local/bin/no-such-shell\", which its first line names, is not \
+             installed"
+        )
+    );
+    assert_eq!(
+        auth_up(Some(("#!/bin/sh\n", 0o644)), None),
+        failure("not run: auth-up: it is not executable: chmod +x auth-up")
+    );
+    assert_eq!(
+        auth_up(Some(("#!/bin/sh\n", 0o775)), None),
+        failure("not run: auth-up: its mode 0775 lets other users change it: chmod go-w it")
+    );
+    assert_eq!(auth_up(None, Some("/no/such/script")), failure("not run: /no/such/script: no such program"));
+    let [(Level::Warn, said)] = &*auth_up(Some(("#!/bin/sh\nno-such-command\r\nexit 127", 0o755)), None)
+    else {
+        panic!("one warning")
+    };
+    assert!(said.ends_with(
+        "ended with status 127: a command in it was not found, or a line ends with a carriage return"
+    ));
 }

@@ -28,7 +28,7 @@ pub(in crate::config) use section::sections;
 
 use super::layer::Layer;
 use super::{ConfigError, Notice};
-use crate::files::{self, Exposure};
+use crate::files;
 use crate::options;
 use crate::spelling;
 
@@ -47,7 +47,7 @@ const TABLES: [&str; 3] = ["ppp", "interface", "pool"];
 pub fn read(path: &Path, directory: &Path, must_exist: bool) -> (Layer, Vec<ConfigError>, Vec<Notice>) {
     let opened = files::open_regular(&directory.join(path));
     let read =
-        opened.and_then(|(file, metadata)| Ok((files::read_all(file, &metadata, MAX_FILE)?, metadata)));
+        opened.and_then(|(file, metadata)| Ok((files::read_text(file, &metadata, MAX_FILE)?, metadata)));
     let (contents, metadata) = match read {
         Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
@@ -58,7 +58,7 @@ pub fn read(path: &Path, directory: &Path, must_exist: bool) -> (Layer, Vec<Conf
             return (Layer::default(), vec![ConfigError::Unreadable(unreadable)], Vec::new());
         }
     };
-    let exposure = files::exposure(&directory.join(path), &metadata).filter(Exposure::is_unsafe);
+    let exposure = files::exposure_to_change(&directory.join(path), &metadata);
     let notice = exposure.map(|exposure| Notice::Exposed { path: path.to_owned(), exposure });
     let (layer, errors) = layer(path, &contents);
     (layer, errors.into_iter().map(ConfigError::File).collect(), notice.into_iter().collect())

@@ -1,5 +1,7 @@
 //! `exec`: programs, without a shell.
 
+mod obstacle;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -184,8 +186,10 @@ impl Order {
         command.stdout(output()).stderr(output());
         let child = match set_apart(&mut command, self.umask).spawn() {
             Ok(child) => child,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
-            Err(error) => return Err(failed(format!("{shown}: {error}"))),
+            Err(error) => {
+                let why = obstacle::explain(&program, &self.directory, &error);
+                return Err(why.map_or_else(missing, failed));
+            }
         };
         host.tell(&FromHost::Child(Some(child.id())));
         let left = host.time_left();

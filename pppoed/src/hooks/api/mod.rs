@@ -150,6 +150,7 @@ fn install_log(api: &Api<'_>, globals: &Table) -> mlua::Result<()> {
         ("info", "log.info", Level::Info),
         ("warn", "log.warn", Level::Warn),
         ("error", "log.error", Level::Error),
+        ("failure", "log.failure", Level::Failure),
     ] {
         api.add(&log, (full, name), When::Always, move |lua, host, words: Variadic<Value>| {
             host.log(level, &joined(lua, &words)?);
