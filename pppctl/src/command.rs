@@ -16,6 +16,7 @@ use clap::{
 };
 use jiff::ZonedDateTime;
 use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
+use ppp_wire::MacAddr;
 
 use crate::{
     clock::{self, Since},
@@ -440,20 +441,8 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn parse_mac(text: &str) -> Result<[u8; 6], String> {
-    let wrong = || "give six bytes in hexadecimal, such as 02:00:5e:10:00:01".to_owned();
-    let mut address = [0; 6];
-    let mut words = text.split([':', '-']);
-    for byte in &mut address {
-        let word = words.next().filter(|word| (1..=2).contains(&word.len())).ok_or_else(wrong)?;
-        if !word.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        *byte = u8::from_str_radix(word, 16).map_err(|_| wrong())?;
-    }
-    match words.next() {
-        None => Ok(address),
-        Some(_) => Err(wrong()),
-    }
+    let wrong = |_| "give six bytes in hexadecimal, such as 02:00:5e:10:00:01".to_owned();
+    text.parse::<MacAddr>().map(|mac| mac.0).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -463,7 +452,7 @@ mod tests {
     #[test]
     fn mac_addresses() {
         let address = [0x02, 0, 0x5e, 0x10, 0, 0xff];
-        for good in ["02:00:5e:10:00:ff", "02-00-5E-10-00-FF", "2:0:5e:10:0:ff"] {
+        for good in ["02:00:5e:10:00:ff", "02-00-5E-10-00-FF", "2:0:5e:10:0:ff", "0200.5e10.00ff"] {
             assert_eq!(parse_mac(good), Ok(address), "{good}");
         }
         for bad in [

@@ -1,6 +1,7 @@
 //! Ethernet II header.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::Error;
@@ -54,33 +55,47 @@ impl fmt::Debug for MacAddr {
     }
 }
 
-/// A text that is not six pairs of hexadecimal digits joined by colons.
+/// A text that is not an Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an Ethernet address (expected aa:bb:cc:dd:ee:ff)")]
+#[error(
+    "{text:?} is not an Ethernet address (expected aa:bb:cc:dd:ee:ff, aa-bb-cc-dd-ee-ff or aabb.ccdd.eeff)"
+)]
 pub struct ParseMacError {
     /// The text as it was given.
     pub text: String,
 }
 
+/// As the programs write them that show addresses: `02:00:5e:10:00:01` (Linux; also `2:0:5e:10:0:1`),
+/// `02-00-5E-10-00-01` (IEEE 802, Windows), `0200.5e10.0001` (Cisco). Digits of either case.
 impl FromStr for MacAddr {
     type Err = ParseMacError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || ParseMacError { text: text.to_owned() };
-        let mut bytes = [0; 6];
-        let mut parts = text.split(':');
-        for byte in &mut bytes {
-            // from_str_radix would take a sign, so the digits are checked first.
-            let part = parts
-                .next()
-                .filter(|part| part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit()));
-            *byte = u8::from_str_radix(part.ok_or_else(refuse)?, 16).map_err(|_| refuse())?;
-        }
-        match parts.next() {
-            None => Ok(Self(bytes)),
-            Some(_) => Err(refuse()),
-        }
+        let parsed = match text.contains('.') {
+            true => groups::<3>(text, '.', 4..=4).map(|groups| {
+                let [[a, b], [c, d], [e, f]] = groups.map(u16::to_be_bytes);
+                [a, b, c, d, e, f]
+            }),
+            false => {
+                let separator = if text.contains('-') { '-' } else { ':' };
+                groups::<6>(text, separator, 1..=2).map(|groups| groups.map(|group| group.to_be_bytes()[1]))
+            }
+        };
+        parsed.map(Self).ok_or_else(|| ParseMacError { text: text.to_owned() })
     }
+}
+
+/// `N` groups of so many hexadecimal digits each.
+fn groups<const N: usize>(text: &str, separator: char, digits: RangeInclusive<usize>) -> Option<[u16; N]> {
+    let mut groups = [0; N];
+    let mut parts = text.split(separator);
+    for group in &mut groups {
+        let part = parts.next().filter(|part| digits.contains(&part.len()))?;
+        // from_str_radix would take a sign, so the digits are checked first.
+        let is_number = part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        *group = is_number.then(|| u16::from_str_radix(part, 16).ok()).flatten()?;
+    }
+    parts.next().is_none().then_some(groups)
 }
 
 open_enum! {
@@ -172,14 +187,26 @@ mod tests {
     fn mac_address_text_round_trip() {
         let mac = MacAddr([0x02, 0xab, 0x00, 0x9f, 0xff, 0x10]);
         assert_eq!(mac.to_string(), "02:ab:00:9f:ff:10");
-        assert_eq!("02:AB:00:9f:ff:10".parse(), Ok(mac));
+        for text in ["02:AB:00:9f:ff:10", "2:ab:0:9f:ff:10", "02-AB-00-9F-FF-10", "02ab.009f.ff10"] {
+            assert_eq!(text.parse(), Ok(mac), "{text}");
+        }
     }
 
     #[test]
     fn mac_address_refuses_other_texts() {
-        for text in
-            ["", "02:ab:00:9f:ff", "02:ab:00:9f:ff:10:11", "2:ab:00:9f:ff:10", "+2:ab:00:9f:ff:10", "02-ab"]
-        {
+        for text in [
+            "",
+            "02:ab:00:9f:ff",
+            "02:ab:00:9f:ff:10:11",
+            "02:ab:00:9f:ff:100",
+            "+2:ab:00:9f:ff:10",
+            "02-ab",
+            "02-ab:00-9f-ff-10",
+            "2ab.9f.ff10",
+            "02ab.009f.ff10.0001",
+            "02ab009fff10",
+            "::::: ",
+        ] {
             assert_eq!(text.parse::<MacAddr>(), Err(ParseMacError { text: text.to_owned() }));
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ppp_proto::discovery::server::{self, PadoDelay, PadoTiming, StepsNotAscending};
 use ppp_proto::token_bucket::Rate;
 
-use super::ConfigError;
+use super::{ConfigError, Notice};
 use crate::flags::{LimitFlags, UserLimitPolicy};
 use crate::mac_list::{MacFiles, MacRules};
 
@@ -73,10 +73,20 @@ pub struct Heartbeat {
 }
 
 impl Limits {
-    pub(super) fn new(flags: &LimitFlags, directory: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn new(
+        flags: &LimitFlags,
+        directory: &Path,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Self, Vec<ConfigError>> {
         let default = server::Limits::DEFAULT;
         let file = |path: &Option<PathBuf>| path.as_ref().map(|path| directory.join(path));
         let mac_files = MacFiles { allow: file(&flags.mac_allow), deny: file(&flags.mac_deny) };
+        let mac_rules = mac_files
+            .load()
+            .map_err(|errors| errors.into_iter().map(ConfigError::MacList).collect::<Vec<_>>())?;
+        if let Some(path) = mac_files.allow.as_ref().filter(|_| mac_rules.serve_nobody()) {
+            notices.push(Notice::NobodyAllowed { path: path.clone() });
+        }
         let per_user = count(flags.sessions_per_user.unwrap_or(0));
         Ok(Self {
             discovery: server::Limits {
@@ -93,7 +103,7 @@ impl Limits {
             refusal_delay: Duration::from_millis(flags.refusal_delay.unwrap_or(REFUSAL_DELAY).into()),
             heartbeat: heartbeat(flags),
             reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),
-            mac_rules: mac_files.load().map_err(ConfigError::MacList)?,
+            mac_rules,
             mac_files,
         })
     }
@@ -198,7 +208,7 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit_and_nothing_the_default() {
-        let defaults = Limits::new(&LimitFlags::default(), Path::new("")).unwrap();
+        let defaults = Limits::new(&LimitFlags::default(), Path::new(""), &mut Vec::new()).unwrap();
         assert_eq!(defaults.discovery, server::Limits::DEFAULT);
         assert_eq!(defaults.max_starting, NonZeroUsize::new(1000));
         assert_eq!((defaults.per_interface, defaults.per_user), (None, None));
@@ -213,14 +223,14 @@ mod tests {
             heartbeat: zero,
             ..LimitFlags::default()
         };
-        let none = Limits::new(&none, Path::new("")).unwrap();
+        let none = Limits::new(&none, Path::new(""), &mut Vec::new()).unwrap();
         assert_eq!(none.discovery, server::Limits { padi: None, padr: None, padt: None, per_mac: None });
         assert_eq!((none.max_starting, none.per_user), (None, None));
         assert_eq!(none.heartbeat, None);
         let heartbeat = Heartbeat { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };
         assert_eq!(defaults.heartbeat, Some(heartbeat));
         let some = LimitFlags { padi_rate: Some(7), sessions_per_user: Some(2), ..LimitFlags::default() };
-        let some = Limits::new(&some, Path::new("")).unwrap();
+        let some = Limits::new(&some, Path::new(""), &mut Vec::new()).unwrap();
         assert_eq!(some.discovery.padi.unwrap().burst(), 7);
         let sessions = NonZeroUsize::new(2).unwrap();
         assert_eq!(some.per_user, Some(UserLimit { sessions, policy: UserLimitPolicy::Replace }));

@@ -67,7 +67,7 @@ pub fn find(path: &Path) -> Result<Found, ImportError> {
 fn read(path: &Path) -> Result<String, ImportError> {
     let unreadable = |source| ImportError::Unreadable { path: path.to_owned(), source };
     let (file, metadata) = files::open_regular(path).map_err(unreadable)?;
-    let contents = files::read_all(file, &metadata, MAX_FILE).map_err(unreadable)?;
+    let contents = files::read_text(file, &metadata, MAX_FILE).map_err(unreadable)?;
     Ok(String::from_utf8_lossy(&contents).into_owned())
 }
 

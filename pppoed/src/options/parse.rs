@@ -129,7 +129,7 @@ impl Reader {
     fn open(&mut self, path: &Path, presence: Presence, included: Option<Place>) {
         self.files += 1;
         let contents = files::open_regular(&self.directory.join(path))
-            .and_then(|(file, metadata)| files::read_all(file, &metadata, MAX_FILE));
+            .and_then(|(file, metadata)| files::read_text(file, &metadata, MAX_FILE));
         match contents {
             Ok(contents) => self.read_bytes(path, &contents),
             Err(error) if error.kind() == io::ErrorKind::NotFound && presence != Presence::Required => {

@@ -59,7 +59,7 @@ pub enum PolicyFileError {
 /// Everything that is wrong with it.
 pub fn read(path: &Path) -> Result<Policy, Vec<PolicyFileError>> {
     let opened = files::open_regular(path);
-    let contents = match opened.and_then(|(file, metadata)| files::read_all(file, &metadata, MAX_FILE)) {
+    let contents = match opened.and_then(|(file, metadata)| files::read_text(file, &metadata, MAX_FILE)) {
         Ok(contents) => contents,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Policy::default()),
         Err(source) => {

@@ -106,7 +106,7 @@ impl PoolFile {
     /// If it cannot be read, or has no session, or too many.
     pub fn load(path: &Path) -> Result<(Self, Vec<PoolNotice>), PoolFileError> {
         let contents = files::open_regular(path)
-            .and_then(|(file, metadata)| files::read_all(file, &metadata, MAX_FILE))
+            .and_then(|(file, metadata)| files::read_text(file, &metadata, MAX_FILE))
             .map_err(|source| PoolFileError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(path, &contents)
     }

@@ -28,7 +28,7 @@ impl SecretsFile {
     /// Those of the system. What is wrong inside the file never is an error: it comes as notices.
     pub fn load(path: &Path, protocol: Protocol) -> io::Result<(Self, Vec<Notice>)> {
         let (file, metadata) = files::open_regular(path)?;
-        let contents = files::read_all(file, &metadata, MAX_FILE)?;
+        let contents = files::read_text(file, &metadata, MAX_FILE)?;
         let (this, mut notices) = Self::parse(path, &contents, protocol);
         if let Some(exposure) = files::exposure(path, &metadata) {
             notices.insert(0, Notice::Exposed { path: path.to_owned(), exposure });
@@ -123,7 +123,7 @@ pub(super) fn read_secret_file(path: &Path) -> Result<Secret, String> {
         return Err(exposure.to_string());
     }
     let contents: Zeroizing<Vec<u8>> =
-        files::read_all(file, &metadata, MAX_SECRET_FILE).map_err(|error| error.to_string())?;
+        files::read_text(file, &metadata, MAX_SECRET_FILE).map_err(|error| error.to_string())?;
     let word = Words::new(&contents).next().ok_or_else(|| "there is no word in it".to_owned())?;
     Ok(word.into_bytes())
 }

@@ -79,7 +79,7 @@ impl Users {
     /// All mistakes in it.
     pub fn load(path: &Path) -> Result<(Self, Vec<Notice>), Vec<UsersError>> {
         let read = files::open_regular(path)
-            .and_then(|(file, metadata)| Ok((files::read_all(file, &metadata, MAX_FILE)?, metadata)));
+            .and_then(|(file, metadata)| Ok((files::read_text(file, &metadata, MAX_FILE)?, metadata)));
         let (contents, metadata) = read.map_err(|source| {
             vec![UsersError::Unreadable(Unreadable { what: "users file", path: path.to_owned(), source })]
         })?;

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{Supervisor, Work};
-use crate::mac_list::{MacFiles, MacListError, MacRules, Stamps};
+use crate::mac_list::{MacFiles, MacListError, MacRules, NOBODY_ALLOWED, Stamps};
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -35,13 +35,18 @@ pub(super) async fn watch(files: MacFiles, at_once: Rc<Notify>, work: mpsc::Send
                     return;
                 }
             }
-            Err(error) => warn!("{error}; the lists stay as they are"),
+            Err(errors) => {
+                for error in &errors {
+                    warn!("{error}");
+                }
+                warn!("the lists of MAC addresses stay as they are until that is corrected");
+            }
         }
     }
 }
 
 /// The lists, if they have changed.
-fn look(files: &MacFiles, known: Stamps) -> Option<(Stamps, Result<MacRules, MacListError>)> {
+fn look(files: &MacFiles, known: Stamps) -> Option<(Stamps, Result<MacRules, Vec<MacListError>>)> {
     // Before the reading, so that a change meanwhile is seen the next time.
     let stamps = files.stamps();
     (stamps != known).then(|| (stamps, files.load()))
@@ -53,6 +58,9 @@ impl Supervisor {
         if self.mac_rules != rules {
             let (allowed, denied) = rules.sizes();
             info!(allowed, denied, "the lists of MAC addresses have changed; open sessions stay");
+            if rules.serve_nobody() {
+                warn!("{NOBODY_ALLOWED}");
+            }
             self.mac_rules = rules;
         }
     }
