@@ -5,11 +5,14 @@
 
 pub mod chap;
 pub mod pap;
+mod refusal;
 
 use std::fmt;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+pub use refusal::{AuthRefusal, NamedMethod};
 
 /// A method of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

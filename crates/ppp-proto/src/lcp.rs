@@ -6,7 +6,7 @@ use ppp_wire::ppp::Protocol;
 
 pub use ppp_wire::lcp::DEFAULT_MRU;
 
-use crate::auth::AuthMethod;
+use crate::auth::{AuthMethod, AuthRefusal};
 use crate::negotiation::{
     Automaton, Discard, Io, Judgement, KindSet, NegotiationFailure, OptionSet, truncated,
 };
@@ -77,6 +77,8 @@ pub(crate) struct LcpOptions {
     peer_auth: Option<AuthMethod>,
     /// Requests in a row that held our own Magic-Number.
     loops: u32,
+    /// What the peer proposed in place of our methods.
+    proposals: AuthRefusal,
 }
 
 impl LcpOptions {
@@ -98,6 +100,7 @@ impl LcpOptions {
             peer_magic_number: 0,
             peer_auth: None,
             loops: 0,
+            proposals: AuthRefusal::default(),
         }
     }
 
@@ -147,8 +150,17 @@ impl LcpOptions {
         Ok(Judgement::Nak)
     }
 
+    /// The peer will not authenticate itself by any method that is allowed.
+    pub(crate) fn refusal(&self) -> NegotiationFailure {
+        NegotiationFailure::AuthRefused(self.proposals.allowing(&self.required))
+    }
+
     /// The peer does not want to prove itself as we asked. `wanted` is what it proposes instead.
-    fn auth_refused(&mut self, wanted: Option<AuthMethod>) -> Result<(), NegotiationFailure> {
+    fn auth_refused(&mut self, wanted: Option<AuthProtocol<'_>>) -> Result<(), NegotiationFailure> {
+        if let Some(wanted) = wanted {
+            self.proposals.propose(wanted.into());
+        }
+        let wanted = wanted.and_then(auth_method);
         match wanted.and_then(|method| self.candidates.iter().position(|candidate| *candidate == method)) {
             Some(position) => self.candidates.rotate_left(position),
             None if self.candidates.is_empty() => {}
@@ -157,7 +169,7 @@ impl LcpOptions {
             }
         }
         if self.candidates.is_empty() && !self.required.is_empty() {
-            return Err(NegotiationFailure::AuthRefused);
+            return Err(self.refusal());
         }
         Ok(())
     }
@@ -171,6 +183,7 @@ impl OptionSet for LcpOptions {
         self.magic_number = Some(self.numbers.magic_number());
         self.candidates.clone_from(&self.required);
         self.loops = 0;
+        self.proposals = AuthRefusal::default();
     }
 
     fn write_request(&self, out: &mut Vec<u8>) -> Result<(), ppp_wire::Error> {
@@ -229,7 +242,7 @@ impl OptionSet for LcpOptions {
                     *ours = mru;
                 }
             }
-            Ok(LcpOption::AuthProtocol(auth)) => self.auth_refused(auth_method(auth))?,
+            Ok(LcpOption::AuthProtocol(auth)) => self.auth_refused(Some(auth))?,
             Ok(LcpOption::MagicNumber(_)) if self.magic_number.is_some() => {
                 self.magic_number = Some(self.numbers.magic_number());
             }
@@ -244,8 +257,10 @@ impl OptionSet for LcpOptions {
         match LcpOption::parse(option) {
             Ok(LcpOption::Mru(_)) => self.mru = None,
             Ok(LcpOption::MagicNumber(_)) => self.magic_number = None,
+            // On a line that is looped it was we who rejected our own request; a further one will prove the loop.
+            Ok(LcpOption::AuthProtocol(_)) if self.loops > 0 => {}
             // Rejected, not NAKed: the peer will not prove itself by any method.
-            Ok(LcpOption::AuthProtocol(_)) => return Err(NegotiationFailure::AuthRefused),
+            Ok(LcpOption::AuthProtocol(_)) => return Err(self.refusal()),
             Ok(_) | Err(_) => {}
         }
         Ok(())

@@ -11,6 +11,7 @@ use ppp_wire::cp::{self, Code, CpOption, CpPacket};
 use ppp_wire::lcp::CodeReject;
 use ppp_wire::ppp::Protocol;
 
+use crate::auth::AuthRefusal;
 use crate::fsm::{self, Action, Event, State};
 use crate::outbox::Outbox;
 use crate::timer::{Timer, TimerTable};
@@ -66,8 +67,8 @@ pub enum NegotiationFailure {
     #[error("our own packets come back: the line is looped")]
     Loopback,
     /// The peer refused every authentication method that we allow.
-    #[error("the peer refused every authentication method that is allowed")]
-    AuthRefused,
+    #[error("{0}")]
+    AuthRefused(AuthRefusal),
     /// The peer gave us no address to use.
     #[error("the peer assigned no address to us")]
     NoAddress,

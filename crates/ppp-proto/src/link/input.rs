@@ -108,7 +108,7 @@ impl Link {
                 self.on_lcp(outcome, now);
             }
             Protocol::Pap | Protocol::Chap if self.proofs_missing.any() => {
-                self.close_because(CloseReason::LcpFailed(NegotiationFailure::AuthRefused), now);
+                self.close_because(CloseReason::LcpFailed(self.lcp.options.refusal()), now);
             }
             Protocol::Ipcp => self.with_ipcp(now, protocol_rejected),
             Protocol::Ipv6cp => self.with_ipv6cp(now, protocol_rejected),
