@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use ppp_ipc::hooks::FileReport;
+
 use crate::config::{Config, Line, Notice, Source};
-use crate::{hooks, supervisor};
+use crate::inet::SystemNames;
+use crate::{hooks, preflight, supervisor};
 
 /// What there is to say about a configuration that could be read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Reasons not to start, or not to serve some.
     pub errors: Vec<String>,
@@ -14,14 +17,44 @@ pub struct Findings {
     pub remarks: Vec<String>,
 }
 
-/// Reads what `config` leads to: the users' files and the hook scripts. May block.
+impl Findings {
+    /// Adds others.
+    pub fn extend(&mut self, other: Self) {
+        self.errors.extend(other.errors);
+        self.remarks.extend(other.remarks);
+    }
+}
+
+/// Reads what `config` leads to, the users' files and the hook scripts, and looks for all that would keep the start from
+/// succeeding on this machine. May block.
 pub fn check(source: &Source, config: &Config, notices: &[Notice]) -> Findings {
-    let mut remarks: Vec<String> = notices.iter().map(ToString::to_string).collect();
-    let users = source.users(config).1;
-    remarks.extend(users.notices.into_iter().chain(users.unreadable));
-    let mut errors: Vec<String> = supervisor::check_discovery(config).err().into_iter().collect();
-    errors.extend(hooks::check(&config.hooks.directory).err().unwrap_or_default());
-    Findings { errors, remarks }
+    let mut findings =
+        Findings { errors: Vec::new(), remarks: notices.iter().map(ToString::to_string).collect() };
+    let users = source.users(config, Some(&SystemNames)).1;
+    findings.remarks.extend(users.notices.into_iter().chain(users.unreadable));
+    findings.errors.extend(supervisor::check_discovery(config).err());
+    match hooks::check(&config.hooks.directory) {
+        Ok(scripts) => findings.remarks.extend(scripts_without_caller(config, &scripts)),
+        Err(errors) => findings.errors.extend(errors),
+    }
+    findings.extend(supervisor::check_start(config));
+    match nix::unistd::geteuid().is_root() {
+        true => findings.extend(preflight::machine(config)),
+        false => findings.remarks.push("not root: what this machine allows was not looked at".to_owned()),
+    }
+    findings
+}
+
+/// Scripts of pppd that options name, where no hook script would run them.
+fn scripts_without_caller(config: &Config, hooks: &[(String, FileReport)]) -> Option<String> {
+    let script = config.scripts.values().next().filter(|_| hooks.is_empty())?;
+    Some(format!(
+        "{}: nothing runs {}: that is done by the hook script compat.lua, and there is no hook script in {}: \
+         see pppoed-hooks(7)",
+        script.origin.exact(),
+        script.value.display(),
+        config.hooks.directory.display()
+    ))
 }
 
 /// Longest value in the middle column; a longer one pushes the rest of its line to the right.

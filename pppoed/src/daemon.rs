@@ -110,20 +110,46 @@ const DESCRIPTORS_PER_SESSION: u64 = 5;
 /// Descriptors for all else: sockets, consoles, files, the sessions that are being started.
 const OTHER_DESCRIPTORS: u64 = 512;
 
-/// Raises the limit of open descriptors, which is 1024 on most systems, to what so many sessions and access interfaces
-/// need; an interface needs no more than a session.
+/// Descriptors without which no session can be: those above the number from which the worker program's own is kept on, for
+/// sockets, hook hosts, and a few sessions.
+const LEAST_DESCRIPTORS: u64 = 160;
+
+/// How many descriptors a configuration needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DescriptorNeed {
+    /// To start, and for a few sessions.
+    pub least: u64,
+    /// With all sessions and access interfaces.
+    pub all: u64,
+}
+
+impl DescriptorNeed {
+    /// For so many sessions and access interfaces; an interface needs no more than a session.
+    pub fn of(users: usize) -> Self {
+        let users = u64::try_from(users).unwrap_or(u64::MAX);
+        let all = users.saturating_mul(DESCRIPTORS_PER_SESSION).saturating_add(OTHER_DESCRIPTORS);
+        Self { least: LEAST_DESCRIPTORS.min(all), all }
+    }
+
+    /// About how many sessions are possible with so many descriptors.
+    pub fn sessions_within(self, limit: u64) -> u64 {
+        limit.saturating_sub(LEAST_DESCRIPTORS) / DESCRIPTORS_PER_SESSION
+    }
+}
+
+/// Raises the limit of open descriptors, which is 1024 on most systems, to what is needed, or as far as the system lets us.
 ///
 /// # Errors
-/// When the system refuses; then it will refuse sessions as well.
-pub fn raise_descriptor_limit(users: usize) -> anyhow::Result<()> {
-    let users = u64::try_from(users).unwrap_or(u64::MAX);
-    let needed = users.saturating_mul(DESCRIPTORS_PER_SESSION).saturating_add(OTHER_DESCRIPTORS);
+/// When that is less than needed; then the system will refuse sessions as well.
+pub fn raise_descriptor_limit(need: DescriptorNeed) -> anyhow::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of open files")?;
-    if soft >= needed {
+    if soft >= need.all {
         return Ok(());
     }
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed))
-        .with_context(|| format!("raising the limit of open files to {needed}"))
+    setrlimit(Resource::RLIMIT_NOFILE, need.all, hard.max(need.all)).or_else(|errno| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        Err(errno).with_context(|| format!("raising the limit of open files from {hard} to {}", need.all))
+    })
 }
 
 /// Keeps what is in our memory, all passwords among it, out of core files, and from other processes that are root's but

@@ -1,36 +1,13 @@
-//! What a machine needs before a server can run on it, told by what is missing.
+//! What somebody is told who starts a server for the first time.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 
-use anyhow::{Context, bail, ensure};
 use ppp_linux::netlink::Netlink;
 
 use crate::config::file::DEFAULT_FILE;
 
-const TUN: &str = "/dev/net/tun";
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const ROUTES: &str = "/proc/net/route";
-
-/// Checks what no session can be without.
-///
-/// # Errors
-/// The first thing that is missing, and what to do.
-pub fn require() -> anyhow::Result<()> {
-    ensure!(
-        nix::unistd::geteuid().is_root(),
-        "pppoed must be started as root: it listens on raw sockets and makes network interfaces"
-    );
-    match File::options().read(true).write(true).open(TUN) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("there is no {TUN}: modprobe tun; in a container: --device {TUN}")
-        }
-        Err(error) => Err(error).with_context(|| {
-            format!("{TUN} cannot be opened; a container needs --device {TUN} and --cap-add NET_ADMIN")
-        }),
-    }
-}
 
 /// What keeps packets from flowing beyond this machine, if anything does.
 pub fn forwarding_remark() -> Option<&'static str> {

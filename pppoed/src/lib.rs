@@ -25,6 +25,7 @@ pub mod options;
 pub mod origin;
 pub mod policy;
 pub mod pool;
+pub mod preflight;
 pub mod secrets;
 pub mod spelling;
 pub mod supervisor;

@@ -14,20 +14,21 @@ use pppoed::causes::chain;
 use pppoed::check::{self, Findings};
 use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
-use pppoed::daemon::{self, PidFile, Readiness};
+use pppoed::daemon::{self, DescriptorNeed, PidFile, Readiness};
 use pppoed::first_run;
 use pppoed::hooks;
 use pppoed::import::{self, ImportFlags};
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::policy::{self, Policy};
+use pppoed::preflight;
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
 use pppoed::systemd;
 use pppoed::threads;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Exit status for mistakes on the command line and in files, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -134,7 +135,11 @@ fn check_all(source: &Source, config: &Config, notices: &[Notice], explain: bool
     if !errors.is_empty() {
         return ExitCode::from(EXIT_USAGE);
     }
-    println!("no errors in the configuration: {} sessions", config.max_sessions());
+    let (sessions, slots) = (config.serveable(), config.max_sessions());
+    match sessions == slots {
+        true => println!("no errors in the configuration: {sessions} sessions"),
+        false => println!("no errors in the configuration: {sessions} sessions ({slots} slots)"),
+    }
     ExitCode::SUCCESS
 }
 
@@ -190,7 +195,10 @@ fn start(
     notices: &[Notice],
     readiness: Readiness,
 ) -> anyhow::Result<ExitCode> {
-    first_run::require()?;
+    let machine = preflight::machine(config);
+    if !machine.errors.is_empty() {
+        anyhow::bail!("{}", machine.errors.join("\npppoed: "));
+    }
     if !config.foreground && !readiness.is_background() {
         return daemon::start_in_background();
     }
@@ -218,8 +226,12 @@ fn start(
     if let Some(remark) = first_run::forwarding_remark() {
         warn!("{remark}");
     }
-    if let Err(error) = daemon::raise_descriptor_limit(config.descriptor_users()) {
-        warn!("{error:#}: not all sessions may be possible");
+    for remark in &machine.remarks {
+        warn!("{remark}");
+    }
+    // Where that is not enough, it is among the remarks.
+    if let Err(error) = daemon::raise_descriptor_limit(DescriptorNeed::of(config.descriptor_users())) {
+        debug!("{error:#}");
     }
     let runtime = threads::runtime()?;
     let outcome = LocalSet::new().block_on(&runtime, serve(config, source, policy, readiness, log.clone()));

@@ -243,7 +243,7 @@ fn a_named_file_must_exist_and_be_ours() {
     let notices = etc.source("").config().1;
     assert_eq!(
         etc.shown(&notices[0]),
-        "configuration file \"/etc/pppoed.toml\": its mode 0666 lets other users change it: chmod 600 it"
+        "configuration file \"/etc/pppoed.toml\": its mode 0666 lets other users change it: chmod go-w it"
     );
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     assert_eq!(etc.source("").config().1, []);
@@ -254,13 +254,20 @@ fn a_named_file_must_exist_and_be_ours() {
     );
 }
 
-/// Exit status, standard output and standard error of `pppoed` with these words.
+/// Exit status, standard output and standard error of `pppoed` with these words, on a machine with an interface eth1.
 fn run(etc: &Etc, words: &str) -> (Option<i32>, String, String) {
     let at = etc.0.path().display();
     let files =
         format!("-c {at}/pppoed.toml -O {at}/options --common-options {at}/common --hooks-dir {at}/hooks.d");
-    let line = format!("{words} {files} --chap-secrets {at}/chap --pap-secrets {at}/pap");
-    let output = Command::new(env!("CARGO_BIN_EXE_pppoed")).args(line.split_whitespace()).output().unwrap();
+    let line = format!(
+        "{words} {files} --chap-secrets {at}/chap --pap-secrets {at}/pap --worker /bin/true --worker-user nobody"
+    );
+    let machine = "ip link add eth1 type dummy && ip link set eth1 up && exec \"$0\" \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-c", machine, env!("CARGO_BIN_EXE_pppoed")])
+        .args(line.split_whitespace())
+        .output()
+        .unwrap();
     let text = |bytes| etc.shown(String::from_utf8(bytes).unwrap());
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -306,6 +313,32 @@ fn check_reads_everything_and_explains_it() {
         errors,
         "pppoed: /etc/pppoed.toml:1:1: unknown key \"sesions\" (did you mean \"sessions\"?)\n"
     );
+    // What only the machine tells.
+    etc.write("pppoed.toml", "interface = [\"eth1\", \"eth7\", \"lo\", \"a/b\"]\n");
+    fs::remove_dir_all(etc.0.path().join("hooks.d")).unwrap();
+    users("pap");
+    let (status, said, errors) = run(&etc, "check");
+    assert_eq!((status, said.as_str()), (Some(2), ""));
+    assert!(errors.contains("there is no interface eth7 (-I); there are: lo eth1. --wait-for"), "{errors}");
+    assert!(errors.contains("interface lo (-I) is not Ethernet"), "{errors}");
+    assert!(errors.contains("\"a/b\""), "{errors}");
+    etc.write("pppoed.toml", "interface = \"eth7\"\nwait-for-interfaces = true\n");
+    let (status, _, errors) = run(&etc, "check");
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(errors.contains("there is no interface eth7 yet"), "{errors}");
+    etc.write("pppoed.toml", "interface = \"eth1\"\nno-ebpf = true\n");
+    etc.write("chap", "alice * x 10.0.0.5\nbob * x 10.0.0.5\ncarol * x\n");
+    etc.write("options", "ip-up-script /etc/ppp/mine\n");
+    let (status, _, errors) = run(&etc, "check");
+    assert_eq!(status, Some(2), "{errors}");
+    for expected in [
+        "--no-ebpf also does without",
+        "10.0.0.5 is the address of user \"alice\" and, at",
+        "chap:3: no address is allowed",
+        "options:1: nothing runs /etc/ppp/mine: that is done by the hook script compat.lua",
+    ] {
+        assert!(errors.contains(expected), "{expected}:\n{errors}");
+    }
     // Only as the first word.
     let (status, ..) = run(&etc, "-F check");
     assert_eq!(status, Some(2));

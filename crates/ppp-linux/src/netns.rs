@@ -22,7 +22,7 @@ pub enum NetnsError {
         source: io::Error,
     },
     /// The kernel refused a new namespace: no `CAP_SYS_ADMIN`, or the limit of namespaces is reached.
-    #[error("cannot make a network namespace (this needs root)")]
+    #[error("cannot make a network namespace (this needs CAP_SYS_ADMIN)")]
     Unshare {
         /// The kernel's answer.
         source: io::Error,

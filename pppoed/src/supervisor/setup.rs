@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -37,6 +38,7 @@ use super::line::{Line, ListenError, Listening};
 use super::links::Links;
 use super::policy::Policies;
 use super::reload::Reloads;
+use super::rivals::Rivals;
 use super::session_sockets::SocketSettings;
 use super::stats::Stats;
 use super::table::Table;
@@ -85,7 +87,7 @@ pub enum SetupError {
     #[error("cannot look at the network interfaces")]
     Netlink(#[from] NetlinkError),
     /// A discovery socket could not be opened.
-    #[error("cannot listen for PPPoE discovery (pppoed must be started as root)")]
+    #[error("cannot listen for PPPoE discovery (this needs CAP_NET_RAW)")]
     Packet(#[from] PacketError),
     /// The runtime could not watch a socket.
     #[error("cannot watch a discovery socket")]
@@ -99,12 +101,15 @@ pub enum SetupError {
         #[source]
         source: server::ConfigError,
     },
-    /// The kernel cannot keep workers to their own frames.
+    /// The kernel has no eBPF, or not for us.
     #[error(
         "workers cannot be kept to their own frames; --allow-unfiltered-workers starts all the same, and then a worker that \
          its peer takes over can send frames in the name of other subscribers and of this server"
     )]
-    Egress(#[from] EgressError),
+    NoEgressFilter(#[source] EgressError),
+    /// The filter of what workers send has no place on an access interface.
+    #[error("the filter that keeps workers to their own frames cannot be put in force")]
+    Egress(#[source] EgressError),
     /// `--no-ebpf` takes the filter away that keeps workers to their own frames.
     #[error(
         "--no-ebpf also does without the filter that keeps workers to their own frames: add --allow-unfiltered-workers \
@@ -153,12 +158,36 @@ pub enum SetupError {
     /// The workers of an earlier `pppoed` could not find us.
     #[error("cannot open the socket by which workers come back")]
     Door(#[source] io::Error),
+    /// A session that would be taken over has the address that is to be ours.
+    #[error(
+        "{address} is to be our own end of links (-L), and the client of session {session}, which the last pppoed left, has \
+         it: start with another -L, or end that session with the old one first"
+    )]
+    ClientAtOurEnd {
+        /// The address.
+        address: Ipv4Addr,
+        /// Id of the session.
+        session: u16,
+    },
     /// There are too many sessions, or none.
     #[error("{0} (-N or -p, and -o)")]
     Slots(#[from] SlotError),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
+}
+
+impl From<EgressError> for SetupError {
+    fn from(error: EgressError) -> Self {
+        match error {
+            EgressError::Bpf { .. } => Self::NoEgressFilter(error),
+            // Who does not want to do without eBPF is not to be told to: these have other cures.
+            EgressError::Netlink(NetlinkError::NotPermitted { .. }) | EgressError::Taken { .. } => {
+                Self::Egress(error)
+            }
+            EgressError::Netlink(_) => Self::NoEgressFilter(error),
+        }
+    }
 }
 
 /// Makes a supervisor that listens on all access interfaces; `config` was read from `source`, which has the settings of
@@ -211,7 +240,7 @@ fn assemble(
     }
 
     SocketSettings::new(config).tell();
-    let (users, about_users) = source.users(config);
+    let (users, about_users) = source.users(config, None);
     for remark in about_users.notices.iter().chain(&about_users.unreadable) {
         warn!("{remark}");
     }
@@ -279,11 +308,15 @@ fn assemble(
         frames,
         queues: Some(Queues { reports: report_queue, work: work_queue, frames: frame_queue }),
         links: Some(links),
+        rivals: Rivals::default(),
         link_orders,
     };
     supervisor.hooks.off = supervisor.policy.current.hooks_off();
     supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
+    if let Some((address, session)) = supervisor.client_at_our_end(config) {
+        return Err(SetupError::ClientAtOurEnd { address, session });
+    }
     supervisor.attach_postponed()?;
     supervisor.begin_hooks();
     if supervisor.adoption.was_draining() {
@@ -310,20 +343,10 @@ fn listen(
     config: &Config,
     egress: &Egress,
 ) -> Result<Option<Listening>, SetupError> {
-    let interface = match netlink.interface(name) {
-        Ok(interface) => interface,
-        Err(NetlinkError::NoSuchInterface { .. }) if config.wait_for_interfaces => {
-            warn!(interface = %name, "there is no such interface; waiting for it");
-            return Ok(None);
-        }
-        Err(NetlinkError::NoSuchInterface { .. }) => {
-            let present = netlink.interfaces()?;
-            let present: Vec<&str> = present.iter().map(|interface| interface.id.name.as_str()).collect();
-            return Err(SetupError::NoSuchInterface { name: name.clone(), present: present.join(" ") });
-        }
-        Err(error) => return Err(error.into()),
+    let Some((interface, mac)) = find_interface(netlink, name, config)? else {
+        warn!(interface = %name, "there is no such interface; waiting for it");
+        return Ok(None);
     };
-    let mac = interface.mac.ok_or_else(|| SetupError::NotEthernet { name: name.clone() })?;
     if !interface.up {
         warn!(interface = %name, "the interface is down: ip link set {name} up");
     }
@@ -331,11 +354,32 @@ fn listen(
     let listening = Listening::open(interface, mac, SocketSettings::new(config), egress).map_err(
         |error| match error {
             ListenError::Packet(error) => SetupError::Packet(error),
-            ListenError::Egress(error) => SetupError::Egress(error),
+            ListenError::Egress(error) => error.into(),
         },
     )?;
     info!(interface = %name, %mac, mtu, "listening for PPPoE discovery");
     Ok(Some(listening))
+}
+
+/// The interface of this name, with its MAC address; `None` when it is not there, and may come later.
+pub(super) fn find_interface(
+    netlink: &mut Netlink,
+    name: &IfName,
+    config: &Config,
+) -> Result<Option<(Interface, MacAddr)>, SetupError> {
+    match netlink.interface(name) {
+        Ok(interface) => match interface.mac {
+            Some(mac) => Ok(Some((interface, mac))),
+            None => Err(SetupError::NotEthernet { name: name.clone() }),
+        },
+        Err(NetlinkError::NoSuchInterface { .. }) if config.wait_for_interfaces => Ok(None),
+        Err(NetlinkError::NoSuchInterface { .. }) => {
+            let present = netlink.interfaces()?;
+            let present: Vec<&str> = present.iter().map(|interface| interface.id.name.as_str()).collect();
+            Err(SetupError::NoSuchInterface { name: name.clone(), present: present.join(" ") })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The access interfaces: those that are named, and those that are there and match a pattern.
@@ -436,7 +480,7 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], SetupError> {
 }
 
 /// The worker stands beside this program unless configured.
-fn worker_path(config: &Config) -> PathBuf {
+pub(super) fn worker_path(config: &Config) -> PathBuf {
     config.worker.clone().unwrap_or_else(|| {
         let own = std::env::current_exe().unwrap_or_default();
         own.with_file_name("ppp-worker")
@@ -477,24 +521,33 @@ fn make_directory(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
-fn sandbox_parameters(user: &str, chroot: &Path) -> Result<SandboxParameters, SetupError> {
+/// The user that workers become, and what there is to say about it.
+pub(super) fn worker_user(user: &str) -> Result<(User, Option<String>), SetupError> {
     let look_up = |name: &str| {
         User::from_name(name).map_err(|source| SetupError::Users { user: name.to_owned(), source })
     };
-    let found = match look_up(user)? {
-        Some(found) => found,
+    let (found, remark) = match look_up(user)? {
+        Some(found) => (found, None),
         None => {
             let fallback =
                 look_up(FALLBACK_USER)?.ok_or_else(|| SetupError::NoUser { user: user.to_owned() })?;
-            warn!(
+            let remark = format!(
                 "there is no user {user:?}, so the workers run as {FALLBACK_USER:?}, which other programs may \
                  use too: useradd --system --user-group --no-create-home {user}"
             );
-            fallback
+            (fallback, Some(remark))
         }
     };
     if found.uid.is_root() || found.gid.as_raw() == 0 {
         return Err(SetupError::PrivilegedUser { user: found.name });
+    }
+    Ok((found, remark))
+}
+
+fn sandbox_parameters(user: &str, chroot: &Path) -> Result<SandboxParameters, SetupError> {
+    let (found, remark) = worker_user(user)?;
+    if let Some(remark) = remark {
+        warn!("{remark}");
     }
     Ok(SandboxParameters {
         uid: found.uid.as_raw(),

@@ -9,12 +9,14 @@ use nix::unistd::Pid;
 use super::lab::{Lab, directory, until, with_wire};
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 7] = [
         ("without arguments there is a line to copy", welcome),
         ("nobody but root is told what is missing", not_root),
         ("a missing TUN is named", no_tun),
         ("forwarding that is off is named", no_forwarding),
         ("warnings of a start in the background reach the terminal", background),
+        ("a capability that is missing is named, with how to give it", no_capability),
+        ("too few descriptors are told, with how many are needed", few_descriptors),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -55,6 +57,49 @@ fn no_tun() {
     );
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("there is no /dev/net/tun: modprobe tun"), "{said}");
+}
+
+/// What is refused at the start is refused by `--check`, too.
+fn refused_with(before: &str, expected: &[&str]) {
+    let arguments = "-I access0 --common-options /nonexistent --console-file /nonexistent --worker /bin/true";
+    let (status, started) = run(before, &format!("-F {arguments} --run-dir /nonexistent/run"));
+    assert_eq!(status, Some(1), "{started}");
+    let (status, checked) = run(before, &format!("--check {arguments}"));
+    assert_eq!(status, Some(2), "{checked}");
+    for expected in expected {
+        assert!(
+            started.contains(expected) && checked.contains(expected),
+            "{expected}:\n{started}\n{checked}"
+        );
+    }
+}
+
+fn no_capability() {
+    for name in ["net_admin", "net_raw", "sys_admin", "sys_chroot", "setpcap", "setuid", "setgid"] {
+        let capital = name.to_uppercase();
+        refused_with(
+            &format!("setpriv --bounding-set -{name}"),
+            &[
+                &format!("root lacks CAP_{capital} ("),
+                &format!("a container needs --cap-add={capital}, a systemd unit CAP_{capital}"),
+            ],
+        );
+    }
+    refused_with(
+        "setpriv --bounding-set -net_admin,-sys_admin",
+        &[
+            "a container needs --cap-add=NET_ADMIN --cap-add=SYS_ADMIN, a systemd unit CAP_NET_ADMIN CAP_SYS_ADMIN",
+        ],
+    );
+}
+
+fn few_descriptors() {
+    refused_with(
+        "prlimit --nofile=64:64 setpriv --bounding-set -sys_resource",
+        &[
+            "the hard limit of open files is 64, and pppoed needs 160 to start, 837 with all sessions: ulimit -Hn",
+        ],
+    );
 }
 
 fn no_forwarding() {

@@ -125,7 +125,11 @@ fn the_files_of_the_examples_have_no_mistakes() {
     let empty = directory.path().join("empty");
     std::fs::write(&empty, "").unwrap();
     std::fs::set_permissions(&empty, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_pppoed"))
+    // The machine has the interface that the page's example is about.
+    let machine = "ip link add eth1 type dummy && ip link set eth1 up && exec \"$0\" \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-c", machine, env!("CARGO_BIN_EXE_pppoed")])
+        .args(["--worker", "/bin/true", "--worker-user", "nobody"])
         .args(["--check", "-I", "eth1", "--common-options"])
         .arg(&empty)
         .arg("--pap-secrets")

@@ -53,7 +53,7 @@ pub enum NetlinkError {
         kernel_message: Option<String>,
     },
     /// `EPERM` or `EACCES`: no `CAP_NET_ADMIN` in this network namespace.
-    #[error("cannot {operation}: not permitted (this needs root){}", said(.kernel_message))]
+    #[error("cannot {operation}: not permitted (this needs CAP_NET_ADMIN){}", said(.kernel_message))]
     NotPermitted {
         /// What was attempted.
         operation: String,

@@ -50,7 +50,7 @@ impl PacketSocket {
         // Without a protocol the socket receives nothing until it is bound.
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)
-            .map_err(|errno| step("create the socket (this needs root)")(errno.into()))?;
+            .map_err(|errno| step("create the socket (this needs CAP_NET_RAW)")(errno.into()))?;
         if let Some(filter) = setup.filter {
             attach_filter(fd.as_fd(), filter).map_err(step("attach the filter"))?;
         }
