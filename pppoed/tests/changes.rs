@@ -53,7 +53,7 @@ impl Etc {
 
     fn read(&self) -> Reading {
         let config = self.source.config().0.unwrap();
-        let users = self.source.users(&config).0;
+        let users = self.source.users(&config, None).0;
         Reading { config, users }
     }
 
@@ -223,6 +223,7 @@ const MUTATIONS: &[Mutation] = &[
     ("log-level", |config| config.log_level.value = LogLevel::Trace),
     ("no-offloads", |config| config.offloads ^= true),
     ("no-probe", |config| config.probe ^= true),
+    ("rival-interval", |config| config.rival_interval = None),
     ("no-ebpf", |config| config.ebpf ^= true),
     ("allow-unfiltered-workers", |config| config.allow_unfiltered_workers ^= true),
     ("run-dir", |config| config.run_dir = "/x".into()),

@@ -542,10 +542,11 @@ fn what_there_is_to_say_beside() {
             "-g: no effect: there is no pppd that could load a plug-in",
             "-s: no effect: there is no serial line between this server and a pppd",
             "/etc/ppp/pool:2: the line is skipped: \"x\" is not a.b.c.d, a.b.c.d-e or local:remote",
-            "10.0.0.1 is our own address and among the clients' addresses; no client gets it",
             "mtu 1500 (/etc/ppp/pppoe-server-options:2): more than 1492 is used only with clients that offer PPP-Max-Payload \
          (RFC 4638)",
             "/etc/ppp/pppoe-server-options:1: clients need not prove who they are, and get any address of the pool",
+            "/etc/ppp/pool:1: 0 of 1 sessions of pool \"default\" can have an address of it: 10.0.0.1 is our own end of the \
+             links (-L, -l), and no client gets it",
         ]
     );
     let (_, notices) = load(etc.flags("-k"));

@@ -91,7 +91,6 @@ pub(super) fn sessions(
             .map(|(local, remote)| PoolEntry { local, remote })
             .collect(),
     };
-    notices.extend(local_in_pool(&entries).map(Notice::LocalInPool));
     Ok(Sessions { offset, entries, origins })
 }
 
@@ -142,9 +141,4 @@ fn remote_addresses(
     let range = pool::range(first.value, count)
         .map_err(|source| ConfigError::AddressRange { origin: first.origin, source })?;
     Ok(range.map(Some).collect())
-}
-
-fn local_in_pool(entries: &[PoolEntry]) -> Option<Ipv4Addr> {
-    let locals: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.local).collect();
-    entries.iter().filter_map(|entry| entry.remote).find(|remote| locals.contains(remote))
 }

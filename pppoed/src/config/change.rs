@@ -281,6 +281,7 @@ impl Reading {
         config.foreground = before.foreground;
         config.console_file.clone_from(&before.console_file);
         config.probe = before.probe;
+        config.rival_interval = before.rival_interval;
         config.ebpf = before.ebpf;
         config.allow_unfiltered_workers = before.allow_unfiltered_workers;
         config.worker.clone_from(&before.worker);

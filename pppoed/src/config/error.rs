@@ -4,11 +4,12 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use super::capacity::Shortage;
 use super::file::{FileError, Unreadable};
 use super::keys::BadValue;
 use super::named_pool::RangeTextError;
 use crate::files::Exposure;
-use crate::mac_list::MacListError;
+use crate::mac_list::{MacListError, NOBODY_ALLOWED};
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::{Origin, Sourced};
 use crate::pool::{PoolFileError, PoolName, PoolNotice, RangeError, SlotError};
@@ -159,6 +160,13 @@ pub enum ConfigError {
     },
 }
 
+/// So that what stops at the first mistake can be used where all of them are gathered.
+impl From<ConfigError> for Vec<ConfigError> {
+    fn from(error: ConfigError) -> Self {
+        vec![error]
+    }
+}
+
 /// Something that the administrator should know about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
@@ -186,12 +194,18 @@ pub enum Notice {
         /// What to know about it.
         why: &'static str,
     },
-    /// One of the pool's addresses is our own.
-    #[error("{0} is our own address and among the clients' addresses; no client gets it")]
-    LocalInPool(Ipv4Addr),
+    /// A pool has fewer addresses than slots.
+    #[error("{0}")]
+    Shortage(Shortage),
     /// Everybody is let in.
     #[error("{0}: clients need not prove who they are, and get any address of the pool")]
     NoAuthentication(Origin),
+    /// The list of those who are served has no address.
+    #[error("{}: {NOBODY_ALLOWED}", path.display())]
+    NobodyAllowed {
+        /// The list.
+        path: PathBuf,
+    },
     /// A remark on an option.
     #[error("{0}")]
     Option(OptionNotice),

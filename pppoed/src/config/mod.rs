@@ -4,6 +4,7 @@
 //! explaining remember where they come from.
 
 mod addresses;
+mod capacity;
 mod change;
 mod command_line;
 mod entries;
@@ -117,6 +118,8 @@ pub struct Config {
     pub wait_for_interfaces: bool,
     /// Look for other servers on the interfaces.
     pub probe: bool,
+    /// Time between two looks for other servers; `None`: at the start only.
+    pub rival_interval: Option<Duration>,
     /// Let an eBPF program find the session of a frame, where the kernel lets us.
     pub ebpf: bool,
     /// Whether to start where the kernel cannot keep workers to their own frames.
@@ -229,7 +232,6 @@ impl Config {
         let merged = Merged::new(&command_line, &Layer::default(), &Layer::default())?;
         let hostname = || Ok(b"host".to_vec());
         Self::merge(&merged, PppOptions::default(), Path::new("/"), hostname, &mut Vec::new())
-            .map_err(|error| vec![error])
     }
 
     /// Reads the options files that `merged` names, and puts everything together, with the tables of `file`, and relative
@@ -275,12 +277,15 @@ impl Config {
                 errors.extend(more);
                 if errors.is_empty() {
                     match config.with_sections(sections, &mut notices) {
-                        Ok(config) => return (Ok(config), notices),
+                        Ok(config) => {
+                            notices.extend(config.shortages().into_iter().map(Notice::Shortage));
+                            return (Ok(config), notices);
+                        }
                         Err(more) => errors.extend(more),
                     }
                 }
             }
-            Err(error) => errors.push(error),
+            Err(more) => errors.extend(more),
         }
         (Err(errors), notices)
     }
@@ -291,7 +296,7 @@ impl Config {
         directory: &Path,
         hostname: impl Fn() -> Result<Vec<u8>, ConfigError>,
         notices: &mut Vec<Notice>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, Vec<ConfigError>> {
         let flags = &merged.flags;
         let sessions = addresses::sessions(merged, &options, directory, notices)?;
         let ac_name = match &flags.ac_name {
@@ -314,6 +319,7 @@ impl Config {
             ignore_when_full: flags.ignore_when_full,
             wait_for_interfaces: flags.wait_for_interfaces,
             probe: !flags.no_probe,
+            rival_interval: (flags.rival_interval > 0).then(|| seconds(flags.rival_interval)),
             ebpf: !flags.no_ebpf,
             allow_unfiltered_workers: flags.allow_unfiltered_workers,
             cookie_lifetime: seconds(flags.cookie_lifetime),
@@ -324,7 +330,7 @@ impl Config {
             random_order: flags.random_order,
             unit_from_slot: flags.unit_from_slot,
             per_mac: per_mac(merged),
-            limits: Limits::new(&flags.limits, directory)?,
+            limits: Limits::new(&flags.limits, directory, notices)?,
             hooks: Hooks::new(&flags.hooks),
             mru: ppp::mru(&options, notices),
             lcp: ppp::restart(&options.lcp),

@@ -8,7 +8,8 @@ use ppp_proto::auth::AuthMethod;
 use super::file::{self, DEFAULT_FILE};
 use super::layer::{self, Merged};
 use super::{CommandLine, Config, ConfigError, Layer, Notice};
-use crate::secrets::{Digest, Protocol, Refusal, Secrets, Users};
+use crate::inet::Resolve;
+use crate::secrets::{Digest, Protocol, Refusal, Secrets, Survey, Users};
 
 /// The command line, and by it all files; and what was set at the console.
 #[derive(Clone, Debug)]
@@ -124,18 +125,20 @@ impl Source {
         }
     }
 
-    /// Reads the secrets files that the authentication of `config` needs. May block.
-    pub fn users(&self, config: &Config) -> (Digest, SecretsRemarks) {
+    /// Reads the secrets files that the authentication of `config` needs. May block; for long if there are `names` to look
+    /// up the names of hosts in them with.
+    pub fn users(&self, config: &Config, names: Option<&dyn Resolve>) -> (Digest, SecretsRemarks) {
         let mut secrets = Secrets::new(config.secrets.clone());
         let (mut digest, mut remarks) = (Digest::default(), SecretsRemarks::default());
         let (read, notices) = secrets.digest_users(&self.key, &mut digest);
         remarks.notices.extend(notices.iter().map(ToString::to_string));
         remarks.unreadable.extend(read.err().map(|refusal| refusal.to_string()));
+        let protocol_of = |method: &AuthMethod| match method {
+            AuthMethod::ChapMd5 => Protocol::Chap,
+            AuthMethod::Pap => Protocol::Pap,
+        };
         for method in &config.auth_methods.value {
-            let protocol = match method {
-                AuthMethod::ChapMd5 => Protocol::Chap,
-                AuthMethod::Pap => Protocol::Pap,
-            };
+            let protocol = protocol_of(method);
             let (read, notices) = secrets.digest(protocol, &self.key, &mut digest);
             remarks.notices.extend(notices.iter().map(ToString::to_string));
             // Who has users of our own needs no secrets files.
@@ -148,6 +151,10 @@ impl Source {
                 .map(|refusal| format!("{refusal}: nobody can log in by {method}"));
             remarks.unreadable.extend(why);
         }
+        let protocols: Vec<Protocol> = config.auth_methods.value.iter().map(protocol_of).collect();
+        let ours = config.pools().flat_map(|(_, entries)| entries).map(|entry| entry.local).collect();
+        let found = secrets.survey(&Survey { protocols: &protocols, ours: &ours, names });
+        remarks.notices.extend(found.iter().map(ToString::to_string));
         (digest, remarks)
     }
 }

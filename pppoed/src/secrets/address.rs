@@ -86,6 +86,25 @@ impl AddressList {
         words.join(" ")
     }
 
+    /// The line that they are on.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether there are names of hosts or networks among them.
+    pub(super) fn has_names(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.target, Target::Name(_)))
+    }
+
+    /// Whether no address is allowed by them, whatever names stand for: there is none, or all are forbidden.
+    pub(super) fn allows_nothing(&self) -> bool {
+        let never = |rule: &Rule| match rule.target {
+            Target::Address(address) => rule.prefix.is_none() && inet::is_bad_host(address),
+            Target::Any | Target::Name(_) => false,
+        };
+        !self.rules.iter().any(|rule| rule.permit && !never(rule))
+    }
+
     /// Any address.
     pub(super) fn any(place: &Place) -> Self {
         Self::parse(place, [&b"*"[..]], &mut Vec::new())

@@ -4,6 +4,13 @@ use sha_crypt::{PasswordVerifier as _, ShaCrypt};
 
 use super::md5_crypt;
 
+/// Whether it looks like a hash of a supported kind: it begins as one, and is longer than anybody's password that does.
+pub(super) fn is_hash(secret: &[u8]) -> bool {
+    const SHORTEST: usize = 26;
+    let kinds: [&[u8]; 6] = [b"$1$", b"$2a$", b"$2b$", b"$2y$", b"$5$", b"$6$"];
+    secret.len() >= SHORTEST && kinds.iter().any(|kind| secret.starts_with(kind))
+}
+
 /// Is `hash` a hash of `password`? `None` if it is not a hash of a supported kind.
 ///
 /// MD5 (`$1$`), bcrypt (`$2a$`, `$2b$`, `$2y$`), SHA-256 (`$5$`) and SHA-512 (`$6$`) are supported. Hashes of

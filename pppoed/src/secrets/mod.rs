@@ -24,6 +24,7 @@ mod md5_crypt;
 mod notice;
 mod parse;
 mod store;
+mod survey;
 mod users;
 
 use std::fmt;
@@ -39,6 +40,7 @@ pub use explain::{Explanation, Near};
 pub use lookup::{Match, Refusal};
 pub use notice::Notice;
 pub use store::{FixedAddresses, Grant, Secrets, Settings};
+pub use survey::Survey;
 pub use users::{User, Users, UsersError};
 
 use crate::options::SessionOptions;

@@ -1,8 +1,9 @@
 //! What there is to say about a secrets file that can be used all the same.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use super::{AddressProblem, MAX_CHAP_SECRET, MAX_NAME};
+use super::{AddressProblem, MAX_CHAP_SECRET, MAX_NAME, Shown};
 use crate::files::Exposure;
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::Place;
@@ -11,6 +12,17 @@ use crate::words::Flaw;
 /// Something in a secrets file that the administrator should know.
 #[derive(Debug, thiserror::Error)]
 pub enum Notice {
+    /// No line is for us.
+    #[error(
+        "{place}: this line and all others of the file are for other servers than {} (option name): nobody can log in by them",
+        Shown(.our_name)
+    )]
+    AllForOtherServers {
+        /// The first of them.
+        place: Place,
+        /// Our name.
+        our_name: Vec<u8>,
+    },
     /// An address word was left out, or may be misread.
     #[error("{place}: word {number} of the addresses: {problem}")]
     Address {
@@ -35,6 +47,14 @@ pub enum Notice {
         /// In what way.
         exposure: Exposure,
     },
+    /// A CHAP secret that is a hash.
+    #[error(
+        "{place}: the secret looks like a hash, and CHAP needs the password itself: it is taken for the password as it stands"
+    )]
+    HashForChap {
+        /// The line.
+        place: Place,
+    },
     /// The line has too few words.
     #[error(
         "{place}: the line is skipped: it needs a client, a server and a secret, but has {words} of them"
@@ -50,6 +70,31 @@ pub enum Notice {
     NameTooLong {
         /// The line.
         place: Place,
+    },
+    /// No address is allowed.
+    #[error(
+        "{place}: no address is allowed, so logins are refused unless the users file, a console or a hook gives one: \
+         add \"*\" (any of the pool) or the address as the next word"
+    )]
+    NoAddress {
+        /// The line.
+        place: Place,
+    },
+    /// A secret that is not the hash which `papcrypt` wants.
+    #[error("{place}: papcrypt is set, and the secret is not a hash: the line never matches")]
+    NotAHash {
+        /// The line.
+        place: Place,
+    },
+    /// The address of a user is our own.
+    #[error("{place}: {address} is our own end of the links (-L), so user {} gets no address", Shown(.user))]
+    OurAddress {
+        /// The line.
+        place: Place,
+        /// The user.
+        user: Vec<u8>,
+        /// The address.
+        address: Ipv4Addr,
     },
     /// A remark on an option behind `--`.
     #[error("{0}")]
@@ -72,6 +117,19 @@ pub enum Notice {
         place: Place,
         /// The line that wins.
         first: u32,
+    },
+    /// Users who cannot be logged in at once.
+    #[error(
+        "{}: {address} is the address of user {} and, at {}, of user {}{}: only one of them can be logged in at a time",
+        .users[0].1, Shown(&.users[0].0), .users[1].1, Shown(&.users[1].0), and_more(*.more)
+    )]
+    SharedAddress {
+        /// The address.
+        address: Ipv4Addr,
+        /// The first two, and their lines.
+        users: [(Vec<u8>, Place); 2],
+        /// How many there are beside.
+        more: usize,
     },
     /// The secret is `@login`.
     #[error(

@@ -3,6 +3,7 @@
 //! Reading happens beside the event loop, once at a time and under a deadline: a disk that hangs delays nobody. Nothing
 //! is changed before everything was read and found good; then everything changes between two events.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,10 @@ use super::terms::AllTerms;
 use super::{Supervisor, Work};
 use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
 use crate::control::Answer;
+use crate::daemon::{self, DescriptorNeed};
+use crate::logging;
 use crate::message::{RELOAD_REFUSED, RELOADED};
 use crate::secrets::Secrets;
-use crate::{daemon, logging};
 
 /// What holds, where it was read, and the reading that is under way.
 pub(super) struct Reloads {
@@ -208,14 +210,19 @@ impl Supervisor {
 
     /// What stands between the new pool and the sessions that there are.
     pub(super) fn conflict(&self, reading: &Reading) -> Option<String> {
-        let mut pools = reading.config.pools();
-        let lease = pools.find_map(|(_, entries)| self.pool.conflict(entries))?;
-        let address = lease.remote;
-        let id = self.slots.session_id(lease.slot)?;
+        let (address, id) = self.client_at_our_end(&reading.config)?;
         Some(format!(
             "{address} is to be our own end of links, and session {id} has it: end that session first (pppctl \
              terminate session {id})"
         ))
+    }
+
+    /// A session whose client has an address that this configuration makes our own end, and that address: what comes for
+    /// it would be taken for us.
+    pub(super) fn client_at_our_end(&self, config: &Config) -> Option<(Ipv4Addr, u16)> {
+        let lease = config.pools().find_map(|(_, entries)| self.pool.conflict(entries))?;
+        let holder = self.table.iter().find(|session| session.lease == Some(lease))?;
+        Some((lease.remote, holder.id))
     }
 
     /// The sessions that keep something that has changed.
@@ -274,7 +281,7 @@ impl Supervisor {
             warn!("reload: the number of sessions stays: {error}");
         }
         if old.descriptor_users() < new.descriptor_users()
-            && let Err(error) = daemon::raise_descriptor_limit(new.descriptor_users())
+            && let Err(error) = daemon::raise_descriptor_limit(DescriptorNeed::of(new.descriptor_users()))
         {
             warn!("{error:#}: not all sessions may be possible");
         }
@@ -325,7 +332,7 @@ fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Rere
             return Reread { outcome: Err(errors), remarks, unreadable: Vec::new() };
         }
     };
-    let (users, about_users) = source.users(&config);
+    let (users, about_users) = source.users(&config, None);
     let unreadable = about_users.unreadable;
     remarks.extend(about_users.notices);
     // What could not be read before either is no mistake that this reload would make.
