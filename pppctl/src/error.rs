@@ -16,6 +16,9 @@ pub(crate) enum Error {
     /// The server refused, or its answer makes no sense.
     #[error(transparent)]
     Answer(#[from] answer::Error),
+    /// `auth test` says so.
+    #[error("a login would be refused")]
+    LoginRefused,
     /// A command that asks first has nobody to ask.
     #[error("this ends {0} and there is no terminal to ask on: add --yes")]
     NeedsYes(String),
@@ -62,6 +65,7 @@ impl Error {
             Self::InLine { source, .. } => source.exit_code(),
             Self::NeedsYes(_) | Self::Line(_) => USAGE,
             Self::Declined
+            | Self::LoginRefused
             | Self::Listen(_)
             | Self::File(_)
             | Self::Ask(_)

@@ -115,6 +115,13 @@ impl Info {
 }
 
 impl Info {
+    /// Whether this says that a login would be refused by each method that is asked for.
+    pub(crate) fn is_refused_login(&self) -> bool {
+        let Self::Auth(verdicts) = self else { return false };
+        let mut asked_for = verdicts.iter().filter(|verdict| verdict.is_asked_for).peekable();
+        asked_for.peek().is_some() && asked_for.all(|verdict| verdict.refusal.is_some())
+    }
+
     /// Leaves the settings out that are not meant: a word without `*` and `?` stands for all names that it is part of.
     pub(crate) fn keep_settings(&mut self, wanted: &str) {
         let is_wanted = |key: &str| match wanted.contains(['*', '?']) {

@@ -76,5 +76,9 @@ pub(crate) fn run(
     {
         info.keep_settings(pattern);
     }
-    output.write(&answer, out).map_err(Error::Output)
+    output.write(&answer, out).map_err(Error::Output)?;
+    match answer {
+        Answer::Info(info) if info.is_refused_login() => Err(Error::LoginRefused),
+        _ => Ok(()),
+    }
 }

@@ -196,9 +196,15 @@ pub struct Flags {
     #[arg(long)]
     pub wait_for_interfaces: bool,
 
-    /// Do not ask, with one PADI on each interface, whether another PPPoE server answers there
+    /// Do not look for other PPPoE servers: neither ask, with a PADI on each interface, who answers there, nor look for
+    /// programs on this machine that take discovery frames
     #[arg(long)]
     pub no_probe: bool,
+
+    /// Seconds between two looks for other PPPoE servers, on each interface and among the programs of this machine; 0: at the
+    /// start only
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(..=86400))]
+    pub rival_interval: u32,
 
     /// One packet per system call, of no more than the MTU: for kernels on which segmentation offloads of TUN devices
     /// fail, and for comparison
@@ -422,6 +428,7 @@ mod tests {
             adoption_grace: 2,
             wait_for_interfaces: false,
             no_probe: false,
+            rival_interval: 600,
             no_ebpf: false,
             allow_unfiltered_workers: false,
             run_dir: "/run/pppoed".into(),

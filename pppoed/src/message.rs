@@ -89,6 +89,8 @@ messages! {
         "the access interface is up" "It is up again";
     RIVAL_SERVER "rival-server" 0x8bb8fe083d854eb492619a8f3170b4b8
         "another PPPoE server answers on this interface: hosts will dial the one that answers first" "Its MAC address and name are told";
+    RIVAL_PROGRAM "rival-program" 0x5f1c8e0b7d2a4c6396e1a07b48d3f2c5
+        "another program on this machine takes PPPoE discovery frames: clients get its answers, too" "Its process, and the interface";
     LIMIT_REACHED "limit-reached" 0xcbd63cfa1ab24071938e4d0f82227f2b
         "discovery: a limit was reached" "Which one, and how many frames were dropped; once a minute for each";
     WORKERS_UNAVAILABLE "workers-unavailable" 0x6b3b181da42545db9e4b7142c7750d0f

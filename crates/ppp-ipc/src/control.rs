@@ -36,8 +36,8 @@ pub use detail::{ControlTraffic, NegotiatedOption, SessionHook, SessionRates, Se
 pub use event::{Event, EventCaller, EventFilter, EventName, EventSession};
 pub use hooks::{HookFunction, HookRun, HookSummary, HookTrial};
 pub use info::{
-    AccessInterface, LogField, LogLevel, LogLevels, LogLine, LogQuery, NamedPoolStats, PoolLease, PoolRange,
-    PoolStats, ServerVersion, SessionLogLevel,
+    AccessInterface, AddressSource, LogField, LogLevel, LogLevels, LogLine, LogQuery, NamedPoolStats,
+    PoolLease, PoolRange, PoolStats, ServerVersion, SessionLogLevel,
 };
 pub use trace::{TraceRequest, TraceTarget, TracedFrame};
 

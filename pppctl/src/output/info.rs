@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    AccessInterface, AuthLine, AuthMethod, AuthVerdict, HookRun, LogField, LogLevel, LogLevels, LogLine,
-    NamedPoolStats, PoolLease, PoolRange, PoolStats, ServerVersion,
+    AccessInterface, AddressSource, AuthLine, AuthMethod, AuthVerdict, HookRun, LogField, LogLevel,
+    LogLevels, LogLine, NamedPoolStats, PoolLease, PoolRange, PoolStats, ServerVersion,
 };
 use ppp_ipc::policy::PolicyWritten;
 use ppp_wire::logfmt;
@@ -111,8 +111,17 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
 }
 
 fn write_verdict(verdict: &AuthVerdict, out: &mut dyn Write) -> io::Result<()> {
-    let AuthVerdict { method, is_asked_for, decided_by, is_right, refusal, addresses, others, more } =
-        verdict;
+    let AuthVerdict {
+        method,
+        is_asked_for,
+        decided_by,
+        is_right,
+        refusal,
+        addresses,
+        others,
+        more,
+        would_get,
+    } = verdict;
     let method = match method {
         AuthMethod::Pap => "PAP",
         AuthMethod::ChapMd5 => "CHAP-MD5",
@@ -127,7 +136,11 @@ fn write_verdict(verdict: &AuthVerdict, out: &mut dyn Write) -> io::Result<()> {
             if is_right { "the password is right" } else { "the password is wrong" }.to_owned()
         }),
     );
-    lines.extend(refusal.iter().cloned());
+    lines.extend(refusal.iter().map(|why| format!("a login is refused: {why}")));
+    lines.extend(would_get.iter().map(|what| match is_right {
+        Some(_) => format!("a login gets {what}"),
+        None => format!("a login with the right password gets {what}"),
+    }));
     lines.extend(others.iter().map(|line| format!("{} {}", line.place, line.why)));
     if *more > 0 {
         lines.push(format!("{more} other lines are for others, or not shown"));
@@ -189,10 +202,9 @@ fn lease_row(lease: &PoolLease, has_names: bool) -> Vec<String> {
         printable(&lease.ifname).into_owned(),
         user.into_owned(),
         printable(&lease.mac).into_owned(),
-        match lease.is_from_pool {
-            true if has_names => printable(&lease.pool).into_owned(),
-            true => "pool".to_owned(),
-            false => "secrets".to_owned(),
+        match lease.source {
+            AddressSource::Pool if has_names => printable(&lease.pool).into_owned(),
+            other => other.as_str().to_owned(),
         },
     ]
 }
@@ -304,6 +316,7 @@ struct Verdict<'a> {
     addresses: Option<&'a str>,
     others: &'a [AuthLine],
     more: u32,
+    would_get: Option<&'a str>,
 }
 
 impl<'a> From<&'a AuthVerdict> for Verdict<'a> {
@@ -317,6 +330,7 @@ impl<'a> From<&'a AuthVerdict> for Verdict<'a> {
             addresses: verdict.addresses.as_deref(),
             others: &verdict.others,
             more: verdict.more,
+            would_get: verdict.would_get.as_deref(),
         }
     }
 }
@@ -359,6 +373,7 @@ struct Lease<'a> {
     username: Option<&'a str>,
     mac: &'a str,
     from_pool: bool,
+    source: AddressSource,
     pool: &'a str,
 }
 
@@ -371,7 +386,8 @@ impl<'a> From<&'a PoolLease> for Lease<'a> {
             ifname: &lease.ifname,
             username: lease.username.as_deref(),
             mac: &lease.mac,
-            from_pool: lease.is_from_pool,
+            from_pool: lease.source == AddressSource::Pool,
+            source: lease.source,
             pool: &lease.pool,
         }
     }

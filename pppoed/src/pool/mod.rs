@@ -57,6 +57,19 @@ pub struct Claim<'a> {
     pub fixed: &'a FixedAddresses,
 }
 
+/// Who would want an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// The user.
+    pub user: &'a [u8],
+    /// The addresses that the user may have; `None`: any.
+    pub addresses: Option<&'a Addresses>,
+    /// Addresses that are kept for single users.
+    pub fixed: &'a FixedAddresses,
+    /// The only address that is meant, if there is one.
+    pub only: Option<Ipv4Addr>,
+}
+
 /// Why a session gets no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AssignError {
@@ -309,6 +322,42 @@ impl AddressPool {
         let lease = Lease { slot, local, remote };
         self.insert(lease);
         Ok(lease)
+    }
+
+    /// What a session of this user would get, if those in the slots `leavers` were over: its address, if that can only be
+    /// one, or the pool that it would be of. Nothing changes.
+    ///
+    /// # Errors
+    /// Why it would get none, in the first pool.
+    pub fn would_assign(&mut self, wish: &Wish<'_>, leavers: &[u32]) -> Result<String, AssignError> {
+        let given_back: Vec<Lease> = leavers.iter().filter_map(|slot| self.release(*slot)).collect();
+        let pools: Vec<PoolName> = self.parts.iter().map(|part| part.name().clone()).collect();
+        let mut outcomes = pools.iter().map(|pool| self.try_pool(pool, wish));
+        let mut outcome = outcomes.next().unwrap_or(Err(AssignError::NoPool));
+        if outcome.is_err() {
+            outcome = outcomes.find(Result::is_ok).unwrap_or(outcome);
+        }
+        drop(outcomes);
+        given_back.into_iter().for_each(|lease| self.insert(lease));
+        outcome
+    }
+
+    fn try_pool(&mut self, pool: &str, wish: &Wish<'_>) -> Result<String, AssignError> {
+        let claim = Claim { pool, user: Some(wish.user), addresses: wish.addresses, fixed: wish.fixed };
+        let part = self.part(pool).ok_or_else(|| AssignError::NoSuchPool { name: pool.to_owned() })?;
+        let size = part.size();
+        let slot = part.slots().find(|slot| !self.leases.contains_key(slot));
+        let slot = slot.ok_or(AssignError::Exhausted { size })?;
+        let lease = match wish.only {
+            Some(address) => self.assign_within(slot, address, address, &claim),
+            None => self.assign(slot, &claim),
+        }?;
+        self.release(slot);
+        let own = wish.only.or_else(|| wish.addresses.and_then(Addresses::suggested));
+        match own == Some(lease.remote) {
+            true => Ok(lease.remote.to_string()),
+            false => Ok(format!("an address of pool {pool}")),
+        }
     }
 
     /// Holds the address of a session that is there already, whether or not the pool would give it. A slot that is not of

@@ -1,6 +1,6 @@
 //! Why one line decides about a peer, and the others do not. For the administrator who wonders.
 
-use super::{Entry, Pattern, Refusal, SecretsFile, Shown};
+use super::{AddressList, Entry, Pattern, Refusal, SecretsFile, Shown};
 use crate::origin::Place;
 
 /// The lines of a file that come near, and what is said of each.
@@ -17,8 +17,8 @@ pub struct Near {
 pub struct Explanation {
     /// The line that decides.
     pub place: Option<Place>,
-    /// The addresses on it, in words.
-    pub addresses: Option<String>,
+    /// The addresses on it, or those that the users file has in their place.
+    pub addresses: Option<AddressList>,
     /// What comes of the password, or of having none to try: `None` then, if one could be right.
     pub verdict: Result<Option<()>, Refusal>,
     /// The other lines.

@@ -1,10 +1,12 @@
 //! Finds the line for a peer, and checks the peer's proof against it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::parse::read_secret_file;
-use super::{Entry, MAX_CHAP_SECRET, MAX_NAME, Notice, Pattern, Secret, SecretsFile, Shown, Source, crypt};
+use super::{
+    Entry, MAX_CHAP_SECRET, MAX_NAME, Notice, Pattern, Secret, SecretsFile, Shown, Source, Users, crypt,
+};
 use crate::origin::Place;
 
 /// A secret that stands for the system's password database.
@@ -96,6 +98,18 @@ pub enum Refusal {
         /// The name that the peer gave.
         client: Vec<u8>,
     },
+    /// There is no entry in the users file, and no line in the secrets file.
+    #[error("{path:?} has no entry for user {}, and {secrets:?} has no line (server {} or *)", Shown(.client), Shown(.server))]
+    NoEntryAndNoLine {
+        /// The users file.
+        path: PathBuf,
+        /// The secrets file.
+        secrets: PathBuf,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+        /// Our name.
+        server: Vec<u8>,
+    },
     /// There is no entry in the users file, and no secrets file.
     #[error("{path:?} has no entry for user {}, and there is no secrets file", Shown(.client))]
     NoEntry {
@@ -173,6 +187,35 @@ pub enum Refusal {
         /// Our name.
         server: Vec<u8>,
     },
+}
+
+impl Refusal {
+    /// A refusal by the secrets file, of a user who could be in the users file at `path` as well: names that, too.
+    pub(super) fn with_users(self, users: &Users, path: &Path, client: &[u8]) -> Self {
+        if users.find(client).is_some() {
+            return self;
+        }
+        match self {
+            Self::Unreadable { path: ref secrets, .. } | Self::UnknownUser { path: ref secrets, .. } => {
+                let similar = users.iter().find(|(name, _)| name.eq_ignore_ascii_case(client));
+                let client = client.to_vec();
+                match (similar, &self) {
+                    (Some((name, user)), _) => {
+                        Self::CaseDiffers { place: user.place.clone(), client, there: name.to_vec() }
+                    }
+                    (None, Self::UnknownUser { server, .. }) => Self::NoEntryAndNoLine {
+                        path: path.to_owned(),
+                        secrets: secrets.clone(),
+                        client,
+                        server: server.clone(),
+                    },
+                    (None, _) if !secrets.exists() => Self::NoEntry { path: path.to_owned(), client },
+                    _ => self,
+                }
+            }
+            other => other,
+        }
+    }
 }
 
 impl SecretsFile {

@@ -38,11 +38,11 @@ pub struct Settings {
 /// Every method may block on the disk; checking a hashed PAP password takes milliseconds of computing on purpose.
 #[derive(Debug)]
 pub struct Secrets {
-    chap: Store,
-    pap: Store,
-    users: Option<UsersStore>,
-    our_name: Vec<u8>,
-    papcrypt: bool,
+    pub(super) chap: Store,
+    pub(super) pap: Store,
+    pub(super) users: Option<UsersStore>,
+    pub(super) our_name: Vec<u8>,
+    pub(super) papcrypt: bool,
     /// The addresses that belong to users, and the files they were taken from.
     fixed: Option<([Option<Stamp>; 3], FixedAddresses)>,
 }
@@ -115,10 +115,11 @@ impl Secrets {
         let Some(users) = users else { return store.check(name, our_name, verify) };
         let path = users.path().to_owned();
         let (current, mut notices) = users.current();
-        let user = match current {
-            Ok(users) => users.find(name),
+        let users = match current {
+            Ok(users) => users,
             Err(refusal) => return (Err(refusal), notices),
         };
+        let user = users.find(name);
         if let Some(Err(refusal)) = user.map(|user| user.denial(name)) {
             return (Err(refusal), notices);
         }
@@ -133,10 +134,7 @@ impl Secrets {
                 options: user.options.clone().over(&grant.options),
                 ..grant
             }),
-            (Err(Refusal::Unreadable { path: secrets, .. }), _) if !secrets.exists() => {
-                Err(Refusal::NoEntry { path, client: name.to_vec() })
-            }
-            (grant, _) => grant,
+            (grant, _) => grant.map_err(|refusal| refusal.with_users(users, &path, name)),
         };
         (grant, notices)
     }
@@ -189,10 +187,16 @@ impl Secrets {
             Protocol::Chap => chap,
             Protocol::Pap => pap,
         };
-        let user = match users.as_mut().map(|users| users.current().0) {
-            Some(Ok(users)) => users.find(name),
+        let users_file = users.as_ref().map(|users| users.path().to_owned());
+        let users = match users.as_mut().map(|users| users.current().0) {
+            Some(Ok(users)) => Some(users),
             Some(Err(refusal)) => return Explanation::refused(None, refusal, Near::default()),
             None => None,
+        };
+        let user = users.and_then(|users| users.find(name));
+        let with_users = |refusal: Refusal| match (users, &users_file) {
+            (Some(users), Some(path)) => refusal.with_users(users, path, name),
+            _ => refusal,
         };
         let verify = |found: &Match<'_>| {
             let verified = match protocol {
@@ -217,7 +221,7 @@ impl Secrets {
                 return Explanation::refused(user.denied.clone(), refusal, near);
             }
             if let Some(found) = user.line(name) {
-                let (place, addresses) = (found.entry.place.clone(), found.entry.addresses.to_string());
+                let (place, addresses) = (found.entry.place.clone(), found.entry.addresses.clone());
                 let verdict = verify(&found);
                 return Explanation { place: Some(place), addresses: Some(addresses), verdict, near };
             }
@@ -225,20 +229,20 @@ impl Secrets {
         let file = match store.current().0 {
             Ok(file) => file,
             Err(refusal) => {
-                return Explanation::refused(None, refusal, Near::default());
+                return Explanation::refused(None, with_users(refusal), Near::default());
             }
         };
         let found = match file.lookup(name, &server) {
             Ok(found) => found,
             Err(refusal) => {
                 let near = file.near(name, &server, None, limit);
-                return Explanation::refused(None, refusal, near);
+                return Explanation::refused(None, with_users(refusal), near);
             }
         };
         let place = found.entry.place.clone();
         let verdict = verify(&found);
         let own = user.and_then(|user| user.addresses.as_ref());
-        let addresses = Some(own.unwrap_or(&found.entry.addresses).to_string());
+        let addresses = Some(own.unwrap_or(&found.entry.addresses).clone());
         let mut near = file.near(name, &server, Some(&place), limit);
         if let Some(user) = user {
             let why = "has no password: it adds options and addresses to the line that decides";
@@ -357,7 +361,7 @@ impl FixedAddresses {
 
 /// One secrets file.
 #[derive(Debug)]
-struct Store {
+pub(super) struct Store {
     path: PathBuf,
     protocol: Protocol,
     loaded: Option<(Stamp, SecretsFile)>,
@@ -371,7 +375,7 @@ impl Store {
     }
 
     /// The file as it is now on disk, and what is still to be told about it.
-    fn current(&mut self) -> (Result<&SecretsFile, Refusal>, &mut Vec<Notice>) {
+    pub(super) fn current(&mut self) -> (Result<&SecretsFile, Refusal>, &mut Vec<Notice>) {
         let known = self.loaded.take();
         // Taken before the file is read: a change during the reading is seen next time.
         let loaded = Stamp::of(&self.path).and_then(|stamp| match known {

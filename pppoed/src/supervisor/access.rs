@@ -166,14 +166,15 @@ impl Access {
         self.line = None;
     }
 
-    /// Asks once who else offers sessions; the answers come as frames.
-    fn look_for_rivals(&mut self) {
-        self.probe = None;
+    /// Asks once who else offers sessions; the answers come as frames. Servers that answered the last question, too, are not
+    /// told of again.
+    pub(super) fn look_for_rivals(&mut self) {
+        let last = self.probe.take();
         let Some(line) = self.line.as_ref().filter(|line| line.interface.running) else { return };
         let Some(ether_type) = self.probes else { return };
         let Ok(nonce) = super::setup::random() else { return };
         let mtu = super::setup::mtu(&line.interface);
-        let probe = Probe::new(line.mac, mtu, ether_type, nonce);
+        let probe = Probe::new(line.mac, mtu, ether_type, nonce).after(last);
         if let Ok(padi) = probe.padi()
             && line.send(&padi).is_ok()
         {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use ppp_ipc::control::{EventName, Phase};
+use ppp_ipc::control::{AddressSource, EventName, Phase};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
@@ -233,6 +233,12 @@ impl Supervisor {
                 fixed: &fixed,
             };
             let range = of_console.address.map(|address| AddressRange { first: address, last: address });
+            let source = match (range, accepted.range) {
+                (Some(_), _) => AddressSource::Console,
+                (None, Some(_)) => AddressSource::Hook,
+                (None, None) => AddressSource::Pool,
+            };
+            let own = accepted.addresses.as_ref().and_then(Addresses::suggested);
             let assigned = match range.or(accepted.range) {
                 Some(AddressRange { first, last }) => {
                     self.pool.assign_within(session.slot, first, last, &claim)
@@ -240,7 +246,13 @@ impl Supervisor {
                 None => self.pool.assign(session.slot, &claim),
             };
             match assigned {
-                Ok(lease) => session.lease = Some(lease),
+                Ok(lease) => {
+                    session.lease = Some(lease);
+                    session.address_source = match source {
+                        AddressSource::Pool if own == Some(lease.remote) => AddressSource::User,
+                        source => source,
+                    };
+                }
                 Err(error) => {
                     let holder = self.holder(&error);
                     return Err(match holder.filter(|holder| holder.end.is_some()) {
@@ -268,7 +280,7 @@ impl Supervisor {
     }
 
     /// Why a user gets no address, with the line of the secret and, where somebody has the address, who.
-    fn explain(&self, error: &AssignError, origin: &str) -> String {
+    pub(super) fn explain(&self, error: &AssignError, origin: &str) -> String {
         match (error, self.holder(error)) {
             (AssignError::InUse { address, .. }, Some(holder)) => {
                 format!(

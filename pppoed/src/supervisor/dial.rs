@@ -199,9 +199,9 @@ impl Supervisor {
     pub(super) fn handle_started(&mut self, token: Token, started: Started, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         session.worker_pid = started.pid;
-        session.tun = Some(started.tun);
         session.counters = Some(started.counters);
         session.note(format!("worker {} started", started.pid), now);
+        self.table.set_tun(token, started.tun);
     }
 
     /// The worker is in its sandbox: the peer may have its PADS.

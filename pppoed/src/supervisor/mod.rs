@@ -53,6 +53,8 @@ mod quota;
 mod rate_meter;
 mod rates;
 mod reload;
+mod renames;
+mod rivals;
 mod service;
 mod session;
 mod session_log;
@@ -61,6 +63,7 @@ mod settings;
 mod setup;
 mod show;
 mod show_config;
+mod start_check;
 mod stats;
 mod surroundings;
 mod table;
@@ -80,7 +83,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
-use ppp_linux::interface::IfName;
+use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_proto::discovery::server::{Event, SessionRequest};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
@@ -123,6 +126,7 @@ pub use self::adopt::{ClaimError, RunDirClaim};
 use self::failed_dials::FailedDials;
 pub use self::hooks::{HookScripts, load_hooks};
 pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
+pub use self::start_check::check_start;
 use crate::message::SERVER_STOPPING;
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
@@ -137,6 +141,8 @@ const KEY_LIFETIME: Duration = Duration::from_secs(300);
 /// What comes from the work that is done beside the event loop.
 #[derive(Debug)]
 enum Work {
+    /// The files were asked about a user, for a console.
+    AuthTried(Box<auth_test::Tried>),
     /// A proof was compared with the secrets.
     Verified(Token, Box<Outcome>),
     /// A TUN was configured, or not.
@@ -147,6 +153,10 @@ enum Work {
     Link(AccessIndex, LinkNews),
     /// There is an interface that a pattern matches.
     Found(IfName),
+    /// Programs on this machine that get discovery frames as well.
+    Rivals(Vec<rivals::Listener>),
+    /// Interfaces that may be sessions', and what they are called now.
+    Named(Vec<InterfaceId>),
     /// `show pool` is to be answered, and this is kept for single users.
     Pool(FixedAddresses, oneshot::Sender<Answer>),
     /// The lists of MAC addresses were read again.
@@ -234,6 +244,7 @@ pub struct Supervisor {
     frames: mpsc::Sender<Frame>,
     queues: Option<Queues>,
     links: Option<Links>,
+    rivals: Rivals,
     /// Tells the watch of interfaces what to watch.
     link_orders: mpsc::UnboundedSender<LinkOrder>,
 }
@@ -247,6 +258,10 @@ impl Supervisor {
         let Some(mut queues) = self.queues.take() else { return };
         if let Some(links) = self.links.take() {
             tokio::task::spawn_local(links.run(self.work.clone()));
+            tokio::task::spawn_local(renames::watch_names(self.work.clone()));
+            if let Some(search) = rivals::RivalSearch::new(&self.reloads.current.config) {
+                tokio::task::spawn_local(rivals::keep_looking(search, self.work.clone()));
+            }
         }
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
@@ -362,11 +377,14 @@ impl Supervisor {
 
     fn handle_work(&mut self, work: Work, now: Instant) {
         match work {
+            Work::AuthTried(tried) => self.handle_auth_tried(*tried),
             Work::Verified(token, outcome) => self.handle_verified(token, *outcome, now),
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
             Work::Measured(measured) => self.handle_measured(measured, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
             Work::Found(name) => self.handle_found(name, now),
+            Work::Rivals(listeners) => self.handle_rivals(listeners),
+            Work::Named(named) => self.handle_named(named, now),
             Work::Pool(fixed, answer) => self.handle_pool(&fixed, answer),
             Work::MacRules(rules) => self.handle_mac_rules(rules),
             Work::Arrived(arrival) => self.handle_arrival(arrival, now),

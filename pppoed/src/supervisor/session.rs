@@ -9,8 +9,8 @@ use std::{
 
 use ppp_ipc::{
     control::{
-        BitRate, ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail, SessionHook,
-        SessionSummary, SessionTimers, Traffic,
+        AddressSource, BitRate, ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail,
+        SessionHook, SessionSummary, SessionTimers, Traffic,
     },
     reason::EndReason,
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network, Rates},
@@ -105,6 +105,8 @@ pub(super) struct Session {
     pub(super) record_serial: u64,
     /// The session's interface, once it was made.
     pub(super) tun: Option<InterfaceId>,
+    /// Who gave the address of its lease, if it has one.
+    pub(super) address_source: AddressSource,
     pub(super) counters: Option<SharedCounters>,
     /// Its traffic as an earlier `pppoed` saw it last, for as long as there are no counters.
     pub(super) kept_traffic: Traffic,
@@ -213,6 +215,7 @@ impl Session {
             worker_start: None,
             record_serial: 0,
             tun: None,
+            address_source: AddressSource::Pool,
             counters: None,
             kept_traffic: Traffic::default(),
             protections: Vec::new(),

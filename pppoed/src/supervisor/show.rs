@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{
-    AccessInterface, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease, PoolRange, PoolStats,
-    Response, ServerVersion, SessionLogLevel, VERSION,
+    AccessInterface, AddressSource, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease,
+    PoolRange, PoolStats, Response, ServerVersion, SessionLogLevel, VERSION,
 };
 use ppp_wire::escape::Escaped;
 use tokio::sync::oneshot;
@@ -104,7 +104,12 @@ impl Supervisor {
                 ifname: session.ifname.clone(),
                 username: session.username(),
                 mac: session.peer_mac.to_string(),
-                is_from_pool: self.pool.part_with(lease.remote).is_some(),
+                source: match session.address_source {
+                    AddressSource::Pool if self.pool.part_with(lease.remote).is_none() => {
+                        AddressSource::FormerPool
+                    }
+                    source => source,
+                },
                 pool: session.settings.pool.to_string(),
             })
         };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use ppp_ipc::control::{Selector, pattern};
+use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 
@@ -16,6 +17,8 @@ pub(super) struct Table {
     sessions: BTreeMap<Token, Session>,
     by_id: BTreeMap<u16, Token>,
     by_peer: HashMap<(AccessIndex, MacAddr), BTreeSet<Token>>,
+    /// By the kernel's numbers of the sessions' interfaces.
+    by_tun: HashMap<IfIndex, Token>,
     /// Sessions on each access interface.
     on_access: HashMap<AccessIndex, usize>,
     /// Sessions with each pool.
@@ -31,6 +34,9 @@ impl Table {
         *self.on_access.entry(session.access).or_default() += 1;
         *self.in_pool.entry(session.settings.pool.clone()).or_default() += 1;
         self.starting.insert(token);
+        if let Some(tun) = &session.tun {
+            self.by_tun.insert(tun.index, token);
+        }
         self.by_peer.entry((session.access, session.peer_mac)).or_default().insert(token);
         self.sessions.insert(token, session);
     }
@@ -38,6 +44,9 @@ impl Table {
     pub(super) fn remove(&mut self, token: Token) -> Option<Session> {
         let session = self.sessions.remove(&token)?;
         self.by_id.remove(&session.id);
+        if let Some(tun) = &session.tun {
+            self.by_tun.remove(&tun.index);
+        }
         if let Some(count) = self.on_access.get_mut(&session.access) {
             *count = count.saturating_sub(1);
         }
@@ -73,6 +82,19 @@ impl Table {
 
     pub(super) fn by_id_mut(&mut self, id: u16) -> Option<&mut Session> {
         self.sessions.get_mut(self.by_id.get(&id)?)
+    }
+
+    /// The session whose interface has this number.
+    pub(super) fn by_tun_mut(&mut self, index: IfIndex) -> Option<&mut Session> {
+        self.sessions.get_mut(self.by_tun.get(&index)?)
+    }
+
+    /// A session has its interface.
+    pub(super) fn set_tun(&mut self, token: Token, tun: InterfaceId) {
+        if let Some(session) = self.sessions.get_mut(&token) {
+            self.by_tun.insert(tun.index, token);
+            session.tun = Some(tun);
+        }
     }
 
     /// Sessions in order of session id.

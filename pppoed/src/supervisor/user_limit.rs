@@ -14,6 +14,7 @@ use super::auth::Outcome;
 use super::session::{Session, Token};
 use crate::config::UserLimit;
 use crate::flags::UserLimitPolicy;
+use crate::secrets::Shown;
 
 /// Newcomers whose verdict waits.
 #[derive(Debug, Default)]
@@ -64,6 +65,11 @@ fn room(limit: UserLimit, others: &[Other]) -> Room {
     }
 }
 
+fn denied(user: &[u8], count: usize, limit: UserLimit) -> String {
+    let (user, limit) = (Shown(user), limit.sessions);
+    format!("user {user} has {count} of {limit} sessions (--sessions-per-user {limit} --user-limit deny)")
+}
+
 impl Supervisor {
     /// Holds the limit of sessions per user before an accepted proof is acted upon. `None` when the verdict has to
     /// wait.
@@ -75,27 +81,14 @@ impl Supervisor {
             return Some(outcome);
         }
         let newcomer = format!("from {} on {}", session.peer_mac, session.access_name);
-        let is_other = |other: &&Session| {
-            other.token != token && other.user.as_ref().is_some_and(|user| user.name == outcome.name)
-        };
-        let mut others: Vec<Other> = self
-            .table
-            .iter()
-            .filter(is_other)
-            .map(|other| Other { token: other.token, is_ending: other.end.is_some() })
-            .collect();
-        others.sort_by_key(|other| other.token);
-        let name = Escaped(&outcome.name).to_string();
-        match room(limit, &others) {
+        match room(limit, &self.sessions_of(&outcome.name, Some(token))) {
             Room::Free => Some(outcome),
             Room::Denied(count) => {
-                let limit = limit.sessions;
-                outcome.result = Err(format!(
-                    "user {name:?} has {count} of {limit} sessions (--sessions-per-user {limit} --user-limit deny)"
-                ));
+                outcome.result = Err(denied(&outcome.name, count, limit));
                 Some(outcome)
             }
             Room::After(waits_for) => {
+                let name = Escaped(&outcome.name).to_string();
                 for old in &waits_for {
                     self.kill(*old, EndReason::Replaced, &format!("{name:?} logged in again {newcomer}"));
                 }
@@ -103,6 +96,31 @@ impl Supervisor {
                 None
             }
         }
+    }
+
+    /// The sessions that would end if this user logged in once more.
+    ///
+    /// # Errors
+    /// Why the login would be refused.
+    pub(super) fn would_leave(&self, user: &[u8]) -> Result<BTreeSet<Token>, String> {
+        let Some(limit) = self.config.per_user else { return Ok(BTreeSet::new()) };
+        match room(limit, &self.sessions_of(user, None)) {
+            Room::Free => Ok(BTreeSet::new()),
+            Room::Denied(count) => Err(denied(user, count, limit)),
+            Room::After(tokens) => Ok(tokens),
+        }
+    }
+
+    /// The sessions of a user from the oldest to the newest, but for `except`.
+    fn sessions_of(&self, name: &[u8], except: Option<Token>) -> Vec<Other> {
+        let is_other = |other: &&Session| {
+            Some(other.token) != except && other.user.as_ref().is_some_and(|user| user.name == name)
+        };
+        let others = self.table.iter().filter(is_other);
+        let mut others: Vec<Other> =
+            others.map(|other| Other { token: other.token, is_ending: other.end.is_some() }).collect();
+        others.sort_by_key(|other| other.token);
+        others
     }
 
     /// The verdict on a newcomer waits until that session is gone.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod adoption;
+mod advice;
 mod attacks;
 mod capturing;
 mod console;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     tests.extend(systemd::tests());
     tests.extend(rivals::tests());
     tests.extend(first_run::tests());
+    tests.extend(advice::tests());
     tests.extend(adoption::tests());
     tests.extend(heartbeat::tests());
     tests.extend(hooks::tests());

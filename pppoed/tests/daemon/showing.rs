@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use ppp_ipc::control::{
-    AuthTest, Failure, InterfaceState, LogLevel, LogLine, LogQuery, Password, Phase, Request, Response,
-    Selector, SessionTimers, VERSION,
+    AddressSource, AuthTest, Failure, InterfaceState, LogLevel, LogLine, LogQuery, Password, Phase, Request,
+    Response, Selector, SessionTimers, VERSION,
 };
 
 use ppp_wire::ethernet::{EtherType, MIN_FRAME_LEN};
@@ -50,7 +50,10 @@ fn facts() {
     let range = pool.ranges[0];
     assert_eq!((range.first, range.last), (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 4)));
     assert_eq!((range.in_use, pool.ranges.len()), (1, 1));
-    assert_eq!((leases.len(), leases[0].id, leases[0].is_from_pool), (1, subscriber.session_id, true));
+    assert_eq!(
+        (leases.len(), leases[0].id, leases[0].source),
+        (1, subscriber.session_id, AddressSource::Pool)
+    );
     assert_eq!(Some(leases[0].ip), subscriber.address());
 
     let answer = lab.console().ask(&Request::ShowInterfaces);

@@ -40,7 +40,7 @@ pub struct AuthVerdict {
     pub decided_by: Option<String>,
     /// Whether the password is right; none if there was none to try, or no line to try it on.
     pub is_right: Option<bool>,
-    /// Why the user cannot come in, with file and line.
+    /// Why a login would be refused now, with file and line where it is one.
     pub refusal: Option<String>,
     /// The addresses on the line that decides, in words.
     pub addresses: Option<String>,
@@ -48,6 +48,8 @@ pub struct AuthVerdict {
     pub others: Vec<AuthLine>,
     /// Lines beyond those, and lines for other users.
     pub more: u32,
+    /// What a login would get now, in words, if it were not refused.
+    pub would_get: Option<String>,
 }
 
 /// A line that does not decide.

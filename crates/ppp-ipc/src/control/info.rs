@@ -80,10 +80,40 @@ pub struct PoolLease {
     pub username: Option<String>,
     /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
     pub mac: String,
-    /// Whether the address is of a pool.
-    pub is_from_pool: bool,
+    /// Who gave the address.
+    pub source: AddressSource,
     /// Name of the pool that its access interface had when it began.
     pub pool: String,
+}
+
+/// Who gave a session its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressSource {
+    /// A pool that has it.
+    Pool,
+    /// A pool that has it no longer, or that there is no longer: the session is older than the configuration.
+    FormerPool,
+    /// The user's own line of the secrets files, or entry of the users file.
+    User,
+    /// A console (`set user NAME address=ADDRESS`).
+    Console,
+    /// A hook script.
+    Hook,
+}
+
+impl AddressSource {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::FormerPool => "former-pool",
+            Self::User => "user",
+            Self::Console => "console",
+            Self::Hook => "hook",
+        }
+    }
 }
 
 /// An access interface and its sessions.

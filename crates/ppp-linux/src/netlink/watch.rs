@@ -24,7 +24,8 @@ pub enum LinkHint {
     Missed,
 }
 
-/// Hints about the Ethernet interfaces of one network namespace (`RTNLGRP_LINK`, rtnetlink(7)). Non-blocking.
+/// Hints about the Ethernet interfaces of one network namespace (`RTNLGRP_LINK`, rtnetlink(7)), or about its TUNs.
+/// Non-blocking.
 ///
 /// A change that happens after [`LinkWatch::open`] is told. Interfaces of other kinds are filtered out by the kernel:
 /// each session makes and removes a TUN, and thousands of these are no news here.
@@ -40,9 +41,22 @@ impl LinkWatch {
     /// # Errors
     /// [`NetlinkError::Open`] when the kernel refuses.
     pub fn open() -> Result<Self, NetlinkError> {
+        Self::with_filter(&ETHERNET_ONLY)
+    }
+
+    /// Watches the calling thread's network namespace for changes of TUNs that are neither new nor gone, and whose flags
+    /// stay: another name, and another MTU.
+    ///
+    /// # Errors
+    /// [`NetlinkError::Open`] when the kernel refuses.
+    pub fn open_for_names_of_tuns() -> Result<Self, NetlinkError> {
+        Self::with_filter(&TUN_WITHOUT_FLAGS)
+    }
+
+    fn with_filter(filter: &[sock_filter]) -> Result<Self, NetlinkError> {
         let open = || -> io::Result<Socket> {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
-            attach_filter(socket.as_fd(), &ETHERNET_ONLY)?;
+            attach_filter(socket.as_fd(), filter)?;
             socket.set_non_blocking(true)?;
             socket.bind_auto()?;
             socket.add_membership(libc::RTNLGRP_LINK)?;
@@ -126,6 +140,22 @@ const ETHERNET_ONLY: [sock_filter; 4] = [
     instruction(libc::BPF_RET | libc::BPF_K, 0, 0),
 ];
 
+/// Offset of `ifi_change` in a message: behind `struct nlmsghdr`, and what comes before it in `struct ifinfomsg`.
+const LINK_CHANGE_OFFSET: u32 = 16 + 12;
+
+const NO_HARDWARE: u32 = u16::from_be_bytes(libc::ARPHRD_NONE.to_ne_bytes()) as u32;
+
+/// Passes messages about interfaces without a hardware type (TUN) that say of no flag that it has changed. Of one that is
+/// new or gone they say that of all flags.
+const TUN_WITHOUT_FLAGS: [sock_filter; 6] = [
+    instruction(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, LINK_TYPE_OFFSET),
+    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 3, NO_HARDWARE),
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, LINK_CHANGE_OFFSET),
+    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, 0),
+    instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
+    instruction(libc::BPF_RET | libc::BPF_K, 0, 0),
+];
+
 /// `jump_false`: how many instructions a comparison that fails skips.
 #[allow(clippy::cast_possible_truncation)] // Codes have 16 bits.
 const fn instruction(code: u32, jump_false: u8, k: u32) -> sock_filter {
@@ -152,6 +182,14 @@ mod tests {
         let request = RouteNetlinkMessage::NewLink(message);
         netlink.change(request, NLM_F_CREATE | NLM_F_EXCL, || format!("add {name}")).unwrap();
         netlink.interface(&name.parse().unwrap()).unwrap().id
+    }
+
+    /// `ip link set NAME name NEW`
+    fn rename(netlink: &mut Netlink, id: &InterfaceId, name: &IfName) {
+        let mut message = LinkMessage::default();
+        message.header.index = id.index.get();
+        message.attributes.push(LinkAttribute::IfName(name.to_string()));
+        netlink.change(RouteNetlinkMessage::SetLink(message), 0, || format!("rename {id}")).unwrap();
     }
 
     /// All hints until there is none for 100 ms.
@@ -212,6 +250,29 @@ mod tests {
             let (tun, id) = Tun::create(&"ppp0".parse().unwrap()).unwrap();
             netlink.link_up(&id).unwrap();
             drop(tun);
+            assert_eq!(hints(&mut watch), []);
+        });
+    }
+
+    #[test]
+    fn a_new_name_of_a_tunnel_is_told_to_who_wants_that() {
+        netns::for_test(|| {
+            let mut netlink = Netlink::open().unwrap();
+            let mut watch = LinkWatch::open_for_names_of_tuns().unwrap();
+            let (tun, id) = Tun::create(&"ppp0".parse().unwrap()).unwrap();
+            netlink.link_up(&id).unwrap();
+            netlink.link_down(&id).unwrap();
+            assert_eq!(hints(&mut watch), []);
+            let name: IfName = "cust-alice".parse().unwrap();
+            rename(&mut netlink, &id, &name);
+            let renamed = InterfaceId { index: id.index, name };
+            let told = hints(&mut watch);
+            assert!(
+                !told.is_empty() && told.iter().all(|hint| *hint == LinkHint::Changed(renamed.clone())),
+                "{told:?}"
+            );
+            drop(tun);
+            add_bridge(&mut netlink, "access0");
             assert_eq!(hints(&mut watch), []);
         });
     }

@@ -27,6 +27,9 @@ pub struct Probe {
     mtu: u16,
     ether_type: EtherType,
     nonce: [u8; 8],
+    /// Those that answered this question.
+    answered: Vec<MacAddr>,
+    /// Those that answered the last one, which were told of.
     known: Vec<MacAddr>,
 }
 
@@ -34,7 +37,13 @@ impl Probe {
     /// A probe from the interface with this address and MTU (in bytes). `nonce` is random, and goes into Host-Uniq, so
     /// that nobody else's offers count.
     pub fn new(mac: MacAddr, mtu: u16, ether_type: EtherType, nonce: [u8; 8]) -> Self {
-        Self { mac, mtu, ether_type, nonce, known: Vec::new() }
+        Self { mac, mtu, ether_type, nonce, answered: Vec::new(), known: Vec::new() }
+    }
+
+    /// The same as a question after another one: who answered that is known.
+    #[must_use]
+    pub fn after(self, last: Option<Self>) -> Self {
+        Self { known: last.map_or_else(Vec::new, |last| last.answered), ..self }
     }
 
     /// The PADI, to be sent once: for any service (RFC 2516 §5.1).
@@ -57,10 +66,13 @@ impl Probe {
         }
         let message = Message::parse(&received.packet).ok()?;
         let is_answer = message.host_uniq == Some(&self.nonce[..]);
-        if !is_answer || self.known.contains(&received.source) || self.known.len() >= MAX_RIVALS {
+        if !is_answer || self.answered.contains(&received.source) || self.answered.len() >= MAX_RIVALS {
             return None;
         }
-        self.known.push(received.source);
+        self.answered.push(received.source);
+        if self.known.contains(&received.source) {
+            return None;
+        }
         Some(Rival { mac: received.source, ac_name: message.ac_name.unwrap_or_default().to_vec() })
     }
 }
@@ -107,6 +119,18 @@ mod tests {
         assert_eq!(probe.handle_frame(&pado(mac(1), OWN, &NONCE)), None);
         let told = (2..=20).filter(|last| probe.handle_frame(&pado(mac(*last), OWN, &NONCE)).is_some());
         assert_eq!(told.count(), MAX_RIVALS - 1);
+    }
+
+    #[test]
+    fn a_server_that_goes_on_answering_is_told_of_once_and_one_that_comes_back_again() {
+        let mut first = probe();
+        assert!(first.handle_frame(&pado(mac(1), OWN, &NONCE)).is_some());
+        let mut second = probe().after(Some(first));
+        assert_eq!(second.handle_frame(&pado(mac(1), OWN, &NONCE)), None);
+        assert!(second.handle_frame(&pado(mac(2), OWN, &NONCE)).is_some());
+        let third = probe().after(Some(second));
+        let mut fourth = probe().after(Some(third));
+        assert!(fourth.handle_frame(&pado(mac(1), OWN, &NONCE)).is_some(), "it did not answer the third");
     }
 
     #[test]

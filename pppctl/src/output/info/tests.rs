@@ -1,4 +1,4 @@
-use ppp_ipc::control::{InterfaceState, SessionLogLevel};
+use ppp_ipc::control::{AddressSource, InterfaceState, SessionLogLevel};
 
 use super::*;
 use crate::answer::Answer;
@@ -40,7 +40,7 @@ fn pool() -> Info {
         ifname: "ppp0".into(),
         username: Some("alice".into()),
         mac: "02:00:5e:10:00:01".into(),
-        is_from_pool: true,
+        source: AddressSource::Pool,
         pool: "default".into(),
     };
     let own = PoolLease {
@@ -48,7 +48,7 @@ fn pool() -> Info {
         id: 8,
         ifname: "ppp1".into(),
         username: None,
-        is_from_pool: false,
+        source: AddressSource::User,
         ..lease.clone()
     };
     Info::Pool(Box::new(stats), vec![lease, own])
@@ -131,6 +131,7 @@ fn auth() -> Info {
             why: "is for user \"Alice\"".into(),
         }],
         more: 4,
+        would_get: None,
     };
     let unknown = AuthVerdict {
         method: AuthMethod::Pap,
@@ -141,6 +142,7 @@ fn auth() -> Info {
         addresses: None,
         others: vec![],
         more: 0,
+        would_get: None,
     };
     Info::Auth(vec![decided, unknown])
 }
@@ -165,7 +167,7 @@ and 3 ranges more
 
 ADDRESS     ID  IFNAME  USER   MAC                FROM
 10.0.0.2     7  ppp0    alice  02:00:5e:10:00:01  pool
-10.0.0.200   8  ppp1    -      02:00:5e:10:00:01  secrets
+10.0.0.200   8  ppp1    -      02:00:5e:10:00:01  user
 "
     );
     assert_eq!(
@@ -194,11 +196,11 @@ CHAP-MD5
   /etc/ppp/chap-secrets:3 decides
   addresses: 10.0.0.7
   the password is wrong
-  /etc/ppp/chap-secrets:3: user \"alice\" gave a wrong password
+  a login is refused: /etc/ppp/chap-secrets:3: user \"alice\" gave a wrong password
   /etc/ppp/chap-secrets:9 is for user \"Alice\"
   4 other lines are for others, or not shown
 PAP (pppoed does not ask for it)
-  no line
+  a login is refused: no line
 "
     );
     assert_eq!(render(Format::Table, Info::Count(2)), "2 sessions match\n");
@@ -223,7 +225,7 @@ ADDRESSES          LOCAL     SIZE  USED
 
 ADDRESS     ID  IFNAME  USER   MAC                FROM
 10.0.0.2     7  ppp0    alice  02:00:5e:10:00:01  default
-10.0.0.200   8  ppp1    -      02:00:5e:10:00:01  secrets
+10.0.0.200   8  ppp1    -      02:00:5e:10:00:01  user
 "
     );
     assert_eq!(
@@ -255,9 +257,9 @@ fn json() {
             r#"{"first":"10.0.0.20","last":"10.0.0.20","local":"10.0.0.1","in_use":0,"pool":"default"}],"more_ranges":3,"#,
             r#""pools":[{"name":"default","size":9,"in_use":1,"reserved":1,"free":7,"sessions":2}],"leases":["#,
             r#"{"ip":"10.0.0.2","local_ip":"10.0.0.1","id":7,"ifname":"ppp0","username":"alice","#,
-            r#""mac":"02:00:5e:10:00:01","from_pool":true,"pool":"default"},"#,
+            r#""mac":"02:00:5e:10:00:01","from_pool":true,"source":"pool","pool":"default"},"#,
             r#"{"ip":"10.0.0.200","local_ip":"10.0.0.1","id":8,"ifname":"ppp1","username":null,"#,
-            r#""mac":"02:00:5e:10:00:01","from_pool":false,"pool":"default"}]}}"#,
+            r#""mac":"02:00:5e:10:00:01","from_pool":false,"source":"user","pool":"default"}]}}"#,
             "\n"
         )
     );
@@ -296,9 +298,9 @@ fn json() {
         concat!(
             r#"{"schema":1,"auth_test":[{"method":"chap-md5","asked_for":true,"decided_by":"/etc/ppp/chap-secrets:3","#,
             r#""right":false,"refusal":"/etc/ppp/chap-secrets:3: user \"alice\" gave a wrong password","#,
-            r#""addresses":"10.0.0.7","others":[{"place":"/etc/ppp/chap-secrets:9","why":"is for user \"Alice\""}],"more":4},"#,
+            r#""addresses":"10.0.0.7","others":[{"place":"/etc/ppp/chap-secrets:9","why":"is for user \"Alice\""}],"more":4,"would_get":null},"#,
             r#"{"method":"pap","asked_for":false,"decided_by":null,"right":null,"refusal":"no line","addresses":null,"#,
-            r#""others":[],"more":0}]}"#,
+            r#""others":[],"more":0,"would_get":null}]}"#,
             "\n"
         )
     );

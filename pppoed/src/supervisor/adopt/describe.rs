@@ -52,6 +52,7 @@ impl Session {
             items.push(Item::User { name: user.name.clone(), origin: user.origin.clone() });
         }
         items.extend(self.lease.map(|lease| Item::Lease { local: lease.local, remote: lease.remote }));
+        items.extend(self.lease.map(|_| Item::AddressSource(self.address_source)));
         items.extend(self.network.map(Item::Network));
         items.extend(self.ipv6.map(Item::Ipv6));
         if let Some(given) = &self.given {

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::adoption::MAX_RECORD_LEN;
 use ppp_ipc::codec::{self, DecodeError, EncodeError};
+use ppp_ipc::control::AddressSource;
 use ppp_ipc::frame::HEADER_LEN;
 use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network, Rates};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,8 @@ pub(super) enum Item {
     Hooks(Vec<u8>),
     /// The limits that its worker has.
     Rates(Rates),
+    /// Who gave its address.
+    AddressSource(AddressSource),
 }
 
 /// An option that holds for a session.

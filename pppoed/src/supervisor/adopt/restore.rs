@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::{HistoryEntry, Phase, Traffic};
+use ppp_ipc::control::{AddressSource, HistoryEntry, Phase, Traffic};
 use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network, Rates};
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::interface::{IfIndex, InterfaceId};
@@ -47,6 +47,7 @@ pub(super) struct Known {
     opened_ms: u64,
     auth_methods: Vec<AuthMethod>,
     lease: Option<(Ipv4Addr, Ipv4Addr)>,
+    address_source: AddressSource,
     protections: Vec<String>,
     pub(super) changes: Changes,
 }
@@ -107,6 +108,7 @@ impl Known {
         let (mut auth_methods, mut protections, mut history) = (Vec::new(), Vec::new(), Vec::new());
         let (mut given, mut options, mut challenge) = (Vec::new(), SessionOptions::default(), None);
         let (mut is_doubtful, mut hooks_state, mut rates) = (false, Vec::new(), None);
+        let mut address_source = AddressSource::Pool;
         for item in record::decode(bytes)? {
             match item {
                 Item::Serial(number) => serial = number,
@@ -138,6 +140,7 @@ impl Known {
                 }
                 Item::Hooks(state) => hooks_state = state,
                 Item::Rates(told) => rates = Some(told),
+                Item::AddressSource(source) => address_source = source,
                 Item::Mtu(_) | Item::Ipv4Ends(..) | Item::Ipv6Ends(..) | Item::ProxyArp { .. } => {
                     given.push(item);
                 }
@@ -180,6 +183,7 @@ impl Known {
             opened_ms,
             auth_methods,
             lease,
+            address_source,
             protections,
             changes,
         })
@@ -316,8 +320,10 @@ impl Supervisor {
         session.phase = Phase::Open;
         session.opened = Some(from_clock(known.opened_ms, now));
         (session.worker_pid, session.worker_start) = (known.process.0, Some(known.process.1));
+        session.ifname = known.tun.name.to_string();
         session.tun = Some(known.tun);
         session.lease = lease;
+        session.address_source = known.address_source;
         session.protections = known.protections;
         session.kept_traffic = traffic;
         known.changes.apply(&mut session);
