@@ -25,6 +25,9 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// Processes beside those of the sessions: this one, the template, hook hosts and what they start.
 const OTHER_PROCESSES: u64 = 64;
 
+/// Number of CAP_SYS_RESOURCE, which is needed only where the hard limit of open files is too low.
+const SYS_RESOURCE: u32 = 24;
+
 /// A capability (capabilities(7)) that something here is not possible without.
 struct Capability {
     /// Its number in `linux/capability.h`.
@@ -38,7 +41,7 @@ struct Capability {
 }
 
 /// Those that root has and this program uses. eBPF needs none more: CAP_SYS_ADMIN holds CAP_BPF and CAP_PERFMON.
-const CAPABILITIES: [Capability; 12] = [
+const CAPABILITIES: [Capability; 11] = [
     needed(12, "NET_ADMIN", "interfaces of sessions, their addresses, filters"),
     needed(13, "NET_RAW", "packet sockets"),
     needed(21, "SYS_ADMIN", "eBPF, the workers' network namespace"),
@@ -62,7 +65,6 @@ const CAPABILITIES: [Capability; 12] = [
         "SYS_PTRACE",
         "sessions that are taken over from another pppoed keep counters that stand still",
     ),
-    useful(24, "SYS_RESOURCE", "the limit of open files cannot be raised above the hard one"),
 ];
 
 const fn needed(number: u32, name: &'static str, purpose: &'static str) -> Capability {
@@ -84,17 +86,13 @@ pub fn machine(config: &Config) -> Findings {
         );
         return findings;
     }
-    if let Ok(held) = fs::read_to_string(STATUS).map_err(drop).and_then(|status| effective(&status).ok_or(()))
-    {
-        findings.extend(capabilities(held));
-    }
+    let held = fs::read_to_string(STATUS).ok().and_then(|status| effective(&status));
+    findings.extend(held.map(capabilities).unwrap_or_default());
     findings.errors.extend(tun().err());
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let can_raise = effective_has("SYS_RESOURCE");
-        findings.extend(descriptors(
-            DescriptorNeed::of(config.descriptor_users()),
-            if can_raise { u64::MAX } else { hard },
-        ));
+        let can_raise = held.is_none_or(|held| held & (1 << SYS_RESOURCE) != 0);
+        let limit = if can_raise { u64::MAX } else { hard };
+        findings.extend(descriptors(DescriptorNeed::of(config.descriptor_users()), limit));
     }
     if let Some((limit, file)) = process_limit() {
         let sessions = u64::try_from(config.max_sessions()).unwrap_or(u64::MAX);
@@ -146,12 +144,6 @@ fn how_to_give(names: &[&str]) -> String {
 fn effective(status: &str) -> Option<u64> {
     let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(set.trim(), 16).ok()
-}
-
-/// Whether the calling thread has this capability, as far as that can be told.
-fn effective_has(name: &str) -> bool {
-    let held = fs::read_to_string(STATUS).ok().and_then(|status| effective(&status)).unwrap_or(u64::MAX);
-    CAPABILITIES.iter().any(|it| it.name == name && held & (1 << it.number) != 0)
 }
 
 fn tun() -> Result<(), String> {

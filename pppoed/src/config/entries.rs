@@ -166,7 +166,7 @@ impl Config {
         list.optional("logfile", Now, logfile, |path| shown(path));
         list.sourced("log-level", Now, log_level, |level| format!("{level:?}").to_lowercase());
         list.add("no-probe", Restart, !probe);
-        list.add("rival-interval", Restart, rival_interval.map_or("0".to_owned(), |it| format!("{it:?}")));
+        list.add("rival-interval", Restart, Time(rival_interval.unwrap_or_default()));
         list.add("no-ebpf", Restart, !ebpf);
         list.add("allow-unfiltered-workers", Restart, allow_unfiltered_workers);
         list.add("run-dir", Restart, shown(run_dir));

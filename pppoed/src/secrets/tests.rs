@@ -517,7 +517,7 @@ fn who_decides_is_explained_without_the_secret() {
         };
         let alice = explain("alice", None);
         assert_eq!(alice.place.as_ref().map(ToString::to_string), Some(place(2)));
-        assert_eq!(alice.addresses.unwrap().to_string(), "10.0.0.7");
+        assert_eq!(alice.addresses.as_ref().unwrap().to_string(), "10.0.0.7");
         assert!(matches!(alice.verdict, Ok(None)));
         let near: Vec<String> =
             alice.near.lines.iter().map(|(place, why)| format!("{} {why}", place.line)).collect();

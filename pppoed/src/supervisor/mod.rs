@@ -105,6 +105,7 @@ use self::network::Configured;
 use self::policy::Policies;
 use self::quota::Measured;
 use self::reload::{News, Reloads};
+use self::rivals::Rivals;
 use self::session::{AccessIndex, Token};
 use self::session_sockets::SessionSockets;
 use self::settings::Settings;

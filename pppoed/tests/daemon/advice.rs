@@ -91,7 +91,7 @@ fn sources() {
     until("both sessions", || {
         alice.drive();
         fixed.drive();
-        leases(&lab).len() == 2
+        fixed.address().is_some()
     });
     let ids = [alice.session_id, fixed.session_id];
     ids.iter().for_each(|id| lab.in_phase(*id, Phase::Open));
@@ -147,7 +147,7 @@ fn renames() {
     let selector = Selector::Interface("ppp7".into());
     lab.console().ask(&Request::Terminate(selector));
     until("the end", || alice.is_over());
-    lab.logged(&["session ended", "ifname=ppp7"]);
+    lab.logged(&["session ended", "ifname=\"ppp7\""]);
     lab.signal(Signal::SIGTERM);
     lab.wait_stopped();
 }
