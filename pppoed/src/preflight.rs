@@ -49,11 +49,7 @@ const CAPABILITIES: [Capability; 11] = [
     needed(8, "SETPCAP", "workers without capabilities"),
     needed(7, "SETUID", "the workers' user"),
     needed(6, "SETGID", "the workers' group"),
-    useful(
-        5,
-        "KILL",
-        "a worker that hangs cannot be ended, nor one whose session was terminated and that does not obey",
-    ),
+    needed(5, "KILL", "ending workers"),
     useful(
         0,
         "CHOWN",
@@ -229,7 +225,7 @@ mod tests {
         let less = capabilities(ALL & !(1 << 19));
         assert!(less.errors.is_empty() && less.remarks[0].contains("CAP_SYS_PTRACE"), "{less:?}");
         assert!(less.remarks[0].contains("--cap-add=SYS_PTRACE"), "{less:?}");
-        assert_eq!(capabilities(0).remarks.len() + 7, CAPABILITIES.len());
+        assert_eq!(capabilities(0).remarks.len() + 8, CAPABILITIES.len());
     }
 
     #[test]

@@ -275,6 +275,7 @@ fn run(etc: &Etc, words: &str) -> (Option<i32>, String, String) {
 #[test]
 fn check_reads_everything_and_explains_it() {
     let etc = Etc::new("interface = \"eth1\"\nsessions = 20\n[ppp]\nms-dns = \"9.9.9.9\"\n");
+    fs::create_dir(etc.0.path().join("hooks.d")).unwrap();
     etc.write("options", "idle 600\n");
     let users = |name: &str| {
         etc.write(name, "alice * \"secret\" *\n");
@@ -299,7 +300,6 @@ fn check_reads_everything_and_explains_it() {
     assert!(said.ends_with("no errors in the configuration: 30 sessions\n"));
 
     // What a start would find out later.
-    fs::create_dir(etc.0.path().join("hooks.d")).unwrap();
     etc.write("hooks.d/a.lua", "function on_up( end\n");
     fs::remove_file(etc.0.path().join("pap")).unwrap();
     let (status, said, errors) = run(&etc, "check");
@@ -336,6 +336,22 @@ fn check_reads_everything_and_explains_it() {
         "10.0.0.5 is the address of user \"alice\" and, at",
         "chap:3: no address is allowed",
         "options:1: nothing runs /etc/ppp/mine: that is done by the hook script compat.lua",
+    ] {
+        assert!(errors.contains(expected), "{expected}:\n{errors}");
+    }
+    etc.write(
+        "pppoed.toml",
+        "interface = \"eth1\"\ncontrol-group = \"no-such-group\"\nrun-dir = \"run\"\npid-file = \"no/pid\"\n",
+    );
+    fs::create_dir(etc.0.path().join("run")).unwrap();
+    fs::set_permissions(etc.0.path().join("run"), Permissions::from_mode(0o777)).unwrap();
+    let (status, _, errors) = run(&etc, "check");
+    assert_eq!(status, Some(2), "{errors}");
+    for expected in [
+        "there is no group \"no-such-group\" (/etc/pppoed.toml:2",
+        "mode 777; only root may be able to write to it",
+        "no/pid: there is no directory",
+        "hooks.d\", so there are no hook scripts",
     ] {
         assert!(errors.contains(expected), "{expected}:\n{errors}");
     }

@@ -200,6 +200,14 @@ pub enum Notice {
     /// Everybody is let in.
     #[error("{0}: clients need not prove who they are, and get any address of the pool")]
     NoAuthentication(Origin),
+    /// The directory of the hook scripts is not there, and somebody named it.
+    #[error("{}: there is no directory {path:?}, so there are no hook scripts", .origin.exact())]
+    NoHooksDirectory {
+        /// Where it was named.
+        origin: Origin,
+        /// The directory.
+        path: PathBuf,
+    },
     /// The list of those who are served has no address.
     #[error("{}: {NOBODY_ALLOWED}", path.display())]
     NobodyAllowed {

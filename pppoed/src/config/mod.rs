@@ -54,7 +54,7 @@ use self::layer::Merged;
 use self::origins::Origins;
 use crate::flags::{Flags, LogLevel};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
-use crate::origin::Sourced;
+use crate::origin::{Origin, Sourced};
 use crate::pool::PoolEntry;
 use crate::secrets;
 
@@ -306,6 +306,9 @@ impl Config {
         let (discovery, session) = flags.frame_types.unwrap_or((0x8863, 0x8864));
         let run_dir = flags.run_dir.clone();
         let origins = Origins::new(merged, &options);
+        if let Some(path) = flags.hooks.hooks_dir.as_ref().filter(|path| !directory.join(path).exists()) {
+            notices.push(Notice::NoHooksDirectory { origin: merged.origin("hooks-dir"), path: path.clone() });
+        }
         Ok(Self {
             interfaces: interfaces(flags),
             patterns: Vec::new(),
@@ -397,6 +400,11 @@ impl Config {
             }
         }
         self
+    }
+
+    /// Where a setting was made.
+    pub fn origin_of(&self, key: &str) -> Origin {
+        self.origins.of(key)
     }
 
     /// The sessions that there can be with their addresses, one to a line, as pppoe-server prints them for `-d`.

@@ -1,8 +1,9 @@
 //! From the configuration to a supervisor that listens.
 
+mod error;
+
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,20 +13,19 @@ use std::time::Instant;
 use nix::unistd::User;
 use ppp_ipc::control::ServiceState;
 use ppp_ipc::template::SandboxParameters;
-use ppp_linux::egress::EgressError;
-use ppp_linux::interface::{IfName, IfNameError, Interface};
+use ppp_linux::interface::{IfName, Interface};
 use ppp_linux::netlink::{Netlink, NetlinkError};
-use ppp_linux::netns::{self, NetnsError};
-use ppp_linux::packet::PacketError;
-use ppp_linux::spawn::{Program, ProgramError};
+use ppp_linux::netns;
+use ppp_linux::spawn::Program;
 use ppp_proto::discovery::cookie::CookieKey;
 use ppp_proto::discovery::server::{self, Server};
 use ppp_wire::MacAddr;
 use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
 
+pub use self::error::SetupError;
 use super::access::Access;
-use super::adopt::{Adoption, ClaimError, Opening, RunDirClaim};
+use super::adopt::{Adoption, Opening, RunDirClaim};
 use super::console_share::ConsoleShare;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
@@ -46,10 +46,10 @@ use super::template::{Recipe, WorkerFactory};
 use super::terms::{AllTerms, Terms};
 use super::units::Units;
 use super::user_limit::HandOvers;
-use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, surroundings};
+use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, start_check, surroundings};
 use crate::config::{Config, Reading, Source};
 use crate::policy::Policy;
-use crate::pool::{AddressPool, PoolEntry, PoolName, SlotError, Slots};
+use crate::pool::{AddressPool, PoolEntry, PoolName, Slots};
 use crate::secrets::Secrets;
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
@@ -61,134 +61,6 @@ pub(super) const MAX_INTERFACES: usize = 4096;
 const ADDRESS_SPACE_LIMIT: u64 = 64 << 20;
 /// User that workers become if the configured one does not exist.
 const FALLBACK_USER: &str = "nobody";
-
-/// Why the server cannot start. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// A name that no interface can have.
-    #[error("{0} (-I)")]
-    BadName(#[from] IfNameError),
-    /// There is no such access interface.
-    #[error("there is no interface {name} (-I); there are: {present}. --wait-for-interfaces waits for it")]
-    NoSuchInterface {
-        /// What was asked for.
-        name: IfName,
-        /// The interfaces that exist.
-        present: String,
-    },
-    /// PPPoE needs an Ethernet interface.
-    #[error("interface {name} (-I) is not Ethernet: it has no MAC address")]
-    NotEthernet {
-        /// What was asked for.
-        name: IfName,
-    },
-    /// The kernel was not to be asked about interfaces.
-    #[error("cannot look at the network interfaces")]
-    Netlink(#[from] NetlinkError),
-    /// A discovery socket could not be opened.
-    #[error("cannot listen for PPPoE discovery (this needs CAP_NET_RAW)")]
-    Packet(#[from] PacketError),
-    /// The runtime could not watch a socket.
-    #[error("cannot watch a discovery socket")]
-    Watch(#[source] io::Error),
-    /// The names in the configuration make no discovery server.
-    #[error("interface {name}: {source}")]
-    Discovery {
-        /// The interface.
-        name: IfName,
-        /// Why.
-        #[source]
-        source: server::ConfigError,
-    },
-    /// The kernel has no eBPF, or not for us.
-    #[error(
-        "workers cannot be kept to their own frames; --allow-unfiltered-workers starts all the same, and then a worker that \
-         its peer takes over can send frames in the name of other subscribers and of this server"
-    )]
-    NoEgressFilter(#[source] EgressError),
-    /// The filter of what workers send has no place on an access interface.
-    #[error("the filter that keeps workers to their own frames cannot be put in force")]
-    Egress(#[source] EgressError),
-    /// `--no-ebpf` takes the filter away that keeps workers to their own frames.
-    #[error(
-        "--no-ebpf also does without the filter that keeps workers to their own frames: add --allow-unfiltered-workers \
-         if a worker that its peer takes over may send frames in the name of other subscribers and of this server"
-    )]
-    NoEbpf,
-    /// The worker program is not there.
-    #[error("the worker cannot be started; --worker says where it is")]
-    Program(#[from] ProgramError),
-    /// The namespace for the workers could not be made.
-    #[error("cannot make the workers' network namespace")]
-    Netns(#[from] NetnsError),
-    /// Neither the configured user nor the fall-back exists.
-    #[error(
-        "there is no user {user:?} for the workers (--worker-user): useradd --system --user-group {user}"
-    )]
-    NoUser {
-        /// The configured name.
-        user: String,
-    },
-    /// The user is root.
-    #[error("workers must not run as {user:?}, whose user or group id is 0 (--worker-user)")]
-    PrivilegedUser {
-        /// The configured name.
-        user: String,
-    },
-    /// The user database cannot be read.
-    #[error("cannot look up user {user:?}: {source}")]
-    Users {
-        /// The configured name.
-        user: String,
-        /// Why.
-        source: nix::Error,
-    },
-    /// A directory could not be made, or is not what it must be.
-    #[error("{path}: {problem}")]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Another `pppoed` has the run directory.
-    #[error(transparent)]
-    RunDir(#[from] ClaimError),
-    /// The workers of an earlier `pppoed` could not find us.
-    #[error("cannot open the socket by which workers come back")]
-    Door(#[source] io::Error),
-    /// A session that would be taken over has the address that is to be ours.
-    #[error(
-        "{address} is to be our own end of links (-L), and the client of session {session}, which the last pppoed left, has \
-         it: start with another -L, or end that session with the old one first"
-    )]
-    ClientAtOurEnd {
-        /// The address.
-        address: Ipv4Addr,
-        /// Id of the session.
-        session: u16,
-    },
-    /// There are too many sessions, or none.
-    #[error("{0} (-N or -p, and -o)")]
-    Slots(#[from] SlotError),
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers: {0}")]
-    Random(String),
-}
-
-impl From<EgressError> for SetupError {
-    fn from(error: EgressError) -> Self {
-        match error {
-            EgressError::Bpf { .. } => Self::NoEgressFilter(error),
-            // Who does not want to do without eBPF is not to be told to: these have other cures.
-            EgressError::Netlink(NetlinkError::NotPermitted { .. }) | EgressError::Taken { .. } => {
-                Self::Egress(error)
-            }
-            EgressError::Netlink(_) => Self::NoEgressFilter(error),
-        }
-    }
-}
 
 /// Makes a supervisor that listens on all access interfaces; `config` was read from `source`, which has the settings of
 /// `policy`. Must be called in the runtime that will run it.
@@ -240,6 +112,9 @@ fn assemble(
     }
 
     SocketSettings::new(config).tell();
+    for remark in start_check::groups(config) {
+        warn!("{remark}");
+    }
     let (users, about_users) = source.users(config, None);
     for remark in about_users.notices.iter().chain(&about_users.unreadable) {
         warn!("{remark}");
@@ -493,14 +368,7 @@ fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
     for directory in [run_dir, &empty] {
         let failed = |problem: String| SetupError::Directory { path: directory.to_owned(), problem };
         make_directory(directory).map_err(|error| failed(format!("cannot make the directory: {error}")))?;
-        let metadata = fs::metadata(directory).map_err(|error| failed(error.to_string()))?;
-        if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
-            return Err(failed(format!(
-                "the directory belongs to user {} and has mode {:o}; only root may be able to write to it",
-                metadata.uid(),
-                metadata.mode() & 0o7777
-            )));
-        }
+        check_directory(directory)?;
     }
     // A worker that the last pppoed left has nothing but the socket there, by which it comes back.
     let is_socket = |entry: io::Result<fs::DirEntry>| {
@@ -509,6 +377,20 @@ fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
     match fs::read_dir(&empty).is_ok_and(|mut entries| entries.all(is_socket)) {
         true => Ok(empty),
         false => Err(SetupError::Directory { path: empty, problem: "the directory is not empty".to_owned() }),
+    }
+}
+
+/// Whether a directory that is there is one where only root can put things.
+pub(super) fn check_directory(directory: &Path) -> Result<(), SetupError> {
+    let failed = |problem: String| SetupError::Directory { path: directory.to_owned(), problem };
+    let metadata = fs::metadata(directory).map_err(|error| failed(error.to_string()))?;
+    match metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        true => Err(failed(format!(
+            "the directory belongs to user {} and has mode {:o}; only root may be able to write to it",
+            metadata.uid(),
+            metadata.mode() & 0o7777
+        ))),
+        false => Ok(()),
     }
 }
 

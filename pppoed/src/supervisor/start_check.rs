@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use nix::unistd::Group;
 use ppp_linux::interface::{IfIndex, IfName};
 use ppp_linux::netlink::Netlink;
 use ppp_linux::spawn::Program;
 
 use super::rivals;
-use super::setup::{SetupError, find_interface, worker_path, worker_user};
+use super::setup::{SetupError, check_directory, find_interface, worker_path, worker_user};
 use super::worker::chain;
 use crate::check::Findings;
 use crate::config::Config;
+use crate::origin::Origin;
 
-/// Looks for the access interfaces, the worker program and the workers' user. May block.
+/// Looks for the access interfaces, the worker program, the workers' user, and the places of files that the server
+/// writes. May block.
 pub fn check_start(config: &Config) -> Findings {
     let mut findings = Findings::default();
     if !config.ebpf && !config.allow_unfiltered_workers {
@@ -39,7 +42,44 @@ pub fn check_start(config: &Config) -> Findings {
         Ok((_, remark)) => findings.remarks.extend(remark),
         Err(error) => findings.errors.push(said(&error)),
     }
+    findings.errors.extend(places(config));
+    findings.remarks.extend(groups(config));
     findings
+}
+
+/// What is wrong with the places of files that the server makes.
+fn places(config: &Config) -> Vec<String> {
+    let mut errors = Vec::new();
+    if config.run_dir.exists() {
+        errors.extend(check_directory(&config.run_dir).err().map(|error| said(&error)));
+    }
+    let logfile = config.logfile.as_ref().map(|file| (&file.value, "logfile"));
+    let pid_file = config.pid_file.as_ref().map(|file| (file, "-X"));
+    for (path, option) in logfile.into_iter().chain(pid_file) {
+        if let Some(directory) = path.parent().filter(|directory| !directory.is_dir()) {
+            errors.push(format!(
+                "{}: there is no directory {} ({option})",
+                path.display(),
+                directory.display()
+            ));
+        }
+    }
+    errors
+}
+
+/// Groups that somebody named and that there are not: their members cannot use `pppctl`.
+pub(super) fn groups(config: &Config) -> Vec<String> {
+    let named = [("control-group", &config.control_group), ("view-group", &config.view_group)];
+    let is_missing = |(flag, name): &(&str, &String)| {
+        config.origin_of(flag) != Origin::Default && matches!(Group::from_name(name), Ok(None))
+    };
+    let told = |(flag, name): (&str, &String)| {
+        format!(
+            "there is no group {name:?} ({}), so only root can use pppctl that way",
+            config.origin_of(flag).exact()
+        )
+    };
+    named.into_iter().filter(is_missing).map(told).collect()
 }
 
 /// Looks for one interface; its number and name if it is there.

@@ -75,7 +75,7 @@ fn refused_with(before: &str, expected: &[&str]) {
 }
 
 fn no_capability() {
-    for name in ["net_admin", "net_raw", "sys_admin", "sys_chroot", "setpcap", "setuid", "setgid"] {
+    for name in ["net_admin", "net_raw", "sys_admin", "sys_chroot", "setpcap", "setuid", "setgid", "kill"] {
         let capital = name.to_uppercase();
         refused_with(
             &format!("setpriv --bounding-set -{name}"),

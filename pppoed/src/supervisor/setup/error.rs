@@ -1,0 +1,144 @@
+//! Why a server cannot start.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use ppp_linux::egress::EgressError;
+use ppp_linux::interface::{IfName, IfNameError};
+use ppp_linux::netlink::NetlinkError;
+use ppp_linux::netns::NetnsError;
+use ppp_linux::packet::PacketError;
+use ppp_linux::spawn::ProgramError;
+use ppp_proto::discovery::server;
+
+use crate::pool::SlotError;
+use crate::supervisor::adopt::ClaimError;
+
+/// Why the server cannot start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A name that no interface can have.
+    #[error("{0} (-I)")]
+    BadName(#[from] IfNameError),
+    /// There is no such access interface.
+    #[error("there is no interface {name} (-I); there are: {present}. --wait-for-interfaces waits for it")]
+    NoSuchInterface {
+        /// What was asked for.
+        name: IfName,
+        /// The interfaces that exist.
+        present: String,
+    },
+    /// PPPoE needs an Ethernet interface.
+    #[error("interface {name} (-I) is not Ethernet: it has no MAC address")]
+    NotEthernet {
+        /// What was asked for.
+        name: IfName,
+    },
+    /// The kernel was not to be asked about interfaces.
+    #[error("cannot look at the network interfaces")]
+    Netlink(#[from] NetlinkError),
+    /// A discovery socket could not be opened.
+    #[error("cannot listen for PPPoE discovery (this needs CAP_NET_RAW)")]
+    Packet(#[from] PacketError),
+    /// The runtime could not watch a socket.
+    #[error("cannot watch a discovery socket")]
+    Watch(#[source] io::Error),
+    /// The names in the configuration make no discovery server.
+    #[error("interface {name}: {source}")]
+    Discovery {
+        /// The interface.
+        name: IfName,
+        /// Why.
+        #[source]
+        source: server::ConfigError,
+    },
+    /// The kernel has no eBPF, or not for us.
+    #[error(
+        "workers cannot be kept to their own frames; --allow-unfiltered-workers starts all the same, and then a worker that \
+         its peer takes over can send frames in the name of other subscribers and of this server"
+    )]
+    NoEgressFilter(#[source] EgressError),
+    /// The filter of what workers send has no place on an access interface.
+    #[error("the filter that keeps workers to their own frames cannot be put in force")]
+    Egress(#[source] EgressError),
+    /// `--no-ebpf` takes the filter away that keeps workers to their own frames.
+    #[error(
+        "--no-ebpf also does without the filter that keeps workers to their own frames: add --allow-unfiltered-workers \
+         if a worker that its peer takes over may send frames in the name of other subscribers and of this server"
+    )]
+    NoEbpf,
+    /// The worker program is not there.
+    #[error("the worker cannot be started; --worker says where it is")]
+    Program(#[from] ProgramError),
+    /// The namespace for the workers could not be made.
+    #[error("cannot make the workers' network namespace")]
+    Netns(#[from] NetnsError),
+    /// Neither the configured user nor the fall-back exists.
+    #[error(
+        "there is no user {user:?} for the workers (--worker-user): useradd --system --user-group {user}"
+    )]
+    NoUser {
+        /// The configured name.
+        user: String,
+    },
+    /// The user is root.
+    #[error("workers must not run as {user:?}, whose user or group id is 0 (--worker-user)")]
+    PrivilegedUser {
+        /// The configured name.
+        user: String,
+    },
+    /// The user database cannot be read.
+    #[error("cannot look up user {user:?}: {source}")]
+    Users {
+        /// The configured name.
+        user: String,
+        /// Why.
+        source: nix::Error,
+    },
+    /// A directory could not be made, or is not what it must be.
+    #[error("{path}: {problem}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another `pppoed` has the run directory.
+    #[error(transparent)]
+    RunDir(#[from] ClaimError),
+    /// The workers of an earlier `pppoed` could not find us.
+    #[error("cannot open the socket by which workers come back")]
+    Door(#[source] io::Error),
+    /// A session that would be taken over has the address that is to be ours.
+    #[error(
+        "{address} is to be our own end of links (-L), and the client of session {session}, which the last pppoed left, has \
+         it: start with another -L, or end that session with the old one first"
+    )]
+    ClientAtOurEnd {
+        /// The address.
+        address: Ipv4Addr,
+        /// Id of the session.
+        session: u16,
+    },
+    /// There are too many sessions, or none.
+    #[error("{0} (-N or -p, and -o)")]
+    Slots(#[from] SlotError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+impl From<EgressError> for SetupError {
+    fn from(error: EgressError) -> Self {
+        match error {
+            EgressError::Bpf { .. } => Self::NoEgressFilter(error),
+            // Who does not want to do without eBPF is not to be told to: these have other cures.
+            EgressError::Netlink(NetlinkError::NotPermitted { .. }) | EgressError::Taken { .. } => {
+                Self::Egress(error)
+            }
+            EgressError::Netlink(_) => Self::NoEgressFilter(error),
+        }
+    }
+}
