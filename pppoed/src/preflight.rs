@@ -50,11 +50,7 @@ const CAPABILITIES: [Capability; 11] = [
     needed(7, "SETUID", "the workers' user"),
     needed(6, "SETGID", "the workers' group"),
     needed(5, "KILL", "ending workers"),
-    useful(
-        0,
-        "CHOWN",
-        "members of --control-group and --view-group cannot use pppctl, and no session survives a restart",
-    ),
+    needed(0, "CHOWN", "the sockets of workers and of groups that may use pppctl"),
     useful(1, "DAC_OVERRIDE", "files of other users cannot be read or written, such as a log file"),
     useful(
         19,
@@ -225,7 +221,7 @@ mod tests {
         let less = capabilities(ALL & !(1 << 19));
         assert!(less.errors.is_empty() && less.remarks[0].contains("CAP_SYS_PTRACE"), "{less:?}");
         assert!(less.remarks[0].contains("--cap-add=SYS_PTRACE"), "{less:?}");
-        assert_eq!(capabilities(0).remarks.len() + 8, CAPABILITIES.len());
+        assert_eq!(capabilities(0).remarks.len() + 9, CAPABILITIES.len());
     }
 
     #[test]

@@ -307,7 +307,8 @@ fn the_program_writes_a_file_that_it_reads() {
     let (status, said, errors) = run(words);
     assert_eq!((status, errors.as_str()), (Some(0), ""));
     assert!(said.contains("login: the system's password database is not asked"), "{said}");
-    let (status, said, errors) = run("check --explain -c /etc/ppp/pppoed.toml");
+    let (status, said, errors) =
+        run("check --explain -c /etc/ppp/pppoed.toml --wait-for-interfaces --worker /bin/true");
     assert_eq!(status, Some(0), "{errors}");
     assert!(said.contains("no errors in the configuration: 20 sessions"), "{said}");
     let dns = said.lines().find(|line| line.starts_with("ms-dns ")).unwrap();

@@ -122,7 +122,8 @@ fn a_user_without_a_password_adds_to_the_line_of_the_secrets_file() {
     let unknown = |name: &str| {
         Err(format!("\"/etc/users.toml\" has no entry for user \"{name}\", and there is no secrets file"))
     };
-    assert_eq!(etc.tried(secrets.pap(b"bob", b"two").0), unknown("bob"));
+    let no_password = "/etc/users.toml:5: user \"bob\" has no password here, and there is no secrets file";
+    assert_eq!(etc.tried(secrets.pap(b"bob", b"two").0), Err(no_password.to_owned()));
     assert_eq!(etc.tried(secrets.pap(b"dave", b"x").0), unknown("dave"));
     assert_eq!(etc.tried(secrets.pap(b"alice", b"new").0), Ok("/etc/users.toml:1".into()));
     let fixed = secrets.fixed_addresses(&SystemNames);

@@ -78,6 +78,14 @@ pub enum Refusal {
         /// Length of the name that the peer gave.
         length: usize,
     },
+    /// The entry in the users file has no password, and there is no secrets file.
+    #[error("{place}: user {} has no password here, and there is no secrets file", Shown(.client))]
+    NoPassword {
+        /// The entry.
+        place: Place,
+        /// The name that the peer gave.
+        client: Vec<u8>,
+    },
     /// The line's secret is no hash (with `papcrypt`) or one of a kind that is not supported.
     #[error(
         "{place}: user {} cannot log in: papcrypt is set, but the secret is not a hash that is supported ($1$, $2a$, \
@@ -192,8 +200,13 @@ pub enum Refusal {
 impl Refusal {
     /// A refusal by the secrets file, of a user who could be in the users file at `path` as well: names that, too.
     pub(super) fn with_users(self, users: &Users, path: &Path, client: &[u8]) -> Self {
-        if users.find(client).is_some() {
-            return self;
+        if let Some(user) = users.find(client) {
+            return match self {
+                Self::Unreadable { path, .. } if !path.exists() => {
+                    Self::NoPassword { place: user.place.clone(), client: client.to_vec() }
+                }
+                other => other,
+            };
         }
         match self {
             Self::Unreadable { path: ref secrets, .. } | Self::UnknownUser { path: ref secrets, .. } => {

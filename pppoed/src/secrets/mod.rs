@@ -114,6 +114,13 @@ enum Source {
     Word(Secret),
 }
 
+impl Source {
+    /// Whether there is a secret that can only be empty.
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Word(secret) if secret.is_empty())
+    }
+}
+
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

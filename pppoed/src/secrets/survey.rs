@@ -62,7 +62,10 @@ impl Secrets {
             for entry in entries.iter().filter(here) {
                 surveyor.entry(entry, *protocol, *papcrypt, users);
             }
-            if let Some(entry) = entries.first().filter(|_| !entries.iter().any(|entry| here(&entry))) {
+            // Debian's file is full of lines that nobody is meant to log in by.
+            let is_meant = |entry: &&Entry| !entry.addresses.allows_nothing() && !entry.source.is_empty();
+            let first = entries.iter().find(is_meant).filter(|_| !entries.iter().any(|entry| here(&entry)));
+            if let Some(entry) = first {
                 let our_name = our_name.clone();
                 surveyor.notices.push(Notice::AllForOtherServers { place: entry.place.clone(), our_name });
             }

@@ -75,7 +75,9 @@ fn refused_with(before: &str, expected: &[&str]) {
 }
 
 fn no_capability() {
-    for name in ["net_admin", "net_raw", "sys_admin", "sys_chroot", "setpcap", "setuid", "setgid", "kill"] {
+    for name in
+        ["net_admin", "net_raw", "sys_admin", "sys_chroot", "setpcap", "setuid", "setgid", "kill", "chown"]
+    {
         let capital = name.to_uppercase();
         refused_with(
             &format!("setpriv --bounding-set -{name}"),

@@ -126,7 +126,7 @@ fn the_files_of_the_examples_have_no_mistakes() {
     std::fs::write(&empty, "").unwrap();
     std::fs::set_permissions(&empty, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     // The machine has the interface that the page's example is about.
-    let machine = "ip link add eth1 type dummy && ip link set eth1 up && exec \"$0\" \"$@\"";
+    let machine = "ip link add eth1 type veth peer name far1 && ip link set eth1 up && exec \"$0\" \"$@\"";
     let output = Command::new("unshare")
         .args(["--net", "sh", "-c", machine, env!("CARGO_BIN_EXE_pppoed")])
         .args(["--worker", "/bin/true", "--worker-user", "nobody"])
