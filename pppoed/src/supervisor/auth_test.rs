@@ -60,7 +60,7 @@ impl Supervisor {
             // What comes after the proof is not looked at where that is refused.
             let login =
                 explained.verdict.is_ok().then(|| self.login(&user, &origin, addresses.as_ref(), fixed));
-            let mut verdict = verdict(method, asked_for.iter().any(|asked| *asked == method), explained);
+            let mut verdict = verdict(method, asked_for.contains(&method), explained);
             match login {
                 Some(Ok(would_get)) => verdict.would_get = Some(cut(would_get)),
                 Some(Err(why)) => verdict.refusal = Some(cut(why)),
