@@ -65,7 +65,8 @@ drop_causes! {
     PadiRate => "padi_rate",
     /// A PADR, with a good cookie, beyond the interface's rate.
     PadrRate => "padr_rate",
-    /// A PADI, a PADR with a good cookie, or session data of no session, beyond the rate of a single peer.
+    /// A PADI, a PADR with a good cookie, or session data of no session, beyond the rate of a single peer; or a PADT after too many
+    /// for no session of that peer.
     MacRate => "mac_rate",
     /// A PADI while too many PADOs wait for their time.
     PadoQueueFull => "pado_queue_full",

@@ -31,6 +31,7 @@ pub(super) struct Meter {
     padi_of_mac: Option<MacBuckets>,
     padr: Metered,
     padt: Metered,
+    wrong_padt_of_mac: Option<MacBuckets>,
     turned_away: RecentMacs,
 }
 
@@ -44,6 +45,7 @@ impl Meter {
             padi_of_mac: None,
             padr: Metered::default(),
             padt: Metered::default(),
+            wrong_padt_of_mac: None,
             turned_away: RecentMacs::new(epoch),
         };
         meter.set_limits(limits, epoch);
@@ -57,6 +59,7 @@ impl Meter {
         self.padi_reserve = limits.padi.map_or(0, |rate| rate.burst() / RESERVE_DIVISOR);
         self.padi_of_mac = limits.per_mac.map(MacBuckets::new);
         self.padr = Metered { all: bucket(limits.padr), of_mac: limits.per_mac.map(MacBuckets::new) };
+        self.wrong_padt_of_mac = limits.per_mac.map(MacBuckets::new);
         self.padt = Metered { all: bucket(limits.padt), of_mac: limits.per_mac.map(MacBuckets::new) };
     }
 
@@ -85,6 +88,24 @@ impl Meter {
     /// Whether a PADR with a good cookie may be answered.
     pub(super) fn admit_padr(&mut self, peer: MacAddr, now: Instant) -> Result<(), DropCause> {
         self.padr.admit(&self.hasher.hash(peer), self.epoch, now, DropCause::PadrRate)
+    }
+
+    /// Whether a PADT from `peer` is looked at. Who forges its address to guess the id of its session has no more guesses than its rate
+    /// allows, and a PADT of its own is not heard meanwhile either.
+    pub(super) fn hears_padt(&self, peer: MacAddr, now: Instant) -> Result<(), DropCause> {
+        let mac = self.hasher.hash(peer);
+        match &self.wrong_padt_of_mac {
+            Some(buckets) if !buckets.has_token(&mac, nanos(self.epoch, now)) => Err(DropCause::MacRate),
+            _ => Ok(()),
+        }
+    }
+
+    /// A PADT from `peer` was for no session of its.
+    pub(super) fn note_wrong_padt(&mut self, peer: MacAddr, now: Instant) {
+        let mac = self.hasher.hash(peer);
+        if let Some(buckets) = &mut self.wrong_padt_of_mac {
+            buckets.spend(&mac, nanos(self.epoch, now));
+        }
     }
 
     /// Whether session data of no session may be answered by a PADT.

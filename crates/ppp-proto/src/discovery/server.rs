@@ -372,7 +372,7 @@ impl Server {
         match received.code() {
             Code::Padi if to_us || to_all => self.receive_padi(frame, &received, sessions, now),
             Code::Padr if to_us => self.receive_padr(&received, sessions, now),
-            Code::Padt if to_us => self.receive_padt(&received, sessions),
+            Code::Padt if to_us => self.receive_padt(&received, sessions, now),
             Code::Padi | Code::Padr | Code::Padt => Err(DropCause::Destination),
             Code::Pado | Code::Pads | Code::Padm | Code::SessionData | Code::Unknown(_) => {
                 Err(DropCause::Code)
@@ -576,14 +576,26 @@ impl Server {
         Ok(())
     }
 
-    fn receive_padt(&mut self, received: &Received<'_>, sessions: &impl Sessions) -> Result<(), DropCause> {
+    fn receive_padt(
+        &mut self,
+        received: &Received<'_>,
+        sessions: &impl Sessions,
+        now: Instant,
+    ) -> Result<(), DropCause> {
         let session_id = received.packet.session_id();
         if matches!(session_id, 0 | u16::MAX) {
             return Err(DropCause::SessionId);
         }
         let peer_mac = received.source;
-        if sessions.owner(session_id).ok_or(DropCause::NoSuchSession)? != peer_mac {
-            return Err(DropCause::NotOwner);
+        self.meter.hears_padt(peer_mac, now)?;
+        let wrong = match sessions.owner(session_id) {
+            Some(owner) if owner == peer_mac => None,
+            Some(_) => Some(DropCause::NotOwner),
+            None => Some(DropCause::NoSuchSession),
+        };
+        if let Some(cause) = wrong {
+            self.meter.note_wrong_padt(peer_mac, now);
+            return Err(cause);
         }
         // The tags only say why; a PADT counts without them (RFC 2516 §5.5).
         let message = Message::parse(&received.packet).ok().and_then(|message| message.error);

@@ -317,3 +317,21 @@ fn an_offer_must_not_outlive_its_cookie() {
     let (delay, longest) = (millis(2501), millis(2500));
     assert_eq!(with_delay(2501), Some(ConfigError::PadoTooLate { delay, longest }));
 }
+
+/// Who forges a peer's address and guesses the id of its session.
+#[test]
+fn a_flood_of_guessed_padts_is_not_heard() {
+    let padt = |mac, id: u16| frame(mac, AC, Code::Padt, id, &[]);
+    let mut bench = Bench::new(|_| {});
+    bench.table.owners.extend([(700, HOST), (701, OTHER)]);
+    for id in 1..1000 {
+        bench.feed(&padt(HOST, id));
+    }
+    assert_eq!(bench.events(), [], "the guesses were used up before the right one");
+    assert_eq!((bench.dropped(DropCause::NoSuchSession), bench.dropped(DropCause::MacRate)), (10, 989));
+    // Nobody else is held back by that, and the peer itself not for long.
+    bench.feed(&padt(OTHER, 701));
+    bench.now += millis(100);
+    bench.feed(&padt(HOST, 700));
+    assert_eq!(bench.events().len(), 2);
+}
