@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use ppp_linux::interface::IfName;
 
 pub use hooks::{HookFailure, HookFlags};
-pub use limits::{LimitFlags, UserLimitPolicy};
+pub use limits::{LimitFlags, MissingProtection, UserLimitPolicy};
 
 /// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
 ///
@@ -66,11 +66,12 @@ pub struct Flags {
     #[arg(short = 'P', long)]
     pub check_pool: bool,
 
-    /// Begin session ids at OFFSET + 1 [default: 0]
+    /// Number sessions from OFFSET + 1 on, in place of ids that nobody can guess
+    /// [default: random ids; with -u, 0]
     #[arg(short = 'o', long, value_name = "OFFSET", value_parser = clap::value_parser!(u32).range(..=65533))]
     pub session_offset: Option<u32>,
 
-    /// Hand out session ids in random order
+    /// Use the addresses of the pool in random order, and with them the ids that -o gives; other ids are random anyway
     #[arg(short = 'r', long)]
     pub random_order: bool,
 

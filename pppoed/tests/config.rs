@@ -12,7 +12,7 @@ use ppp_proto::auth::AuthMethod;
 use pppoed::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, PerMac, Source};
 use pppoed::flags::LogLevel;
 use pppoed::inet::SystemNames;
-use pppoed::pool::{AddressPool, Claim, DEFAULT_POOL};
+use pppoed::pool::{AddressPool, Claim, DEFAULT_POOL, Numbering};
 use pppoed::secrets::{Protocol, Secrets};
 
 /// A directory in place of `/etc/ppp`.
@@ -272,7 +272,7 @@ fn defaults() {
     assert!(config.services.is_empty() && config.motm.is_none() && config.hurl.is_none());
     assert_eq!(config.cookie_lifetime, Duration::from_secs(5));
     assert_eq!(config.setup_deadline, Duration::from_secs(60));
-    assert_eq!((config.pool.len(), config.session_offset), (64, 0));
+    assert_eq!((config.pool.len(), config.numbering), (64, Numbering::Random));
     assert_eq!((config.pool[63].local, config.pool[63].remote), (ip("10.0.0.1"), Some(ip("10.67.15.64"))));
     assert_eq!(config.per_mac.value, PerMac::Replace);
     assert_eq!((config.mru.value, config.max_payload()), (1500, 1500));
@@ -328,7 +328,7 @@ fn a_flag_beats_an_option_and_the_later_file_beats_the_earlier() {
     assert_eq!((config.mru.value, config.max_payload()), (1400, 1492));
     assert_eq!(config.auth_methods.value, [AuthMethod::ChapMd5, AuthMethod::Pap]);
     assert_eq!(config.scripts.len(), 1);
-    assert_eq!((config.per_mac.value, config.session_offset), (PerMac::AtMost(3), 7));
+    assert_eq!((config.per_mac.value, config.numbering), (PerMac::AtMost(3), Numbering::From(7)));
     assert_eq!(
         (config.discovery_ether_type.into(), config.session_ether_type.into()),
         (0x1234u16, 0x5678u16)
@@ -471,7 +471,10 @@ fn the_table_of_sessions() {
         etc.config("-N 2 -o 100 -L 10.0.0.1 -R 10.0.0.2 -d").session_table(),
         "Session 101 local 10.0.0.1 remote 10.0.0.2\nSession 102 local 10.0.0.1 remote 10.0.0.3\n"
     );
-    assert_eq!(etc.config("-N 1 -R 0.0.0.0").session_table(), "Session 1 local 10.0.0.1 remote 0.0.0.0\n");
+    assert_eq!(
+        etc.config("-N 1 -R 0.0.0.0").session_table(),
+        "Session random local 10.0.0.1 remote 0.0.0.0\n"
+    );
 }
 
 #[test]

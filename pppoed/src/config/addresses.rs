@@ -9,14 +9,14 @@ use super::{ConfigError, DEFAULT_SESSIONS, Notice};
 use crate::inet;
 use crate::options::PppOptions;
 use crate::origin::{Origin, Place, Sourced};
-use crate::pool::{self, PoolEntry, PoolFile, Slots};
+use crate::pool::{self, Numbering, PoolEntry, PoolFile, Slots};
 
 pub(super) const DEFAULT_LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const DEFAULT_REMOTE: Ipv4Addr = Ipv4Addr::new(10, 67, 15, 1);
 
 /// Session numbers and addresses.
 pub(super) struct Sessions {
-    pub(super) offset: u32,
+    pub(super) numbering: Numbering,
     pub(super) entries: Vec<PoolEntry>,
     pub(super) origins: PoolOrigins,
 }
@@ -69,8 +69,13 @@ pub(super) fn sessions(
         Some(sessions) => u32::try_from(sessions.len()).unwrap_or(u32::MAX),
         None => flags.sessions.unwrap_or(DEFAULT_SESSIONS),
     };
-    let offset = flags.session_offset.unwrap_or(0);
-    Slots::new(count, offset).map_err(ConfigError::Sessions)?;
+    let numbering = match flags.session_offset {
+        // The interface is to have the number of the id.
+        None if flags.unit_from_slot => Numbering::From(0),
+        None => Numbering::Random,
+        Some(offset) => Numbering::From(offset),
+    };
+    Slots::new(count, numbering).map_err(ConfigError::Sessions)?;
 
     let entries: Vec<_> = match file {
         Some(sessions) if sessions.iter().all(|(local, _)| local.is_some()) => sessions
@@ -91,7 +96,7 @@ pub(super) fn sessions(
             .map(|(local, remote)| PoolEntry { local, remote })
             .collect(),
     };
-    Ok(Sessions { offset, entries, origins })
+    Ok(Sessions { numbering, entries, origins })
 }
 
 fn local_addresses(merged: &Merged, options: &PppOptions, count: u32) -> Result<Vec<Ipv4Addr>, ConfigError> {

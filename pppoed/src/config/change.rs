@@ -271,7 +271,7 @@ impl Reading {
         config.session_ether_type = before.session_ether_type;
         config.cookie_lifetime = before.cookie_lifetime;
         config.adoption_grace = before.adoption_grace;
-        config.session_offset = before.session_offset;
+        config.numbering = before.numbering;
         config.random_order = before.random_order;
         config.limits.mac_files.clone_from(&before.limits.mac_files);
         config.run_dir.clone_from(&before.run_dir);

@@ -18,6 +18,7 @@ use super::{Config, Hooks, Limits, PoolOrigins, Profile};
 use crate::mac_list::MacFiles;
 use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
+use crate::pool::Numbering;
 use crate::secrets;
 
 /// When a changed setting takes effect.
@@ -67,7 +68,7 @@ impl Config {
             pool,
             pool_origins: _,
             named_pools,
-            session_offset,
+            numbering,
             random_order,
             unit_from_slot,
             per_mac,
@@ -125,7 +126,11 @@ impl Config {
             PoolOrigins::One(_) => self.origins.of("sessions"),
         };
         list.push("sessions", Now, pool.len(), counted_by);
-        list.add("session-offset", Restart, session_offset);
+        let offset = match numbering {
+            Numbering::Random => None,
+            Numbering::From(offset) => Some(offset),
+        };
+        list.add("session-offset", Restart, optional(offset));
         list.add("random-order", Restart, random_order);
         list.add("unit-from-slot", NewSessions, unit_from_slot);
         list.sourced("per-mac", Now, per_mac, ToString::to_string);
@@ -286,6 +291,8 @@ impl List<'_> {
             per_user,
             refusal_delay,
             heartbeat,
+            missing_protection,
+            protection_check,
             reload_deadline,
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
@@ -306,6 +313,8 @@ impl List<'_> {
         self.add("refusal-delay", Now, format_args!("{} ms", refusal_delay.as_millis()));
         self.add("heartbeat", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.interval))));
         self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
+        self.add("missing-protection", Now, format!("{missing_protection:?}").to_lowercase());
+        self.add("protection-check", Now, optional(protection_check.map(Time)));
         self.add("reload-deadline", Now, Time(*reload_deadline));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));

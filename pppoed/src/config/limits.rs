@@ -10,7 +10,7 @@ use ppp_proto::discovery::server::{self, PadoDelay, PadoTiming, StepsNotAscendin
 use ppp_proto::token_bucket::Rate;
 
 use super::{ConfigError, Notice};
-use crate::flags::{LimitFlags, UserLimitPolicy};
+use crate::flags::{LimitFlags, MissingProtection, UserLimitPolicy};
 use crate::mac_list::{MacFiles, MacRules};
 
 /// Sessions in the making, by default: about two seconds' worth of what a small machine can set up, so that the last
@@ -29,6 +29,9 @@ const HEARTBEAT_TIMEOUT: u32 = 10;
 /// Seconds that reading all files again may take, by default: a disk may have to be woken.
 const RELOAD_DEADLINE: u32 = 30;
 
+/// Seconds in which the protections of each session are verified, by default: what somebody switches off stays so no longer.
+const PROTECTION_CHECK: u32 = 300;
+
 /// Every limit but the number of slots and `-x`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -46,6 +49,10 @@ pub struct Limits {
     pub refusal_delay: Duration,
     /// How workers that hang are found out; `None` for not at all.
     pub heartbeat: Option<Heartbeat>,
+    /// What happens to a session that lacks a protection.
+    pub missing_protection: MissingProtection,
+    /// Time in which the protections of each open session are verified; `None` for only when it opens.
+    pub protection_check: Option<Duration>,
     /// How long reading all files again may take.
     pub reload_deadline: Duration,
     /// Where `mac_rules` come from.
@@ -102,6 +109,10 @@ impl Limits {
                 .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
             refusal_delay: Duration::from_millis(flags.refusal_delay.unwrap_or(REFUSAL_DELAY).into()),
             heartbeat: heartbeat(flags),
+            missing_protection: flags.missing_protection.unwrap_or_default(),
+            protection_check: Some(flags.protection_check.unwrap_or(PROTECTION_CHECK))
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
             reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),
             mac_rules,
             mac_files,

@@ -33,6 +33,7 @@ use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_proto::link::EchoConfig;
 use ppp_wire::ethernet::EtherType;
 
+pub use crate::flags::MissingProtection;
 pub use addresses::PoolOrigins;
 pub use change::{Change, Changes, MAX_CHANGES, Setting};
 pub use command_line::CommandLine;
@@ -55,7 +56,7 @@ use self::origins::Origins;
 use crate::flags::{Flags, LogLevel};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
 use crate::origin::{Origin, Sourced};
-use crate::pool::PoolEntry;
+use crate::pool::{Numbering, PoolEntry};
 use crate::secrets;
 
 /// Options file that is read if `-O` is not given.
@@ -147,9 +148,9 @@ pub struct Config {
     pub pool_origins: PoolOrigins,
     /// The other pools.
     pub named_pools: Vec<NamedPool>,
-    /// Session ids begin at this plus 1.
-    pub session_offset: u32,
-    /// Slots are taken in random order.
+    /// How sessions get their ids (`-o`).
+    pub numbering: Numbering,
+    /// Slots are taken in random order (`-r`).
     pub random_order: bool,
     /// Slot `i` gets the interface `pppI`.
     pub unit_from_slot: bool,
@@ -329,7 +330,7 @@ impl Config {
             pool: sessions.entries,
             pool_origins: sessions.origins,
             named_pools: Vec::new(),
-            session_offset: sessions.offset,
+            numbering: sessions.numbering,
             random_order: flags.random_order,
             unit_from_slot: flags.unit_from_slot,
             per_mac: per_mac(merged),
@@ -407,11 +408,16 @@ impl Config {
         self.origins.of(key)
     }
 
-    /// The sessions that there can be with their addresses, one to a line, as pppoe-server prints them for `-d`.
+    /// The sessions that there can be with their addresses, one to a line, as pppoe-server prints them for `-d`: with
+    /// their ids, where those are counted.
     pub fn session_table(&self) -> String {
-        let ids = self.session_offset.saturating_add(1)..;
+        let first = match self.numbering {
+            Numbering::Random => None,
+            Numbering::From(offset) => Some(offset.saturating_add(1)),
+        };
         let entries = self.pools().flat_map(|(_, entries)| entries);
-        let lines = ids.zip(entries).map(|(id, entry)| {
+        let lines = (0_u32..).zip(entries).map(|(slot, entry)| {
+            let id = first.map_or("random".to_owned(), |first| first.saturating_add(slot).to_string());
             let remote = entry.remote.unwrap_or(Ipv4Addr::UNSPECIFIED);
             format!("Session {id} local {} remote {remote}\n", entry.local)
         });

@@ -196,7 +196,7 @@ impl Config {
         self.drop_unused_default_pool();
         errors.extend(self.overlap());
         let count = u32::try_from(self.max_sessions()).unwrap_or(u32::MAX);
-        errors.extend(Slots::new(count, self.session_offset).err().map(ConfigError::Sessions));
+        errors.extend(Slots::new(count, self.numbering).err().map(ConfigError::Sessions));
         notices.extend(self.unused_pools());
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }

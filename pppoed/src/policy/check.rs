@@ -56,6 +56,9 @@ pub enum Refusal {
     /// Nothing to be taken back.
     #[error("no console has set {0}: pppctl show policy")]
     NotSet(String),
+    /// No subscriber can have it.
+    #[error("{0} is one of the server's own addresses")]
+    OwnAddress(Ipv4Addr),
     /// It cannot be set here.
     #[error("{key} cannot be set at a console: {why}")]
     Refused {

@@ -8,15 +8,19 @@
 //! addresses of its access interface's pool only, but no address is given twice, whichever pools have it.
 
 mod file;
+mod machine;
 mod part;
+mod random_ids;
 mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 pub use file::{PoolFile, PoolFileError, PoolNotice};
+pub use machine::{Machine, NoMachine, ThisMachine};
 pub use part::{DEFAULT_POOL, Part, PoolName};
-pub use slots::{MAX_SESSIONS, SlotError, Slots};
+pub use slots::{MAX_SESSIONS, Numbering, SlotError, Slots};
 
 use crate::inet;
 use crate::secrets::{AddressRefusal, Addresses, FixedAddresses};
@@ -113,7 +117,7 @@ pub enum AssignError {
         count: usize,
     },
     /// The user's own address is one of the server's.
-    #[error("address {address} is the server's own end of the link")]
+    #[error("address {address} is one of the server's own")]
     Ours {
         /// The address.
         address: Ipv4Addr,
@@ -175,6 +179,7 @@ pub struct AddressPool {
     our_ends: BTreeMap<Ipv4Addr, usize>,
     /// The slot that has each address.
     holders: BTreeMap<Ipv4Addr, u32>,
+    machine: Rc<dyn Machine>,
 }
 
 /// `count` addresses from `first`, in order.
@@ -208,9 +213,17 @@ impl AddressPool {
             leases: BTreeMap::new(),
             our_ends: BTreeMap::new(),
             holders: BTreeMap::new(),
+            machine: Rc::new(NoMachine),
         };
         pool.set_pools(pools);
         pool
+    }
+
+    /// Keeps the machine's own addresses from every session, too.
+    #[must_use]
+    pub fn on(mut self, machine: impl Machine + 'static) -> Self {
+        self.machine = Rc::new(machine);
+        self
     }
 
     /// Makes these the pools. Leases stay: an address that is no longer in a pool is gone when its session gives it back.
@@ -249,6 +262,11 @@ impl AddressPool {
     /// The pool that hands out `address`.
     pub fn part_with(&self, address: Ipv4Addr) -> Option<&Part> {
         self.parts.iter().find(|part| part.has(address))
+    }
+
+    /// The slot whose own address this is.
+    pub fn slot_of(&self, address: Ipv4Addr) -> Option<u32> {
+        self.part_with(address)?.slot_of(address)
     }
 
     /// How many slots all pools have.
@@ -431,20 +449,27 @@ impl AddressPool {
     }
 
     fn is_open_to_all(&self, address: Ipv4Addr, fixed: &FixedAddresses) -> bool {
-        !fixed.is_reserved_from(address, None) && !self.is_ours(address) && !inet::is_bad_host(address)
+        !fixed.is_reserved_from(address, None) && !self.is_our_end(address) && !inet::is_bad_host(address)
     }
 
     /// Is it our end of a link, or to be one?
-    fn is_ours(&self, address: Ipv4Addr) -> bool {
+    fn is_our_end(&self, address: Ipv4Addr) -> bool {
         self.ours.contains(&address) || self.our_ends.contains_key(&address)
+    }
+
+    /// Whether it is an address of this server: our end of a link, or to be one, or any other of the machine.
+    pub fn is_ours(&self, address: Ipv4Addr) -> bool {
+        self.is_our_end(address) || self.machine.has(address)
     }
 
     fn is_available(&self, address: Ipv4Addr, claim: &Claim<'_>) -> bool {
         !self.holders.contains_key(&address)
-            && !self.is_ours(address)
+            && !self.is_our_end(address)
             && !inet::is_bad_host(address)
             && !claim.fixed.is_reserved_from(address, claim.user)
             && claim.addresses.is_none_or(|addresses| addresses.authorizes(address).is_ok())
+            // Last, as it costs most.
+            && !self.machine.has(address)
     }
 
     /// Why no address was found.

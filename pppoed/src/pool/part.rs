@@ -69,6 +69,12 @@ impl Part {
         self.locals.contains_key(&address)
     }
 
+    /// The first slot whose own address this is.
+    pub(super) fn slot_of(&self, address: Ipv4Addr) -> Option<u32> {
+        let index = self.entries.iter().position(|entry| entry.remote == Some(address))?;
+        self.first_slot.checked_add(u32::try_from(index).ok()?)
+    }
+
     /// What the session in `slot` would get if nothing were in the way. A slot of another pool has no address here, and
     /// our end of the first.
     pub(super) fn own(&self, slot: u32) -> PoolEntry {

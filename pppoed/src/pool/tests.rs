@@ -53,6 +53,31 @@ fn assign_from(pool: &mut AddressPool, from: &str, slot: u32, user: &str) -> Res
     pool.assign(slot, &Claim { pool: from, user, addresses: Some(&addresses), fixed: &fixed })
 }
 
+/// A machine with one address.
+#[derive(Debug)]
+struct With(Ipv4Addr);
+
+impl Machine for With {
+    fn has(&self, address: Ipv4Addr) -> bool {
+        address == self.0
+    }
+}
+
+#[test]
+fn no_session_gets_an_address_of_the_machine_whoever_gives_it() {
+    let own = ip("192.168.10.3");
+    let mut pool = pool("192.168.10.109", "192.168.10.2", 3).on(With(own));
+    assert!(pool.is_ours(own) && pool.is_ours(ip("192.168.10.109")) && !pool.is_ours(ip("192.168.10.4")));
+    // Slot 1 has it by the pool, and user cmz2 by the secrets file.
+    assert_eq!(assign(&mut pool, 1, "cmz").unwrap().remote, ip("192.168.10.2"));
+    assert_eq!(assign(&mut pool, 2, "cmz2").unwrap_err(), AssignError::Ours { address: own });
+    // Hooks and consoles give ranges.
+    let fixed = FixedAddresses::default();
+    let claim = Claim { pool: DEFAULT_POOL, user: None, addresses: None, fixed: &fixed };
+    assert_eq!(pool.assign_within(2, own, own, &claim).unwrap_err(), AssignError::Ours { address: own });
+    assert_eq!(pool.assign_within(2, own, ip("192.168.10.4"), &claim).unwrap().remote, ip("192.168.10.4"));
+}
+
 /// A session of an earlier server, which had another pool.
 #[test]
 fn an_address_is_held_whoever_gave_it() {
@@ -96,10 +121,7 @@ fn refusals_tell_the_reason() {
         "/etc/ppp/chap-secrets:3: user \"none\" may not use 192.168.10.2: the address list is empty; add \"*\" or the \
          address"
     );
-    assert_eq!(
-        text(assign(&mut pool, 0, "ours")),
-        "address 192.168.10.109 is the server's own end of the link"
-    );
+    assert_eq!(text(assign(&mut pool, 0, "ours")), "address 192.168.10.109 is one of the server's own");
     assert_eq!(text(assign(&mut pool, 4, "cmz")), "there is no slot 4: the pool has 4");
     assign(&mut pool, 2, "cmz2").unwrap();
     assert_eq!(text(assign(&mut pool, 2, "cmz2")), "slot 2 already has address 192.168.10.3");

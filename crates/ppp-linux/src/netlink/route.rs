@@ -53,6 +53,28 @@ impl Netlink {
         })
     }
 
+    /// Whether an IPv4 address is one of this machine's own, or a broadcast address of one of its networks: what is sent there
+    /// from here stays here, or goes to everybody.
+    ///
+    /// # Errors
+    /// The kernel's answer, but for "there is no route", which means no.
+    pub fn is_own_address(&mut self, address: Ipv4Addr) -> Result<bool, NetlinkError> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.header.destination_prefix_length = 32;
+        message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(address)));
+        let operation = || format!("look up the route to {address}");
+        match self.query(RouteNetlinkMessage::GetRoute(message), operation) {
+            Ok(RouteNetlinkMessage::NewRoute(route)) => {
+                Ok(matches!(route.header.kind, RouteType::Local | RouteType::Broadcast))
+            }
+            Ok(_) => Ok(false),
+            // No route at all, or one of the kinds "unreachable", "prohibit" and "blackhole" (ip-route(8)).
+            Err(NetlinkError::NotPermitted { .. } | NetlinkError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes sure that there is a route to `peer`, and to nobody else, through `interface`.
     pub(super) fn verify_host_route(
         &mut self,

@@ -85,8 +85,8 @@ fn a_profile_goes_over_what_holds_for_all() {
     );
     assert_eq!((config.max_sessions(), config.pools().count()), (11, 2));
     assert!(config.session_table().ends_with(
-        "Session 9 local 10.1.0.1 remote 10.1.0.2\n\
-        Session 10 local 10.1.0.1 remote 10.1.0.3\nSession 11 local 10.1.0.1 remote 10.1.0.4\n"
+        "Session random local 10.1.0.1 remote 10.1.0.2\n\
+        Session random local 10.1.0.1 remote 10.1.0.3\nSession random local 10.1.0.1 remote 10.1.0.4\n"
     ));
 }
 

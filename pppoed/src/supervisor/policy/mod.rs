@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
-use ppp_ipc::policy::{PolicyRequest, PolicySummary, Sessions};
+use ppp_ipc::policy::{PolicyChange, PolicyRequest, PolicySummary, Sessions};
 use ppp_wire::escape::Escaped;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ use super::{Supervisor, Work};
 use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
 use crate::control::{Answer, Caller};
 use crate::mac_list::ConsoleMacs;
-use crate::policy::{By, Key, Policy};
+use crate::policy::{By, Key, Policy, Refusal};
 
 /// What consoles have set, and what follows from it.
 pub(super) struct Policies {
@@ -169,7 +169,15 @@ impl Supervisor {
         let services: Vec<String> =
             services.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         let changed = self.policy.current.changed(&request.change, &services, By::now(caller.uid));
-        changed.map_err(|why| Failure::Refused(clean(&why.to_string())))
+        let refused = |why: Refusal| Failure::Refused(clean(&why.to_string()));
+        let new = changed.map_err(refused)?;
+        if let PolicyChange::SetUser { name, .. } = &request.change
+            && let Some(address) = new.user(name).address
+            && self.pool.is_ours(address)
+        {
+            return Err(refused(Refusal::OwnAddress(address)));
+        }
+        Ok(new)
     }
 
     /// Everything was found good.
