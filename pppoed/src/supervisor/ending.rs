@@ -30,6 +30,8 @@ impl Supervisor {
         }
         session.end_with(reason, detail);
         session.note(format!("ending: {reason}"), now);
+        self.write_record(token);
+        let Some(session) = self.table.get_mut(token) else { return };
         session.worker.send(ToWorker::Terminate(reason));
         let deadline = session.settings.terminate_time().saturating_add(TERMINATE_MARGIN);
         self.deadlines.set(token, Some(now + deadline));

@@ -79,8 +79,10 @@ impl Supervisor {
                 self.kill(token, EndReason::SystemError, &why);
                 Ok(())
             }
-            (FromWorker::Ended(ended), _) if session.end.is_none() && !is_workers_own(ended.reason) => {
-                Err("it claimed an end that is not its to claim")
+            (FromWorker::Ended(ended), _)
+                if session.end.is_none() && !is_workers_own(ended.reason, session.is_taken_over) =>
+            {
+                Err(NOT_ITS_END)
             }
             (FromWorker::Ended(ended), _) => {
                 self.handle_ended(token, &ended, now);
@@ -250,19 +252,24 @@ impl Supervisor {
     }
 }
 
-/// Whether a worker can know of this reason by itself; what is decided here is not its to claim.
-fn is_workers_own(reason: EndReason) -> bool {
-    matches!(
-        reason,
-        EndReason::PeerTerminated
-            | EndReason::EchoLost
-            | EndReason::AuthFailed
-            | EndReason::AuthTimeout
-            | EndReason::NegotiationFailed
-            | EndReason::SetupTimeout
-            | EndReason::Loopback
-            | EndReason::Idle
-            | EndReason::ProtocolError
-            | EndReason::InterfaceGone
-    )
+/// What is wrong with a worker for which [`is_workers_own`] is false.
+pub(super) const NOT_ITS_END: &str = "it claimed an end that is not its to claim";
+
+/// Whether a worker can know of this reason by itself; what is decided here is not its to claim. One that was alone for a while
+/// may have shut down by itself (`--orphan-timeout`).
+pub(super) fn is_workers_own(reason: EndReason, was_alone: bool) -> bool {
+    was_alone && reason == EndReason::Shutdown
+        || matches!(
+            reason,
+            EndReason::PeerTerminated
+                | EndReason::EchoLost
+                | EndReason::AuthFailed
+                | EndReason::AuthTimeout
+                | EndReason::NegotiationFailed
+                | EndReason::SetupTimeout
+                | EndReason::Loopback
+                | EndReason::Idle
+                | EndReason::ProtocolError
+                | EndReason::InterfaceGone
+        )
 }

@@ -66,6 +66,9 @@ impl Session {
         }
         items.extend(self.hooks.record().map(Item::Hooks));
         items.extend(self.sent_rates.map(Item::Rates));
+        if let Some((reason, detail)) = &self.end {
+            items.push(Item::Ending { reason: *reason, detail: detail.clone() });
+        }
         items.push(Item::History(self.history().map(|entry| (entry.at_ms, entry.event.clone())).collect()));
         Ok(items)
     }

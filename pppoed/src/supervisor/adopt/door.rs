@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::Path;
@@ -13,11 +14,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, chown};
 use ppp_ipc::adoption::{Claim, Returning as Claimed, SOCKET_NAME};
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_linux::peercred::{PeerCredentials, peer_credentials};
+use ppp_linux::pidfd::PidFd;
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -40,6 +43,8 @@ pub(in super::super) struct Arrival {
     pub(super) claim: Box<Claimed>,
     /// What the kernel says of who connected.
     pub(super) pid: u32,
+    /// The very process: it still had its end of the connection when this was opened.
+    pub(super) process: PidFd,
     pub(super) stream: UnixStream,
 }
 
@@ -131,13 +136,25 @@ async fn listen_to(mut stream: UnixStream, workers: Workers) -> Result<Arrival, 
         return Err(stranger(format!("it has user {} and group {}", caller.uid, caller.gid)));
     }
     let pid = u32::try_from(caller.pid).map_err(|_| stranger("it is in another PID namespace".to_owned()))?;
+    let process = PidFd::open(pid).map_err(|error| stranger(error.to_string()))?;
     let claim = match timeout(CALLER_TIMEOUT, read_claim(&mut stream)).await {
         Ok(Ok(claim)) => claim,
         Ok(Err(why)) => return Err(stranger(why)),
         Err(_) => return Err(stranger("it does not say what it wants".to_owned())),
     };
     let Claim::Session(claim) = claim;
-    Ok(Arrival { claim, pid, stream })
+    // Whoever has its number by now is somebody else if it is gone; and nobody but itself has its end.
+    if has_hung_up(&stream) {
+        return Err(stranger("it hung up".to_owned()));
+    }
+    Ok(Arrival { claim, pid, process, stream })
+}
+
+fn has_hung_up(stream: &UnixStream) -> bool {
+    let mut looked_at = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+    poll(&mut looked_at, PollTimeout::ZERO).is_err()
+        || looked_at.iter().any(|one| one.revents().is_none_or(|events| events.intersects(gone)))
 }
 
 /// One message, and nothing after it: a worker waits for its answer.

@@ -215,8 +215,16 @@ impl Adoption {
 impl Supervisor {
     /// What is known of a session changed, and it has been open: gives its worker a new record, and keeps that.
     pub(super) fn keep_record(&mut self, token: Token) {
+        if self.table.get_mut(token).is_some_and(|session| session.end.is_none()) {
+            self.write_record(token);
+        }
+    }
+
+    /// As [`Self::keep_record`], for a session whose end has just been decided here, too: the next `pppoed` takes no worker's word
+    /// for that.
+    pub(super) fn write_record(&mut self, token: Token) {
         let Some(session) = self.table.get_mut(token) else { return };
-        if session.opened.is_none() || session.end.is_some() {
+        if session.opened.is_none() {
             return;
         }
         let line = self.accesses.get(session.access).and_then(super::access::Access::line);

@@ -10,6 +10,7 @@ use ppp_ipc::adoption::MAX_RECORD_LEN;
 use ppp_ipc::codec::{self, DecodeError, EncodeError};
 use ppp_ipc::control::AddressSource;
 use ppp_ipc::frame::HEADER_LEN;
+use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network, Rates};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,8 @@ pub(super) enum Item {
     Rates(Rates),
     /// Who gave its address.
     AddressSource(AddressSource),
+    /// Why it is being ended, as this was decided here.
+    Ending { reason: EndReason, detail: String },
 }
 
 /// An option that holds for a session.
@@ -181,17 +184,18 @@ pub(super) mod tests {
             Item::History(vec![(1, "open".into())]),
             Item::Hooks(vec![1, 2]),
             Item::Rates(Rates { down: 1, up: 2, burst: 3 }),
+            Item::Ending { reason: EndReason::Admin, detail: "noc".into() },
         ]
     }
 
     /// Written by an older `pppoed`, this is what a newer one has to read. Items may be added at its end.
-    const PINNED: &str = "18 00 03 01 07 fb2c01 02 01 02 03 0465746831 04 050505050505 060606060606 \
+    const PINNED: &str = "19 00 03 01 07 fb2c01 02 01 02 03 0465746831 04 050505050505 060606060606 \
         04 0173 01 0109 fbd405 05 0470707032 08 06 01 02 07 fbd405 fbc805 01 00 08 02 01 00 \
         09 05616c696365 042f663a31 0a 0a000001 0a000001 0b 0a000001 0a000001 00000000 \
         0c 0101010101010101 00 0d fbc805 0e 0a000001 0a000001 \
         0f 00000000000000000000000000000001 00000000000000000000000000000001 \
         10 0465746830 01 0a000001 11 0c 00 01 01 02 02 03 03 03 04 04 05 05 06 0a000001 07 0a000001 08 01 \
-        09 0170 0a 0161 01 0162 0b 00 12 01 02020202020202020202020202020202 13 01 0178 14 15 01 01 046f70656e 16 02 0102 17 01 02 03";
+        09 0170 0a 0161 01 0162 0b 00 12 01 02020202020202020202020202020202 13 01 0178 14 15 01 01 046f70656e 16 02 0102 17 01 02 03 19 0b 036e6f63";
 
     #[test]
     fn the_bytes_stay_what_they_are() {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{AddressSource, HistoryEntry, Phase, Traffic};
+use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network, Rates};
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::interface::{IfIndex, InterfaceId};
@@ -25,8 +26,8 @@ use crate::supervisor::session::{
 use crate::supervisor::settings::Settings;
 use crate::supervisor::worker::WorkerHandle;
 
-/// Slots of sessions whose number is not one of ours any more: beyond all that there can be.
-const FOREIGN_SLOTS: u32 = 1 << 16;
+/// Milliseconds of the kernel's unit of time for processes (`USER_HZ`, 100 on all that we run on).
+const MS_PER_TICK: i64 = 10;
 
 /// A record, read.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub(super) struct Changes {
     is_doubtful: bool,
     history: Vec<HistoryEntry>,
     hooks_state: Vec<u8>,
+    /// Why it was being ended.
+    pub(super) ending: Option<(EndReason, String)>,
 }
 
 impl Changes {
@@ -109,6 +112,7 @@ impl Known {
         let (mut given, mut options, mut challenge) = (Vec::new(), SessionOptions::default(), None);
         let (mut is_doubtful, mut hooks_state, mut rates) = (false, Vec::new(), None);
         let mut address_source = AddressSource::Pool;
+        let mut ending = None;
         for item in record::decode(bytes)? {
             match item {
                 Item::Serial(number) => serial = number,
@@ -141,6 +145,7 @@ impl Known {
                 Item::Hooks(state) => hooks_state = state,
                 Item::Rates(told) => rates = Some(told),
                 Item::AddressSource(source) => address_source = source,
+                Item::Ending { reason, detail } => ending = Some((reason, detail)),
                 Item::Mtu(_) | Item::Ipv4Ends(..) | Item::Ipv6Ends(..) | Item::ProxyArp { .. } => {
                     given.push(item);
                 }
@@ -166,6 +171,7 @@ impl Known {
             history,
             hooks_state,
             rates,
+            ending,
         };
         Ok(Self {
             process: process.ok_or(missing("which worker the session has"))?,
@@ -187,6 +193,13 @@ impl Known {
             protections,
             changes,
         })
+    }
+
+    /// The clocks of the machine have moved by so many ticks since the record was written: `pppoed` is in another time namespace
+    /// (time_namespaces(7)).
+    pub(super) fn shift_clock(&mut self, ticks: i64) {
+        let shift = |clock_ms: u64| clock_ms.saturating_add_signed(ticks.saturating_mul(MS_PER_TICK));
+        (self.started_ms, self.opened_ms) = (shift(self.started_ms), shift(self.opened_ms));
     }
 
     /// The settings that hold for the session: ours, but for what it was promised.
@@ -243,23 +256,21 @@ impl Supervisor {
     /// configuration says now. `Err` says who has that already.
     pub(super) fn restore(
         &mut self,
-        known: Known,
+        mut known: Known,
         process: Option<PidFd>,
         traffic: Traffic,
         now: Instant,
     ) -> Result<Token, String> {
         let id = known.session_id;
+        let ending = known.changes.ending.take();
         if self.table.by_id(id).is_some() {
             return Err(format!("there is another session {id}"));
         }
         if !self.units.take_exact(known.unit) {
             return Err(format!("another session has {}", known.tun.name));
         }
-        let slot = match self.slots.slot(id) {
-            Some(slot) => slot,
-            None => FOREIGN_SLOTS + u32::from(id),
-        };
-        self.slots.claim(slot);
+        let own = known.lease.and_then(|(_, remote)| self.pool.slot_of(remote));
+        let slot = self.slots.adopt(id, own);
         let lease = known.lease.map(|(local, remote)| Lease { slot, local, remote });
         if let Some(lease) = lease
             && let Err(holder) = self.pool.hold(lease)
@@ -285,6 +296,9 @@ impl Supervisor {
         self.table.opened(token);
         self.deadlines.set(token, end);
         self.watch_quota(token, now);
+        if let Some((reason, detail)) = ending {
+            self.terminate(token, reason, &detail, now);
+        }
         Ok(token)
     }
 
@@ -351,6 +365,7 @@ mod tests {
         assert_eq!(changes.user, Some((b"alice".to_vec(), "/f:1".to_owned())));
         assert_eq!(changes.given.len(), 4);
         assert!(changes.is_doubtful && changes.challenge.is_some());
+        assert_eq!(changes.ending, Some((EndReason::Admin, "noc".to_owned())));
         assert_eq!((changes.hooks_state.as_slice(), changes.history.len()), (&[1, 2][..], 1));
     }
 
@@ -375,6 +390,16 @@ mod tests {
             let error = Known::parse(&record::encode(items).unwrap()).unwrap_err().to_string();
             assert!(error.starts_with("it does not say wh"), "{error}");
         }
+    }
+
+    #[test]
+    fn times_move_with_the_clock() {
+        let mut known = Known::parse(&record::encode(record::tests::everything()).unwrap()).unwrap();
+        known.shift_clock(100);
+        assert_eq!((known.started_ms, known.opened_ms), (1001, 1002));
+        known.shift_clock(-1000);
+        assert_eq!((known.started_ms, known.opened_ms), (0, 0));
+        known.shift_clock(i64::MAX);
     }
 
     #[test]

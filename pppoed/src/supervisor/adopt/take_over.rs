@@ -1,5 +1,10 @@
 //! A worker comes back: whether it is believed, and what becomes of its session.
 
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ppp_ipc::adoption::{MIN_VERSION, Returning as Claimed, Welcome};
@@ -18,6 +23,7 @@ use super::{Arrival, Expected, Process, heirlooms};
 use crate::message::{COUNTERS_STAY, SESSION_LOST, SESSION_TAKEN_OVER};
 use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
+use crate::supervisor::messages::{NOT_ITS_END, is_workers_own};
 use crate::supervisor::network::session_end;
 use crate::supervisor::session::Token;
 use crate::supervisor::session_log::about;
@@ -34,9 +40,28 @@ impl Supervisor {
     /// anybody can ask for them. Those whose workers are gone end here.
     pub(in super::super) fn restore_kept(&mut self, now: Instant) {
         let (mut expected, mut gone) = (0, 0);
-        for kept in std::mem::take(&mut self.adoption.kept) {
+        let all: Vec<(Kept, Result<Known, String>)> = std::mem::take(&mut self.adoption.kept)
+            .into_iter()
+            .map(|kept| {
+                let known = Known::parse(&kept.ticket.record).map_err(|error| chain(&error));
+                (kept, known)
+            })
+            .collect();
+        // A number is given again when its process is gone: of several records, the last one may be of a process that lives.
+        let mut latest: HashMap<u32, u64> = HashMap::new();
+        for (_, known) in &all {
+            let Ok(Known { process: (pid, started), .. }) = known else { continue };
+            let last = latest.entry(*pid).or_default();
+            *last = (*last).max(*started);
+        }
+        for (kept, known) in all {
             let session_id = kept.session_id;
-            match self.restore_one(kept, now) {
+            let restored = known.and_then(|known| {
+                let (pid, started) = known.process;
+                let may_have_another_time = latest.get(&pid) == Some(&started);
+                self.restore_one(kept, known, may_have_another_time, now)
+            });
+            match restored {
                 Ok(true) => expected += 1,
                 Ok(false) => gone += 1,
                 Err(why) => {
@@ -53,12 +78,18 @@ impl Supervisor {
     }
 
     /// True if its worker lives.
-    fn restore_one(&mut self, kept: Kept, now: Instant) -> Result<bool, String> {
+    fn restore_one(
+        &mut self,
+        kept: Kept,
+        mut known: Known,
+        may_have_another_time: bool,
+        now: Instant,
+    ) -> Result<bool, String> {
         let Kept { ticket, traffic, .. } = kept;
-        let known = Known::parse(&ticket.record).map_err(|error| chain(&error))?;
         let process = known.process;
-        match find(process) {
-            Some(descriptor) => {
+        match find(process, may_have_another_time.then_some(&self.adoption.root)) {
+            Some((descriptor, shift)) => {
+                known.shift_clock(shift);
                 let token = self.restore_or_kill(known, descriptor, traffic, now)?;
                 self.adoption.expected.insert(process, Expected { token, ticket });
                 Ok(true)
@@ -86,8 +117,8 @@ impl Supervisor {
 
     /// A worker says that it has a session.
     pub(in super::super) fn handle_arrival(&mut self, arrival: Arrival, now: Instant) {
-        let Arrival { claim, pid, stream } = arrival;
-        let Believed { known, process } = match self.believe(&claim, pid) {
+        let Arrival { claim, pid, process, stream } = arrival;
+        let Believed { known, process } = match self.believe(&claim, pid, process) {
             Ok(believed) => believed,
             Err(why) => return self.adoption.strangers.turn_away(pid.into(), &why),
         };
@@ -98,6 +129,7 @@ impl Supervisor {
             .map_err(|error| chain(&error))
             .and_then(|file| SharedCounters::from_fd(file).map_err(|error| chain(&error)));
         let access_index = known.access_index;
+        let ending = known.changes.ending.clone();
         let token = match self.adoption.expected.remove(&known.process) {
             Some(Expected { token, .. }) => {
                 if let Some(session) = self.table.get_mut(token)
@@ -139,7 +171,11 @@ impl Supervisor {
                 Err(why) => about!(warn, COUNTERS_STAY, session, reason = why),
             }
             session.note("taken over from another pppoed", now);
+            session.is_taken_over = true;
             about!(info, SESSION_TAKEN_OVER, session);
+        }
+        if let Some((reason, detail)) = ending {
+            self.terminate(token, reason, &detail, now);
         }
         self.resume(token, *claim, now);
         self.check_access(token, access_index, now);
@@ -183,7 +219,7 @@ impl Supervisor {
     }
 
     /// Whether a claim is what it says: written by a `pppoed` here, for this very process, and not in use.
-    fn believe(&self, claim: &Claimed, pid: u32) -> Result<Believed, String> {
+    fn believe(&self, claim: &Claimed, pid: u32, process: PidFd) -> Result<Believed, String> {
         if !(MIN_VERSION..=VERSION).contains(&claim.version) {
             return Err(format!("it has version {} of the worker protocol", claim.version));
         }
@@ -196,11 +232,13 @@ impl Supervisor {
         if !self.adoption.key.verify(&ticket.record, &ticket.tag) && !is_kept() {
             return Err("its record is not ours".to_owned());
         }
-        let known = Known::parse(&ticket.record).map_err(|error| chain(&error))?;
+        let mut known = Known::parse(&ticket.record).map_err(|error| chain(&error))?;
         if known.process.0 != pid {
             return Err("its record is of another worker".to_owned());
         }
-        let process = find(known.process).ok_or("its record is of a process that is gone")?;
+        // Its record was given to nobody but the process that it names, and cannot be had from there. When that was started is
+        // the same number for as long as clocks are: not in another time namespace.
+        known.shift_clock(start_time(pid).map_or(0, |seen| shift(known.process.1, seen)));
         if !self.adoption.expected.contains_key(&known.process) {
             let session = self.table.iter().find(|session| session.process() == Some(known.process));
             if let Some(session) = session {
@@ -220,6 +258,10 @@ impl Supervisor {
     fn resume(&mut self, token: Token, claim: Claimed, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         if let Some(ended) = claim.ended {
+            if session.end.is_none() && !is_workers_own(ended.reason, true) {
+                let detail = format!("the worker broke the rules: {NOT_ITS_END}");
+                return self.kill(token, EndReason::WorkerCrash, &detail);
+            }
             session.end_with(ended.reason, printable(&ended.detail));
             session.note(format!("ended without pppoed: {}", ended.reason), now);
             return self.arm_exit_deadline(token, now);
@@ -294,10 +336,21 @@ impl Supervisor {
     }
 }
 
-/// The process of this name, if it still lives.
-fn find((pid, started): Process) -> Option<PidFd> {
+/// The process of this name, if it still lives, and by how many ticks clocks have moved since it got the name. One that seems to have been
+/// started at another time is the one, too, if it has the workers' `root`: that is nobody else's.
+fn find((pid, started): Process, root: Option<&PathBuf>) -> Option<(PidFd, i64)> {
     let process = PidFd::open(pid).ok()?;
-    // Looked at while the descriptor holds the process: if that lives, the time is its own.
-    let is_it = start_time(pid).is_ok_and(|time| time == started);
-    (is_it && !process.has_ended().ok()?).then_some(process)
+    // Looked at while the descriptor holds the process: if that lives, the time and the root are its own.
+    let seen = start_time(pid).ok()?;
+    let is_it = seen == started || root.is_some_and(|root| has_root(pid, root).unwrap_or(false));
+    (is_it && !process.has_ended().ok()?).then_some((process, shift(started, seen)))
+}
+
+fn shift(started: u64, seen: u64) -> i64 {
+    seen.cast_signed().wrapping_sub(started.cast_signed())
+}
+
+fn has_root(pid: u32, root: &Path) -> io::Result<bool> {
+    let file = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    Ok(file(&Path::new("/proc").join(pid.to_string()).join("root/"))? == file(root)?)
 }
