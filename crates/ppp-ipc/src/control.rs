@@ -215,7 +215,7 @@ impl fmt::Display for Request {
             }
             Self::AuthTest(test) => write!(f, "auth test {}", test.user),
             Self::ShowHooks => f.write_str("hooks stats"),
-            Self::RunHook(trial) => write!(f, "hooks run {}", trial.function),
+            Self::RunHook(trial) => trial.fmt(f),
             Self::Count(selector) => write!(f, "count {selector}"),
             Self::SetLogLevel { level, session } => {
                 write!(f, "set log-level {}", level.map_or("default", LogLevel::as_str))?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 /// Why a session ended.
@@ -76,8 +78,31 @@ impl EndReason {
     }
 }
 
+impl EndReason {
+    /// The reason that has this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+        Self::deserialize(word).ok()
+    }
+}
+
 impl fmt::Display for EndReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_lead_back_to_their_reasons() {
+        for reason in
+            [EndReason::PeerTerminated, EndReason::Padt, EndReason::HookVeto, EndReason::SystemError]
+        {
+            assert_eq!(EndReason::from_word(reason.as_str()), Some(reason));
+        }
+        assert_eq!(EndReason::from_word("Padt"), None);
     }
 }

@@ -13,7 +13,8 @@ use super::hook_fields;
 use super::hook_news::{Label, Outcome};
 use super::hook_pool::Lane;
 use super::hooks::{Job, Purpose};
-use crate::control::Answer;
+use super::trial_fields;
+use crate::control::{Answer, Caller};
 use crate::log_ring::harmless;
 
 /// Most lines of an error or a log in an answer, so that it fits into a frame; each is cut as well.
@@ -52,8 +53,14 @@ impl Supervisor {
     }
 
     /// Calls a hook for somebody who wants to see what it does. What it returns has no effect.
-    pub(super) fn try_hook(&mut self, trial: HookTrial, answer: oneshot::Sender<Answer>, now: Instant) {
-        match self.trial_job(&trial, now) {
+    pub(super) fn try_hook(
+        &mut self,
+        trial: HookTrial,
+        caller: Caller,
+        answer: oneshot::Sender<Answer>,
+        now: Instant,
+    ) {
+        match self.trial_job(&trial, caller, now) {
             Ok((function, arguments, label)) => {
                 let lane = Lane::Trial(self.hooks.next_trial);
                 self.hooks.next_trial += 1;
@@ -70,6 +77,7 @@ impl Supervisor {
     fn trial_job(
         &self,
         trial: &HookTrial,
+        caller: Caller,
         now: Instant,
     ) -> Result<(Function, Vec<Argument>, Label), Failure> {
         let name = Escaped(trial.function.as_bytes()).to_string();
@@ -88,12 +96,7 @@ impl Supervisor {
             }
             (_, None) => made_up(&self.ac_name),
         };
-        for (field, text) in &trial.fields {
-            let value = match text.parse::<i64>() {
-                Ok(number) => Value::Integer(number),
-                Err(_) if text == "true" || text == "false" => Value::Boolean(text == "true"),
-                Err(_) => Value::Bytes(text.as_bytes().to_vec()),
-            };
+        for (field, value) in trial_fields::values(&trial.fields, caller.uid).map_err(Failure::Refused)? {
             let names = hook_fields::synonyms(field);
             fields.retain(|(name, _)| !names.contains(&name.as_str()));
             fields.extend(names.iter().map(|name| ((*name).to_owned(), value.clone())));

@@ -389,6 +389,7 @@ fn consoles() {
         ..trial("ip_up")
     });
     scripts.noted("up bob 192.0.2.2 77");
+    lab.logged(&["command=\"hooks run ip_up --set username=bob --set mtu=77\""]);
     let [Response::HookRun(first), Response::HookRun(second)] = runs.as_slice() else { panic!("{runs:?}") };
     assert_eq!((first.file.as_str(), first.returned.as_deref()), ("a.lua", Some("1, \"x\"")));
     assert_eq!((first.logged.as_slice(), first.error.len()), (["warn: hello".to_owned()].as_slice(), 0));

@@ -1,6 +1,10 @@
 //! Hook scripts.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::policy::{MAX_TEXT, MAX_VALUES};
 
 /// A hook to be called: of a session, or of one that is made up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +17,27 @@ pub struct HookTrial {
     pub fields: Vec<(String, String)>,
     /// Only in the file of this name.
     pub file: Option<String>,
+}
+
+/// The words of the command, for the log, with as much of them as an answer would be given to. Not escaped.
+impl fmt::Display for HookTrial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
+        write!(f, "hooks run {}", short(&self.function))?;
+        if let Some(id) = self.session {
+            write!(f, " --session {id}")?;
+        }
+        if let Some(file) = &self.file {
+            write!(f, " --file {}", short(file))?;
+        }
+        for (field, value) in self.fields.iter().take(MAX_VALUES) {
+            write!(f, " --set {}={}", short(field), short(value))?;
+        }
+        match self.fields.len().saturating_sub(MAX_VALUES) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 /// What came of calling a hook in one file.
