@@ -21,6 +21,7 @@ pub mod log_ring;
 pub mod logging;
 pub mod mac_list;
 pub mod message;
+pub mod oom;
 pub mod options;
 pub mod origin;
 pub mod policy;

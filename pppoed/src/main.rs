@@ -20,6 +20,7 @@ use pppoed::hooks;
 use pppoed::import::{self, ImportFlags};
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::message::{SERVER_READY, SERVER_STOPPED};
+use pppoed::oom;
 use pppoed::policy::{self, Policy};
 use pppoed::preflight;
 use pppoed::supervisor::{self, CALL_QUEUE, Signal};
@@ -226,6 +227,7 @@ fn start(
     if let Some(remark) = first_run::forwarding_remark() {
         warn!("{remark}");
     }
+    oom::spare_this_process();
     for remark in &machine.remarks {
         warn!("{remark}");
     }

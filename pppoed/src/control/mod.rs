@@ -8,6 +8,7 @@
 
 mod client;
 mod places;
+mod reserve;
 mod sockets;
 mod stream;
 
@@ -26,6 +27,7 @@ use tracing::{debug, info, warn};
 
 use self::client::ClientError;
 use self::places::Places;
+use self::reserve::Reserve;
 pub use self::sockets::{Sockets, remove};
 pub use self::stream::{Stream, Subscription};
 
@@ -227,6 +229,7 @@ impl ControlSocket {
     /// Serves clients for ever. Requests go to `calls`.
     pub async fn serve(self, calls: mpsc::Sender<Call>) {
         let places = Places::new(MAX_CLIENTS);
+        let reserve = Reserve::new();
         info!(path = %self.path.display(), access = self.rights.as_str(), "control socket open");
         loop {
             match self.listener.accept().await {
@@ -234,6 +237,7 @@ impl ControlSocket {
                     let place = places.take().await;
                     let (calls, answers) = (calls.clone(), self.answers.clone());
                     let (rights, stranger) = (self.rights, self.stranger);
+                    let reserve = reserve.clone();
                     tokio::task::spawn_local(async move {
                         match client::serve(stream, rights, stranger, &place, calls, answers).await {
                             Ok(()) => {}
@@ -241,7 +245,11 @@ impl ControlSocket {
                             Err(error @ ClientError::GaveWay) => debug!(%error, "control client dropped"),
                             Err(error) => warn!(%error, "control client dropped"),
                         }
+                        reserve.refill();
                     });
+                }
+                Err(error) if reserve.helps(&error) => {
+                    debug!(%error, "a descriptor that was kept back is used")
                 }
                 Err(error) => {
                     // Out of descriptors, most likely; trying again at once would spin.

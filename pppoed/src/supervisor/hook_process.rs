@@ -34,6 +34,7 @@ use super::watch::watch;
 use super::worker::{chain, printable};
 use crate::hooks::directory::Script;
 use crate::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
+use crate::oom;
 
 /// Time that all scripts have to be loaded, and a dying host to die.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -154,6 +155,7 @@ impl HostProcess {
         command.fd_mappings(mappings).map_err(io::Error::other)?;
         // A group of its own: an interrupt from the terminal is for us.
         let child = command.process_group(0).spawn()?;
+        oom::do_not_spare(child.id());
         let process = watch(PidFd::open(child.id())?)?;
         Ok(Self {
             pid: child.id(),

@@ -30,6 +30,7 @@ use tracing::{info, warn};
 use super::watch::watch;
 use super::worker::{chain, printable};
 use crate::message::WORKERS_UNAVAILABLE;
+use crate::oom;
 
 /// Requests that may wait for the template. More dials than this wait before they ask.
 const QUEUE_LEN: usize = 256;
@@ -248,6 +249,7 @@ impl Template {
             .map_err(io::Error::other)?;
         // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
         let child = command.process_group(0).spawn()?;
+        oom::do_not_spare(child.id());
         let process = watch(PidFd::open(child.id())?)?;
         Ok(Self { pid: child.id(), process, socket: watch(ours)?, stderr })
     }
