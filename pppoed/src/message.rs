@@ -56,8 +56,12 @@ messages! {
         "IPv6 is left out" "The session goes on with IPv4";
     PROXY_ARP_LEFT_OUT "proxy-arp-left-out" 0xbebf481b5ae0499ea9343f628dfaf78c
         "proxyarp has no effect" "The session goes on without";
+    PROTECTION_MISSING "protection-missing" 0xb7d6340c372e43debbae6bb4e422d3e6
+        "a protection of sessions is not in force (--missing-protection)" "Which one, and why; once an hour for each, whatever the number of sessions";
+    PROTECTION_RESTORED "protection-restored" 0x5f47ef17fb1b4078a7403d3ba2f71ef5
+        "a protection of a session was missing, and is in force again" "Somebody had switched it off";
     COUNTERS_DOUBTFUL "counters-doubtful" 0xf8bb34b29e634ae9bc81dbe790d4108f
-        "the worker claims less traffic than its interface has carried" "The larger numbers count for limits";
+        "the worker claims less traffic than its interface has carried" "The larger numbers count, for limits and in accounting";
     COUNTERS_STAY "counters-stay" 0xb26706e0630a435191a602c7a2350009
         "the counters of a session that is taken over cannot be had (CAP_SYS_PTRACE is needed): they stay as they were"
         "The session goes on, and its traffic is not counted";

@@ -14,9 +14,10 @@ use ppp_wire::ethernet::EtherType;
 use pppoed::config::{
     Change, Changes, CommandLine, Config, Effect, Ipv6Config, MAX_CHANGES, PerMac, Reading, Source,
 };
-use pppoed::flags::{LogLevel, UserLimitPolicy};
+use pppoed::flags::{LogLevel, MissingProtection, UserLimitPolicy};
 use pppoed::options::{OctetDirection, Script};
 use pppoed::origin::Sourced;
+use pppoed::pool::Numbering;
 use proptest::prelude::*;
 
 /// A directory in place of `/etc/ppp`, and a command line that names its files.
@@ -136,7 +137,7 @@ const MUTATIONS: &[Mutation] = &[
     ("hurl", |config| config.hurl = Some(b"x".to_vec())),
     ("ignore-when-full", |config| config.ignore_when_full ^= true),
     ("cookie-lifetime", |config| config.cookie_lifetime += Duration::from_secs(1)),
-    ("session-offset", |config| config.session_offset += 1),
+    ("session-offset", |config| config.numbering = Numbering::From(7)),
     ("random-order", |config| config.random_order ^= true),
     ("unit-from-slot", |config| config.unit_from_slot ^= true),
     ("per-mac", |config| config.per_mac.value = PerMac::AtMost(3)),
@@ -159,6 +160,8 @@ const MUTATIONS: &[Mutation] = &[
     ("heartbeat-timeout", |config| {
         config.limits.heartbeat.as_mut().unwrap().timeout += Duration::from_secs(1);
     }),
+    ("missing-protection", |config| config.limits.missing_protection = MissingProtection::Refuse),
+    ("protection-check", |config| config.limits.protection_check = None),
     ("refusal-delay", |config| config.limits.refusal_delay += Duration::from_millis(1)),
     ("reload-deadline", |config| config.limits.reload_deadline += Duration::from_secs(1)),
     ("mac-allow", |config| config.limits.mac_files.allow = Some("/x".into())),

@@ -26,6 +26,14 @@ pub fn check_ipv6_sources(interface: &InterfaceId, peer: Ipv6Addr) -> io::Result
     TcxIngress::new(interface.index).attach(&program, NAME)
 }
 
+/// Whether an interface has the check of [`check_ipv6_sources`].
+///
+/// # Errors
+/// `EINVAL` before Linux 6.6, `ENODEV` without the interface, and the kernel's other answers.
+pub fn is_checked(interface: &InterfaceId) -> io::Result<bool> {
+    TcxIngress::new(interface.index).has(NAME)
+}
+
 /// What the program answers (linux/bpf.h).
 mod verdict {
     /// `TCX_NEXT`: no objection; whatever other programs there are decide.
@@ -145,7 +153,9 @@ mod tests {
         with_session(|tun, id| {
             let elsewhere = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
             assert!(passes(tun, elsewhere, OURS), "nobody has forbidden it yet");
+            assert!(!is_checked(id).unwrap());
             check_ipv6_sources(id, PEER).unwrap();
+            assert!(is_checked(id).unwrap());
             assert!(passes(tun, PEER, OURS));
             for source in neighbours().chain([elsewhere, OURS, Ipv6Addr::LOCALHOST]) {
                 assert!(!passes(tun, source, OURS), "{source}");

@@ -15,6 +15,7 @@ pub mod egress;
 pub mod handover;
 pub mod interface;
 pub mod ipv6_source;
+pub mod net_dev;
 pub mod netlink;
 pub mod netns;
 pub mod packet;

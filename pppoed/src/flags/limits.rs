@@ -23,7 +23,8 @@ pub struct LimitFlags {
     #[arg(long, value_name = "COUNT")]
     pub padt_rate: Option<u32>,
 
-    /// PADI, PADR, and data of no session, answered per second and MAC address, and so many at once; 0 for no limit [default: 10]
+    /// PADI, PADR, and data of no session, answered per second and MAC address, and so many at once; and PADT for no session of the
+    /// address, after which others of it are not heard; 0 for no limit [default: 10]
     #[arg(long, value_name = "COUNT")]
     pub mac_rate: Option<u32>,
 
@@ -63,6 +64,16 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub heartbeat_timeout: Option<u32>,
 
+    /// What happens to a session that lacks a protection, for instance the source check while net.ipv4.conf.all.rp_filter is 2:
+    /// warn notes it in the log and in show session, refuse ends the session [default: warn]
+    #[arg(long, value_name = "ACTION")]
+    pub missing_protection: Option<MissingProtection>,
+
+    /// Seconds in which the protections of each open session are verified once more, in turns of 10 seconds; 0 for only when
+    /// it opens [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub protection_check: Option<u32>,
+
     /// Seconds that reading all files again may take (SIGHUP, pppctl reload) before it is given up [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub reload_deadline: Option<u32>,
@@ -74,6 +85,16 @@ pub struct LimitFlags {
     /// File with MAC addresses that are not served, one to a line; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub mac_deny: Option<PathBuf>,
+}
+
+/// What happens to a session that lacks a protection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MissingProtection {
+    /// It is noted and logged, and the session goes on.
+    #[default]
+    Warn,
+    /// The session ends.
+    Refuse,
 }
 
 /// Which session gives way when a user has too many.

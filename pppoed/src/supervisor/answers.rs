@@ -42,7 +42,7 @@ impl Supervisor {
             Request::ShowPolicy => return self.show_policy(answer),
             Request::WritePolicy { check } => return self.write_policy(check, caller, answer),
             Request::ShowHooks => self.show_hooks(),
-            Request::RunHook(trial) => return self.try_hook(*trial, answer, now),
+            Request::RunHook(trial) => return self.try_hook(*trial, caller, answer, now),
             Request::SetLogLevel { level, session } => match session {
                 Some(id) if self.table.by_id(id).is_none() => no_such_session(),
                 _ => self.set_log_level(level, session).unwrap_or_else(refused).into(),
@@ -54,16 +54,13 @@ impl Supervisor {
             },
             Request::Trace(request) => self.trace(&request),
             Request::AuthTest(test) => return self.test_auth(test, answer),
-            Request::SetRate { id, down, up } => self.set_rate(id, down, up, now),
+            Request::SetRate { id, down, up } => return self.set_rate(id, down, up, answer, now),
             Request::Count(selector) => match check(&selector) {
                 Ok(()) => Response::Count { count: number(self.table.select(&selector).len()) }.into(),
                 Err(why) => refused(why).into(),
             },
             Request::ShowSessions => self.page_of_sessions(after.unwrap_or(0), now),
-            Request::ShowSession { id } => self.table.by_id(id).map_or_else(no_such_session, |session| {
-                let detail = session.detail(self.deadlines.of(session.token), now);
-                Response::Session(Box::new(self.with_protections(session, detail))).into()
-            }),
+            Request::ShowSession { id } => return self.show_session(id, answer, now),
             Request::ShowStats => Answer::Whole(stats_in_pieces(self.server_stats(now))),
             Request::Drain { on } => self.set_drain(on, caller).into(),
             Request::Shutdown(how) => self.shut_down(how, caller).into(),

@@ -109,6 +109,11 @@ impl Egress {
         }
     }
 
+    /// Whether the server was not to go without.
+    pub(super) fn is_required(&self) -> bool {
+        self.is_required
+    }
+
     pub(super) fn filter(&self) -> Option<&Arc<EgressFilter>> {
         self.filter.as_ref()
     }

@@ -38,6 +38,7 @@ mod hook_sessions;
 mod hook_stats;
 mod hook_store;
 mod hooks;
+mod inspection;
 mod interfaces;
 mod ipv6;
 mod line;
@@ -52,6 +53,7 @@ mod proxy_arp;
 mod quota;
 mod rate_meter;
 mod rates;
+mod reaper;
 mod reload;
 mod renames;
 mod rivals;
@@ -70,6 +72,7 @@ mod table;
 mod template;
 mod terms;
 mod trace;
+mod trial_fields;
 mod units;
 mod user_limit;
 mod watch;
@@ -100,6 +103,7 @@ use self::events::Events;
 use self::heartbeat::Heartbeats;
 use self::hook_news::HookNews;
 use self::hooks::Hooks;
+use self::inspection::{Inspected, Inspections};
 use self::links::{LinkNews, LinkOrder, Links};
 use self::network::Configured;
 use self::policy::Policies;
@@ -150,6 +154,8 @@ enum Work {
     Configured(Token, Configured),
     /// What the kernel counted for sessions with a quota.
     Measured(Measured),
+    /// Open sessions were looked at; none if that was cut off.
+    Inspected(Option<Inspected>),
     /// An access interface came, went or changed.
     Link(AccessIndex, LinkNews),
     /// There is an interface that a pattern matches.
@@ -208,6 +214,7 @@ pub struct Supervisor {
     /// When the traffic of which session is to be looked at.
     quota_looks: Deadlines,
     heartbeats: Heartbeats,
+    inspections: Inspections,
     slots: Slots,
     pool: AddressPool,
     units: Units,
@@ -264,6 +271,7 @@ impl Supervisor {
                 tokio::task::spawn_local(rivals::keep_looking(search, self.work.clone()));
             }
         }
+        reaper::begin();
         let mut rotation = tokio::time::interval(KEY_LIFETIME);
         rotation.tick().await;
         let mut rate_looks = tokio::time::interval(rate_meter::INTERVAL);
@@ -328,6 +336,7 @@ impl Supervisor {
     fn next_timeout(&self) -> Option<Instant> {
         let discovery = self.accesses.iter().filter_map(Access::next_timeout);
         let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
+        let looks = looks.chain(self.inspections.next());
         let looks = looks.chain(self.adoption.next_timeout()).chain(self.hooks.next_timeout());
         discovery.chain(self.deadlines.next()).chain(looks).min()
     }
@@ -336,6 +345,7 @@ impl Supervisor {
         self.handle_deadlines(now);
         self.handle_quota_looks(now);
         self.handle_heartbeats(now);
+        self.handle_inspections(now);
         self.keep_counters(now);
         self.handle_hook_timeouts(now);
         for access in &mut self.accesses {
@@ -382,6 +392,7 @@ impl Supervisor {
             Work::Verified(token, outcome) => self.handle_verified(token, *outcome, now),
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
             Work::Measured(measured) => self.handle_measured(measured, now),
+            Work::Inspected(inspected) => self.handle_inspected(inspected, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
             Work::Found(name) => self.handle_found(name, now),
             Work::Rivals(listeners) => self.handle_rivals(listeners),

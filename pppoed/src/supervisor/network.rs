@@ -1,6 +1,5 @@
 //! The session's network interface: MTU, addresses, up. And the leave to relay, which follows from them.
 
-use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use ppp_ipc::control::{EventName, Phase};
@@ -10,6 +9,8 @@ use ppp_linux::interface::InterfaceId;
 use ppp_linux::ipv6_source::check_ipv6_sources;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
 
+use super::inspection::Seen;
+use super::protections::{Look, Protection, Repair};
 use super::proxy_arp::ProxyArp;
 use super::session::{Session, Token};
 use super::session_log::about;
@@ -78,8 +79,8 @@ pub(super) struct Done {
     without_ipv6: Option<String>,
     /// Why proxy ARP was left out.
     without_proxy_arp: Option<String>,
-    /// Which packets' sources the kernel does not check, and why.
-    without_source_check: Vec<(&'static str, String)>,
+    /// Everything that protects the session, now that it is configured.
+    protections: Vec<Protection>,
 }
 
 impl Supervisor {
@@ -101,9 +102,12 @@ impl Supervisor {
         let Some(tun) = session.tun.clone() else {
             return self.kill(token, EndReason::SystemError, "the interface was not made");
         };
+        let Some(session) = self.table.get(token) else { return };
+        let ipv6 = wanted.ipv6.map(|ends| ends.peer);
+        let look = self.look_at(session).with_protocols(wanted.ipv4.is_some(), ipv6, wanted.source_check);
         let work = self.work.clone();
         tokio::task::spawn_local(async move {
-            let configuring = tokio::task::spawn_blocking(move || configure(&tun, given, &wanted));
+            let configuring = tokio::task::spawn_blocking(move || configure(&tun, given, &wanted, &look));
             let configured =
                 configuring.await.unwrap_or_else(|error| Err(format!("it was cut off: {error}")));
             // Fails only when the supervisor is gone.
@@ -113,7 +117,7 @@ impl Supervisor {
 
     pub(super) fn handle_configured(&mut self, token: Token, configured: Configured, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        let Done { given, without_ipv6, without_proxy_arp, without_source_check } = match configured {
+        let Done { given, without_ipv6, without_proxy_arp, protections } = match configured {
             Ok(done) => done,
             Err(why) => return self.terminate(token, EndReason::SystemError, &why, now),
         };
@@ -129,8 +133,8 @@ impl Supervisor {
             about!(warn, PROXY_ARP_LEFT_OUT, session, reason = why);
             session.note(format!("no proxy ARP: {why}"), now);
         }
-        for (family, why) in without_source_check {
-            session.note(format!("the kernel does not check {family} sources: {why}"), now);
+        if let Some(why) = self.judge_protections(token, &protections, now) {
+            return self.terminate(token, EndReason::SystemError, &why, now);
         }
         self.configure(token, now);
     }
@@ -167,6 +171,7 @@ impl Supervisor {
         // A link that is negotiated anew is no news.
         if session.opened.is_none() {
             session.opened = Some(now);
+            session.seen = Some(Seen::nothing(session.sent_rates.unwrap_or_default(), now));
             about!(info, SESSION_UP, session);
             let left_out = self.failed_dials.succeeded(session.peer_mac);
             if left_out > 0 {
@@ -198,22 +203,16 @@ pub(super) fn session_end(session: &Session) -> Option<Instant> {
 }
 
 /// Runs where it may block.
-fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured {
+fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted, look: &Look) -> Configured {
     let mut without_proxy_arp = None;
     let mut netlink = Netlink::open().map_err(|error| chain(&error))?;
-    // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over.
-    let is_first = given.mtu.is_none();
-    let mut without_source_check = Vec::new();
-    if is_first
-        && wanted.source_check
-        && let Err(error) = netlink.check_ipv4_sources(tun)
-    {
-        without_source_check.push(("IPv4", chain(&error)));
+    // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over. Whether it is in force is
+    // seen below.
+    if given.mtu.is_none() && wanted.source_check {
+        let _ = netlink.check_ipv4_sources(tun);
     }
-    if let Some(ends) = wanted.ipv6.filter(|_| wanted.ipv6 != given.ipv6)
-        && let Err(why) = check_ipv6(tun, ends.peer, wanted.ebpf)
-    {
-        without_source_check.push(("IPv6", why));
+    if let Some(ends) = wanted.ipv6.filter(|_| wanted.ipv6 != given.ipv6 && wanted.ebpf) {
+        let _ = check_ipv6_sources(tun, ends.peer);
     }
     set_mtu_and_ipv4(&mut netlink, tun, &mut given, wanted).map_err(|error| chain(&error))?;
     if let Some(ends) = wanted.ipv4
@@ -227,14 +226,8 @@ fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted) -> Configured
     }
     given.ipv4 = wanted.ipv4.or(given.ipv4);
     let without_ipv6 = set_ipv6(&mut netlink, tun, &mut given, wanted).err();
-    Ok(Done { given, without_ipv6, without_proxy_arp, without_source_check })
-}
-
-fn check_ipv6(tun: &InterfaceId, peer: Ipv6Addr, ebpf: bool) -> Result<(), String> {
-    if !ebpf {
-        return Err("it is without eBPF (--no-ebpf)".to_owned());
-    }
-    check_ipv6_sources(tun, peer).map_err(|error| format!("{error} (it takes Linux 6.6)"))
+    let protections = look.take(Repair::Yes);
+    Ok(Done { given, without_ipv6, without_proxy_arp, protections })
 }
 
 /// Without this there is no session.

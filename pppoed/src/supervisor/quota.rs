@@ -78,9 +78,10 @@ fn believed(claimed: &Traffic, seen: &LinkTraffic) -> LinkTraffic {
     }
 }
 
-fn is_far_less(claimed: &Traffic, seen: &LinkTraffic) -> bool {
+/// `may_drop`: the worker has a limit of what goes to the peer, and has dropped what was more.
+fn is_far_less(claimed: &Traffic, seen: &Traffic, may_drop: bool) -> bool {
     let is_less = |claimed: u64, seen: u64| claimed.saturating_add(TOLERANCE) < seen;
-    is_less(claimed.rx_bytes, seen.rx_bytes) || is_less(claimed.tx_bytes, seen.tx_bytes)
+    is_less(claimed.rx_bytes, seen.rx_bytes) || !may_drop && is_less(claimed.tx_bytes, seen.tx_bytes)
 }
 
 impl Supervisor {
@@ -118,13 +119,14 @@ impl Supervisor {
         for (token, seen) in measured.0 {
             let Some(quota) = self.quota(token) else { continue };
             let Some(session) = self.table.get_mut(token) else { continue };
-            let claimed = session.traffic();
+            let claimed = session.claimed_traffic();
             let seen = seen.unwrap_or_else(|error| {
                 // The interface went with its worker, most likely, whose end is on its way here.
                 session.note(format!("no second opinion on its traffic: {}", chain(&error)), now);
                 LinkTraffic::default()
             });
-            if tell_if_doubtful(session, &claimed, &seen) {
+            let counted = Traffic { rx_bytes: seen.rx_bytes, tx_bytes: seen.tx_bytes, ..Traffic::default() };
+            if tell_if_doubtful(session, &counted) {
                 self.keep_record(token);
             }
             let used = quota.used(&believed(&claimed, &seen));
@@ -138,9 +140,11 @@ impl Supervisor {
     }
 }
 
-/// Whether this is news.
-fn tell_if_doubtful(session: &mut Session, claimed: &Traffic, seen: &LinkTraffic) -> bool {
-    let is_news = !session.is_doubtful && is_far_less(claimed, seen);
+/// Compares a worker's word with what the kernel has counted. Whether a doubt is news.
+pub(super) fn tell_if_doubtful(session: &mut Session, seen: &Traffic) -> bool {
+    let claimed = session.claimed_traffic();
+    let may_drop = session.rates().down > 0 || session.sent_rates.is_some_and(|rates| rates.down > 0);
+    let is_news = !session.is_doubtful && is_far_less(&claimed, seen, may_drop);
     if is_news {
         session.is_doubtful = true;
         about!(
@@ -216,7 +220,11 @@ mod tests {
         let claims_more = Traffic { rx_bytes: 1000, tx_bytes: 2, ..Traffic::default() };
         assert_eq!(believed(&claims_more, &SEEN), LinkTraffic { rx_bytes: 1000, tx_bytes: 500 });
 
-        assert!(!is_far_less(&claims_nothing, &LinkTraffic { rx_bytes: TOLERANCE, tx_bytes: 0 }));
-        assert!(is_far_less(&claims_nothing, &LinkTraffic { rx_bytes: 0, tx_bytes: TOLERANCE + 1 }));
+        let carried = |rx_bytes, tx_bytes| Traffic { rx_bytes, tx_bytes, ..Traffic::default() };
+        assert!(!is_far_less(&claims_nothing, &carried(TOLERANCE, 0), false));
+        assert!(is_far_less(&claims_nothing, &carried(0, TOLERANCE + 1), false));
+        // What is more than `rate-down` is read by the worker, and dropped.
+        assert!(!is_far_less(&claims_nothing, &carried(0, TOLERANCE + 1), true));
+        assert!(is_far_less(&claims_nothing, &carried(TOLERANCE + 1, 0), true));
     }
 }

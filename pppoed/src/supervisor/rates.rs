@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use ppp_ipc::control::{BitRate, Failure, Response};
+use ppp_ipc::control::BitRate;
 use ppp_ipc::worker::{Rates, ToWorker};
+
+use tokio::sync::oneshot;
 
 use super::Supervisor;
 use super::session::{Session, Token};
@@ -47,14 +49,17 @@ impl Supervisor {
     }
 
     /// `set rate`.
-    pub(super) fn set_rate(&mut self, id: u16, down: BitRate, up: Option<BitRate>, now: Instant) -> Answer {
-        let token = self.table.by_id(id).map(|session| session.token);
-        if token.is_some_and(|token| self.limit_session(token, down, up, now))
-            && let Some(session) = self.table.by_id(id)
-        {
-            let detail = session.detail(self.deadlines.of(session.token), now);
-            return Response::Session(Box::new(self.with_protections(session, detail))).into();
+    pub(super) fn set_rate(
+        &mut self,
+        id: u16,
+        down: BitRate,
+        up: Option<BitRate>,
+        answer: oneshot::Sender<Answer>,
+        now: Instant,
+    ) {
+        if let Some(token) = self.table.by_id(id).map(|session| session.token) {
+            self.limit_session(token, down, up, now);
         }
-        Response::Failed(Failure::NoSuchSession).into()
+        self.show_session(id, answer, now);
     }
 }

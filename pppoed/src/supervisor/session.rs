@@ -1,7 +1,7 @@
 //! What the supervisor knows of one session.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     net::Ipv4Addr,
     rc::Rc,
     time::{Duration, Instant},
@@ -23,6 +23,7 @@ use tracing::debug;
 
 use super::challenge::Challenge;
 use super::hook_sessions::HookState;
+use super::inspection::Seen;
 use super::network::Given;
 use super::network::session_end;
 use super::rate_meter::RateMeter;
@@ -142,6 +143,12 @@ pub(super) struct Session {
     pub(super) is_described: bool,
     /// Its worker was caught claiming less traffic than there was.
     pub(super) is_doubtful: bool,
+    /// Its protections that are not in force.
+    pub(super) missing: BTreeSet<&'static str>,
+    /// What the kernel has counted of its interface, at the last look.
+    pub(super) seen: Option<Seen>,
+    /// Its worker was without a `pppoed` for a while, and has come back.
+    pub(super) is_taken_over: bool,
     /// The peer knows that it is over, or cannot be told: no PADT is to be sent.
     pub(super) peer_knows: bool,
     /// What the hooks know of it, and want the next `pppoed` to know.
@@ -237,6 +244,9 @@ impl Session {
             sent_rates: None,
             is_described: false,
             is_doubtful: false,
+            is_taken_over: false,
+            missing: BTreeSet::new(),
+            seen: None,
             peer_knows: false,
             hooks: HookState::new(token),
             refused_as: None,
@@ -340,7 +350,17 @@ impl Session {
         counters.rx_last_activity_ms.max(counters.tx_last_activity_ms)
     }
 
+    /// What it has carried: its worker's word, or what the kernel has counted, if the worker was caught claiming less.
     pub(super) fn traffic(&self) -> Traffic {
+        let claimed = self.claimed_traffic();
+        match self.seen.filter(|_| self.is_doubtful) {
+            Some(seen) => larger(claimed, seen.traffic),
+            None => claimed,
+        }
+    }
+
+    /// What its worker says that it has carried.
+    pub(super) fn claimed_traffic(&self) -> Traffic {
         if self.counters.is_none() {
             return self.kept_traffic;
         }
@@ -468,4 +488,13 @@ impl Session {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn larger(one: Traffic, other: Traffic) -> Traffic {
+    Traffic {
+        rx_packets: one.rx_packets.max(other.rx_packets),
+        rx_bytes: one.rx_bytes.max(other.rx_bytes),
+        tx_packets: one.tx_packets.max(other.tx_packets),
+        tx_bytes: one.tx_bytes.max(other.tx_bytes),
+    }
 }

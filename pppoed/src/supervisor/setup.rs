@@ -34,6 +34,7 @@ use super::events::Events;
 use super::failed_dials::FailedDials;
 use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
+use super::inspection::Inspections;
 use super::line::{Line, ListenError, Listening};
 use super::links::Links;
 use super::policy::Policies;
@@ -49,7 +50,7 @@ use super::user_limit::HandOvers;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, start_check, surroundings};
 use crate::config::{Config, Reading, Source};
 use crate::policy::Policy;
-use crate::pool::{AddressPool, PoolEntry, PoolName, Slots};
+use crate::pool::{AddressPool, Machine, PoolEntry, PoolName, Slots, ThisMachine};
 use crate::secrets::Secrets;
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
@@ -141,6 +142,8 @@ fn assemble(
         grace: config.adoption_grace,
     };
     let adoption = Adoption::open(opening, work.clone(), now).map_err(SetupError::Door)?;
+    let machine = ThisMachine::new()?;
+    warn_of_own_addresses(config, &machine);
     let mut supervisor = Supervisor {
         config: terms.general().settings.clone(),
         terms,
@@ -153,8 +156,9 @@ fn assemble(
         deadlines: Deadlines::default(),
         quota_looks: Deadlines::default(),
         heartbeats: Heartbeats::new(config.limits.heartbeat),
+        inspections: Inspections::new(now),
         slots: slots(config)?,
-        pool: AddressPool::new(owned_pools(config)),
+        pool: AddressPool::new(owned_pools(config)).on(machine),
         units: Units::default(),
         stats: Stats::new(now),
         events: Events::new(),
@@ -308,6 +312,16 @@ pub(super) fn owned_pools(config: &Config) -> Vec<(PoolName, Vec<PoolEntry>)> {
     config.pools().map(|(name, entries)| (name, entries.to_vec())).collect()
 }
 
+/// Addresses of pools that no session will get.
+fn warn_of_own_addresses(config: &Config, machine: &impl Machine) {
+    for (pool, entries) in config.pools() {
+        let own = |entry: &PoolEntry| entry.remote.filter(|remote| machine.has(*remote));
+        if let Some(address) = entries.iter().find_map(own) {
+            warn!(pool = &*pool, %address, "an address of the pool is one of the server's own: no session gets it");
+        }
+    }
+}
+
 /// How a discovery server presents itself, but for what the interface is.
 pub(super) fn discovery_config(config: &Config) -> server::Config {
     const NO_MAC: MacAddr = MacAddr([0; 6]);
@@ -327,9 +341,9 @@ pub(super) fn discovery_config(config: &Config) -> server::Config {
 
 fn slots(config: &Config) -> Result<Slots, SetupError> {
     let count = u32::try_from(config.max_sessions()).unwrap_or(u32::MAX);
-    let mut slots = Slots::new(count, config.session_offset)?;
+    let mut slots = Slots::new(count, config.numbering)?;
     if config.random_order {
-        // Only the order of session ids: the cookie, not the id, keeps strangers out.
+        // Only the order of the slots. What has to be random for a reason is `Numbering::Random`.
         let mut state = u64::from_le_bytes(random::<8>()?);
         slots.shuffle(|bound| {
             // splitmix64, of which the upper half is used.

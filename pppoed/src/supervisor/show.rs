@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{
-    AccessInterface, AddressSource, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease,
+    AccessInterface, AddressSource, Failure, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease,
     PoolRange, PoolStats, Response, ServerVersion, SessionLogLevel, VERSION,
 };
 use ppp_wire::escape::Escaped;
 use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 
+use super::protections::Repair;
 use super::session::{AccessIndex, Session};
 use super::{Supervisor, Work};
 use crate::control::Answer;
@@ -33,6 +34,24 @@ impl Supervisor {
     pub fn with_log(mut self, log: LogHandle) -> Self {
         self.log = Some(log);
         self
+    }
+
+    /// `show session`: its protections are looked at beside the event loop.
+    pub(super) fn show_session(&self, id: u16, answer: oneshot::Sender<Answer>, now: Instant) {
+        // Fails, here and below, only when the client has hung up.
+        let Some(session) = self.table.by_id(id) else {
+            let _ = answer.send(Response::Failed(Failure::NoSuchSession).into());
+            return;
+        };
+        let mut detail = session.detail(self.deadlines.of(session.token), now);
+        let look = self.look_at(session);
+        tokio::task::spawn_local(async move {
+            let looking = tokio::task::spawn_blocking(move || look.take(Repair::No));
+            if let Ok(protections) = looking.await {
+                detail.sandbox = protections.iter().map(ToString::to_string).collect();
+            }
+            let _ = answer.send(Response::Session(Box::new(detail)).into());
+        });
     }
 
     /// `show pool`: what is kept for single users is in the secrets files, which are read beside the event loop.

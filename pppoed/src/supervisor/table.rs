@@ -67,6 +67,10 @@ impl Table {
         Some(session)
     }
 
+    pub(super) fn get(&self, token: Token) -> Option<&Session> {
+        self.sessions.get(&token)
+    }
+
     pub(super) fn get_mut(&mut self, token: Token) -> Option<&mut Session> {
         self.sessions.get_mut(&token)
     }

@@ -82,6 +82,12 @@ impl Lab {
         Self::begin(directory, flags, &[])
     }
 
+    /// As [`Lab::start_in`], as the first process of a PID namespace; [`Lab::pid`] is its parent's.
+    pub(crate) fn start_in_container(directory: TempDir, flags: &[&str]) -> Self {
+        let container = "unshare --pid --fork --kill-child --mount-proc";
+        Self::begin(directory, flags, &[("UNDER", container)])
+    }
+
     fn begin(directory: TempDir, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let stderr = log_file(&directory);
         Self::start_logging_to(directory, flags, environment, stderr)
@@ -107,8 +113,17 @@ impl Lab {
 
     /// As [`Lab::restart`], to serve this interface.
     pub(crate) fn restart_on(&mut self, interface: &str, flags: &[&str]) {
+        self.restart_with(interface, flags, &[]);
+    }
+
+    /// As [`Lab::restart`], by a program that executes what its arguments say.
+    pub(crate) fn restart_under(&mut self, program: &str, flags: &[&str]) {
+        self.restart_with(ACCESS, flags, &[("UNDER", program)]);
+    }
+
+    fn restart_with(&mut self, interface: &str, flags: &[&str], environment: &[(&str, &str)]) {
         let before = self.log().matches(" ready ").count();
-        self.process = spawn(&self.directory, interface, flags, &[], log_file(&self.directory));
+        self.process = spawn(&self.directory, interface, flags, environment, log_file(&self.directory));
         self.wait_ready(before + 1);
     }
 
@@ -262,7 +277,7 @@ fn spawn(
     let mut command = Command::new("/bin/sh");
     command.args([
         "-c",
-        "ulimit -S -n 100; ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"",
+        "ulimit -S -n 100; ulimit -S -c \"$(ulimit -H -c)\"; exec $UNDER \"$0\" \"$@\"",
         env!("CARGO_BIN_EXE_pppoed"),
     ]);
     command.args(["-F", "-I", interface, "-L", "10.0.0.1", "-R", "10.0.0.2", "-N", "2"]);
@@ -279,6 +294,10 @@ fn spawn(
         ("--console-file", "console.toml"),
     ] {
         command.arg(flag).arg(path(file));
+    }
+    // Most tests name sessions by ids that they know.
+    if !flags.iter().any(|flag| ["-o", "-r", "-u"].contains(flag)) {
+        command.args(["-o", "0"]);
     }
     let lab = directory.path().to_str().unwrap();
     command

@@ -29,6 +29,8 @@ use super::egress;
 use super::heartbeat;
 use super::lab::SECRET;
 use super::misbehaviour::CASES;
+use super::returning;
+use super::second_opinion;
 use super::spoofing;
 
 /// Name of this program as a worker.
@@ -62,6 +64,16 @@ pub(crate) fn attacker_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0xa7, number])
 }
 
+/// The peer whose worker lies about what it carries.
+pub(crate) fn liar_mac(number: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0x11, number])
+}
+
+/// The peer whose worker comes back to the next server in the way of this number.
+pub(crate) fn returning_mac(number: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0xcb, number])
+}
+
 /// A peer whose worker is the real one.
 pub(crate) fn good_mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0x60, number])
@@ -85,6 +97,14 @@ pub(crate) fn run() -> ExitCode {
             [2, 0, 0, 0, 0x59, 0] => {
                 let Newborn { control, tun, .. } = newborn;
                 spoofing::spoof(&start, Pipe::new(control, Tun::from_fd(tun).unwrap()))
+            }
+            [2, 0, 0, 0, 0x11, number] => {
+                let Newborn { control, tun, .. } = newborn;
+                second_opinion::lie(number, Pipe::new(control, Tun::from_fd(tun).unwrap()))
+            }
+            [2, 0, 0, 0, 0xcb, number] => {
+                let Newborn { control, tun, .. } = newborn;
+                returning::come_back(number, Pipe::new(control, Tun::from_fd(tun).unwrap()))
             }
             [2, 0, 0, 0, 0xba, number] => CASES.get(usize::from(number)),
             [2, 0, 0, 0, 0xbe, number] => heartbeat::CASES.get(usize::from(number)),
@@ -157,14 +177,19 @@ impl Pipe {
 
     /// The next message. Ends the process when the server hung up.
     pub(crate) fn receive(&mut self) -> ToWorker {
+        self.receive_unless_alone().unwrap_or_else(|| exit(EXIT_STATUS))
+    }
+
+    /// The next message; none when the server hung up.
+    pub(crate) fn receive_unless_alone(&mut self) -> Option<ToWorker> {
         let mut buffer = [0; 4096];
         loop {
             if let Some(body) = self.decoder.next_frame().unwrap() {
-                return codec::decode(body).unwrap();
+                return Some(codec::decode(body).unwrap());
             }
             wait_for_input(self.stream.as_fd());
             match self.stream.read(&mut buffer) {
-                Ok(0) | Err(_) => exit(EXIT_STATUS),
+                Ok(0) | Err(_) => return None,
                 Ok(count) => self.decoder.push(&buffer[..count]),
             }
         }
@@ -214,9 +239,22 @@ impl Pipe {
 
     /// As [`Pipe::open`], for this user.
     pub(crate) fn open_as(&mut self, user: &str) {
-        let Network { local, remote, .. } = self.authenticate_as(user);
+        self.open_granted(user);
+    }
+
+    /// As [`Pipe::open_as`]; what it was granted.
+    pub(crate) fn open_granted(&mut self, user: &str) -> Network {
+        let network = self.authenticate_as(user);
+        let Network { local, remote, .. } = network;
         self.send(&FromWorker::NetworkUp(NetworkReport { local, remote }));
-        assert!(matches!(self.receive(), ToWorker::Relay(_)));
+        loop {
+            match self.receive() {
+                ToWorker::Relay(_) => return network,
+                // They come before.
+                ToWorker::SetRates(_) => {}
+                other => panic!("no leave to relay: {other:?}"),
+            }
+        }
     }
 
     /// Hands the kernel a packet as if from the peer.

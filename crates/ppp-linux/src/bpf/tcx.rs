@@ -48,6 +48,14 @@ impl TcxIngress {
         Ok(())
     }
 
+    /// Whether a program of this name is attached.
+    ///
+    /// # Errors
+    /// As [`Self::attach`].
+    pub(crate) fn has(self, name: &str) -> io::Result<bool> {
+        Ok(self.find(name)?.is_some())
+    }
+
     fn find(self, name: &str) -> io::Result<Option<OwnedFd>> {
         let mut ids = [0_u32; MAX_PROGRAMS];
         let mut attributes = Query {

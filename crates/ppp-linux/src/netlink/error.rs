@@ -80,6 +80,17 @@ pub enum NetlinkError {
     },
 }
 
+impl NetlinkError {
+    /// Whether the interface is not there, or not any more.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::NoSuchInterface { .. } => true,
+            Self::Refused { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
 fn said(kernel_message: &Option<String>) -> String {
     kernel_message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default()
 }

@@ -239,11 +239,45 @@ fn the_kernel_takes_nobody_elses_address_from_an_interface() {
             socket.recv_from(&mut [0; 1]).ok().map(|(_, from)| from.ip())
         };
         assert_eq!(arrives(neighbour), Some(neighbour.into()));
+        // The kernel would go by the larger number, and take whatever it has a route to.
+        let all = |value: &str| std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", value).unwrap();
+        all("2");
+        let error = netlink.check_ipv4_sources(&id).unwrap_err().to_string();
+        assert!(error.contains("net.ipv4.conf.all.rp_filter is 2"), "{error}");
+        assert_eq!(arrives(neighbour), Some(neighbour.into()));
+        all("0");
+        std::fs::write("/proc/sys/net/ipv4/conf/ppp0/rp_filter", "0").unwrap();
+        let error = netlink.verify_ipv4_source_check(&id).unwrap_err().to_string();
+        assert!(error.contains("net.ipv4.conf.ppp0.rp_filter is 0"), "{error}");
         netlink.check_ipv4_sources(&id).unwrap();
+        netlink.verify_ipv4_source_check(&id).unwrap();
         for nobody in [neighbour, Ipv4Addr::new(192, 0, 2, 1), LOCAL] {
             assert_eq!(arrives(nobody), None, "{nobody}");
         }
         assert_eq!(arrives(PEER), Some(PEER.into()));
+    });
+}
+
+#[test]
+fn own_addresses_are_told_from_others() {
+    in_namespace(|netlink| {
+        let (_tap, access) = create_tap(&"access0".parse().unwrap()).unwrap();
+        add_network(netlink, &access, Ipv4Addr::new(192, 0, 2, 7), 24);
+        netlink.link_up(&access).unwrap();
+        let (_tun, id) = tun("ppp0");
+        netlink.configure_ptp(&id, &ipv4(1492, LOCAL, PEER)).unwrap();
+        for (address, expected) in [
+            ([192, 0, 2, 7], true),
+            ([192, 0, 2, 255], true),
+            ([10, 0, 0, 1], true),
+            ([127, 0, 0, 1], true),
+            ([10, 0, 0, 2], false),
+            ([192, 0, 2, 8], false),
+            // There is no route to it.
+            ([198, 51, 100, 1], false),
+        ] {
+            assert_eq!(netlink.is_own_address(address.into()).unwrap(), expected, "{address:?}");
+        }
     });
 }
 
