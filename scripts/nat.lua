@@ -23,9 +23,50 @@ local function run(rules)
   if not ok then error("nft: " .. why, 0) end
 end
 
--- Puts table, set and rule as they should be, in one transaction: packets find either the old rules or the new ones.
--- Elements stay: sessions of an earlier pppoed go on, and come back to this one a moment later. An element too many
--- does no harm, one that lacks would. Those of all sessions are added, as this script may be new.
+-- Addresses that are in the set; nil if nft cannot say so.
+local function elements()
+  local listed = exec { "nft", "-j", "list", "set", FAMILY, TABLE, SET, max_output = 1 << 20 }
+  if not listed or not listed.ok or listed.truncated then return nil end
+  local found = {}
+  for _, object in ipairs(json.decode(listed.stdout).nftables) do
+    for _, address in ipairs(object.set and object.set.elem or {}) do found[#found + 1] = address end
+  end
+  return found
+end
+
+-- In pieces, as a transaction has a limit of 1 MiB. What is to be removed is added first: nft refuses to remove what is not there.
+local function add(addresses, and_remove)
+  for first = 1, #addresses, 1000 do
+    local last = math.min(first + 999, #addresses)
+    local rules = nft()
+    rules:add_element(FAMILY, TABLE, SET, table.unpack(addresses, first, last))
+    if and_remove then rules:delete_element(FAMILY, TABLE, SET, table.unpack(addresses, first, last)) end
+    run(rules)
+  end
+end
+
+-- Makes the set what the sessions are: adds what lacks, and removes what an earlier pppoed, or somebody else, left there. The
+-- sessions are asked for after the set: an address that is given to one meanwhile is not taken away.
+local function reconcile()
+  local before = elements()
+  local addresses, is_used = {}, {}
+  for s in each_session { "ipremote" } do
+    if s.ipremote then
+      addresses[#addresses + 1] = s.ipremote
+      is_used[s.ipremote] = true
+    end
+  end
+  add(addresses)
+  local left = {}
+  for _, address in ipairs(before or {}) do
+    if not is_used[address] then left[#left + 1] = address end
+  end
+  add(left, true)
+  if #left > 0 then log.info(#left .. " addresses without a session were in the set") end
+end
+
+-- Puts table, set and rule as they should be, in one transaction: packets find either the old rules or the new ones. Elements
+-- of sessions stay.
 function server_start()
   local rules = nft()
   rules:add_table(FAMILY, TABLE)
@@ -39,14 +80,7 @@ function server_start()
   end
   run(rules)
 
-  -- In pieces: a transaction has room for 10000 commands.
-  local addresses = {}
-  for s in each_session { "ipremote" } do addresses[#addresses + 1] = s.ipremote end
-  for first = 1, #addresses, 1000 do
-    local elements = nft()
-    elements:add_element(FAMILY, TABLE, SET, table.unpack(addresses, first, math.min(first + 999, #addresses)))
-    run(elements)
-  end
+  reconcile()
 
   if FORWARD and (file.read(IP_FORWARD) or ""):match("%d") ~= "1" then
     local ok, why = file.write(IP_FORWARD, "1\n")
@@ -58,18 +92,13 @@ end
 
 reload = server_start
 
-function ip_pre_up(s)
-  local rules = nft()
-  rules:add_element(FAMILY, TABLE, SET, s.ipremote)
-  run(rules)
-end
+-- A session whose worker came back late has its address again by then.
+every(60, reconcile)
+
+function ip_pre_up(s) add { s.ipremote } end
 
 -- The address is given to nobody else before this has returned.
-function ip_down(s)
-  local rules = nft()
-  rules:delete_element(FAMILY, TABLE, SET, s.ipremote)
-  run(rules)
-end
+function ip_down(s) add({ s.ipremote }, true) end
 
 function server_stop()
   local rules = nft()

@@ -49,6 +49,12 @@ fn run(lab: &Lab) -> Result<()> {
     wait::until_true("the store on disk", check::GONE, || Ok(server.read_file(STORE).is_ok()))?;
     server.lose(Signal::SIGKILL)?;
     echo::ping(&world.cli, FAR_HOST, 4)?;
+    // What is left of a session that has ended since, and one that lacks.
+    let [first, _] = &addresses;
+    let wrong = format!(
+        "add element ip pppoed_nat subscribers {{ 192.0.2.99 }}\ndelete element ip pppoed_nat subscribers {{ {first} }}\n"
+    );
+    check::nft(&world.srv, &wrong)?;
     server.start_again(&world, &setup, &programs::path("pppoed")?)?;
     server.wait_for_sessions(&world, 2, check::GONE)?;
     wait::until_true("both addresses", check::GONE, || Ok(subscribers(&world.srv)? == addresses))?;
