@@ -45,6 +45,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("pid-file", "\"/run/pppoed/pppoed.pid\""),
     ("pool-file", "\"pool\""),
     ("service", "[\"internet\", \"tv\"]"),
+    ("session-offset", "0"),
     ("user-limit", "\"deny\""),
     ("users-file", "\"users.toml\""),
     ("worker", "\"/usr/sbin/ppp-worker\""),

@@ -168,7 +168,12 @@ impl Kind {
             Self::Ipv4 => word(text.parse::<Ipv4Addr>().is_ok(), "an IPv4 address"),
             Self::Ipv6 => word(text.parse::<Ipv6Addr>().is_ok(), "an IPv6 address"),
             Self::Mac => word(text.parse::<MacAddr>().is_ok(), "a MAC address"),
-            Self::Interface => word(text.parse::<IfName>().is_ok(), "the name of an interface"),
+            // The kernel would take `$(reboot)` as well.
+            Self::Interface => {
+                let is_plain =
+                    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+                word(is_plain && text.parse::<IfName>().is_ok(), "the name of an interface")
+            }
             Self::Hexadecimal => {
                 let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
                 word(digits && (1..=32).contains(&text.len()), "up to 32 hexadecimal digits")
@@ -209,6 +214,7 @@ mod tests {
             ("llremote", "x"),
             ("mac", "x"),
             ("ifname", "a/b"),
+            ("ifname", "$(reboot)"),
             ("tty", "two words"),
             ("sid", "../../etc"),
             ("state", "x"),

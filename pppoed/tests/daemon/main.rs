@@ -23,6 +23,7 @@ mod heartbeat;
 mod hook_trials;
 mod hooks;
 mod identity;
+mod kept_back;
 mod lab;
 mod misbehaviour;
 mod monitoring;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
     tests.extend(tracing::tests());
     tests.extend(endings::tests());
     tests.extend(exhaustion::tests());
+    tests.extend(kept_back::tests());
     tests.extend(failing::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());
