@@ -104,7 +104,6 @@ fn main() -> ExitCode {
     tests.extend(returning::tests());
     tests.extend(policy::tests());
     tests.extend(full_disk::tests());
-    tests.extend(exhaustion::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }
