@@ -64,7 +64,7 @@ fn kept() {
         subscriber.assert_alive();
     }
     // The others' ids, slots and addresses are free.
-    subscribers.extend((4..=6).map(|number| Subscriber::open(good_mac(number))));
+    subscribers.extend((4..=6).map(|number| known(&lab, Subscriber::open(good_mac(number)))));
     let addresses = subscribers.iter().map(|subscriber| subscriber.address().unwrap());
     assert_eq!(addresses.collect::<std::collections::BTreeSet<_>>().len(), 6);
     // A server that counts them takes them over as well.
