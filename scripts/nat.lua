@@ -24,7 +24,7 @@ local function run(rules)
 end
 
 -- Addresses that are in the set; nil if nft cannot say so.
-local function elements()
+local function in_the_set()
   local listed = exec { "nft", "-j", "list", "set", FAMILY, TABLE, SET, max_output = 1 << 20 }
   if not listed or not listed.ok or listed.truncated then return nil end
   local found = {}
@@ -48,7 +48,7 @@ end
 -- Makes the set what the sessions are: adds what lacks, and removes what an earlier pppoed, or somebody else, left there. The
 -- sessions are asked for after the set: an address that is given to one meanwhile is not taken away.
 local function reconcile()
-  local before = elements()
+  local before = in_the_set()
   local addresses, is_used = {}, {}
   for s in each_session { "ipremote" } do
     if s.ipremote then

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 
-use tracing::{debug, warn};
+use tracing::{debug, info};
 
 /// As in `etc/systemd/pppoed.service`.
 const SPARED: i32 = -500;
@@ -17,7 +17,7 @@ pub fn spare_this_process() {
     match read(path) {
         Ok(0) => {
             if let Err(error) = fs::write(path, SPARED.to_string()) {
-                warn!(%error, "without memory, the kernel may kill pppoed first (oom_score_adj)");
+                info!(%error, "without memory, the kernel may kill pppoed first (oom_score_adj)");
             }
         }
         Ok(score) => debug!(score, "oom_score_adj is set already"),

@@ -259,7 +259,7 @@ fn every_script_that_ships_takes_any_number_of_sessions() {
         match name.as_str() {
             "nat.lua" => {
                 let shown = succeeds(&mut host, Function::Event(Event::SessionChange), &[], name);
-                assert_eq!(shown, (2 * count).to_string(), "server_start and reload");
+                assert_eq!(shown, (3 * count).to_string(), "server_start, reload and every");
             }
             "accounting.lua" => {
                 let text = fs::read_to_string(directory.path().join("accounts.json")).unwrap();

@@ -261,7 +261,9 @@ fn the_kernel_takes_nobody_elses_address_from_an_interface() {
 #[test]
 fn own_addresses_are_told_from_others() {
     in_namespace(|netlink| {
-        let (_tap, access) = create_tap(&"access0".parse().unwrap()).unwrap();
+        let name = "access0".parse().unwrap();
+        let _tap = create_tap(&name).unwrap();
+        let access = netlink.interface(&name).unwrap().id;
         add_network(netlink, &access, Ipv4Addr::new(192, 0, 2, 7), 24);
         netlink.link_up(&access).unwrap();
         let (_tun, id) = tun("ppp0");
