@@ -284,7 +284,7 @@ pub(crate) enum Show {
 /// What to find out about users.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
-    /// Which line of which file would decide about a user, and why the others would not
+    /// Which line of which file would decide about a user, and what a login would come to now
     Test {
         /// User name
         #[arg(value_name = values::USER)]

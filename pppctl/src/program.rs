@@ -36,7 +36,7 @@ A table that is wider than the terminal leaves out its least important columns; 
 
 Exit status:
   0  done
-  1  refused: no such session, server busy, or the answer to a question was no
+  1  refused: no such session, server busy, auth test, or the answer to a question was no
   2  the command line is wrong
   3  pppoed is not running, or its socket cannot be reached
   4  not allowed
