@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use ppp_ipc::hooks::FileReport;
-
 use crate::config::{Config, Line, Notice, Source};
 use crate::inet::SystemNames;
 use crate::{hooks, preflight, supervisor};
@@ -34,7 +32,7 @@ pub fn check(source: &Source, config: &Config, notices: &[Notice]) -> Findings {
     findings.remarks.extend(users.notices.into_iter().chain(users.unreadable));
     findings.errors.extend(supervisor::check_discovery(config).err());
     match hooks::check(&config.hooks.directory) {
-        Ok(scripts) => findings.remarks.extend(scripts_without_caller(config, &scripts)),
+        Ok(scripts) => findings.remarks.extend(scripts_without_caller(config, scripts.is_empty())),
         Err(errors) => findings.errors.extend(errors),
     }
     findings.extend(supervisor::check_start(config));
@@ -46,8 +44,8 @@ pub fn check(source: &Source, config: &Config, notices: &[Notice]) -> Findings {
 }
 
 /// Scripts of pppd that options name, where no hook script would run them.
-fn scripts_without_caller(config: &Config, hooks: &[(String, FileReport)]) -> Option<String> {
-    let script = config.scripts.values().next().filter(|_| hooks.is_empty())?;
+pub fn scripts_without_caller(config: &Config, without_hooks: bool) -> Option<String> {
+    let script = config.scripts.values().next().filter(|_| without_hooks)?;
     Some(format!(
         "{}: nothing runs {}: that is done by the hook script compat.lua, and there is no hook script in {}: \
          see pppoed-hooks(7)",

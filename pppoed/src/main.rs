@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Parser as _;
 use pppoed::causes::chain;
 use pppoed::check::{self, Findings};
-use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
+use pppoed::config::{CommandLine, Config, ConfigError, DEFAULT_HOOKS_DIRECTORY, Notice, Source};
 use pppoed::control::{self, Answers, Sockets};
 use pppoed::daemon::{self, DescriptorNeed, PidFile, Readiness};
 use pppoed::first_run;
@@ -151,6 +151,11 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// Loads scripts and tells what is in them, or what is wrong.
 fn check_hooks(path: &Path) -> ExitCode {
+    // Nobody need have the default one.
+    if !path.exists() && path != Path::new(DEFAULT_HOOKS_DIRECTORY) {
+        eprintln!("pppoed: {}: no such file or directory", path.display());
+        return ExitCode::from(EXIT_USAGE);
+    }
     match hooks::check(path) {
         Ok(scripts) => {
             if scripts.is_empty() {
@@ -258,6 +263,9 @@ async fn serve(
     let _run_dir = supervisor::claim_run_dir(config)?;
     let hooks = supervisor::load_hooks(&config.hooks).await;
     let hooks = hooks.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
+    if let Some(remark) = check::scripts_without_caller(config, hooks.is_empty()) {
+        warn!("{remark}");
+    }
     let supervisor = supervisor::prepare(config, source, policy, hooks)?.with_log(log.clone());
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;

@@ -225,6 +225,17 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_gives_all_of_them() {
+        let unit = fs::read_to_string(manual::root().join("etc/systemd/pppoed.service")).unwrap();
+        let bounds = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).unwrap();
+        let given: Vec<&str> = bounds.split(' ').filter_map(|word| word.strip_prefix("CAP_")).collect();
+        for Capability { name, .. } in CAPABILITIES {
+            assert!(given.contains(&name), "CAP_{name}");
+        }
+        assert!(given.contains(&"SYS_RESOURCE"));
+    }
+
+    #[test]
     fn the_effective_set_is_read() {
         assert_eq!(effective("Name:\tx\nCapPrm:\t0f\nCapEff:\t000001ffffffffff\n"), Some(ALL));
         assert_eq!(effective("Name:\tx\n"), None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::flags::{HookFailure, HookFlags};
 
 /// Where the scripts are unless configured.
-const DIRECTORY: &str = "/etc/pppoed/hooks.d";
+pub const DEFAULT_HOOKS_DIRECTORY: &str = "/etc/pppoed/hooks.d";
 /// Where the store is unless configured.
 const STORE: &str = "/var/lib/pppoed/hooks.store";
 
@@ -32,7 +32,7 @@ pub struct Hooks {
 impl Hooks {
     pub(super) fn new(flags: &HookFlags) -> Self {
         Self {
-            directory: flags.hooks_dir.clone().unwrap_or_else(|| DIRECTORY.into()),
+            directory: flags.hooks_dir.clone().unwrap_or_else(|| DEFAULT_HOOKS_DIRECTORY.into()),
             hosts: usize::from(flags.hook_hosts.unwrap_or(4)),
             deadline: Duration::from_secs(u64::from(flags.hook_deadline.unwrap_or(10))),
             failure: flags.hook_failure.unwrap_or_default(),

@@ -40,7 +40,7 @@ pub use command_line::CommandLine;
 pub(crate) use entries::session_entries;
 pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
-pub use hooks::Hooks;
+pub use hooks::{DEFAULT_HOOKS_DIRECTORY, Hooks};
 pub(crate) use keys::NO_EFFECT;
 pub use keys::{BadValue, Kind, ServerKey, server_keys};
 pub use layer::{Assignment, Layer};

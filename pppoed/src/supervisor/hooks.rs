@@ -134,6 +134,13 @@ pub async fn load_hooks(config: &config::Hooks) -> Result<HookScripts, Vec<Strin
     Ok(HookScripts { loaded, store })
 }
 
+impl HookScripts {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.loaded.is_none()
+    }
+}
+
 impl Hooks {
     pub(super) fn new(config: config::Hooks) -> Self {
         Self {

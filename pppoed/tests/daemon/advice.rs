@@ -18,13 +18,14 @@ use super::peer::{Host, Subscriber, socket};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         ("a login that would be refused is told with the reason", logins),
         ("who gave an address is shown, after a restart with another pool, too", sources),
         ("our own end cannot be the address of a client that goes on", own_end),
         ("a session's interface that is renamed is followed", renames),
         ("what a client wants that refuses our methods is told", refusals),
         ("a line that sends everything back is told", reflections),
+        ("a script of pppd that nothing runs is told", idle_script),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -157,6 +158,17 @@ fn refusals() {
     let mut subscriber = Subscriber::begin_by(Host::dial(good_mac(1)), b"alice", AuthMethod::Pap, SECRET);
     until("the end", || subscriber.is_over());
     lab.logged(&["session ended", "the peer wants to authenticate itself by PAP; allowed: CHAP-MD5"]);
+    lab.signal(Signal::SIGTERM);
+    lab.wait_stopped();
+}
+
+fn idle_script() {
+    let directory = lab::directory();
+    let options = directory.path().join("options");
+    let before = fs::read_to_string(&options).unwrap();
+    fs::write(&options, format!("{before}ip-up-script /etc/ppp/mine\n")).unwrap();
+    let lab = Lab::start_in(directory, &[]);
+    lab.logged(&["WARN", "nothing runs /etc/ppp/mine", "compat.lua"]);
     lab.signal(Signal::SIGTERM);
     lab.wait_stopped();
 }

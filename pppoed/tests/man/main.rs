@@ -181,4 +181,5 @@ fn exit_statuses_are_those_of_the_pages() {
     assert_eq!(status(&[]), Some(2));
     assert_eq!(status(&["--nonsense"]), Some(2));
     assert_eq!(status(&["--check", "-p", "/no/such/file"]), Some(2));
+    assert_eq!(status(&["--check-hooks", "/no/such/directory"]), Some(2));
 }
