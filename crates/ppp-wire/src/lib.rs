@@ -25,6 +25,7 @@ pub mod ipv6cp;
 pub mod lcp;
 pub mod logfmt;
 pub mod mss;
+pub mod name;
 pub mod offload;
 pub mod pap;
 pub mod ppp;
