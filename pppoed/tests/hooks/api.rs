@@ -140,6 +140,13 @@ fn wrong_arguments_name_the_line() {
 }
 
 #[test]
+fn names_there_and_back() {
+    assert_eq!(evaluate(r"names.text('DOM\\bob\255*')"), r#""DOM\\bob\\xff\\x2a""#);
+    assert_eq!(evaluate(r"names.bytes([[DOM\bob\xff\x2a]]) == 'DOM\\bob\255*'"), "true");
+    assert_eq!(evaluate("names.text(nil), names.bytes(nil)"), "null, null");
+}
+
+#[test]
 fn json_there_and_back() {
     assert_eq!(
         evaluate("json.encode{b = 1, a = {1, 2.5, 'x\"'}, n = json.null, e = {}, z = json.array()}"),

@@ -198,7 +198,7 @@ fn accounts_wait_while_they_cannot_be_written() {
     let (key, line) = kept.unwrap();
     assert_eq!(key, b"accounting.waiting.000000000001");
     let text = String::from_utf8(line.clone()).unwrap();
-    assert!(text.contains(r#""event":"start""#) && text.contains(r#""user":"al\"ice\n""#), "{text}");
+    assert!(text.contains(r#""event":"start""#) && text.contains(r#""user":"al\\x22ice\\x0a""#), "{text}");
     assert!(text.ends_with("}\n") && text.matches('\n').count() == 1, "{text}");
     assert!(
         host.logged.iter().any(|(_, line)| line.contains("the line waits in the store")),

@@ -3,6 +3,7 @@
 mod exec;
 mod file;
 pub(super) mod json;
+mod names;
 mod nft;
 mod server;
 
@@ -51,6 +52,7 @@ pub(super) fn install(lua: &Lua, host: &Rc<Host>, declared: &Rc<RefCell<Declared
     exec::install(&api, &globals)?;
     file::install(&api, &globals)?;
     json::install(&api, &globals)?;
+    names::install(&api, &globals)?;
     nft::install(&api, &globals)?;
     server::install(&api, &globals)
 }
