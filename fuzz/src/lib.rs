@@ -18,8 +18,9 @@ pub mod targets;
 use targets::{
     adoption_records, authentication, config_file, console_changes, console_file, console_words,
     control_socket, cp_options, describe, discovery_client, discovery_server, escaping, framing,
-    hook_messages, hook_store, ip_mss, lcp_bodies, link_client, link_server, mac_list, offload, options_file,
-    pool_file, pppoe_frame, secrets_file, template_socket, user_options, users_file, words, worker_socket,
+    hook_messages, hook_store, ip_mss, lcp_bodies, link_client, link_server, mac_list, name_text, offload,
+    options_file, pool_file, pppoe_frame, secrets_file, template_socket, user_options, users_file, words,
+    worker_socket,
 };
 
 /// A target.
@@ -59,6 +60,7 @@ pub const TARGETS: &[Target] = &[
     target("link_client", link_client::run, 6000),
     target("link_server", link_server::run, 6000),
     target("mac_list", mac_list::run, 20_000),
+    target("name_text", name_text::run, 20_000),
     target("offload", offload::run, 10_000),
     target("options_file", options_file::run, 1000),
     target("pool_file", pool_file::run, 2000),

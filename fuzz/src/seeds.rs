@@ -46,6 +46,8 @@ const NAMES: &[&[u8]] = &[
     b"a\r\nlevel=error msg=\"forged\"",
     "\u{202e}gnp.exe\u{2066}\u{200b}\u{feff}".as_bytes(),
     b"=cmd|' /C calc'!A0",
+    br"DOM\bob \\xe9\x5cx41",
+    br"-guest*\x2a? ",
     b"$(reboot)`reboot`;'\"\\",
     b"\0\xff\xfe\xc3(\xed\xa0\x80",
     "Zoë e\u{301} 用户 \u{1f600}".as_bytes(),
@@ -99,7 +101,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     let samples = SAMPLES.iter().filter(|(targets, _)| targets.contains(&target));
     seeds.extend(samples.map(|(_, sample)| sample.to_vec()));
     match target {
-        "escaping" | "authentication" => seeds.extend(NAMES.iter().map(|name| name.to_vec())),
+        "escaping" | "authentication" | "name_text" => seeds.extend(NAMES.iter().map(|name| name.to_vec())),
         "console_changes" => seeds.extend(settings()),
         "console_words" => seeds.extend(WORDS.iter().map(|word| word.to_vec())),
         "ip_mss" => seeds.push([&1452_u16.to_be_bytes()[..], &SYN].concat()),

@@ -217,7 +217,7 @@ fn mistakes(mistakes: &[String]) -> String {
 
 fn wanted(request: &Request) -> &'static str {
     match request {
-        Request::ShowSessions => "sessions",
+        Request::ShowSessions | Request::FindSessions(_) => "sessions",
         Request::ShowSession { .. } | Request::SetRate { .. } => "one session",
         Request::ShowStats => "counters",
         Request::Terminate(_) => "the number of ended sessions",
@@ -292,6 +292,7 @@ fn subject(request: &Request) -> String {
         Request::Trace(TraceRequest { target: TraceTarget::User(name), .. }) => {
             format!("of the user {name:?} (trace new, mac or interface also see who gets none)")
         }
+        Request::FindSessions(word) => format!("is called {word}"),
         Request::RunHook(trial) => format!("has the id {}", trial.session.unwrap_or_default()),
         Request::Terminate(Selector::Pattern(pattern)) => format!("is like {pattern:?}"),
         _ => "is there".to_owned(),
@@ -318,11 +319,11 @@ mod tests {
 
     #[test]
     fn a_failure_names_what_was_asked_for() {
-        let user = Request::Terminate(Selector::User("al\nice".into()));
+        let user = Request::Terminate(Selector::User(ppp_ipc::name::Name::new("al\nice")));
         let error = Collector::new(user).push(Response::Failed(Failure::NoSuchSession)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"no session of the user "al\nice": `pppctl show sessions` lists them"#
+            r#"no session of the user "al\x0aice": `pppctl show sessions` lists them"#
         );
         let mac = Request::Terminate(Selector::Mac([2, 0, 0, 0, 0, 10]));
         let error = Collector::new(mac).push(Response::Failed(Failure::NoSuchSession)).unwrap_err();

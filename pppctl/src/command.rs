@@ -6,16 +6,18 @@
 //!
 //! The name of a value ([`values`]) says what it is, and so what completes it.
 
+mod names;
 mod packets;
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use clap::{
     Args, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser},
+    builder::{PossibleValuesParser, TypedValueParser},
 };
 use jiff::ZonedDateTime;
 use ppp_ipc::control::{BitRate, EventName, LogLevel, LogQuery, Selector};
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_wire::MacAddr;
 
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
     top::Top,
 };
 
+pub(crate) use self::names::{OneSession, name, name_pattern, one_session};
 use self::packets::{Capture, Debug, Trace};
 
 const SESSIONS_EXAMPLES: &str = "\
@@ -34,7 +37,8 @@ Examples:
   show sessions --user '*@isp2' --sort uptime
   show sessions --columns id,user,rate --sort rate- --limit 10
   show sessions --ip 10.0.0.0/24 -o csv
-  show session 7                            everything about session 7";
+  show session 7                            everything about session 7
+  show session alice                        the same, by user, interface, MAC or IP address";
 
 const TERMINATE_EXAMPLES: &str = "\
 Examples:
@@ -73,8 +77,8 @@ Examples:
 
 /// Names of values, which say what they are. [`crate::shell`] completes them by these names.
 pub(crate) mod values {
-    /// PPPoE session id.
-    pub(crate) const SESSION: &str = "ID";
+    /// What stands for one session: its id, its user, and so on.
+    pub(crate) const SESSION: &str = "SESSION";
     /// Name of a user.
     pub(crate) const USER: &str = "USER";
     /// Ethernet address.
@@ -175,12 +179,12 @@ pub(crate) struct Monitor {
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 struct MonitoredSessions {
-    /// Only events of the session with this id
-    #[arg(long, value_name = values::SESSION, value_parser = session_id())]
-    session: Option<u16>,
+    /// Only events of this session: id, user, interface, MAC or IP address
+    #[arg(long, value_name = values::SESSION, value_parser = one_session())]
+    session: Option<OneSession>,
     /// Only events of this user
-    #[arg(long, value_name = values::USER)]
-    user: Option<String>,
+    #[arg(long, value_name = values::USER, value_parser = name())]
+    user: Option<Name>,
     /// Only events of this Ethernet address
     #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
@@ -199,7 +203,8 @@ impl Monitor {
         let user = || user.clone().map(Selector::User);
         let interface = || interface.clone().map(Selector::Interface);
         session
-            .map(Selector::Id)
+            .as_ref()
+            .map(|session| Selector::Id(session.id()))
             .or_else(user)
             .or_else(|| mac.map(Selector::Mac))
             .or_else(|| ip.map(Selector::Ip))
@@ -214,6 +219,23 @@ fn event_names() -> impl TypedValueParser<Value = EventName> {
 }
 
 impl Command {
+    /// The session that it is about, if it is about one.
+    pub(crate) fn one_session(&mut self) -> Option<&mut OneSession> {
+        match self {
+            Self::Show(Show::Sessions { session, .. }) => session.as_mut(),
+            Self::Show(Show::Log(log)) => log.session.as_mut(),
+            Self::Terminate { which: Terminate::Session { session }, .. } => Some(session),
+            Self::Set(Set::Rate { session, .. }) => Some(session),
+            Self::Set(Set::LogLevel { session, .. }) => session.as_mut(),
+            Self::Set(Set::Debug(debug)) => debug.session.as_mut(),
+            Self::Monitor(monitor) => monitor.sessions.session.as_mut(),
+            Self::Capture(capture) => Some(&mut capture.session),
+            Self::Trace(trace) => trace.session.as_mut(),
+            Self::Hooks(Hooks::Run(run)) => run.session.as_mut(),
+            _ => None,
+        }
+    }
+
     /// Whether it goes on until it is ended, and shows what comes as it comes.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(self, Self::Monitor(_) | Self::Top(_) | Self::Capture(_) | Self::Trace(_))
@@ -251,9 +273,9 @@ pub(crate) enum Show {
     // One command and not two, so that its prefixes are unique.
     #[command(visible_alias = "session", after_help = SESSIONS_EXAMPLES)]
     Sessions {
-        /// PPPoE session id; without it, sessions are listed
-        #[arg(value_name = values::SESSION, value_parser = session_id(), conflicts_with_all = Query::ARGUMENTS)]
-        id: Option<u16>,
+        /// Id, user, interface, MAC or IP address of a session; without it, sessions are listed
+        #[arg(value_name = values::SESSION, value_parser = one_session(), conflicts_with_all = Query::ARGUMENTS)]
+        session: Option<OneSession>,
         #[command(flatten)]
         query: Query,
     },
@@ -287,8 +309,8 @@ pub(crate) enum Auth {
     /// Which line of which file would decide about a user, and what a login would come to now
     Test {
         /// User name
-        #[arg(value_name = values::USER)]
-        user: String,
+        #[arg(value_name = values::USER, value_parser = name())]
+        user: Name,
         /// Ask for a password, and try it; where there is no terminal, it is the first line of standard input
         #[arg(short, long)]
         password: bool,
@@ -304,12 +326,12 @@ pub(crate) struct Log {
     /// Lines at most
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
     lines: u32,
-    /// Only lines about the session with this id
-    #[arg(long, value_name = "ID", value_parser = session_id())]
-    session: Option<u16>,
+    /// Only lines about this session: id, user, interface, MAC or IP address
+    #[arg(long, value_name = values::SESSION, value_parser = one_session())]
+    session: Option<OneSession>,
     /// Only lines about this user
-    #[arg(long, value_name = values::USER)]
-    user: Option<String>,
+    #[arg(long, value_name = values::USER, value_parser = name())]
+    user: Option<Name>,
     /// Only lines about this Ethernet address
     #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
@@ -323,7 +345,8 @@ impl Log {
     pub(crate) fn query(&self) -> LogQuery {
         let since_ms = self.since.as_ref().map_or(0, |since| since.ms(&ZonedDateTime::now()));
         let Self { level, lines, session, user, mac, since: _ } = self;
-        LogQuery { level: *level, count: *lines, session: *session, user: user.clone(), mac: *mac, since_ms }
+        let session = session.as_ref().map(OneSession::id);
+        LogQuery { level: *level, count: *lines, session, user: user.clone(), mac: *mac, since_ms }
     }
 }
 
@@ -335,9 +358,9 @@ pub(crate) enum Set {
         /// error, warn, info, debug or trace; for a session also `default`: as for everything
         #[arg(value_parser = wanted_levels())]
         level: WantedLevel,
-        /// Only for the session with this id, until its end
-        #[arg(long, value_name = "ID", value_parser = session_id())]
-        session: Option<u16>,
+        /// Only for this session, until its end: id, user, interface, MAC or IP address
+        #[arg(long, value_name = values::SESSION, value_parser = one_session())]
+        session: Option<OneSession>,
     },
     /// Write a session's packets of control into the log, in words, until its end
     #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
@@ -351,9 +374,9 @@ pub(crate) enum Set {
     Policy(SetPolicy),
     /// Limit a session's rates, from now on until its end
     Rate {
-        /// PPPoE session id
-        #[arg(value_name = values::SESSION, value_parser = session_id())]
-        session: u16,
+        /// Id, user, interface, MAC or IP address of the session
+        #[arg(value_name = values::SESSION, value_parser = one_session())]
+        session: OneSession,
         /// To the peer: a number of kbit/s, or one like 512k, 10M or 1G; none for no limit
         down: BitRate,
         /// From the peer; as it was if it is left out
@@ -387,17 +410,17 @@ fn wanted_levels() -> impl TypedValueParser<Value = WantedLevel> {
 /// Which sessions to end.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Terminate {
-    /// The session with this id
+    /// One session
     Session {
-        /// PPPoE session id
-        #[arg(value_name = values::SESSION, value_parser = session_id())]
-        id: u16,
+        /// Its id, user, interface, MAC or IP address
+        #[arg(value_name = values::SESSION, value_parser = one_session())]
+        session: OneSession,
     },
     /// Every session of a user
     User {
         /// Exact user name
-        #[arg(value_name = values::USER)]
-        name: String,
+        #[arg(value_name = values::USER, value_parser = name())]
+        name: Name,
     },
     /// Every session of an Ethernet address
     Mac {
@@ -420,15 +443,11 @@ pub(crate) enum Terminate {
     /// Every session whose user, interface, MAC, IP address or service is like this; asks first
     Pattern {
         /// Such as 'guest*' or '*@isp.example': * is any text, ? one character
-        pattern: String,
+        #[arg(value_parser = name_pattern())]
+        pattern: NamePattern,
     },
     /// Every session of the server; asks first
     All,
-}
-
-/// RFC 2516 §4: 0 is no session, 0xffff is reserved.
-pub(crate) fn session_id() -> RangedU64ValueParser<u16> {
-    RangedU64ValueParser::new().range(1..=0xfffe)
 }
 
 /// A time of 1 ms to an hour.

@@ -22,6 +22,16 @@ pub(crate) enum Error {
     /// A command that asks first has nobody to ask.
     #[error("this ends {0} and there is no terminal to ask on: add --yes")]
     NeedsYes(String),
+    /// One session was meant, and there are several.
+    #[error("{count} sessions match {word}: {ids}. Give one id; `pppctl show session {word}` lists them")]
+    Several {
+        /// What was asked for.
+        word: String,
+        /// How many there are.
+        count: usize,
+        /// The ids of the first ones.
+        ids: String,
+    },
     /// The answer to the question was not yes.
     #[error("nothing was done")]
     Declined,
@@ -66,6 +76,7 @@ impl Error {
             Self::NeedsYes(_) | Self::Line(_) => USAGE,
             Self::Declined
             | Self::LoginRefused
+            | Self::Several { .. }
             | Self::Listen(_)
             | Self::File(_)
             | Self::Ask(_)

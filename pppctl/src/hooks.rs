@@ -1,12 +1,16 @@
 //! Commands about hook scripts.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 use ppp_ipc::control::HookTrial;
+use ppp_ipc::name::Name;
 
-use crate::command::{session_id, values};
+use crate::command::{OneSession, one_session, values};
 use crate::error::Error;
 
 /// Where the scripts are unless configured.
@@ -33,12 +37,12 @@ pub(crate) struct Run {
     /// Name of the function, such as ip_up
     #[arg(value_name = "HOOK")]
     function: String,
-    /// Call it with the session of this id, not with one that is made up
-    #[arg(long, value_name = values::SESSION, value_parser = session_id())]
-    session: Option<u16>,
+    /// Call it with this session (id, user, interface, MAC or IP address), not with one that is made up
+    #[arg(long, value_name = values::SESSION, value_parser = one_session())]
+    pub(crate) session: Option<OneSession>,
     /// Field of the session in place of its own; may be given more than once
-    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = field)]
-    fields: Vec<(String, String)>,
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = OsStringValueParser::new().try_map(field))]
+    fields: Vec<(String, Name)>,
     /// Only in the script of this name
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
@@ -49,16 +53,22 @@ impl Run {
     pub(crate) fn trial(&self) -> HookTrial {
         HookTrial {
             function: self.function.clone(),
-            session: self.session,
+            session: self.session.as_ref().map(OneSession::id),
             fields: self.fields.clone(),
             file: self.file.clone(),
         }
     }
 }
 
-fn field(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write FIELD=VALUE, such as username=alice")?;
-    Ok((name.to_owned(), value.to_owned()))
+fn field(word: OsString) -> Result<(String, Name), &'static str> {
+    let split = word
+        .as_bytes()
+        .iter()
+        .position(|byte| *byte == b'=')
+        .and_then(|at| word.as_bytes().split_at_checked(at));
+    let (name, value) = split.ok_or("write FIELD=VALUE, such as username=alice")?;
+    let value = value.strip_prefix(b"=").unwrap_or(value);
+    Ok((String::from_utf8_lossy(name).into_owned(), Name::from_text(value)))
 }
 
 /// Has `pppoed` load the scripts, which says what is in them, or what is wrong.

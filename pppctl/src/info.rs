@@ -1,10 +1,10 @@
 //! Answers about the server itself: addresses, interfaces, log, version.
 
-use ppp_ipc::control::pattern;
 use ppp_ipc::control::{
     AccessInterface, AuthVerdict, ConfigDiffEnd, ConfigDifference, ConfigSetting, HookFunction, HookRun,
     HookSummary, LogLevels, LogLine, PoolLease, PoolStats, Request, Response, ServerVersion,
 };
+use ppp_ipc::name::NamePattern;
 use ppp_ipc::policy::{PolicyEntry, PolicyWritten};
 
 use crate::answer::Error;
@@ -124,10 +124,10 @@ impl Info {
 
     /// Leaves the settings out that are not meant: a word without `*` and `?` stands for all names that it is part of.
     pub(crate) fn keep_settings(&mut self, wanted: &str) {
-        let is_wanted = |key: &str| match wanted.contains(['*', '?']) {
-            true => pattern::matches(wanted, key),
-            false => pattern::matches(&format!("*{wanted}*"), key),
-        };
+        let is_pattern = wanted.contains(['*', '?']);
+        let pattern =
+            NamePattern::from_text(if is_pattern { wanted.to_owned() } else { format!("*{wanted}*") });
+        let is_wanted = |key: &str| pattern.matches(key);
         match self {
             Self::Config(all) => all.retain(|one| is_wanted(&one.key)),
             Self::ConfigDiff(all, _) => all.retain(|one| is_wanted(&one.key)),

@@ -61,10 +61,10 @@ fn main() -> ExitCode {
         (Some(CliCommand::Metrics { listen }), None) => {
             metrics::Listen(listen).run(&mut console, &mut io::stdout().lock())
         }
-        (Some(CliCommand::Command(command)), None) => {
+        (Some(CliCommand::Command(mut command)), None) => {
             let display = Display { format: display.format().unwrap_or_default(), screen: display.screen() };
             let mut out = BufWriter::new(io::stdout().lock());
-            run::run(&command, display, &mut console, &mut out)
+            run::run(&mut command, display, &mut console, &mut out)
                 .and_then(|()| out.flush().map_err(Error::Output))
         }
         (None, Some(commands)) => batch::run(commands.as_bytes(), display, &mut console),

@@ -29,7 +29,7 @@ terminal go through a pager.
 Lines from a file, a pipe or the option -c are the same, without completion and pager. The first that fails is the \
 last: what follows is not carried out, and the exit status is that of the failure.
 
-Quotes (' and \") and backslashes keep white space together, as in sh(1). What stands behind a | is a filter over the \
+Quotes (' and \") and backslashes keep white space together, almost as in sh(1) (see USER NAMES). What stands behind a | is a filter over the \
 lines of the answer:";
 
 const OUTPUT: &str = "\
@@ -40,6 +40,24 @@ JSON is one document, with a number schema that is raised when a field goes or c
 such as monitor, has a document in each line. CSV is as in RFC 4180, with the names and values of the JSON.
 
 Text that peers chose is escaped in all of them: nothing in it reaches a terminal that it would act on.";
+
+const NAMES: &str = "\
+The names of users and services are bytes, and are compared byte by byte, as logins are: upper and lower case differ, also \
+in patterns. What pppctl shows of a name, as a table, JSON or CSV, is its text, which every command, users files and console \
+files take for the name again:
+
+In a text, \\xHH with two hexadecimal digits is one byte. Everything else stands for itself, a backslash too: DOM\\bob is \
+DOM\\bob. Written so are bytes that are not UTF-8, control characters and what cannot be seen; a double quote; * and ?, \
+which would make a pattern of it; a - at the beginning, which would make an option of it; spaces at the beginning and the \
+end; a backslash that would begin such a sequence; and, in CSV only, =, + or @ at the beginning, which would make a formula \
+of it. A byte may also be given as it is, and any byte in this way: 'a\\x2a' is the name of which 'a*' is a pattern.
+
+In lines of the shell and of sh(1), names with a space, a quote or one of | ; # stand between quotes. Completion adds them. In \
+the shell, a backslash outside of quotes stands for itself, but before one of these.
+
+SESSION is any word for one session: its id, its interface (ppp0), its MAC address, its IP address, or its user. An access \
+interface stands for its sessions. The first of these that there is counts, so that no user\'s name is taken for an id. If \
+there are several sessions, show session lists them, and what needs one is refused and names them.";
 
 const ENVIRONMENT: [(&str, &str); 5] = [
     ("NO_COLOR", "If it is set and not empty, there are no colours."),
@@ -93,6 +111,8 @@ fn page() -> String {
     page.text(&help::FEATURES.replace('\n', " "));
     page.line(".Sh OUTPUT");
     page.text(OUTPUT);
+    page.line(".Sh USER NAMES");
+    page.text(NAMES);
     page.line(".Sh ENVIRONMENT\n.Bl -tag -width Ds");
     for (name, about) in ENVIRONMENT {
         page.line(&format!(".It Ev {name}"));

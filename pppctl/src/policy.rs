@@ -6,11 +6,12 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
 use ppp_ipc::control::Request;
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
 
 use crate::{
     answer::{Answer, PolicyOutcome},
-    command::{Command, Set, parse_mac, values},
+    command::{Command, Set, name, name_pattern, parse_mac, values},
     console::Console,
     error::Error,
     output, question,
@@ -78,8 +79,8 @@ pub(crate) enum SetPolicy {
     #[command(after_help = USER_EXAMPLES)]
     User {
         /// Exact user name
-        #[arg(value_name = values::USER)]
-        name: String,
+        #[arg(value_name = values::USER, value_parser = name())]
+        name: Name,
         /// Option of the secrets file, or address
         #[arg(value_name = "OPTION=VALUE", required = true, value_parser = option)]
         options: Vec<(String, String)>,
@@ -101,8 +102,8 @@ pub(crate) enum SetPolicy {
         #[arg(value_enum)]
         action: ServiceAction,
         /// Service-Name
-        #[arg(value_name = "NAME")]
-        name: String,
+        #[arg(value_name = "NAME", value_parser = name())]
+        name: Name,
         #[command(flatten)]
         caution: Caution,
     },
@@ -144,8 +145,8 @@ pub(crate) enum Unset {
     /// Options of one user
     User {
         /// Exact user name
-        #[arg(value_name = values::USER)]
-        name: String,
+        #[arg(value_name = values::USER, value_parser = name())]
+        name: Name,
         /// Options to take back; all without them
         #[arg(value_name = "OPTION")]
         options: Vec<String>,
@@ -171,8 +172,8 @@ pub(crate) enum Who {
     /// A user, or users by a pattern with * and ?
     User {
         /// User name, such as alice or 'guest*'
-        #[arg(value_name = values::USER)]
-        name: String,
+        #[arg(value_name = values::USER, value_parser = name_pattern())]
+        name: NamePattern,
     },
 }
 
@@ -332,5 +333,5 @@ fn ask(outcome: &PolicyOutcome, request: &PolicyRequest, console: &mut Console) 
 }
 
 fn is_pattern(change: &PolicyChange) -> bool {
-    matches!(change, PolicyChange::List { who: Subject::User(name), .. } if name.contains(['*', '?']))
+    matches!(change, PolicyChange::List { who: Subject::User(name), .. } if name.exact().is_none())
 }

@@ -119,7 +119,7 @@ pub(crate) struct Line {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LineCommand {
     #[command(flatten)]
-    Command(Command),
+    Command(Box<Command>),
     /// Tell what can be done, or everything about one command
     Help {
         /// Words of a command

@@ -2,15 +2,17 @@
 
 use ppp_ipc::control::{self, AuthTest, EventFilter, Request, Selector};
 
-use crate::command::{Auth, Command, Set, Show, Shutdown, Switch, Terminate};
+use crate::command::{Auth, Command, OneSession, Set, Show, Shutdown, Switch, Terminate};
 use crate::hooks::Hooks;
 use crate::policy::Wanted;
 
 impl From<&Command> for Request {
     fn from(command: &Command) -> Self {
         match command {
-            Command::Show(Show::Sessions { id: None, .. }) => Self::ShowSessions,
-            Command::Show(Show::Sessions { id: Some(id), .. }) => Self::ShowSession { id: *id },
+            Command::Show(Show::Sessions { session: None, .. }) => Self::ShowSessions,
+            Command::Show(Show::Sessions { session: Some(session), .. }) => {
+                Self::ShowSession { id: session.id() }
+            }
             Command::Show(Show::Stats) => Self::ShowStats,
             Command::Show(Show::Pool) => Self::ShowPool,
             Command::Show(Show::Interfaces) => Self::ShowInterfaces,
@@ -32,14 +34,14 @@ impl From<&Command> for Request {
             Command::Trace(trace) => Self::Trace(trace.request()),
             Command::Version => Self::ShowVersion,
             Command::Set(Set::LogLevel { level, session }) => {
-                Self::SetLogLevel { level: level.known(), session: *session }
+                Self::SetLogLevel { level: level.known(), session: session.as_ref().map(OneSession::id) }
             }
             Command::Set(Set::Debug(debug)) => {
                 let (which, on) = debug.which();
                 Self::SetDebug { which, on }
             }
             Command::Set(Set::Rate { session, down, up }) => {
-                Self::SetRate { id: *session, down: *down, up: *up }
+                Self::SetRate { id: session.id(), down: *down, up: *up }
             }
             Command::Set(Set::Drain { switch }) => Self::Drain { on: *switch == Switch::On },
             // `top` asks for this again and again.
@@ -63,7 +65,7 @@ impl From<&Command> for Request {
 impl From<&Terminate> for Selector {
     fn from(which: &Terminate) -> Self {
         match which {
-            Terminate::Session { id } => Self::Id(*id),
+            Terminate::Session { session } => Self::Id(session.id()),
             Terminate::User { name } => Self::User(name.clone()),
             Terminate::Mac { address } => Self::Mac(*address),
             Terminate::Ip { address } => Self::Ip(*address),
@@ -84,6 +86,8 @@ mod tests {
     };
 
     use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
+
+    use ppp_ipc::name::{Name, NamePattern};
 
     use super::*;
     use crate::program::{Cli, CliCommand, Format};
@@ -118,15 +122,18 @@ mod tests {
             ("sh ses 65534", Request::ShowSession { id: 65534 }),
             ("show stats", Request::ShowStats),
             ("terminate session 1", Request::Terminate(Selector::Id(1))),
-            ("terminate user alice", Request::Terminate(Selector::User("alice".into()))),
-            ("ter u alice@example.org", Request::Terminate(Selector::User("alice@example.org".into()))),
+            ("terminate user alice", Request::Terminate(Selector::User(Name::new("alice")))),
+            ("ter u alice@example.org", Request::Terminate(Selector::User(Name::new("alice@example.org")))),
             ("term mac 02:00:00:00:00:0a", Request::Terminate(Selector::Mac([2, 0, 0, 0, 0, 10]))),
             ("terminate ip 10.0.0.2", Request::Terminate(Selector::Ip(Ipv4Addr::new(10, 0, 0, 2)))),
             ("terminate interface ppp0", Request::Terminate(Selector::Interface("ppp0".into()))),
             ("terminate all", Request::Terminate(Selector::All)),
-            ("terminate user alice --yes", Request::Terminate(Selector::User("alice".into()))),
+            ("terminate user alice --yes", Request::Terminate(Selector::User(Name::new("alice")))),
             ("terminate all --yes", Request::Terminate(Selector::All)),
-            ("terminate pattern al* --yes", Request::Terminate(Selector::Pattern("al*".into()))),
+            (
+                "terminate pattern al* --yes",
+                Request::Terminate(Selector::Pattern(NamePattern::from_text("al*"))),
+            ),
             ("show pool", Request::ShowPool),
             ("show interfaces", Request::ShowInterfaces),
             ("show log", Request::ShowLog(LogQuery::latest(100))),
@@ -156,42 +163,54 @@ mod tests {
             (
                 "set deny user al* --end --dry-run",
                 Request::Policy(Box::new(PolicyRequest {
-                    change: PolicyChange::List { list: ListName::Deny, who: Subject::User("al*".into()) },
+                    change: PolicyChange::List {
+                        list: ListName::Deny,
+                        who: Subject::User(NamePattern::from_text("al*")),
+                    },
                     dry_run: true,
                     end: true,
                 })),
             ),
             (
                 "set allow user al",
-                policy(PolicyChange::List { list: ListName::Allow, who: Subject::User("al".into()) }),
+                policy(PolicyChange::List {
+                    list: ListName::Allow,
+                    who: Subject::User(NamePattern::from_text("al")),
+                }),
             ),
             (
                 "unset deny user al",
-                policy(PolicyChange::Unlist { list: ListName::Deny, who: Subject::User("al".into()) }),
+                policy(PolicyChange::Unlist {
+                    list: ListName::Deny,
+                    who: Subject::User(NamePattern::from_text("al")),
+                }),
             ),
             (
                 "unset allow user al",
-                policy(PolicyChange::Unlist { list: ListName::Allow, who: Subject::User("al".into()) }),
+                policy(PolicyChange::Unlist {
+                    list: ListName::Allow,
+                    who: Subject::User(NamePattern::from_text("al")),
+                }),
             ),
             (
                 "set user al rate-down=10M ipparam=a=b",
                 policy(PolicyChange::SetUser {
-                    name: "al".into(),
+                    name: Name::new("al"),
                     options: vec![("rate-down".into(), "10M".into()), ("ipparam".into(), "a=b".into())],
                 }),
             ),
-            ("unset user al", policy(PolicyChange::UnsetUser { name: "al".into(), options: vec![] })),
+            ("unset user al", policy(PolicyChange::UnsetUser { name: Name::new("al"), options: vec![] })),
             (
                 "unset user al rate-down",
-                policy(PolicyChange::UnsetUser { name: "al".into(), options: vec!["rate-down".into()] }),
+                policy(PolicyChange::UnsetUser { name: Name::new("al"), options: vec!["rate-down".into()] }),
             ),
             ("set hooks disable", policy(PolicyChange::Hooks { enabled: false, file: None })),
             (
                 "set hooks enable a.lua",
                 policy(PolicyChange::Hooks { enabled: true, file: Some("a.lua".into()) }),
             ),
-            ("set service add vpn", policy(PolicyChange::AddService("vpn".into()))),
-            ("set service remove vpn", policy(PolicyChange::RemoveService("vpn".into()))),
+            ("set service add vpn", policy(PolicyChange::AddService(Name::new("vpn")))),
+            ("set service remove vpn", policy(PolicyChange::RemoveService(Name::new("vpn")))),
             ("unset all", policy(PolicyChange::UnsetAll)),
             ("show config", Request::ShowConfig),
             ("sh c echo", Request::ShowConfig),
@@ -226,26 +245,26 @@ mod tests {
                     seconds: 6,
                 }),
             ),
-            ("trace user al --data --packets 5 --seconds 6", traced(TraceTarget::User("al".into()))),
+            ("trace user al --data --packets 5 --seconds 6", traced(TraceTarget::User(Name::new("al")))),
             (
                 "trace interface eth1 --data --packets 5 --seconds 6",
                 traced(TraceTarget::Interface("eth1".into())),
             ),
             ("trace new --data --packets 5 --seconds 6", traced(TraceTarget::New)),
-            ("auth test al", Request::AuthTest(AuthTest { user: "al".into(), password: None })),
+            ("auth test al", Request::AuthTest(AuthTest { user: Name::new("al"), password: None })),
             ("set log-level debug", Request::SetLogLevel { level: Some(LogLevel::Debug), session: None }),
             ("set rate 7 10M", Request::SetRate { id: 7, down: BitRate(10_000), up: None }),
             ("set rate 7 none 512k", Request::SetRate { id: 7, down: BitRate(0), up: Some(BitRate(512)) }),
             ("set log default --session 7", Request::SetLogLevel { level: None, session: Some(7) }),
             ("set debug 7 on", Request::SetDebug { which: Selector::Id(7), on: true }),
-            ("set deb user al off", Request::SetDebug { which: Selector::User("al".into()), on: false }),
+            ("set deb user al off", Request::SetDebug { which: Selector::User(Name::new("al")), on: false }),
             ("set drain on", Request::Drain { on: true }),
             ("monitor", Request::Monitor(EventFilter::default())),
             (
                 "mon session-open refused --user alice",
                 Request::Monitor(EventFilter {
                     names: vec![EventName::SessionOpen, EventName::Refused],
-                    sessions: Some(Selector::User("alice".into())),
+                    sessions: Some(Selector::User(Name::new("alice"))),
                 }),
             ),
             ("hooks stats", Request::ShowHooks),
@@ -254,7 +273,7 @@ mod tests {
                 Request::RunHook(Box::new(HookTrial {
                     function: "ip_up".into(),
                     session: Some(7),
-                    fields: vec![("username".into(), "al=ice".into()), ("mtu".into(), "1400".into())],
+                    fields: vec![("username".into(), Name::new("al=ice")), ("mtu".into(), Name::new("1400"))],
                     file: Some("a.lua".into()),
                 })),
             ),
@@ -279,10 +298,6 @@ mod tests {
             "shout",
             "show",
             "sh s",
-            "show session x",
-            "show session 0",
-            "show session 65535",
-            "show session 65536",
             "show session 7 8",
             "show session 7 --user alice",
             "show session 7 --columns id",
@@ -297,15 +312,11 @@ mod tests {
             "monitor --user alice --ip 10.0.0.2",
             "set log-level loud",
             "set debug 7",
-            "set debug on",
             "set debug user al",
             "set debug 7 user al on",
             "set rate 7",
-            "set rate 0 10M",
             "set rate 7 10Mbit",
             "trace",
-            "trace 0",
-            "trace frob",
             "trace user",
             "trace 7 new",
             "show log -n x",

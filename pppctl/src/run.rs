@@ -5,7 +5,7 @@ use std::io::Write;
 use ppp_ipc::control::{Password, Request};
 
 use crate::{
-    answer::Answer,
+    answer::{self, Answer},
     capture,
     command::{Auth, Command, Show},
     console::Console,
@@ -28,6 +28,35 @@ pub(crate) struct Display {
 
 /// Carries out one command and writes its answer to `out`.
 pub(crate) fn run(
+    command: &mut Command,
+    display: Display,
+    console: &mut Console,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    // A number is a session's id, and only if there is no such session anything else.
+    let is_number = match command.one_session() {
+        None => return carry_out(command, display, console, out),
+        Some(session) => session.is_number(),
+    };
+    if is_number {
+        match carry_out(command, display, console, out) {
+            Err(error @ Error::Answer(answer::Error::NoSuchSession { .. })) => {
+                if let Ok(true) = sessions::resolve(command, display, console, out) {
+                    return Ok(());
+                }
+                if command.one_session().is_none_or(|session| session.is_number()) {
+                    return Err(error);
+                }
+            }
+            outcome => return outcome,
+        }
+    } else if sessions::resolve(command, display, console, out)? {
+        return Ok(());
+    }
+    carry_out(command, display, console, out)
+}
+
+fn carry_out(
     command: &Command,
     display: Display,
     console: &mut Console,
@@ -38,7 +67,7 @@ pub(crate) fn run(
         return policy::run(&wanted, display, console, out);
     }
     let output = output::new(display.format, display.screen);
-    if let Command::Show(Show::Sessions { id: None, query }) = command {
+    if let Command::Show(Show::Sessions { session: None, query }) = command {
         return sessions::show(query, display, console, out);
     }
     if let Command::Hooks(Hooks::Check { path }) = command {

@@ -8,6 +8,7 @@
 )]
 
 mod fake;
+mod names;
 mod programs;
 mod shell;
 mod terminal;
@@ -29,16 +30,17 @@ use ppp_ipc::control::{
     Failure, Phase, Request, Response, Selector, ServerHello, ServerStats, ServiceState, SessionSummary,
     Shutdown, Traffic, VERSION,
 };
+use ppp_ipc::name::Name;
 
 fn summary(id: u16) -> SessionSummary {
     SessionSummary {
         id,
         ifname: format!("ppp{id}"),
-        username: Some("alice".into()),
+        username: Some(Name::new("alice")),
         ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
         mac: "02:00:5e:10:00:01".into(),
         interface: "eth1".into(),
-        service: "internet".into(),
+        service: Name::new("internet"),
         state: Phase::Open,
         uptime_s: 61,
         traffic: Traffic::default(),
@@ -170,7 +172,7 @@ fn a_list_is_filtered_sorted_and_cut() {
         names
             .iter()
             .zip(1..)
-            .map(|(name, id)| SessionSummary { username: Some((*name).into()), ..summary(id) })
+            .map(|(name, id)| SessionSummary { username: Some(Name::new(*name)), ..summary(id) })
             .collect()
     };
     let run = |arguments: &[&str]| {
@@ -182,7 +184,7 @@ fn a_list_is_filtered_sorted_and_cut() {
     assert_eq!(run(&["--columns", "id,user", "--user", "al*"]), "ID  USER\n 1  alice\n 4  albert\n");
     assert_eq!(run(&["--columns", "user", "--sort", "user-", "--limit", "2"]), "USER\ncarol\nbob\n");
     assert_eq!(run(&["--columns", "id,state", "--limit", "1"]), "ID  STATE\n 1  open\n");
-    assert_eq!(run(&["--columns", "id,user", "-o", "csv", "--match", "^b"]), "id,user\r\n2,bob\r\n");
+    assert_eq!(run(&["--columns", "id,user", "-o", "csv", "--match", "^b"]), "id,username\r\n2,bob\r\n");
     assert_eq!(run(&["--user", "zed"]), "no sessions\n");
     let rates = run(&["--columns", "id,rate,rx-rate", "--limit", "1"]);
     assert_eq!(rates, "ID     RATE  RX-RATE\n 1  0 bit/s  0 bit/s\n");
@@ -236,7 +238,8 @@ fn failures_have_their_exit_status() {
 
 #[test]
 fn a_wrong_command_line() {
-    for arguments in [&["show"][..], &["shout"], &["show", "session", "0"], &["show", "stats", "--frob"]] {
+    for arguments in [&["show"][..], &["shout"], &["show", "session", "7", "8"], &["show", "stats", "--frob"]]
+    {
         let output = pppctl(Path::new("/nonexistent"), arguments).output().unwrap();
         let (code, stdout, stderr) = result(&output);
         assert_eq!((code, stdout), (2, ""), "{arguments:?}");

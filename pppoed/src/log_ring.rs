@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::control::{LogField, LogLevel, LogLine, LogQuery};
+use ppp_ipc::name::Name;
 use ppp_wire::MacAddr;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -49,7 +50,7 @@ impl LogRing {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = [
             ("session", query.session.map(|id| id.to_string())),
-            ("username", query.user.clone()),
+            ("username", query.user.as_ref().map(Name::to_string)),
             ("peer_mac", query.mac.map(|mac| MacAddr(mac).to_string())),
         ];
         let is_about = |line: &&LogLine| {

@@ -19,9 +19,10 @@ use ppp_ipc::codec;
 use ppp_ipc::control::{
     AuthMethod, BitRate, ClientHello, ControlTraffic, Failure, HistoryEntry, NamedCount, Phase, Request,
     Response, Selector, ServerHello, ServerStats, ServiceState, SessionDetail, SessionSummary, SessionTimers,
-    Traffic, VERSION, pattern,
+    Traffic, VERSION,
 };
 use ppp_ipc::frame::FrameDecoder;
+use ppp_ipc::name::Name;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -99,21 +100,9 @@ impl Simulation {
     }
 
     fn select(&self, selector: &Selector) -> Vec<u16> {
-        let matches = |session: &SessionSummary| match selector {
-            Selector::Id(id) => session.id == *id,
-            Selector::User(name) => session.username.as_deref() == Some(name),
-            Selector::Mac(bytes) => session.mac == mac(*bytes),
-            Selector::Ip(ip) => session.ip == Some(*ip),
-            Selector::Interface(name) => session.ifname == *name || session.interface == *name,
-            Selector::All => true,
-            Selector::Pattern(pattern) => {
-                let ip = session.ip.map(|ip| ip.to_string());
-                let texts = [&session.ifname, &session.interface, &session.mac, &session.service];
-                let mut texts = texts.into_iter().chain(&session.username).chain(&ip);
-                texts.any(|text| pattern::matches(pattern, text))
-            }
-        };
-        self.summaries().iter().filter(|session| matches(session)).map(|session| session.id).collect()
+        let summaries = self.summaries();
+        let selected = summaries.iter().filter(|session| selector.selects(&session.facts()));
+        selected.map(|session| session.id).collect()
     }
 
     fn answer(&self, request: &Request) -> Vec<Response> {
@@ -183,11 +172,11 @@ fn summary(id: u16, age_ms: u64) -> SessionSummary {
     SessionSummary {
         id,
         ifname: format!("ppp{}", id - 1),
-        username: is_open.then(|| format!("user{id:05}@isp{}.example", id % 7)),
+        username: is_open.then(|| Name::new(format!("user{id:05}@isp{}.example", id % 7))),
         ip: is_open.then(|| Ipv4Addr::new(100, 64, high, low)),
         mac: mac([0x02, 0x00, 0x5e, 0x10, high, low]),
         interface: format!("eth{}", 1 + id % 2),
-        service: if id.is_multiple_of(3) { "internet".to_owned() } else { String::new() },
+        service: if id.is_multiple_of(3) { Name::new("internet") } else { Name::default() },
         state,
         uptime_s: age_ms / 1000 + number * 37 % 1_000_000,
         traffic: Traffic { rx_packets: up / 400, rx_bytes: up, tx_packets: down / 1100, tx_bytes: down },
@@ -300,7 +289,7 @@ mod tests {
         let simulation = Simulation::new(20);
         let told = simulation.answer(&Request::Terminate(Selector::Interface("eth1".into())));
         assert_eq!(told, [Response::Terminated { count: 10 }]);
-        let count = simulation.answer(&Request::Count(Selector::Pattern("user0001*".into())));
+        let count = simulation.answer(&Request::Count(Selector::Pattern("user0001*".parse().unwrap())));
         // One to nine are gone by halves, and 10 to 19 as well.
         assert_eq!(count, [Response::Count { count: 5 }]);
         assert_eq!(simulation.stats().sessions, 10);

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("manual", &[], &["tokio", "nix"]),
     ("ppp-wire", &[], &["tokio", "nix", "serde"]),
     ("ppp-proto", &["ppp-wire"], &["tokio", "nix", "getrandom"]),
-    ("ppp-ipc", &[], &["tokio", "nix"]),
+    ("ppp-ipc", &["ppp-wire"], &["tokio", "nix"]),
     ("ppp-linux", &["ppp-wire"], &["tokio"]),
     ("pppoed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
     ("ppp-worker", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "mlua", "toml", "clap"]),

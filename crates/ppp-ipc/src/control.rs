@@ -9,8 +9,8 @@
 //! The types also give `pppctl` its JSON, so a field's name is stable once released. (No
 //! `#[serde(flatten)]`: bincode cannot carry it. `pppctl` does the flattening.)
 //!
-//! Text that a peer chose (names, services) has been escaped by `pppoed`: it holds no control
-//! characters and may be printed.
+//! Names (of users, of services) are the bytes that they are, as [`Name`]: commands compare them with what a peer sent, and its
+//! text may be printed. Other text has been escaped by `pppoed`: it holds no control characters and may be printed.
 
 mod auth_test;
 mod capture;
@@ -19,14 +19,16 @@ mod detail;
 mod event;
 mod hooks;
 mod info;
-pub mod pattern;
+mod selector;
 mod trace;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ppp_wire::MacAddr;
 use serde::{Deserialize, Serialize};
 
+use crate::name::Name;
 use crate::{policy, reload};
 pub use crate::{rate::BitRate, reason::EndReason, worker::AuthMethod};
 pub use auth_test::{AuthLine, AuthTest, AuthVerdict, MAX_LINES as MAX_AUTH_LINES, Password};
@@ -39,6 +41,7 @@ pub use info::{
     AccessInterface, AddressSource, LogField, LogLevel, LogLevels, LogLine, LogQuery, NamedPoolStats,
     PoolLease, PoolRange, PoolStats, ServerVersion, SessionLogLevel,
 };
+pub use selector::{Selector, SessionFacts};
 pub use trace::{TraceRequest, TraceTarget, TracedFrame};
 
 /// Version of these messages. The server refuses other ones, and says which it has.
@@ -158,6 +161,9 @@ pub enum Request {
         /// Only tell whether there is something to be written.
         check: bool,
     },
+    /// The sessions that a word may stand for, by the first of [`Selector::readings`] of which there are any:
+    /// [`Response::Sessions`] in order of session id.
+    FindSessions(Name),
 }
 
 impl Request {
@@ -166,6 +172,7 @@ impl Request {
     pub fn is_read_only(&self) -> bool {
         match self {
             Self::ShowSessions | Self::ShowSession { .. } | Self::ShowStats | Self::Monitor(_) => true,
+            Self::FindSessions(_) => true,
             Self::ShowPool | Self::ShowInterfaces | Self::ShowVersion | Self::Count(_) => true,
             Self::ShowLog(_) | Self::ShowHooks | Self::ShowConfig | Self::ShowConfigDiff => true,
             Self::RunHook(_) => false,
@@ -182,12 +189,13 @@ impl Request {
     }
 }
 
-/// The words of the command, for the log. Text of the client is not escaped.
+/// The words of the command, for the log. Text of the client is not escaped, but for names.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShowSessions => f.write_str("show sessions"),
             Self::ShowSession { id } => write!(f, "show session {id}"),
+            Self::FindSessions(name) => write!(f, "show session {name}"),
             Self::ShowStats => f.write_str("show stats"),
             Self::Terminate(selector) => write!(f, "terminate {selector}"),
             Self::Drain { on } => write!(f, "drain {}", if *on { "on" } else { "off" }),
@@ -268,40 +276,6 @@ impl ServiceState {
             Self::ShutdownSoft => "shutdown-soft",
             Self::Stopping => "stopping",
             Self::Leaving => "leaving",
-        }
-    }
-}
-
-/// Which sessions a command is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Selector {
-    /// The one with this PPPoE session id.
-    Id(u16),
-    /// Those of this user, by the exact name.
-    User(String),
-    /// Those of this Ethernet address.
-    Mac([u8; 6]),
-    /// The one with this peer address.
-    Ip(Ipv4Addr),
-    /// The one with this interface, such as `ppp0`, or all of this access interface.
-    Interface(String),
-    /// Every session.
-    All,
-    /// Those whose user name, interface, Ethernet address, peer address or service is as this [`pattern`] says.
-    Pattern(String),
-}
-
-/// The words of the command line.
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "session {id}"),
-            Self::User(name) => write!(f, "user {name}"),
-            Self::Mac(mac) => write!(f, "mac {}", mac.map(|byte| format!("{byte:02x}")).join(":")),
-            Self::Ip(ip) => write!(f, "ip {ip}"),
-            Self::Interface(name) => write!(f, "interface {name}"),
-            Self::All => f.write_str("all"),
-            Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
         }
     }
 }
@@ -456,7 +430,7 @@ pub struct SessionSummary {
     /// Network interface, such as `ppp0`.
     pub ifname: String,
     /// User name, once the peer gave one that was accepted.
-    pub username: Option<String>,
+    pub username: Option<Name>,
     /// The peer's address, once assigned.
     pub ip: Option<Ipv4Addr>,
     /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
@@ -464,13 +438,29 @@ pub struct SessionSummary {
     /// Access interface.
     pub interface: String,
     /// Service-Name that the peer chose; empty means any.
-    pub service: String,
+    pub service: Name,
     /// Phase.
     pub state: Phase,
     /// Seconds since the PADR.
     pub uptime_s: u64,
     /// Traffic.
     pub traffic: Traffic,
+}
+
+impl SessionSummary {
+    /// What commands select it by.
+    pub fn facts(&self) -> SessionFacts<'_> {
+        SessionFacts {
+            id: self.id,
+            ifname: &self.ifname,
+            interface: &self.interface,
+            username: self.username.as_ref().map(Name::as_bytes),
+            // The server writes what can be read.
+            mac: self.mac.parse().unwrap_or(MacAddr([0; 6])),
+            ip: self.ip,
+            service: Some(self.service.as_bytes()),
+        }
+    }
 }
 
 /// Everything about a session.

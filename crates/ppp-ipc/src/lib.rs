@@ -14,8 +14,8 @@
 //!
 //! # Rules for the messages
 //! - A sequence never has zero-sized elements and a type is never recursive: bincode's size limit sees neither.
-//! - Bytes that a peer chose stay bytes (`Vec<u8>`) on the worker socket; on the control socket they are
-//!   text that `pppoed` has escaped already, so that a console may print it.
+//! - Bytes that a peer chose stay bytes: `Vec<u8>` on the worker socket, and on the control socket, where they are a name,
+//!   [`name::Name`], whose text a console may print. What is told in sentences there is text that `pppoed` has escaped already.
 //! - Durations are integers that name their unit; addresses are `std::net` types or `[u8; 6]`.
 //! - A release that changes a message raises [`worker::VERSION`] or [`control::VERSION`]. Those of workers only grow,
 //!   for the reasons in [`adoption`].
@@ -25,6 +25,7 @@ pub mod codec;
 pub mod control;
 pub mod frame;
 pub mod hooks;
+pub mod name;
 pub mod policy;
 pub mod rate;
 pub mod reason;

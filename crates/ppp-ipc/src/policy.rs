@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{Name, NamePattern};
 use crate::reload::MAX_LISTED;
 
 /// Entries that consoles may have set at once.
@@ -29,8 +30,8 @@ pub struct PolicyRequest {
 pub enum Subject {
     /// The station with this Ethernet address.
     Mac([u8; 6]),
-    /// The users of this name; a pattern if there is `*` or `?` in it.
-    User(String),
+    /// The users whose name is as this pattern says.
+    User(NamePattern),
 }
 
 /// A list of consoles.
@@ -68,9 +69,9 @@ pub enum PolicyChange {
         key: String,
     },
     /// One more service.
-    AddService(String),
+    AddService(Name),
     /// One service less.
-    RemoveService(String),
+    RemoveService(Name),
     /// Put on a list, and taken off the other one.
     List {
         /// Which.
@@ -88,14 +89,14 @@ pub enum PolicyChange {
     /// Options of one user, beside those that it has.
     SetUser {
         /// Exact name.
-        name: String,
+        name: Name,
         /// Options and values.
         options: Vec<(String, String)>,
     },
     /// Back to what files say of a user.
     UnsetUser {
         /// Exact name.
-        name: String,
+        name: Name,
         /// These options; all, if it is empty.
         options: Vec<String>,
     },

@@ -7,6 +7,7 @@ use ppp_ipc::{
     codec::{decode, decode_frame, encode},
     control::{AuthTest, Password, Phase, Request, Response, Selector, SessionSummary, Shutdown, Traffic},
     frame::{FrameDecoder, HEADER_LEN, MAX_BODY_LEN},
+    name::Name,
     template::{FromTemplate, SandboxParameters, ToTemplate},
     worker::{FromWorker, Network, Proof, ToWorker, Verdict},
 };
@@ -20,11 +21,11 @@ fn summary(id: u16) -> SessionSummary {
     SessionSummary {
         id,
         ifname: "ppp65533".into(),
-        username: Some("u".repeat(255 * 4)),
+        username: Some(Name::new("u".repeat(255))),
         ip: Some(Ipv4Addr::new(255, 255, 255, 255)),
         mac: "ff:ff:ff:ff:ff:ff".into(),
         interface: "enp175s0f3np31".into(),
-        service: "s".repeat(64),
+        service: Name::new("s".repeat(64)),
         state: Phase::Authenticate,
         uptime_s: u64::MAX,
         traffic: Traffic {
@@ -59,7 +60,7 @@ fn proofs_are_not_shown() {
         let shown = format!("{proof:?}");
         assert!(shown.contains("name: [97, 108") && !shown.contains("77"), "{shown}");
     }
-    let test = AuthTest { user: "alice".to_owned(), password: Some(Password(vec![77; 9])) };
+    let test = AuthTest { user: Name::new("alice"), password: Some(Password(vec![77; 9])) };
     let shown = format!("{:?}", Request::AuthTest(test));
     assert!(shown.contains("alice") && !shown.contains("77"), "{shown}");
 }
@@ -95,7 +96,7 @@ fn requests_survive_the_way_there() {
         Request::ShowSessions,
         Request::ShowSession { id: 7 },
         Request::ShowStats,
-        Request::Terminate(Selector::User("bob".into())),
+        Request::Terminate(Selector::User(Name::new("bob"))),
         Request::Terminate(Selector::Mac([1, 2, 3, 4, 5, 6])),
         Request::Terminate(Selector::Ip(Ipv4Addr::LOCALHOST)),
         Request::Drain { on: true },

@@ -12,6 +12,7 @@ use ppp_ipc::codec::{decode, encode};
 use ppp_ipc::control::{AuthTest, Password, Request};
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::hooks::{Answer, AuthAnswer, Secret, Value};
+use ppp_ipc::name::Name;
 use ppp_ipc::worker::{FromWorker, Proof};
 
 /// Longer than what the allocator writes into memory that is free.
@@ -105,7 +106,7 @@ fn no_password_stays_in_memory() {
     let proof = Proof::Pap { name: vec![b'a'; 100], password: password(2) };
     there_and_back(&FromWorker::Authenticate(proof));
     assert_eq!(copies(2), 0, "of a proof");
-    let test = AuthTest { user: "alice".to_owned(), password: Some(Password(password(3))) };
+    let test = AuthTest { user: Name::new("alice"), password: Some(Password(password(3))) };
     there_and_back(&Request::AuthTest(test));
     assert_eq!(copies(3), 0, "of a console");
     there_and_back(&Value::Secret(Secret(password(4))));

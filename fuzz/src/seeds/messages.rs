@@ -14,6 +14,7 @@ use ppp_ipc::hooks::{
     Answer, Argument, AuthAnswer, Call, CallError, Event, FileReport, FromHost, Function, Level, Load,
     Question, Reply, Returned, Secret, SessionFields, Source, StoreValue, ToHost, Value, Which,
 };
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::rate::BitRate;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::template::{FromTemplate, SandboxParameters, ToTemplate};
@@ -150,14 +151,14 @@ fn control_socket() -> Vec<Vec<u8>> {
     let requests = [
         Request::ShowSessions,
         Request::ShowSession { id: 7 },
-        Request::Terminate(Selector::User("bob".into())),
+        Request::Terminate(Selector::User(Name::new("bob"))),
         Request::Terminate(Selector::Mac([2, 0, 0, 0, 0, 1])),
-        Request::Count(Selector::Pattern("*@isp".into())),
+        Request::Count(Selector::Pattern(NamePattern::from_text("*@isp"))),
         Request::Monitor(EventFilter {
             names: vec![EventName::SessionOpen],
             sessions: Some(Selector::Interface("ppp0".into())),
         }),
-        Request::AuthTest(AuthTest { user: "alice".into(), password: Some(Password(b"x".to_vec())) }),
+        Request::AuthTest(AuthTest { user: Name::new("alice"), password: Some(Password(b"x".to_vec())) }),
         Request::Capture(CaptureRequest {
             session: 7,
             packets: 10,
@@ -171,7 +172,7 @@ fn control_socket() -> Vec<Vec<u8>> {
         Request::Reload { check: true },
         Request::RunHook(Box::new(HookTrial {
             function: "ip_up".into(),
-            fields: vec![("username".into(), "bob".into())],
+            fields: vec![("username".into(), Name::new("bob"))],
             ..HookTrial::default()
         })),
     ];
@@ -179,11 +180,11 @@ fn control_socket() -> Vec<Vec<u8>> {
     let summary = SessionSummary {
         id: 7,
         ifname: "ppp0".into(),
-        username: Some("alice".into()),
+        username: Some(Name::new("alice")),
         ip: Some(ADDRESS),
         mac: "02:00:00:00:00:01".into(),
         interface: "eth1".into(),
-        service: String::new(),
+        service: Name::default(),
         state: Phase::Open,
         uptime_s: 60,
         traffic,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, MAX_ENTRIES, PolicyChange, Subject};
 use ppp_wire::MacAddr;
 use pppoed::inet;
@@ -17,7 +18,7 @@ pub fn run(bytes: &[u8]) {
     let by = By { uid: 1000, time_ms: 1 };
     let mut policy = Policy::default();
     for change in lines.split('\n').take(CHANGES).filter_map(change) {
-        match policy.changed(&change, &["isp".to_owned()], by) {
+        match policy.changed(&change, &[Name::new("isp")], by) {
             // The rest of what the server asks for: its files' parsers.
             Ok(new) if are_good(&new) => policy = new,
             Ok(_) | Err(_) => {}
@@ -47,17 +48,17 @@ fn change(line: &str) -> Option<PolicyChange> {
     let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let who = |word: &str| match word.parse::<MacAddr>() {
         Ok(mac) => Subject::Mac(mac.0),
-        Err(_) => Subject::User(word.to_owned()),
+        Err(_) => Subject::User(NamePattern::from_text(word)),
     };
     Some(match words.as_slice() {
         ["set", key, values @ ..] => PolicyChange::Set { key: (*key).to_owned(), values: owned(values) },
         ["unset", key] => PolicyChange::Unset { key: (*key).to_owned() },
-        ["service", name] => PolicyChange::AddService((*name).to_owned()),
+        ["service", name] => PolicyChange::AddService(Name::from_text(name)),
         ["deny", word] => PolicyChange::List { list: ListName::Deny, who: who(word) },
         ["allow", word] => PolicyChange::List { list: ListName::Allow, who: who(word) },
         ["user", name, options @ ..] => {
             let pairs = options.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
-            PolicyChange::SetUser { name: (*name).to_owned(), options: pairs.collect() }
+            PolicyChange::SetUser { name: Name::from_text(name), options: pairs.collect() }
         }
         ["hooks", file] => PolicyChange::Hooks { enabled: false, file: Some((*file).to_owned()) },
         ["hooks"] => PolicyChange::Hooks { enabled: false, file: None },

@@ -1,17 +1,22 @@
 //! Words that users of the console choose: rates, patterns and addresses.
 
-use ppp_ipc::control::pattern;
+use ppp_ipc::name::NamePattern;
 use ppp_ipc::rate::BitRate;
 use ppp_wire::MacAddr;
+use ppp_wire::name::{Unit, first_character, units};
 
-/// The same by another way, for short texts: each star tries everything.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    match (pattern, text) {
-        ([], text) => text.is_empty(),
-        (['*', rest @ ..], text) => (0..=text.len()).any(|taken| matches(rest, &text[taken..])),
-        (['?', pattern @ ..], [_, text @ ..]) => matches(pattern, text),
-        ([wanted, pattern @ ..], [found, text @ ..]) => wanted == found && matches(pattern, text),
-        (_, []) => false,
+/// The same by another way, for short names: each star tries everything.
+fn matches(pattern: &[Unit], name: &[u8]) -> bool {
+    let Some((first, rest)) = pattern.split_first() else { return name.is_empty() };
+    match first {
+        Unit { byte: b'*', is_escaped: false } => (0..=name.len()).any(|taken| matches(rest, &name[taken..])),
+        Unit { byte: b'?', is_escaped: false } => {
+            let length = first_character(name).map_or(1, char::len_utf8);
+            name.get(length..).is_some_and(|name| matches(rest, name))
+        }
+        wanted => {
+            name.split_first().is_some_and(|(found, name)| wanted.byte == *found && matches(rest, name))
+        }
     }
 }
 
@@ -25,11 +30,11 @@ pub fn run(bytes: &[u8]) {
     if let Ok(mac) = word.parse::<MacAddr>() {
         assert_eq!(mac.to_string().parse(), Ok(mac));
     }
-    let fold = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<char>>();
-    let (pattern_chars, text_chars) = (fold(word), fold(text));
-    let stars = pattern_chars.iter().filter(|c| **c == '*').count();
-    let found = pattern::matches(word, text);
-    if stars <= 4 && text_chars.len() <= 24 {
-        assert_eq!(found, matches(&pattern_chars, &text_chars), "{word:?} {text:?}");
+    let pattern = NamePattern::from_text(word);
+    let units: Vec<Unit> = units(word.as_bytes()).collect();
+    let stars = units.iter().filter(|unit| **unit == Unit { byte: b'*', is_escaped: false }).count();
+    let found = pattern.matches(text);
+    if stars <= 4 && text.len() <= 24 {
+        assert_eq!(found, matches(&units, text.as_bytes()), "{word:?} {text:?}");
     }
 }

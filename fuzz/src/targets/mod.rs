@@ -22,6 +22,7 @@ pub mod link_client;
 pub mod link_server;
 pub mod mac_list;
 mod message;
+pub mod name_text;
 mod names;
 pub mod offload;
 pub mod options_file;

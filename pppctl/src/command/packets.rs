@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ppp_ipc::control::{CaptureRequest, Selector, TraceRequest, TraceTarget};
+use ppp_ipc::name::Name;
 
-use super::{parse_mac, session_id, values};
+use super::{OneSession, name, one_session, parse_mac, values};
 
 /// What to capture, and when to stop.
 #[derive(Args, Debug)]
 pub(crate) struct Capture {
-    /// PPPoE session id
-    #[arg(value_name = values::SESSION, value_parser = session_id())]
-    session: u16,
+    /// Id, user, interface, MAC or IP address of the session
+    #[arg(value_name = values::SESSION, value_parser = one_session())]
+    pub(super) session: OneSession,
     /// File to write, which only you can read; - is standard output
     #[arg(short, long, value_name = values::FILE)]
     pub(crate) write: PathBuf,
@@ -37,7 +38,7 @@ impl Capture {
     /// What to ask for.
     pub(crate) fn request(&self) -> CaptureRequest {
         CaptureRequest {
-            session: self.session,
+            session: self.session.id(),
             packets: self.packets,
             bytes: self.bytes,
             seconds: self.seconds,
@@ -50,9 +51,9 @@ impl Capture {
 /// Whose negotiation to show.
 #[derive(Args, Debug)]
 pub(crate) struct Trace {
-    /// PPPoE session id
-    #[arg(value_name = values::SESSION, value_parser = session_id(), required = true)]
-    session: Option<u16>,
+    /// Id, user, interface, MAC or IP address of a session
+    #[arg(value_name = values::SESSION, value_parser = one_session(), required = true)]
+    pub(super) session: Option<OneSession>,
     #[command(subcommand)]
     host: Option<Traced>,
     /// Show packets of data as well, by their ends
@@ -72,8 +73,8 @@ enum Traced {
     /// The hosts of a user's sessions
     User {
         /// Exact user name
-        #[arg(value_name = values::USER)]
-        name: String,
+        #[arg(value_name = values::USER, value_parser = name())]
+        name: Name,
     },
     /// The host with an Ethernet address, on every access interface
     Mac {
@@ -99,7 +100,7 @@ impl Trace {
             Some(Traced::Mac { address }) => TraceTarget::Mac(*address),
             Some(Traced::Interface { name }) => TraceTarget::Interface(name.clone()),
             Some(Traced::New) => TraceTarget::New,
-            None => TraceTarget::Session(self.session.unwrap_or_default()),
+            None => TraceTarget::Session(self.session.as_ref().map_or(0, OneSession::id)),
         };
         TraceRequest { target, data: self.data, packets: self.packets, seconds: self.seconds }
     }
@@ -108,9 +109,9 @@ impl Trace {
 /// Whose packets to log.
 #[derive(Args, Debug)]
 pub(crate) struct Debug {
-    /// PPPoE session id
-    #[arg(value_name = values::SESSION, value_parser = session_id(), required = true)]
-    session: Option<u16>,
+    /// Id, user, interface, MAC or IP address of a session
+    #[arg(value_name = values::SESSION, value_parser = one_session(), required = true)]
+    pub(super) session: Option<OneSession>,
     /// Begin, or end
     #[arg(value_enum, required = true)]
     switch: Option<OnOff>,
@@ -133,8 +134,8 @@ enum DebugUser {
     /// All sessions that a user has now
     User {
         /// Exact user name
-        #[arg(value_name = values::USER)]
-        name: String,
+        #[arg(value_name = values::USER, value_parser = name())]
+        name: Name,
         /// Begin, or end
         #[arg(value_enum)]
         switch: OnOff,
@@ -146,7 +147,10 @@ impl Debug {
     pub(crate) fn which(&self) -> (Selector, bool) {
         match &self.user {
             Some(DebugUser::User { name, switch }) => (Selector::User(name.clone()), *switch == OnOff::On),
-            None => (Selector::Id(self.session.unwrap_or_default()), self.switch == Some(OnOff::On)),
+            None => (
+                Selector::Id(self.session.as_ref().map_or(0, OneSession::id)),
+                self.switch == Some(OnOff::On),
+            ),
         }
     }
 }

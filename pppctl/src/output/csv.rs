@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use ppp_ipc::name::Name;
 use serde_json::Value;
 
 use super::{Output, config, json::Json, printable};
@@ -50,6 +51,7 @@ impl Output for Csv {
 fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Null => rows.push((name.to_owned(), String::new())),
+        Value::String(text) if is_name(name) => rows.push((name.to_owned(), name_text(text))),
         Value::String(text) => rows.push((name.to_owned(), text.clone())),
         Value::Bool(_) | Value::Number(_) => rows.push((name.to_owned(), value.to_string())),
         Value::Array(values) => {
@@ -65,12 +67,32 @@ fn flatten(name: &str, value: &Value, rows: &mut Vec<(String, String)>) {
     }
 }
 
-/// A text that is no formula to a spreadsheet, which takes any that begins so for one: with an apostrophe before it. User
-/// names are chosen by subscribers.
+/// Whether a field holds the name of a user, a service or an access concentrator.
+fn is_name(field: &str) -> bool {
+    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let last = field.rsplit('.').find(|part| !is_number(part));
+    last.is_some_and(|last| ["username", "service", "services", "ac_name"].contains(&last))
+}
+
+/// A text that is no formula to a spreadsheet, which takes any that begins so for one: with an apostrophe before it.
 fn without_formula(value: Cow<'_, str>) -> Cow<'_, str> {
     match value.starts_with(['=', '+', '-', '@']) && value.parse::<f64>().is_err() {
         true => Cow::Owned(format!("'{value}")),
         false => value,
+    }
+}
+
+/// The text of a name that is no formula either: what would begin one is written `\xHH`, so that it is still the name.
+pub(crate) fn name(name: &Name) -> String {
+    name_text(&name.to_string())
+}
+
+fn name_text(text: &str) -> String {
+    match text.as_bytes().split_first() {
+        Some((first @ (b'=' | b'+' | b'@'), _)) => {
+            format!("\\x{first:02x}{}", text.get(1..).unwrap_or_default())
+        }
+        _ => text.to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! An event on one line, for people.
 
 use ppp_ipc::control::{Event, EventName};
+use ppp_ipc::name::Name;
 
 use super::{printable, style::Style, units};
 use crate::terminal::Screen;
@@ -14,7 +15,7 @@ pub(super) fn line(event: &Event, screen: Screen) -> String {
     if let Some(session) = &event.session {
         words.push(session.id.to_string());
         words.push(session.ifname.clone());
-        words.extend(session.username.clone());
+        words.extend(session.username.as_ref().map(Name::to_string));
         words.extend(session.ip.map(|ip| ip.to_string()));
         words.push(session.mac.clone());
         words.push(session.interface.clone());

@@ -7,13 +7,14 @@ use ppp_ipc::control::{
     AccessInterface, AddressSource, AuthLine, AuthMethod, AuthVerdict, HookRun, LogField, LogLevel,
     LogLevels, LogLine, NamedPoolStats, PoolLease, PoolRange, PoolStats, ServerVersion,
 };
+use ppp_ipc::name::Name;
 use ppp_ipc::policy::PolicyWritten;
 use ppp_wire::logfmt;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::grid::{self, Align, Column};
 use super::json::Interface;
-use super::{config, hooks, policy, printable, units};
+use super::{config, hooks, name, policy, printable, units};
 use crate::clock::Zone;
 use crate::info::Info;
 use crate::terminal::Screen;
@@ -195,12 +196,12 @@ fn pool_row(pool: &NamedPoolStats) -> Vec<String> {
 }
 
 fn lease_row(lease: &PoolLease, has_names: bool) -> Vec<String> {
-    let user = lease.username.as_deref().map_or(NONE.into(), printable);
+    let user = name(lease.username.as_ref());
     vec![
         lease.ip.to_string(),
         lease.id.to_string(),
         printable(&lease.ifname).into_owned(),
-        user.into_owned(),
+        user,
         printable(&lease.mac).into_owned(),
         match lease.source {
             AddressSource::Pool if has_names => printable(&lease.pool).into_owned(),
@@ -227,7 +228,7 @@ fn own_row(interface: &AccessInterface) -> Vec<String> {
     let AccessInterface { stats, profile, services, pool, free_slots, .. } = interface;
     let services = match services.as_slice() {
         [] => NONE.to_owned(),
-        services => printable(&services.join(" ")).into_owned(),
+        services => services.iter().map(Name::to_string).collect::<Vec<_>>().join(" "),
     };
     vec![
         printable(&stats.interface).into_owned(),
@@ -370,7 +371,7 @@ struct Lease<'a> {
     local_ip: Ipv4Addr,
     id: u16,
     ifname: &'a str,
-    username: Option<&'a str>,
+    username: Option<&'a Name>,
     mac: &'a str,
     from_pool: bool,
     source: AddressSource,
@@ -384,7 +385,7 @@ impl<'a> From<&'a PoolLease> for Lease<'a> {
             local_ip: lease.local_ip,
             id: lease.id,
             ifname: &lease.ifname,
-            username: lease.username.as_deref(),
+            username: lease.username.as_ref(),
             mac: &lease.mac,
             from_pool: lease.source == AddressSource::Pool,
             source: lease.source,
@@ -402,8 +403,8 @@ struct Access<'a> {
     open: u32,
     served: bool,
     section: Option<&'a str>,
-    ac_name: &'a str,
-    services: &'a [String],
+    ac_name: &'a Name,
+    services: &'a [Name],
     pool: &'a str,
     max_sessions: Option<u32>,
     free_slots: u32,

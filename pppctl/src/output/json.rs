@@ -354,6 +354,7 @@ pub(super) fn fields(value: &serde_json::Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use ppp_ipc::control::EventName;
+    use ppp_ipc::name::Name;
 
     use super::*;
     use crate::output::samples;
@@ -398,12 +399,15 @@ mod tests {
     #[test]
     fn nothing_reaches_a_terminal_that_it_would_act_on() {
         let text = "a\u{9b}b\u{202e}\u{e0041}\x1b\n\"\\é日";
+        let name = Name::new(text);
         let mut detail = samples::detail();
-        detail.summary.username = Some(text.into());
+        detail.summary.username = Some(name.clone());
+        detail.secret_origin = Some(text.into());
         let document = render(&Answer::Session(Box::new(detail)));
         assert!(document.trim_end().chars().all(is_harmless), "{document}");
         let value: serde_json::Value = serde_json::from_str(&document).unwrap();
-        assert_eq!(value["session"]["username"], text);
+        assert_eq!(value["session"]["secret_origin"], text);
+        assert_eq!(value["session"]["username"], name.to_string(), "its text, by which it is found");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use std::{
     io::{self, Write},
 };
 
+use ppp_ipc::name::Name;
+
 use crate::{
     answer::{Answer, Piece},
     program::Format,
@@ -80,6 +82,11 @@ pub(crate) const NONE: &str = "-";
 /// Text for a table.
 pub(crate) fn text(text: &str) -> String {
     if text.is_empty() { NONE.to_owned() } else { printable(text).into_owned() }
+}
+
+/// A name for a table.
+pub(crate) fn name(name: Option<&Name>) -> String {
+    name.filter(|name| !name.is_empty()).map_or_else(|| NONE.to_owned(), Name::to_string)
 }
 
 /// A value for a table.

@@ -7,6 +7,7 @@ use ppp_ipc::control::{
     InterfaceStats, NamedCount, NegotiatedOption, Phase, ServerStats, ServiceState, SessionDetail,
     SessionHook, SessionRates, SessionSummary, SessionTimers, Traffic,
 };
+use ppp_ipc::name::Name;
 
 use crate::{clock::Zone, terminal::Screen};
 
@@ -18,11 +19,11 @@ pub(crate) fn summary(id: u16) -> SessionSummary {
     SessionSummary {
         id,
         ifname: format!("ppp{}", id - 1),
-        username: Some("alice".into()),
+        username: Some(Name::new("alice")),
         ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
         mac: "02:00:5e:10:00:01".into(),
         interface: "eth1".into(),
-        service: String::new(),
+        service: Name::default(),
         state: Phase::Open,
         uptime_s: 3725,
         traffic: Traffic { rx_packets: 12, rx_bytes: 1536, tx_packets: 9, tx_bytes: 5_000_000 },
@@ -43,7 +44,7 @@ pub(crate) fn young(id: u16) -> SessionSummary {
 
 pub(crate) fn detail() -> SessionDetail {
     SessionDetail {
-        summary: SessionSummary { service: "internet".into(), ..summary(1) },
+        summary: SessionSummary { service: Name::new("internet"), ..summary(1) },
         worker_pid: 4711,
         local_ip: Some(Ipv4Addr::new(10, 0, 0, 1)),
         local_link_local: Some(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)),
@@ -110,7 +111,7 @@ pub(crate) fn ended() -> Event {
         session: Some(EventSession {
             id: 7,
             ifname: "ppp0".into(),
-            username: Some("alice".into()),
+            username: Some(Name::new("alice")),
             ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
             mac: "02:00:5e:10:00:01".into(),
             interface: "eth1".into(),

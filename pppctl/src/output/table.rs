@@ -13,7 +13,7 @@ use ppp_ipc::control::{
 use super::{
     NONE, Output, event,
     grid::{self, Align, Column},
-    info, or_none, printable, text, trace, units,
+    info, name, or_none, printable, text, trace, units,
 };
 use crate::{
     answer::{Answer, Piece},
@@ -75,10 +75,10 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
     let lines = [
         ("session", summary.id.to_string()),
         ("state", format!("{} for {}", summary.state.as_str(), units::duration(summary.uptime_s))),
-        ("user", text(summary.username.as_deref().unwrap_or_default())),
+        ("user", name(summary.username.as_ref())),
         ("proved by", proof(detail)),
         ("peer", format!("{} on {}", text(&summary.mac), text(&summary.interface))),
-        ("service", text(&summary.service)),
+        ("service", name(Some(&summary.service))),
         ("host-uniq", text(detail.host_uniq.as_deref().unwrap_or_default())),
         ("interface", format!("{}, mtu {}", text(&summary.ifname), or_none(detail.mtu))),
         ("mru", both(detail.mru, detail.peer_mru)),

@@ -11,8 +11,9 @@ use ppp_ipc::control::SessionSummary;
 
 use super::Entry;
 use crate::output::{
+    csv,
     grid::{Align, Column},
-    or_none,
+    name, or_none,
     style::Style,
     text, units,
 };
@@ -23,6 +24,7 @@ pub(crate) enum Field {
     /// PPPoE session id
     Id,
     /// User name
+    #[value(alias = "username")]
     User,
     /// The peer's IPv4 address
     Ip,
@@ -31,28 +33,37 @@ pub(crate) enum Field {
     /// Phase, such as open
     State,
     /// Time since the session began
+    #[value(alias = "uptime_s")]
     Uptime,
     /// The peer's Ethernet address
     Mac,
     /// Bytes from the peer
+    #[value(alias = "traffic.rx_bytes")]
     Rx,
     /// Bytes to the peer
+    #[value(alias = "traffic.tx_bytes")]
     Tx,
     /// Access interface
     Interface,
     /// Service-Name that the peer chose
     Service,
     /// Packets from the peer
+    #[value(alias = "traffic.rx_packets")]
     RxPackets,
     /// Packets to the peer
+    #[value(alias = "traffic.tx_packets")]
     TxPackets,
     /// Bytes both ways
+    #[value(alias = "traffic.bytes")]
     Traffic,
     /// Bits per second from the peer, now
+    #[value(alias = "rate.rx_bit_per_s")]
     RxRate,
     /// Bits per second to the peer, now
+    #[value(alias = "rate.tx_bit_per_s")]
     TxRate,
     /// Bits per second both ways, now
+    #[value(alias = "rate.bit_per_s")]
     Rate,
 }
 
@@ -105,6 +116,29 @@ impl Field {
         }
     }
 
+    /// Its name for programs, in JSON and CSV, inner fields behind a dot. The sums are in CSV only.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::User => "username",
+            Self::Ip => "ip",
+            Self::Ifname => "ifname",
+            Self::State => "state",
+            Self::Uptime => "uptime_s",
+            Self::Mac => "mac",
+            Self::Rx => "traffic.rx_bytes",
+            Self::Tx => "traffic.tx_bytes",
+            Self::Interface => "interface",
+            Self::Service => "service",
+            Self::RxPackets => "traffic.rx_packets",
+            Self::TxPackets => "traffic.tx_packets",
+            Self::Traffic => "traffic.bytes",
+            Self::RxRate => "rate.rx_bit_per_s",
+            Self::TxRate => "rate.tx_bit_per_s",
+            Self::Rate => "rate.bit_per_s",
+        }
+    }
+
     /// Its column in a table, and how that gives way.
     pub(crate) fn column(self) -> Column {
         match self {
@@ -132,14 +166,14 @@ impl Field {
     pub(crate) fn cell(self, entry: &Entry) -> String {
         let session = &entry.session;
         match self {
-            Self::User => text(session.username.as_deref().unwrap_or_default()),
+            Self::User => name(session.username.as_ref()),
             Self::Ip => or_none(session.ip),
             Self::Ifname => text(&session.ifname),
             Self::Uptime => units::duration(session.uptime_s),
             Self::Mac => text(&session.mac),
             Self::Rx | Self::Tx | Self::Traffic => units::bytes(self.number(entry).unwrap_or(0)),
             Self::Interface => text(&session.interface),
-            Self::Service => text(&session.service),
+            Self::Service => name(Some(&session.service)),
             Self::RxRate | Self::TxRate | Self::Rate => {
                 or_none(self.number(entry).map(units::bits_per_second))
             }
@@ -151,13 +185,13 @@ impl Field {
     pub(crate) fn raw(self, entry: &Entry) -> String {
         let session = &entry.session;
         match self {
-            Self::User => session.username.clone().unwrap_or_default(),
+            Self::User => session.username.as_ref().map(csv::name).unwrap_or_default(),
             Self::Ip => session.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             Self::Ifname => session.ifname.clone(),
             Self::State => session.state.as_str().to_owned(),
             Self::Mac => session.mac.clone(),
             Self::Interface => session.interface.clone(),
-            Self::Service => session.service.clone(),
+            Self::Service => csv::name(&session.service),
             _ => self.number(entry).map(|number| number.to_string()).unwrap_or_default(),
         }
     }
@@ -270,7 +304,7 @@ mod tests {
     use ppp_ipc::control::{Phase, Traffic};
 
     use super::*;
-    use crate::output::samples;
+    use crate::output::{json, samples};
 
     fn sorted(keys: &str) -> Vec<u16> {
         let mut entries: Vec<Entry> = (1..=4)
@@ -306,6 +340,24 @@ mod tests {
         }
         let error = SortKey::from_str("size-").unwrap_err();
         assert!(error.starts_with("there is no field \"size\", but id, user, ip,"), "{error}");
+    }
+
+    #[test]
+    fn fields_are_called_in_csv_as_in_json() {
+        let session = samples::summary(7);
+        let listed = json::ListedSession::new(&session, Some((1, 2)));
+        let listed = serde_json::to_value(&listed).unwrap();
+        for field in Field::value_variants() {
+            let key = field.key();
+            let value = key.split('.').try_fold(&listed, |value, name| value.get(name));
+            let is_sum = matches!(field, Field::Traffic | Field::Rate);
+            assert_eq!(value.is_some(), !is_sum, "{key}");
+            assert_eq!(Field::from_str(key, false).as_ref(), Ok(field), "it can be asked for by this name");
+            assert!(
+                include_str!("../../../docs/json-schema.md").contains(key.rsplit('.').next().unwrap()),
+                "{key}"
+            );
+        }
     }
 
     #[test]

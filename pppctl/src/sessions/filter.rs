@@ -3,17 +3,18 @@
 use std::{net::Ipv4Addr, str::FromStr};
 
 use clap::Args;
-use ppp_ipc::control::{Phase, SessionSummary, pattern::matches};
+use ppp_ipc::control::{Phase, SessionSummary};
+use ppp_ipc::name::{Name, NamePattern};
 use regex_lite::Regex;
 
-use crate::command::{parse_mac, values};
+use crate::command::{name_pattern, parse_mac, values};
 
 /// Conditions that a session has to meet, all of them.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Filter {
     /// Only of this user; * stands for any characters, ? for one
-    #[arg(long, value_name = values::USER)]
-    user: Option<String>,
+    #[arg(long, value_name = values::USER, value_parser = name_pattern())]
+    user: Option<NamePattern>,
     /// Only of this Ethernet address
     #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
@@ -21,8 +22,8 @@ pub(crate) struct Filter {
     #[arg(long, value_name = values::IP)]
     ip: Option<Network>,
     /// Only on this interface (ppp0 or eth1); * and ? as for users
-    #[arg(long, value_name = values::IFNAME)]
-    interface: Option<String>,
+    #[arg(long, value_name = values::IFNAME, value_parser = name_pattern())]
+    interface: Option<NamePattern>,
     /// Only in this state
     #[arg(long, value_name = "STATE", value_parser = phase_parser())]
     state: Option<Phase>,
@@ -45,19 +46,20 @@ impl Filter {
     /// Whether a session meets all conditions.
     pub(crate) fn matches(&self, session: &SessionSummary) -> bool {
         let Self { user, mac, ip, interface, state, pattern } = self;
-        let username = session.username.as_deref();
-        user.as_ref().is_none_or(|user| username.is_some_and(|name| matches(user, name)))
+        let username = session.username.as_ref();
+        user.as_ref().is_none_or(|user| username.is_some_and(|name| user.matches(name.as_bytes())))
             && mac.is_none_or(|mac| parse_mac(&session.mac) == Ok(mac))
             && ip.is_none_or(|network| session.ip.is_some_and(|ip| network.contains(ip)))
             && interface
                 .as_ref()
-                .is_none_or(|name| matches(name, &session.ifname) || matches(name, &session.interface))
+                .is_none_or(|name| name.matches(&session.ifname) || name.matches(&session.interface))
             && state.is_none_or(|state| session.state == state)
             && pattern.as_ref().is_none_or(|pattern| {
                 let ip = session.ip.map(|ip| ip.to_string());
                 let SessionSummary { ifname, mac, interface, service, .. } = session;
-                let texts = [ifname, mac, interface, service].into_iter().map(String::as_str);
-                texts.chain(username).chain(ip.as_deref()).any(|text| pattern.is_match(text))
+                let mut texts = [ifname, mac, interface].into_iter().chain(&ip);
+                let mut names = [Some(service), username].into_iter().flatten().map(Name::to_string);
+                texts.any(|text| pattern.is_match(text)) || names.any(|name| pattern.is_match(&name))
             })
     }
 }

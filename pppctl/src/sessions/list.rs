@@ -2,7 +2,7 @@
 
 use std::{io::Write, thread, time::Duration, time::Instant};
 
-use ppp_ipc::control::SessionSummary;
+use ppp_ipc::control::{Request, SessionSummary};
 
 use super::{
     Entry, Query, fetch,
@@ -32,7 +32,7 @@ pub(crate) fn show(
     let mut printer = printer::new(display, columns);
     let mut left = query.limit.unwrap_or(usize::MAX);
     if query.sort.is_empty() && !query.needs_rates() {
-        fetch(console, |sessions| {
+        fetch(&Request::ShowSessions, console, |sessions| {
             let wanted = sessions.into_iter().filter(|session| query.filter.matches(session));
             let entries: Vec<Entry> =
                 wanted.take(left).map(|session| Entry { session, rate: None }).collect();
@@ -56,7 +56,7 @@ pub(crate) fn show(
 /// All sessions that meet the conditions.
 fn all(query: &Query, console: &mut Console) -> Result<Vec<SessionSummary>, Error> {
     let mut all = Vec::new();
-    fetch(console, |sessions| {
+    fetch(&Request::ShowSessions, console, |sessions| {
         all.extend(sessions.into_iter().filter(|session| query.filter.matches(session)));
         Ok(())
     })?;

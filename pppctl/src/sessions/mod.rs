@@ -3,6 +3,7 @@
 pub(crate) mod field;
 pub(crate) mod filter;
 mod list;
+mod one;
 pub(crate) mod printer;
 pub(crate) mod rate;
 
@@ -10,6 +11,7 @@ use clap::Args;
 use ppp_ipc::control::{Request, Response, SessionSummary};
 
 pub(crate) use self::list::show;
+pub(crate) use self::one::resolve;
 use self::{
     field::{Field, SortKey},
     filter::Filter,
@@ -60,14 +62,14 @@ impl Query {
     }
 }
 
-/// Hands out the sessions of the server, piece by piece.
+/// Hands out the sessions that a request is answered with, piece by piece.
 pub(crate) fn fetch(
+    request: &Request,
     console: &mut Console,
     mut take: impl FnMut(Vec<SessionSummary>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let request = Request::ShowSessions;
     let mut count = 0;
-    console.exchange(&request, Wait::Timeout, |response| match response {
+    console.exchange(request, Wait::Timeout, |response| match response {
         Response::Sessions(sessions) => {
             count += sessions.len();
             if count > MAX_SESSIONS {
@@ -76,7 +78,7 @@ pub(crate) fn fetch(
             take(sessions).map(|()| false)
         }
         Response::Done => Ok(true),
-        Response::Failed(failure) => Err(answer::Error::new(failure, &request).into()),
-        other => Err(answer::Error::unexpected(&request, &other).into()),
+        Response::Failed(failure) => Err(answer::Error::new(failure, request).into()),
+        other => Err(answer::Error::unexpected(request, &other).into()),
     })
 }

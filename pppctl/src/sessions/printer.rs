@@ -130,7 +130,7 @@ impl Csv {
             return Ok(());
         }
         self.has_begun = true;
-        csv::write_row(self.columns.iter().map(|field| field.name()), out)
+        csv::write_row(self.columns.iter().map(|field| field.key().to_owned()), out)
     }
 }
 
@@ -149,6 +149,8 @@ impl Printer for Csv {
 
 #[cfg(test)]
 mod tests {
+    use ppp_ipc::name::Name;
+
     use super::*;
     use crate::output::samples;
 
@@ -195,10 +197,10 @@ ID  USER   IP        IFNAME  STATE      UPTIME  MAC                     TX
     #[test]
     fn a_table_cannot_be_forged() {
         let mut session = samples::summary(1);
-        session.username = Some("x\n99  root".into());
+        session.username = Some(Name::new("x\n99  root"));
         let table = table(None, &[Entry { session, rate: None }]);
         assert_eq!(table.lines().count(), 2, "{table}");
-        assert!(table.contains(r"x\n99  root"), "{table}");
+        assert!(table.contains(r"x\x0a99  root"), "{table}");
     }
 
     #[test]
@@ -220,14 +222,15 @@ ID  USER   IP        IFNAME  STATE      UPTIME  MAC                     TX
     #[test]
     fn comma_separated_values() {
         let mut entries = entries();
-        entries[0].session.username = Some("Smith, \"J\"".into());
+        entries[0].session.username = Some(Name::new("Smith, \"J\""));
         entries[1].rate = Some(super::super::rate::Rate { rx: 1, tx: 2 });
         let columns = [Field::Id, Field::User, Field::Ip, Field::Rx, Field::Rate];
         assert_eq!(
             render(Format::Csv, Screen::default(), &columns, &entries),
-            "id,user,ip,rx,rate\r\n1,\"Smith, \"\"J\"\"\",10.0.0.2,1536,\r\n2,,,0,3\r\n"
+            "id,username,ip,traffic.rx_bytes,rate.bit_per_s\r\n1,\"Smith, \\x22J\\x22\",10.0.0.2,1536,\r\n2,,,0,3\r\n"
         );
-        assert_eq!(render(Format::Csv, Screen::default(), &columns, &[]), "id,user,ip,rx,rate\r\n");
+        let heading = "id,username,ip,traffic.rx_bytes,rate.bit_per_s\r\n";
+        assert_eq!(render(Format::Csv, Screen::default(), &columns, &[]), heading);
     }
 
     #[test]

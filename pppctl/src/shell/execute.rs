@@ -102,9 +102,9 @@ fn show(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match command {
-        Parsed::Command(command, options) => {
+        Parsed::Command(mut command, options) => {
             let format = options.or(defaults).format().unwrap_or_default();
-            run::run(&command, Display { format, screen }, console, out)
+            run::run(&mut command, Display { format, screen }, console, out)
         }
         Parsed::Help(words) => help::command(&words, screen, out),
         Parsed::Text(text) => write!(out, "{text}").map_err(Error::Output),
@@ -120,7 +120,7 @@ fn parse(words: &[String]) -> Result<Parsed, Error> {
     }
     let error = match Line::try_parse_from(words) {
         Ok(Line { command: LineCommand::Command(command), display }) => {
-            return Ok(Parsed::Command(Box::new(command), display));
+            return Ok(Parsed::Command(command, display));
         }
         Ok(Line { command: LineCommand::Help { words }, .. }) => return Ok(Parsed::Help(words)),
         Ok(Line { command: LineCommand::Exit, .. }) => return Ok(Parsed::Exit),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{Request, SessionSummary};
+use ppp_ipc::name::Name;
 
 use crate::{
     answer::Answer, command::values, console::Console, error::Error, info::Info, output::is_harmless,
@@ -37,8 +38,11 @@ impl Live {
     pub(crate) fn values(&mut self, value_name: &str) -> Vec<String> {
         type Get = fn(&SessionSummary) -> Vec<String>;
         let get: Get = match value_name {
-            values::SESSION => |session| vec![session.id.to_string()],
-            values::USER => |session| session.username.iter().cloned().collect(),
+            values::SESSION => |session| {
+                let user = session.username.iter().map(Name::to_string);
+                [session.ifname.clone()].into_iter().chain(user).collect()
+            },
+            values::USER => |session| session.username.iter().map(Name::to_string).collect(),
             values::MAC => |session| vec![session.mac.clone()],
             values::IP => |session| session.ip.iter().map(ToString::to_string).collect(),
             values::SETTING => return self.settings(),
@@ -47,12 +51,13 @@ impl Live {
         };
         self.refresh();
         let mut found: Vec<String> = self.sessions.iter().flat_map(get).collect();
-        // In the order of the list for session ids, which is theirs.
-        if value_name != values::SESSION {
-            found.sort_unstable();
-        }
+        found.sort_unstable();
         found.dedup();
-        // The server has escaped what its peers chose; a terminal is not made to depend on that.
+        if value_name == values::SESSION {
+            // In the order of the list, which is theirs.
+            found.splice(..0, self.sessions.iter().map(|session| session.id.to_string()));
+        }
+        // Names are text by now; a terminal is not made to depend on what else the server says.
         found.retain(|value| value.chars().all(is_harmless));
         found
     }
@@ -76,7 +81,7 @@ impl Live {
         self.sessions.clear();
         let deadline = Instant::now() + PATIENCE;
         let sessions = &mut self.sessions;
-        let result = fetch(&mut self.console, |more| {
+        let result = fetch(&Request::ShowSessions, &mut self.console, |more| {
             sessions.extend(more);
             if Instant::now() > deadline { Err(Error::Declined) } else { Ok(()) }
         });

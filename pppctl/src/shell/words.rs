@@ -1,7 +1,7 @@
 //! The words of a line: quoting, separators, comments.
 //!
-//! White space separates words. `'…'` and `"…"` keep white space and separators; a backslash keeps the next character,
-//! in `"…"` only before `"` and `\`. `|` begins a filter, `;` another command, and `#` in front of a word a comment.
+//! White space separates words. `'…'` and `"…"` keep white space and separators. A backslash keeps the next character if that
+//! would mean something else, in `"…"` only `"` and `\`; otherwise it stands for itself, as in `DOM\bob`. `|` begins a filter, `;` another command, and `#` in front of a word a comment.
 
 use std::mem;
 
@@ -72,9 +72,10 @@ pub(crate) fn split(line: &str) -> Tokens {
                     tokens.open = Some(character);
                 }
             }
-            '\\' => match characters.next() {
+            '\\' => match characters.next_if(|&(_, next)| is_special(next)) {
                 Some((_, escaped)) => text.push(escaped),
-                None => tokens.open = Some('\\'),
+                None if characters.peek().is_none() => tokens.open = Some('\\'),
+                None => text.push('\\'),
             },
             _ => text.push(character),
         }
@@ -84,10 +85,14 @@ pub(crate) fn split(line: &str) -> Tokens {
     tokens
 }
 
+/// Whether a character means something other than itself outside of quotes.
+fn is_special(character: char) -> bool {
+    character.is_whitespace() || r#"'"\|;#?"#.contains(character)
+}
+
 /// A word as it has to be typed.
 pub(crate) fn quote(text: &str) -> String {
-    let plain = |character: char| !character.is_whitespace() && !r#"'"\|;#?"#.contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
+    if !text.is_empty() && !text.contains(is_special) {
         return text.to_owned();
     }
     if !text.contains('\'') {
@@ -155,6 +160,7 @@ mod tests {
             ("", &[][..]),
             ("  show\tsessions ", &["show", "sessions"]),
             (r#"user 'a b' "c d" e\ f"#, &["user", "a b", "c d", "e f"]),
+            (r"DOM\bob DOM\\bob caf\xe9 a\;b \'", &[r"DOM\bob", r"DOM\bob", r"caf\xe9", "a;b", "'"]),
             (r#"a"b c"'d e'f"#, &["ab cd ef"]),
             (r#""" ''"#, &["", ""]),
             (r#""a\"b\\c\d" 'e\f'"#, &[r#"a"b\c\d"#, r"e\f"]),

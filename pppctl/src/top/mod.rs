@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use ppp_ipc::control::Request;
 
 use crate::{
     command::{parse_seconds, values},
@@ -116,7 +117,7 @@ fn lists(top: &Top, display: Display, console: &mut Console, out: &mut dyn Write
 /// The sessions of now that are wanted, with their rates.
 fn look(meter: &mut Meter, filter: &Filter, console: &mut Console) -> Result<Vec<Entry>, Error> {
     let mut sessions = Vec::new();
-    fetch(console, |more| {
+    fetch(&Request::ShowSessions, console, |more| {
         sessions.extend(more.into_iter().filter(|session| filter.matches(session)));
         Ok(())
     })?;

@@ -58,6 +58,11 @@ impl Fake {
         })
     }
 
+    /// Waits until it has ended.
+    pub(crate) fn join(self) {
+        self.thread.join().expect("the fake server panicked");
+    }
+
     /// Runs `pppctl` against this server until both have ended.
     pub(crate) fn run(self, arguments: &[&str]) -> Output {
         let output = pppctl(&self.socket, arguments).output().unwrap();

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use ppp_ipc::control::{Password, Request, Response, Selector, ServerStats, ServiceState, SessionSummary};
+use ppp_ipc::control::{
+    Failure, Password, Request, Response, Selector, ServerStats, ServiceState, SessionSummary,
+};
+use ppp_ipc::name::Name;
 
 use crate::{
     fake::{Server, pppctl},
@@ -22,7 +25,7 @@ fn sessions() -> Vec<SessionSummary> {
     ["alice", "bob", "carol b"]
         .iter()
         .zip(1..)
-        .map(|(name, id)| SessionSummary { username: Some((*name).into()), ..summary(id) })
+        .map(|(name, id)| SessionSummary { username: Some(Name::new(*name)), ..summary(id) })
         .collect()
 }
 
@@ -39,6 +42,13 @@ fn answer(request: Request) -> Vec<Response> {
         Request::Drain { on } => {
             let state = if on { ServiceState::Draining } else { ServiceState::Serving };
             vec![Response::Service { state, sessions: 3 }]
+        }
+        Request::FindSessions(word) => {
+            let of_user = |session: &SessionSummary| session.username.as_ref() == Some(&word);
+            match sessions().into_iter().filter(of_user).collect::<Vec<_>>() {
+                none if none.is_empty() => return vec![Response::Failed(Failure::NoSuchSession)],
+                found => vec![Response::Sessions(found)],
+            }
         }
         other => panic!("{other:?}"),
     };
@@ -87,7 +97,8 @@ fn what_is_wrong_is_told_and_the_shell_goes_on() {
         ("sh s", "pppctl: \"s\" after \"show\" may be sessions or stats"),
         ("frob", "pppctl: no command \"frob\": try show,"),
         ("show", "pppctl: show what? "),
-        ("sh ses x", "pppctl: invalid value 'x' for '[ID]'"),
+        ("sh ses x", "pppctl: no session is called x: `pppctl show sessions` lists them"),
+        ("sh ses alice bob", "pppctl: unexpected argument 'bob'"),
         ("sh ses | grep x", "pppctl: no filter \"grep\""),
         ("sh 'ses", "pppctl: the line ends behind an open '"),
         ("| count", "pppctl: a command is missing in front of |"),
@@ -110,7 +121,7 @@ fn a_question_mark_tells_what_may_come_next() {
     terminal.wait_for_prompt(&format!("{PROMPT} sh"));
     terminal.send("ses ?");
     let screen = terminal.wait_for("<Enter>");
-    assert!(screen.contains("<ID>"), "{screen}");
+    assert!(screen.contains("  carol b") && screen.contains("--sort"), "{screen}");
     terminal.wait_for_prompt(&format!("{PROMPT} sh ses"));
     terminal.send("| ?");
     let screen = terminal.wait_for("no-more");
@@ -134,7 +145,7 @@ fn words_and_values_are_completed() {
     terminal.wait_for_prompt(PROMPT);
     terminal.send("term session \t\t");
     let screen = terminal.wait_for_prompt(&format!("{PROMPT} term session"));
-    assert!(screen.contains("1  2  3"), "{screen}");
+    assert!(screen.contains("1 ") && screen.contains("alice") && screen.contains("ppp3"), "{screen}");
 }
 
 #[test]
@@ -227,7 +238,7 @@ fn ctrl_c_ends_a_command_and_not_the_shell() {
 fn a_monitor_goes_on_until_ctrl_c() {
     let server = Server::answering(|request| match request {
         Request::Monitor(filter) => {
-            assert_eq!(filter.sessions, Some(Selector::User("alice".into())));
+            assert_eq!(filter.sessions, Some(Selector::User(Name::new("alice"))));
             vec![Response::Lost { count: 7 }]
         }
         other => answer(other),
@@ -248,7 +259,7 @@ fn a_monitor_goes_on_until_ctrl_c() {
 fn a_password_is_asked_for_and_not_shown() {
     let server = Server::answering(|request| match request {
         Request::AuthTest(test) => {
-            assert_eq!((test.user.as_str(), test.password), ("alice", Some(Password(b"hunter2".to_vec()))));
+            assert_eq!((test.user, test.password), (Name::new("alice"), Some(Password(b"hunter2".to_vec()))));
             vec![Response::Done]
         }
         other => answer(other),
@@ -349,11 +360,11 @@ fn no_escape_sequence_of_the_server_reaches_the_terminal() {
         Request::ShowSessions => {
             let evil = || EVIL.to_owned();
             let session = SessionSummary {
-                username: Some(evil()),
+                username: Some(Name::new(EVIL)),
                 ifname: evil(),
                 interface: evil(),
                 mac: evil(),
-                service: evil(),
+                service: Name::new(EVIL),
                 ..summary(1)
             };
             vec![Response::Sessions(vec![session]), Response::Done]

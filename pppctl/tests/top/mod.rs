@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ppp_ipc::control::{Request, Response, ServerStats, SessionSummary, Traffic};
+use ppp_ipc::name::Name;
 
 use crate::{
     fake::{Server, pppctl},
@@ -19,7 +20,7 @@ fn server() -> Server {
             let millis = u64::try_from(start.elapsed().as_millis()).unwrap();
             let session = |id: u16| {
                 let traffic = Traffic { rx_bytes: millis * u64::from(id) * 1000, ..Traffic::default() };
-                let username = Some(format!("user{id}"));
+                let username = Some(Name::new(format!("user{id}")));
                 SessionSummary { traffic, username, uptime_s: millis / 1000, ..summary(id) }
             };
             vec![Response::Sessions((1..=30).map(session).collect()), Response::Done]
@@ -141,7 +142,10 @@ fn programs_get_one_table_after_the_other() {
     assert_eq!(result(&output), (0, format!("{table}\n{table}").as_str(), ""));
     let output = run(&["-n", "1", "--user", "user?", "--sort", "id", "-o", "csv"]);
     let (code, stdout, _) = result(&output);
-    assert_eq!((code, stdout.lines().count(), stdout.starts_with("id,user\r\n1,user1\r\n")), (0, 10, true));
+    assert_eq!(
+        (code, stdout.lines().count(), stdout.starts_with("id,username\r\n1,user1\r\n")),
+        (0, 10, true)
+    );
     let output = run(&["-n", "3", "--json"]);
     let documents: Vec<serde_json::Value> =
         result(&output).1.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

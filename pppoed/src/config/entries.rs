@@ -12,6 +12,7 @@ use std::time::Duration;
 use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 
 use super::origins::Origins;
 use super::{Config, Hooks, Limits, PoolOrigins, Profile};
@@ -115,8 +116,8 @@ impl Config {
         list.add("wait-for-interfaces", Restart, wait_for_interfaces);
         let types = [discovery_ether_type, session_ether_type].map(|&ether_type| u16::from(ether_type));
         list.add("frame-types", Restart, format_args!("{:04x}:{:04x}", types[0], types[1]));
-        list.sourced("ac-name", Now, ac_name, |name| text(name));
-        list.add("service", Now, services.iter().map(text).collect::<Vec<_>>().join(" "));
+        list.sourced("ac-name", Now, ac_name, |name| name_text(name));
+        list.add("service", Now, services.iter().map(name_text).collect::<Vec<_>>().join(" "));
         list.add("motm", Now, optional(motm.as_deref().map(text)));
         list.add("hurl", Now, optional(hurl.as_deref().map(text)));
         list.add("ignore-when-full", Now, ignore_when_full);
@@ -261,9 +262,9 @@ impl List<'_> {
             session,
         } = profile;
         let mut own = List { entries: Vec::new(), origins: self.origins };
-        let words = |all: &Vec<Vec<u8>>| all.iter().map(text).collect::<Vec<_>>().join(" ");
+        let words = |all: &Vec<Vec<u8>>| all.iter().map(name_text).collect::<Vec<_>>().join(" ");
         own.optional("service", Now, services, words);
-        own.optional("ac-name", Now, ac_name, |name| text(name));
+        own.optional("ac-name", Now, ac_name, |name| name_text(name));
         own.optional("pado-delay", Now, pado_delay, ToString::to_string);
         for (key, rate) in [("padi-rate", padi_rate), ("padr-rate", padr_rate), ("mac-rate", mac_rate)] {
             own.optional(key, Now, rate, |rate| optional(*rate));
@@ -412,6 +413,11 @@ fn auth_words(methods: &[AuthMethod]) -> String {
 
 fn optional(value: Option<impl Display>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
+/// A name between quotes.
+fn name_text(bytes: impl AsRef<[u8]>) -> String {
+    format!("\"{}\"", NameText(bytes.as_ref()))
 }
 
 /// Bytes between quotes, safe to show.

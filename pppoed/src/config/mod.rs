@@ -32,6 +32,7 @@ use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_proto::link::EchoConfig;
 use ppp_wire::ethernet::EtherType;
+use ppp_wire::name::bytes_of;
 
 pub use crate::flags::MissingProtection;
 pub use addresses::PoolOrigins;
@@ -301,7 +302,7 @@ impl Config {
         let flags = &merged.flags;
         let sessions = addresses::sessions(merged, &options, directory, notices)?;
         let ac_name = match &flags.ac_name {
-            Some(name) => Sourced::new(name.as_bytes().to_vec(), merged.origin("ac-name")),
+            Some(name) => Sourced::new(bytes_of(name.as_bytes()), merged.origin("ac-name")),
             None => Sourced::default_value(hostname()?),
         };
         let (discovery, session) = flags.frame_types.unwrap_or((0x8863, 0x8864));
@@ -317,7 +318,7 @@ impl Config {
             discovery_ether_type: EtherType::from(discovery),
             session_ether_type: EtherType::from(session),
             ac_name,
-            services: flags.services.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            services: flags.services.iter().map(|name| bytes_of(name.as_bytes())).collect(),
             motm: flags.motm.clone().map(String::into_bytes),
             hurl: flags.hurl.clone().map(String::into_bytes),
             ignore_when_full: flags.ignore_when_full,

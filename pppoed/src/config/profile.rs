@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 
-use ppp_ipc::control::pattern;
+use ppp_ipc::name::NamePattern;
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::discovery::server::PadoDelay;
 use ppp_proto::token_bucket::Rate;
@@ -101,16 +101,16 @@ impl Config {
     pub fn profile(&self, interface: &str) -> Option<&Profile> {
         let exact = self.profiles.iter().find(|profile| profile.name == interface);
         exact.or_else(|| {
-            self.profiles
-                .iter()
-                .find(|profile| profile.is_pattern() && pattern::matches(&profile.name, interface))
+            self.profiles.iter().find(|profile| {
+                profile.is_pattern() && NamePattern::from_text(&profile.name).matches(interface)
+            })
         })
     }
 
     /// Whether an interface of this name is to be served when it is there.
     pub fn serves(&self, interface: &str) -> bool {
         self.interfaces.iter().any(|name| name == interface)
-            || self.patterns.iter().any(|name| pattern::matches(name, interface))
+            || self.patterns.iter().any(|name| NamePattern::from_text(name).matches(interface))
     }
 
     /// What holds for the interfaces of a profile.

@@ -5,6 +5,7 @@
 
 use std::net::Ipv4Addr;
 
+use ppp_ipc::name::Name;
 use ppp_ipc::policy::{MAX_ENTRIES, MAX_TEXT, MAX_VALUES};
 use ppp_wire::MacAddr;
 
@@ -14,7 +15,7 @@ use crate::options::{self, OptionKind};
 use crate::origin::Origin;
 use crate::spelling::did_you_mean;
 
-/// Why something cannot be set, or taken back, at a console. Names are the client's, and not escaped.
+/// Why something cannot be set, or taken back, at a console. Keys and values are the client's, and not escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The address is another user's.
@@ -23,7 +24,7 @@ pub enum Refusal {
         /// The address.
         address: Ipv4Addr,
         /// Who has it.
-        owner: String,
+        owner: Name,
     },
     /// One script cannot be called while none is.
     #[error("no hook script is called: set hooks enable, then disable those that are not to be called")]
@@ -43,8 +44,8 @@ pub enum Refusal {
     #[error("{0} is no single station's address")]
     GroupAddress(MacAddr),
     /// No service of that name is on offer.
-    #[error("there is no service {0:?} on offer")]
-    NoSuchService(String),
+    #[error("there is no service \"{0}\" on offer")]
+    NoSuchService(Name),
     /// It is not on that list.
     #[error("{who} is not on the list of {list}: pppctl show policy")]
     NotListed {
@@ -68,8 +69,8 @@ pub enum Refusal {
         why: String,
     },
     /// It is on offer already.
-    #[error("the service {0:?} is on offer already")]
-    ServiceIsThere(String),
+    #[error("the service \"{0}\" is on offer already")]
+    ServiceIsThere(Name),
     /// A name or value is too long.
     #[error("a text has {length} bytes, and {MAX_TEXT} are the most")]
     TooLong {

@@ -1,6 +1,7 @@
 //! The console file: what consoles have set, as `pppctl write` keeps it.
 //!
-//! The settings and `[ppp]` are those of `pppoed.toml`, with its parsers; the other tables are this file's own:
+//! The settings and `[ppp]` are those of `pppoed.toml`, with its parsers; the other tables are this file's own. Names of users
+//! are their text ([`ppp_wire::name`]):
 //!
 //! ```toml
 //! pado-delay = "100"
@@ -28,6 +29,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, Subject};
 use ppp_wire::MacAddr;
 
@@ -181,7 +183,7 @@ impl Reader {
         let texts = self.texts(item);
         for text in texts {
             let who = match item.key.as_str() {
-                "user" => Ok(Subject::User(text)),
+                "user" => Ok(Subject::User(NamePattern::from_text(text))),
                 _ => match text.parse::<MacAddr>() {
                     Ok(mac) if mac.is_unicast() => Ok(Subject::Mac(mac.0)),
                     _ => Err(Refusal::UserOption(format!(
@@ -216,6 +218,7 @@ impl Reader {
 
     fn user(&mut self, of: &Item) {
         let Value::Table(table) = &of.value.value else { return self.wrong(of, "a table") };
+        let name = Name::from_text(&of.key);
         for item in &table.items {
             let value = match &item.value.value {
                 Value::Text(text) => text.to_string(),
@@ -226,10 +229,10 @@ impl Reader {
                     continue;
                 }
             };
-            let key = Key::User { name: of.key.clone(), option: item.key.clone() };
+            let key = Key::User { name: name.clone(), option: item.key.clone() };
             let done = user::check(&item.key, &value)
                 .and_then(|()| self.policy.insert(key, vec![value], self.by))
-                .and_then(|()| self.policy.check_address_of(&of.key));
+                .and_then(|()| self.policy.check_address_of(&name));
             self.refused(item, done);
         }
     }
@@ -269,7 +272,7 @@ pub fn text(policy: &Policy, by: By) -> String {
                     macs.push(MacAddr(*mac).to_string());
                 }
                 Key::Listed(Subject::User(name)) if entry.values == [list.as_str()] => {
-                    users.push(name.clone())
+                    users.push(name.to_string())
                 }
                 _ => {}
             }
@@ -284,7 +287,7 @@ pub fn text(policy: &Policy, by: By) -> String {
     for (key, entry) in policy.entries() {
         if let Key::User { name, option } = key {
             if last != Some(name) {
-                line(format_args!("\n[user.{}]", quoted(name)));
+                line(format_args!("\n[user.{}]", quoted(&name.to_string())));
                 last = Some(name);
             }
             let value = entry.values.first().map_or("", String::as_str);

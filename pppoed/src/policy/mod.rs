@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ppp_ipc::control::pattern;
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, MAX_ENTRIES, MAX_TEXT, MAX_VALUES, PolicyChange, Subject};
 use ppp_wire::MacAddr;
 
@@ -45,7 +45,7 @@ pub enum Key {
     /// An option of one user.
     User {
         /// Exact name.
-        name: String,
+        name: Name,
         /// The option, or [`ADDRESS`].
         option: String,
     },
@@ -135,8 +135,8 @@ impl Policy {
     /// # Errors
     /// When there are too many entries, or a text is too long.
     pub fn insert(&mut self, key: Key, values: Vec<String>, by: By) -> Result<(), Refusal> {
-        let texts = key.texts().chain(values.iter().map(String::as_str));
-        if let Some(long) = texts.map(str::len).find(|length| *length > MAX_TEXT) {
+        let mut lengths = key.lengths().into_iter().chain(values.iter().map(String::len));
+        if let Some(long) = lengths.find(|length| *length > MAX_TEXT) {
             return Err(Refusal::TooLong { length: long });
         }
         if values.len() > MAX_VALUES {
@@ -157,7 +157,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`Refusal`]: there is nothing to be taken back, or something is not possible here.
-    pub fn changed(&self, change: &PolicyChange, services: &[String], by: By) -> Result<Self, Refusal> {
+    pub fn changed(&self, change: &PolicyChange, services: &[Name], by: By) -> Result<Self, Refusal> {
         let mut new = self.clone();
         match change {
             PolicyChange::Set { key, values } => {
@@ -171,7 +171,7 @@ impl Policy {
                 if services.contains(name) {
                     return Err(Refusal::ServiceIsThere(name.clone()));
                 }
-                let all = services.iter().chain([name]).cloned().collect::<Vec<_>>();
+                let all = services.iter().chain([name]).map(Name::to_string).collect::<Vec<_>>();
                 let key = Key::Setting("service".to_owned());
                 key.check(&all)?;
                 new.insert(key, all, by)?;
@@ -180,7 +180,8 @@ impl Policy {
                 if !services.contains(name) {
                     return Err(Refusal::NoSuchService(name.clone()));
                 }
-                let rest = services.iter().filter(|service| *service != name).cloned().collect();
+                let rest = services.iter().filter(|service| *service != name);
+                let rest = rest.map(Name::to_string).collect();
                 new.insert(Key::Setting("service".to_owned()), rest, by)?;
             }
             PolicyChange::List { list, who } => {
@@ -249,10 +250,10 @@ impl Policy {
     }
 
     /// No address may be two users'.
-    fn check_address_of(&self, name: &str) -> Result<(), Refusal> {
+    fn check_address_of(&self, name: &Name) -> Result<(), Refusal> {
         let own = self.addresses().find(|(_, owner)| *owner == name).map(|(address, _)| address);
         match self.addresses().find(|(address, owner)| Some(*address) == own && *owner != name) {
-            Some((address, owner)) => Err(Refusal::AddressTaken { address, owner: owner.to_owned() }),
+            Some((address, owner)) => Err(Refusal::AddressTaken { address, owner: owner.clone() }),
             None => Ok(()),
         }
     }
@@ -287,21 +288,22 @@ impl Policy {
         ConsoleMacs { allow: of(ListName::Allow), deny: of(ListName::Deny) }
     }
 
-    /// Why a user of this name (as it is shown) is not let in, if that is so. The exact name decides before patterns, and
-    /// `allow` before `deny` among these.
-    pub fn denial(&self, name: &str) -> Option<String> {
+    /// Why a user of this name is not let in, if that is so. The exact name decides before patterns, and `allow` before
+    /// `deny` among these.
+    pub fn denial(&self, name: &[u8]) -> Option<String> {
         let says = |entry: &Entry| entry.values == [ListName::Deny.as_str()];
-        let reason = |what: &str, entry: &Entry| {
+        let reason = |what: &NamePattern, entry: &Entry| {
             format!(
                 "denied at the console: set deny user {what} (by uid {}; unset deny user {what})",
                 entry.by.uid
             )
         };
-        if let Some(exact) = self.entries.get(&Key::Listed(Subject::User(name.to_owned()))) {
-            return says(exact).then(|| reason(name, exact));
+        let exactly = NamePattern::exactly(&Name::new(name));
+        if let Some(exact) = self.entries.get(&Key::Listed(Subject::User(exactly.clone()))) {
+            return says(exact).then(|| reason(&exactly, exact));
         }
         let mut denial = None;
-        for (pattern, entry) in self.patterns().filter(|(pattern, _)| pattern::matches(pattern, name)) {
+        for (pattern, entry) in self.patterns().filter(|(pattern, _)| pattern.matches(name)) {
             if !says(entry) {
                 return None;
             }
@@ -310,17 +312,17 @@ impl Policy {
         denial
     }
 
-    fn patterns(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    fn patterns(&self) -> impl Iterator<Item = (&NamePattern, &Entry)> {
         self.entries.iter().filter_map(|(key, entry)| match key {
-            Key::Listed(Subject::User(name)) if key.is_pattern() => Some((name.as_str(), entry)),
+            Key::Listed(Subject::User(pattern)) if key.is_pattern() => Some((pattern, entry)),
             _ => None,
         })
     }
 
-    /// What one user has beside what files say, by the name as it is shown.
-    pub fn user(&self, name: &str) -> UserOverride {
+    /// What one user has beside what files say.
+    pub fn user(&self, name: &[u8]) -> UserOverride {
         UserOverride::new(self.entries.iter().filter_map(|(key, entry)| match key {
-            Key::User { name: of, option } if of == name => {
+            Key::User { name: of, option } if of.as_bytes() == name => {
                 Some((option.as_str(), entry.values.first().map_or("", String::as_str)))
             }
             _ => None,
@@ -328,10 +330,10 @@ impl Policy {
     }
 
     /// The addresses of single users.
-    pub fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, &str)> {
+    pub fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, &Name)> {
         self.entries.iter().filter_map(|(key, entry)| match key {
             Key::User { name, option } if option == ADDRESS => {
-                Some((entry.values.first()?.parse().ok()?, name.as_str()))
+                Some((entry.values.first()?.parse().ok()?, name))
             }
             _ => None,
         })
@@ -383,19 +385,18 @@ impl Key {
     }
 
     fn is_pattern(&self) -> bool {
-        matches!(self, Self::Listed(Subject::User(name)) if name.contains(['*', '?']))
+        matches!(self, Self::Listed(Subject::User(pattern)) if pattern.exact().is_none())
     }
 
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        let (one, two) = match self {
-            Self::Setting(text) | Self::Option(text) | Self::Listed(Subject::User(text)) => {
-                (Some(text), None)
-            }
-            Self::User { name, option } => (Some(name), Some(option)),
-            Self::HookOff(file) => (file.as_ref(), None),
-            Self::Listed(Subject::Mac(_)) => (None, None),
-        };
-        one.into_iter().chain(two).map(String::as_str)
+    /// Bytes of its texts.
+    fn lengths(&self) -> [usize; 2] {
+        match self {
+            Self::Setting(text) | Self::Option(text) => [text.len(), 0],
+            Self::Listed(Subject::User(pattern)) => [pattern.len(), 0],
+            Self::Listed(Subject::Mac(_)) => [0, 0],
+            Self::User { name, option } => [name.as_bytes().len(), option.len()],
+            Self::HookOff(file) => [file.as_ref().map_or(0, String::len), 0],
+        }
     }
 
     /// Which kind of entry it is.
@@ -415,7 +416,7 @@ impl Key {
             Self::Setting(name) => name.clone(),
             Self::Option(name) => format!("{PPP}{name}"),
             Self::Listed(who) => who.to_string(),
-            Self::User { name, .. } => name.clone(),
+            Self::User { name, .. } => name.to_string(),
             Self::HookOff(None) => "all scripts".to_owned(),
             Self::HookOff(Some(file)) => file.clone(),
         }

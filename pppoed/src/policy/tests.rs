@@ -14,21 +14,21 @@ fn list(list: ListName, who: Subject) -> PolicyChange {
 }
 
 fn user(name: &str) -> Subject {
-    Subject::User(name.into())
+    Subject::User(NamePattern::from_text(name))
 }
 
 fn set_user(name: &str, options: &[(&str, &str)]) -> PolicyChange {
     let options = options.iter().map(|(option, value)| ((*option).into(), (*value).into()));
-    PolicyChange::SetUser { name: name.into(), options: options.collect() }
+    PolicyChange::SetUser { name: Name::new(name), options: options.collect() }
 }
 
 fn after(changes: &[PolicyChange]) -> Policy {
-    let services = ["isp".to_owned()];
+    let services = [Name::new("isp")];
     changes.iter().fold(Policy::default(), |policy, change| policy.changed(change, &services, BY).unwrap())
 }
 
 fn refused(policy: &Policy, change: &PolicyChange) -> String {
-    policy.changed(change, &["isp".to_owned()], BY).unwrap_err().to_string()
+    policy.changed(change, &[Name::new("isp")], BY).unwrap_err().to_string()
 }
 
 /// Something of every kind.
@@ -38,7 +38,7 @@ fn rich() -> Policy {
         set("sessions", &["20"]),
         set("no-probe", &["true"]),
         set("motm", &["say \"hi\"\\\u{7}ü"]),
-        PolicyChange::AddService("vpn".into()),
+        PolicyChange::AddService(Name::new("vpn")),
         set("ppp.ms-dns", &["1.1.1.1", "9.9.9.9"]),
         set("ppp.lcp-echo-interval", &["20"]),
         set("ppp.proxyarp", &["true"]),
@@ -208,19 +208,45 @@ fn the_exact_name_decides_before_patterns_and_allow_before_deny() {
         list(ListName::Deny, user("bob")),
     ]);
     let expected = "denied at the console: set deny user guest* (by uid 1000; unset deny user guest*)";
-    assert_eq!(policy.denial("guest1").as_deref(), Some(expected));
-    assert!(policy.denial("GUEST1").is_some(), "patterns have no case");
-    assert_eq!(policy.denial("guest7"), None);
-    assert_eq!(policy.denial("guest1-vip"), None);
-    assert!(policy.denial("bob").is_some());
-    assert_eq!(policy.denial("Bob"), None, "names have one");
-    assert_eq!(policy.denial("alice"), None);
+    assert_eq!(policy.denial(b"guest1").as_deref(), Some(expected));
+    assert_eq!(policy.denial(b"GUEST1"), None, "patterns are compared as names are");
+    assert_eq!(policy.denial(b"guest7"), None);
+    assert_eq!(policy.denial(b"guest1-vip"), None);
+    assert!(policy.denial(b"bob").is_some());
+    assert_eq!(policy.denial(b"Bob"), None, "names have one");
+    assert_eq!(policy.denial(b"alice"), None);
     // One of both lists at most.
     let policy = after(&[list(ListName::Deny, user("bob")), list(ListName::Allow, user("bob"))]);
-    assert_eq!((policy.denial("bob"), policy.len()), (None, 1));
+    assert_eq!((policy.denial(b"bob"), policy.len()), (None, 1));
     let unlist = PolicyChange::Unlist { list: ListName::Deny, who: user("bob") };
     assert_eq!(refused(&policy, &unlist), "user bob is not on the list of deny: pppctl show policy");
     assert!(refused(&policy, &list(ListName::Deny, Subject::Mac([255; 6]))).contains("no single station"));
+}
+
+#[test]
+fn names_are_compared_as_they_are() {
+    for (name, text) in [
+        (&br"DOM\bob"[..], r"DOM\bob"),
+        (b"caf\xe9", r"caf\xe9"),
+        (b"a\tb\n\"", r"a\x09b\x0a\x22"),
+        (b"a*", r"a\x2a"),
+        (b"-x ", r"\x2dx\x20"),
+    ] {
+        let (exact, shown) = (Name::new(name), NamePattern::from_text(text));
+        let policy = after(&[
+            list(ListName::Deny, Subject::User(shown)),
+            PolicyChange::SetUser { name: exact, options: vec![("address".into(), "10.0.0.9".into())] },
+        ]);
+        let why = policy.denial(name).unwrap();
+        assert!(why.contains(&format!("unset deny user {text})")), "it says what to type: {why}");
+        assert_eq!(policy.denial(text.as_bytes()).is_some(), text.as_bytes() == name, "{text}");
+        assert!(policy.user(name).address.is_some());
+        let written = super::text(&policy, BY);
+        let read = parse(Path::new("/c.toml"), written.as_bytes()).unwrap();
+        assert_eq!(read, policy, "{written}");
+    }
+    let policy = after(&[list(ListName::Deny, user(r"DOM\*"))]);
+    assert!(policy.denial(br"DOM\bob").is_some() && policy.denial(br"dom\bob").is_none());
 }
 
 #[test]
@@ -230,8 +256,8 @@ fn what_was_set_can_be_taken_back() {
         PolicyChange::Unset { key: "pado-delay".into() },
         PolicyChange::Unset { key: "ppp.ms-dns".into() },
         PolicyChange::Unlist { list: ListName::Deny, who: Subject::Mac(MAC) },
-        PolicyChange::UnsetUser { name: "bob".into(), options: vec!["maxconnect".into()] },
-        PolicyChange::UnsetUser { name: "al\"ice".into(), options: vec![] },
+        PolicyChange::UnsetUser { name: Name::new("bob"), options: vec!["maxconnect".into()] },
+        PolicyChange::UnsetUser { name: Name::new("al\"ice"), options: vec![] },
         PolicyChange::Hooks { enabled: true, file: Some("20-nat.lua".into()) },
     ];
     let mut rest = policy.clone();
@@ -245,12 +271,12 @@ fn what_was_set_can_be_taken_back() {
 
 #[test]
 fn services_and_hooks() {
-    let policy = after(&[PolicyChange::AddService("vpn".into())]);
+    let policy = after(&[PolicyChange::AddService(Name::new("vpn"))]);
     assert_eq!(policy.layer().server[0].values, ["isp", "vpn"]);
-    assert!(refused(&policy, &PolicyChange::AddService("isp".into())).contains("on offer already"));
-    assert!(refused(&policy, &PolicyChange::AddService("a'b".into())).contains("not possible"));
-    assert!(refused(&policy, &PolicyChange::RemoveService("x".into())).contains("no service \"x\""));
-    let policy = after(&[PolicyChange::RemoveService("isp".into())]);
+    assert!(refused(&policy, &PolicyChange::AddService(Name::new("isp"))).contains("on offer already"));
+    assert!(refused(&policy, &PolicyChange::AddService(Name::new("a'b"))).contains("not possible"));
+    assert!(refused(&policy, &PolicyChange::RemoveService(Name::new("x"))).contains("no service \"x\""));
+    let policy = after(&[PolicyChange::RemoveService(Name::new("isp"))]);
     assert!(policy.layer().server[0].values.is_empty());
 
     let hooks = |enabled, file: Option<&str>| PolicyChange::Hooks { enabled, file: file.map(Into::into) };
@@ -266,13 +292,13 @@ fn services_and_hooks() {
 #[test]
 fn users_have_options_and_addresses() {
     let policy = rich();
-    let alice = policy.user("al\"ice");
+    let alice = policy.user(b"al\"ice");
     assert_eq!((alice.options.rates().down, alice.address), (10_000, Some(Ipv4Addr::new(10, 0, 0, 9))));
     assert_eq!(alice.options.rate_down.unwrap().origin.to_string(), "console");
-    assert_eq!(policy.user("carol"), UserOverride::default());
-    assert_eq!(policy.addresses().collect::<Vec<_>>(), [(Ipv4Addr::new(10, 0, 0, 9), "al\"ice")]);
+    assert_eq!(policy.user(b"carol"), UserOverride::default());
+    assert_eq!(policy.addresses().collect::<Vec<_>>(), [(Ipv4Addr::new(10, 0, 0, 9), &Name::new("al\"ice"))]);
     let taken = refused(&policy, &set_user("bob", &[("address", "10.0.0.9")]));
-    assert_eq!(taken, "10.0.0.9 is the address of user al\"ice already (unset user al\"ice address)");
+    assert_eq!(taken, r"10.0.0.9 is the address of user al\x22ice already (unset user al\x22ice address)");
     let mac = MacAddr(MAC);
     assert!(policy.macs().deny.contains(&mac) && policy.macs().allow.is_empty());
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 
 use super::users::Users;
 use super::{AddressList, Entry, Pattern, Protocol, SecretsFile, Source};
@@ -135,7 +135,7 @@ impl Line {
 impl LineChange {
     /// The user and the server as on the line, safe to show.
     pub fn user(&self) -> String {
-        self.client.as_ref().map_or_else(|| "*".to_owned(), |name| format!("\"{}\"", Escaped(name)))
+        self.client.as_ref().map_or_else(|| "*".to_owned(), |name| format!("\"{}\"", NameText(name)))
     }
 }
 

@@ -31,7 +31,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 use zeroize::Zeroizing;
 
 pub use address::{AddressList, AddressProblem, AddressRefusal, Addresses, Why};
@@ -137,7 +137,7 @@ pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", Escaped(self.0))
+        write!(f, "\"{}\"", NameText(self.0))
     }
 }
 

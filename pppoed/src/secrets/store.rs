@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ppp_wire::escape::Escaped;
+use ppp_ipc::name::Name;
 use subtle::ConstantTimeEq;
 
 use super::users::{Users, UsersStore};
@@ -311,8 +311,8 @@ impl Secrets {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FixedAddresses {
     owners: Arc<BTreeMap<Ipv4Addr, BTreeSet<Box<[u8]>>>>,
-    /// What consoles gave to users, by the name as it is shown: goes over the rest.
-    console: Arc<BTreeMap<Ipv4Addr, String>>,
+    /// What consoles gave to users: goes over the rest.
+    console: Arc<BTreeMap<Ipv4Addr, Name>>,
 }
 
 impl FixedAddresses {
@@ -341,14 +341,14 @@ impl FixedAddresses {
 
     /// The same with the addresses that consoles gave to users.
     #[must_use]
-    pub fn with_console(self, console: Arc<BTreeMap<Ipv4Addr, String>>) -> Self {
+    pub fn with_console(self, console: Arc<BTreeMap<Ipv4Addr, Name>>) -> Self {
         Self { console, ..self }
     }
 
     /// Does the address belong to somebody else than `user` (`None`: a peer without a name)?
     pub fn is_reserved_from(&self, address: Ipv4Addr, user: Option<&[u8]>) -> bool {
         if let Some(owner) = self.console.get(&address) {
-            return user.is_none_or(|user| Escaped(user).to_string() != *owner);
+            return user.is_none_or(|user| *user != *owner.as_bytes());
         }
         self.owners.get(&address).is_some_and(|owners| !user.is_some_and(|user| owners.contains(user)))
     }

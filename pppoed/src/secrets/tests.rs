@@ -124,7 +124,7 @@ fn refusals_name_file_line_and_reason() {
         ),
         (
             "eve\u{1b}[2J",
-            "\"/etc/ppp/chap-secrets\" has no line for user \"eve\\u{1b}[2J\" (server \"gw\" or *)",
+            "\"/etc/ppp/chap-secrets\" has no line for user \"eve\\x1b[2J\" (server \"gw\" or *)",
         ),
         (
             "empty",

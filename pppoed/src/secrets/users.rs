@@ -23,6 +23,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ppp_wire::name::bytes_of;
 use zeroize::Zeroizing;
 
 use super::{AddressList, Entry, MAX_CHAP_SECRET, MAX_NAME, Match, Notice, Pattern, Refusal, Source};
@@ -99,8 +100,8 @@ impl Users {
             .map_err(|errors| errors.into_iter().map(UsersError::File).collect::<Vec<_>>())?;
         let (mut this, mut errors, mut notices) = (Self::default(), Vec::new(), Vec::new());
         for item in root.items {
-            let name: Box<[u8]> = item.key.as_bytes().into();
-            match user(item, &mut errors, &mut notices) {
+            let name: Box<[u8]> = bytes_of(item.key.as_bytes()).into();
+            match user(item, &name, &mut errors, &mut notices) {
                 Ok(user) => drop(this.users.insert(name, user)),
                 Err(error) => errors.push(UsersError::File(error)),
             }
@@ -119,8 +120,13 @@ impl Users {
     }
 }
 
-/// Reads one entry. Mistakes inside it go to `errors`, so that all are found.
-fn user(item: Item, errors: &mut Vec<UsersError>, notices: &mut Vec<Notice>) -> Result<User, FileError> {
+/// Reads one entry, of the user whose name is `client`. Mistakes inside it go to `errors`, so that all are found.
+fn user(
+    item: Item,
+    client: &[u8],
+    errors: &mut Vec<UsersError>,
+    notices: &mut Vec<Notice>,
+) -> Result<User, FileError> {
     let Item { key: name, place, value } = item;
     let line = Place { column: None, ..place.clone() };
     let wrong = |why: &str| FileError {
@@ -140,7 +146,7 @@ fn user(item: Item, errors: &mut Vec<UsersError>, notices: &mut Vec<Notice>) -> 
     if name == "*" {
         return Err(wrong("cannot stand for everybody: put options for all users into [ppp] of pppoed.toml"));
     }
-    if name.is_empty() || name.len() > MAX_NAME {
+    if client.is_empty() || client.len() > MAX_NAME {
         return Err(wrong(&format!("must have from 1 to {MAX_NAME} bytes")));
     }
     let mut reader = Reader::new();
@@ -171,7 +177,7 @@ fn user(item: Item, errors: &mut Vec<UsersError>, notices: &mut Vec<Notice>) -> 
     user.options = options.session;
     user.entry = password.map(|password| Entry {
         place: user.place.clone(),
-        client: Pattern::Name(name.as_bytes().into()),
+        client: Pattern::Name(client.into()),
         server: Pattern::Any,
         source: Source::Word(password),
         addresses: user.addresses.clone().unwrap_or_else(|| AddressList::any(&user.place)),

@@ -11,8 +11,8 @@ use ppp_proto::discovery::probe::Probe;
 use ppp_proto::discovery::server::{Admission, Asks, ConfigError, Event, Server, Sessions};
 use ppp_proto::discovery::{DropCause, DropCounters, DropSample};
 use ppp_wire::MacAddr;
-use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
+use ppp_wire::name::NameText;
 use ppp_wire::pppoe::{Code, PppoePacket};
 use tracing::warn;
 
@@ -213,7 +213,7 @@ impl Access {
         if let Some(rival) = self.probe.as_mut().and_then(|probe| probe.handle_frame(&frame.bytes)) {
             warn!(
                 name: RIVAL_SERVER.name,
-                interface = self.name.as_str(), mac = %rival.mac, ac_name = %Escaped(&rival.ac_name),
+                interface = self.name.as_str(), mac = %rival.mac, ac_name = %NameText(&rival.ac_name),
                 "{}", RIVAL_SERVER.words
             );
             return;

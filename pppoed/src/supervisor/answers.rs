@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use ppp_ipc::codec::{Room, pieces};
 use ppp_ipc::control::{EventName, Failure, Phase, Request, Response, Selector, ServerStats, SessionSummary};
+use ppp_ipc::name::Name;
 use ppp_ipc::reason::EndReason;
-use ppp_wire::escape::Escaped;
 use tracing::info;
 
 use super::Supervisor;
 use crate::control::{Answer, Call, Caller};
+use crate::log_ring::harmless;
 use crate::message::CONSOLE_COMMAND;
 
-/// Characters of a pattern for sessions.
+/// Bytes of a pattern for sessions.
 const MAX_PATTERN: usize = 256;
 /// Sessions in one page of an answer: as many as the event loop may spend a millisecond on.
 const SESSIONS_PER_PAGE: usize = 256;
@@ -22,14 +23,14 @@ impl Supervisor {
     pub(super) fn handle_call(&mut self, call: Call, now: Instant) {
         let Call { caller, request, after, answer } = call;
         if !request.is_read_only() {
-            let command = Escaped(request.to_string().as_bytes()).to_string();
+            let command = harmless(&request.to_string());
             info!(
                 name: CONSOLE_COMMAND.name,
                 uid = caller.uid, pid = caller.pid, command, "{}", CONSOLE_COMMAND.words
             );
             self.events.by_console(EventName::Command, caller, &command);
         }
-        let setting = is_setting(&request).then(|| Escaped(request.to_string().as_bytes()).to_string());
+        let setting = is_setting(&request).then(|| harmless(&request.to_string()));
         let reply: Answer = match request {
             Request::ShowPool if after.is_none() => return self.show_pool(answer),
             Request::ShowPool => self.page_of_leases(after.unwrap_or(0), Vec::new()),
@@ -59,7 +60,8 @@ impl Supervisor {
                 Ok(()) => Response::Count { count: number(self.table.select(&selector).len()) }.into(),
                 Err(why) => refused(why).into(),
             },
-            Request::ShowSessions => self.page_of_sessions(after.unwrap_or(0), now),
+            Request::ShowSessions => self.page_of_sessions(&Selector::All, after, now),
+            Request::FindSessions(word) => self.find_sessions(&word, after, now),
             Request::ShowSession { id } => return self.show_session(id, answer, now),
             Request::ShowStats => Answer::Whole(stats_in_pieces(self.server_stats(now))),
             Request::Drain { on } => self.set_drain(on, caller).into(),
@@ -82,21 +84,29 @@ impl Supervisor {
         self.console_share.spend(now, Instant::now());
     }
 
-    /// The sessions from the one after this id on, as many as take little time.
-    fn page_of_sessions(&self, after: u64, now: Instant) -> Answer {
-        let after = u16::try_from(after).unwrap_or(u16::MAX);
-        let page: Vec<SessionSummary> = self
-            .table
-            .iter_after(after)
-            .take(SESSIONS_PER_PAGE)
-            .map(|session| session.summary(now))
-            .collect();
+    /// The sessions that are selected, from the one after this id on, as many as take little time.
+    fn page_of_sessions(&self, selector: &Selector, after: Option<u64>, now: Instant) -> Answer {
+        let after = after.map_or(0, |after| u16::try_from(after).unwrap_or(u16::MAX));
+        let selected = self.table.iter_after(after).filter(|session| selector.selects(&session.facts()));
+        let page: Vec<SessionSummary> =
+            selected.take(SESSIONS_PER_PAGE).map(|session| session.summary(now)).collect();
         let last = page.last().map(|session| session.id);
         let is_full = page.len() == SESSIONS_PER_PAGE;
         let responses = pieces(page).into_iter().map(Response::Sessions).collect();
         match last.filter(|_| is_full) {
             Some(after) => Answer::Page { responses, after: after.into() },
             None => Answer::Whole(responses),
+        }
+    }
+
+    /// The sessions that a word stands for.
+    fn find_sessions(&self, word: &Name, after: Option<u64>, now: Instant) -> Answer {
+        let readings = Selector::readings(word);
+        let reading = readings.iter().find(|reading| self.table.of_selector(reading).next().is_some());
+        match reading {
+            Some(reading) => self.page_of_sessions(reading, after, now),
+            None if after.is_some() => Answer::Whole(Vec::new()),
+            None => no_such_session(),
         }
     }
 
@@ -150,8 +160,8 @@ fn is_setting(request: &Request) -> bool {
 /// What a pattern costs grows with its length.
 fn check(selector: &Selector) -> Result<(), String> {
     match selector {
-        Selector::Pattern(pattern) if pattern.chars().count() > MAX_PATTERN => {
-            Err(format!("a pattern has at most {MAX_PATTERN} characters"))
+        Selector::Pattern(pattern) if pattern.len() > MAX_PATTERN => {
+            Err(format!("a pattern has at most {MAX_PATTERN} bytes"))
         }
         Selector::Pattern(pattern) if pattern.is_empty() => {
             Err("an empty pattern matches nothing; * matches everything".to_owned())

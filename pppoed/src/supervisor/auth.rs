@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ppp_ipc::control::{AddressSource, EventName, Phase};
+use ppp_ipc::name::Name;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
-use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 use subtle::ConstantTimeEq;
 use tracing::warn;
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use super::hook_auth::{AddressRange, Decider, Denial, Ruling};
 use super::session::{Authentication, Session, Token, User};
 use super::session_log::about;
 use super::settings::idle_ms;
-use super::worker::printable;
+use super::worker::printable_name;
 use super::{Supervisor, Work};
 use crate::inet::SystemNames;
 use crate::message::{SESSION_AUTHENTICATED, SESSION_UNAUTHENTICATED};
@@ -42,7 +43,7 @@ impl fmt::Debug for Attempt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Attempt")
-            .field("name", &Escaped(&self.name).to_string())
+            .field("name", &NameText(&self.name).to_string())
             .finish_non_exhaustive()
     }
 }
@@ -164,7 +165,7 @@ impl Supervisor {
         }
         let outcome = self.deny_by_console(outcome);
         let Some(outcome) = self.make_room_for_user(token, outcome) else { return };
-        let name = printable(&outcome.name);
+        let name = Name::new(outcome.name.as_slice());
         let admitted = match &outcome.result {
             Ok(accepted) => self.admit(token, &outcome.name, accepted),
             Err(why) => Err(NotAdmitted::Refused(why.clone())),
@@ -182,7 +183,7 @@ impl Supervisor {
                 session.refusals = 0;
                 if session.phase == Phase::Authenticate {
                     session.phase = Phase::Network;
-                    session.note(format!("authenticated as {name}"), now);
+                    session.note(format!("authenticated as {}", printable_name(&outcome.name)), now);
                     about!(info, SESSION_AUTHENTICATED, session);
                     self.events.session(EventName::AuthAccepted, session);
                 }
@@ -192,8 +193,8 @@ impl Supervisor {
             Err(why) => {
                 session.refusals += 1;
                 let is_last = session.refusals >= session.settings.link.auth_max_tries;
-                session.note(format!("refused as {name}"), now);
-                self.events.auth_refused(session, &name, &why);
+                session.note(format!("refused as {}", printable_name(&outcome.name)), now);
+                self.events.auth_refused(session, name.clone(), &why);
                 session.refused_as = Some(name);
                 session.log_refused(&why);
                 let message = outcome.message.unwrap_or_else(|| REJECT_MESSAGE.to_vec());
@@ -209,7 +210,7 @@ impl Supervisor {
     /// A user whom consoles deny is refused, whatever his proof.
     fn deny_by_console(&self, mut outcome: Outcome) -> Outcome {
         if outcome.result.is_ok()
-            && let Some(why) = self.policy.current.denial(&Escaped(&outcome.name).to_string())
+            && let Some(why) = self.policy.current.denial(&outcome.name)
         {
             outcome.result = Err(why);
         }
@@ -223,7 +224,7 @@ impl Supervisor {
         if before.is_some_and(|before| before != name) {
             return Err("a session cannot change its user".to_owned().into());
         }
-        let of_console = self.policy.current.user(&Escaped(name).to_string());
+        let of_console = self.policy.current.user(name);
         if session.lease.is_none() {
             let fixed = accepted.fixed.clone().with_console(self.policy.addresses.clone());
             let claim = Claim {

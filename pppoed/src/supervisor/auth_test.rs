@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 
 use ppp_ipc::control::{AuthLine, AuthMethod, AuthTest, AuthVerdict, MAX_AUTH_LINES, Response};
 use ppp_ipc::hooks::Event;
-use ppp_wire::escape::Escaped;
 use tokio::sync::oneshot;
 
 use super::{Supervisor, Work};
@@ -41,7 +40,7 @@ impl Supervisor {
     pub(super) fn test_auth(&self, test: AuthTest, answer: oneshot::Sender<Answer>) {
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
         tokio::task::spawn_local(async move {
-            let user = test.user.clone().into_bytes();
+            let user = test.user.as_bytes().to_vec();
             let asking = tokio::task::spawn_blocking(move || ask_files(&secrets, &test));
             // Without an answer the client is hung up on, as after any failure of this kind.
             let Ok(by_method) = asking.await else { return };
@@ -85,8 +84,7 @@ impl Supervisor {
         addresses: Option<&Addresses>,
         fixed: FixedAddresses,
     ) -> Result<String, String> {
-        let name = Escaped(user).to_string();
-        if let Some(why) = self.policy.current.denial(&name) {
+        if let Some(why) = self.policy.current.denial(user) {
             return Err(why);
         }
         let leavers = self.would_leave(user)?;
@@ -98,7 +96,7 @@ impl Supervisor {
             user,
             addresses,
             fixed: &fixed.with_console(self.policy.addresses.clone()),
-            only: self.policy.current.user(&name).address,
+            only: self.policy.current.user(user).address,
         };
         let assigned = self.pool.would_assign(&wish, &leavers);
         assigned.map_err(|error| self.explain(&error, origin))

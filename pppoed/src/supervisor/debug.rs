@@ -57,7 +57,7 @@ impl Supervisor {
                 ifname = session.ifname,
                 interface = session.access_name,
                 peer_mac = %session.peer_mac,
-                username = session.username(),
+                username = session.known_as(),
                 "packet: {text}"
             );
         };

@@ -10,7 +10,7 @@ use ppp_linux::packet::SessionKey;
 use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::discovery::server::{Refusal, SessionRequest};
 use ppp_wire::MacAddr;
-use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -270,7 +270,7 @@ impl Supervisor {
     ) {
         let Some(more) = self.refusals.count(Refused::Service, now) else { return };
         let interface = self.accesses.get(access).map(|access| access.name());
-        let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", Escaped(name))).collect();
+        let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", NameText(name))).collect();
         info!(
             name: DIAL_REFUSED.name,
             interface, %peer_mac, services = names.join(" "), more, "refused: Service-Name-Error (see -S)"

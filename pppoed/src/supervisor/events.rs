@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::control::{Event, EventCaller, EventFilter, EventName, EventSession};
+use ppp_ipc::name::Name;
 use ppp_ipc::reason::EndReason;
 use ppp_wire::MacAddr;
 use tokio::sync::broadcast;
@@ -65,11 +66,11 @@ impl Events {
         self.publish(event, |event| event.session = Some(session.event_session()));
     }
 
-    /// A proof was refused; `name` is what the peer claims to be, escaped.
-    pub(super) fn auth_refused(&mut self, session: &Session, name: &str, why: &str) {
+    /// A proof was refused; `name` is what the peer claims to be.
+    pub(super) fn auth_refused(&mut self, session: &Session, name: Name, why: &str) {
         self.publish(EventName::AuthRefused, |event| {
             let session = session.event_session();
-            event.session = Some(EventSession { username: Some(name.to_owned()), ..session });
+            event.session = Some(EventSession { username: Some(name), ..session });
             event.reason = Some(why.to_owned());
         });
     }

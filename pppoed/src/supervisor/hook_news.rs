@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ppp_ipc::hooks::{Answer, Argument, Function, Question, Reply};
-use ppp_wire::escape::Escaped;
+use ppp_ipc::name::Name;
 use tokio::sync::oneshot;
 
 use super::hook_pool::HostId;
@@ -81,12 +81,12 @@ impl Label {
     }
 
     pub(super) fn of(function: &str, session: &Session) -> Self {
-        let claimed = session.hooks.claimed_name.as_ref().map(|name| Escaped(name).to_string());
+        let claimed = session.hooks.claimed_name.as_deref().map(Name::new);
         Self {
             function: function.to_owned(),
             session: Some(session.id),
             ifname: Some(session.ifname.clone()),
-            username: session.username().or(claimed),
+            username: session.username().or(claimed).map(|name| name.to_string()),
             peer_mac: Some(session.peer_mac.to_string()),
         }
     }

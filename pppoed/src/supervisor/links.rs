@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
-use ppp_ipc::control::pattern;
+use ppp_ipc::name::NamePattern;
 use ppp_linux::interface::{IfName, Interface};
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
 use tokio::io::unix::AsyncFd;
@@ -72,7 +72,7 @@ impl Finder {
     }
 
     fn matches(&self, name: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern::matches(pattern, name))
+        self.patterns.iter().any(|pattern| NamePattern::from_text(pattern).matches(name))
     }
 
     /// The Ethernet interfaces that there are, and that match.

@@ -10,15 +10,16 @@ use std::{
 use ppp_ipc::{
     control::{
         AddressSource, BitRate, ControlTraffic, EventSession, HistoryEntry, Phase, SessionDetail,
-        SessionHook, SessionSummary, SessionTimers, Traffic,
+        SessionFacts, SessionHook, SessionSummary, SessionTimers, Traffic,
     },
+    name::Name,
     reason::EndReason,
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network, Rates},
 };
 use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::RequestId;
-use ppp_wire::{MacAddr, escape::Escaped};
+use ppp_wire::MacAddr;
 use tracing::debug;
 
 use super::challenge::Challenge;
@@ -154,7 +155,7 @@ pub(super) struct Session {
     /// What the hooks know of it, and want the next `pppoed` to know.
     pub(super) hooks: HookState,
     /// Who it claimed to be when that was refused last, safe to print.
-    pub(super) refused_as: Option<String>,
+    pub(super) refused_as: Option<Name>,
     /// Its peer has failed so often that the log leaves this dial out, unless it succeeds.
     pub(super) is_quiet: bool,
     /// Why it ends, once that is known.
@@ -316,9 +317,22 @@ impl Session {
         now.saturating_duration_since(self.started)
     }
 
-    /// User name, safe to print.
-    pub(super) fn username(&self) -> Option<String> {
-        self.user.as_ref().map(|user| Escaped(&user.name).to_string())
+    /// User name.
+    pub(super) fn username(&self) -> Option<Name> {
+        self.user.as_ref().map(|user| Name::new(user.name.as_slice()))
+    }
+
+    /// What commands and events select it by.
+    pub(super) fn facts(&self) -> SessionFacts<'_> {
+        SessionFacts {
+            id: self.id,
+            ifname: &self.ifname,
+            interface: &self.access_name,
+            username: self.user.as_ref().map(|user| user.name.as_slice()),
+            mac: self.peer_mac,
+            ip: self.peer_ip(),
+            service: Some(&self.service),
+        }
     }
 
     /// The options that hold for the session: its user's, or the general ones.
@@ -381,7 +395,7 @@ impl Session {
             ip: self.peer_ip(),
             mac: self.peer_mac.to_string(),
             interface: self.access_name.clone(),
-            service: Escaped(&self.service).to_string(),
+            service: Name::new(self.service.as_slice()),
             state: self.phase,
             uptime_s: self.age(now).as_secs(),
             traffic: self.traffic(),
@@ -459,18 +473,6 @@ impl Session {
             history: self.history.iter().cloned().collect(),
             hooks: self.hook_calls.iter().cloned().collect(),
         }
-    }
-
-    /// What a pattern may match.
-    pub(super) fn texts(&self) -> Vec<String> {
-        let always = [
-            self.ifname.clone(),
-            self.access_name.clone(),
-            self.peer_mac.to_string(),
-            Escaped(&self.service).to_string(),
-        ];
-        let known = self.username().into_iter().chain(self.peer_ip().map(|ip| ip.to_string()));
-        always.into_iter().chain(known).collect()
     }
 
     /// The session as events name it.

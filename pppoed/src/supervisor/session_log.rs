@@ -5,6 +5,7 @@ use std::time::Instant;
 use ppp_ipc::reason::EndReason;
 
 use super::session::Session;
+use super::worker::printable_name;
 use crate::message::{AUTH_REFUSED, SESSION_ENDED, SESSION_STARTED};
 
 /// A line about a session, with the fields that every such line has, and more: `about!(warn, MESSAGE, session, reason = why)`.
@@ -28,9 +29,9 @@ macro_rules! about {
 pub(super) use about;
 
 impl Session {
-    /// Its user, or who the peer claimed to be; safe to print.
+    /// Its user, or who the peer claimed to be, as text.
     pub(super) fn known_as(&self) -> Option<String> {
-        self.username().or_else(|| self.refused_as.clone())
+        self.username().or_else(|| self.refused_as.clone()).map(|name| printable_name(name.as_bytes()))
     }
 
     /// The peer has its session id.

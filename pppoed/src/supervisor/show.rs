@@ -10,7 +10,7 @@ use ppp_ipc::control::{
     AccessInterface, AddressSource, Failure, LogLevel, LogLevels, LogQuery, NamedPoolStats, Phase, PoolLease,
     PoolRange, PoolStats, Response, ServerVersion, SessionLogLevel, VERSION,
 };
-use ppp_wire::escape::Escaped;
+use ppp_ipc::name::Name;
 use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 
@@ -149,7 +149,7 @@ impl Supervisor {
         }
         let show = |(number, access): (usize, &super::access::Access)| {
             let services = access.terms().discovery.services.iter();
-            let services = services.map(|service| Escaped(service).to_string());
+            let services = services.map(|service| Name::new(service.as_slice()));
             Response::Interface(Box::new(AccessInterface {
                 stats: access.stats(),
                 index: access.interface().map(|interface| interface.id.index.get()),
@@ -157,7 +157,7 @@ impl Supervisor {
                 open: count(open.get(&number).copied().unwrap_or(0)),
                 is_served: access.is_served(),
                 profile: access.terms().profile.clone(),
-                ac_name: Escaped(&access.terms().discovery.ac_name).to_string(),
+                ac_name: Name::new(access.terms().discovery.ac_name.as_slice()),
                 services: services.take(AccessInterface::MAX_SERVICES).collect(),
                 pool: access.terms().settings.pool.to_string(),
                 max_sessions: access.limits().per_interface.map(|limit| count(limit.get())),

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use ppp_ipc::control::{Selector, pattern};
+use ppp_ipc::control::Selector;
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_wire::MacAddr;
-use ppp_wire::escape::Escaped;
 
 use super::session::{AccessIndex, Session, Token};
 use crate::pool::PoolName;
@@ -161,17 +160,6 @@ impl Table {
 
     /// The same, and not only their tokens.
     pub(super) fn of_selector(&self, selector: &Selector) -> impl Iterator<Item = &Session> {
-        let matches = move |session: &&Session| match selector {
-            Selector::Id(id) => session.id == *id,
-            Selector::User(name) => {
-                session.user.as_ref().is_some_and(|user| Escaped(&user.name).to_string() == *name)
-            }
-            Selector::Mac(mac) => session.peer_mac.0 == *mac,
-            Selector::Ip(ip) => session.peer_ip() == Some(*ip),
-            Selector::Interface(name) => session.ifname == *name || session.access_name == *name,
-            Selector::All => true,
-            Selector::Pattern(pattern) => session.texts().iter().any(|text| pattern::matches(pattern, text)),
-        };
-        self.iter().filter(matches)
+        self.iter().filter(|session| selector.selects(&session.facts()))
     }
 }

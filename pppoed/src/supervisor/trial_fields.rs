@@ -7,6 +7,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ppp_ipc::hooks::Value;
+use ppp_ipc::name::Name;
 use ppp_ipc::policy::{MAX_TEXT, MAX_VALUES};
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::IfName;
@@ -103,33 +104,37 @@ const FIELDS: &[(Kind, &[&str])] = &[
 ///
 /// # Errors
 /// Which field cannot have its value, or cannot be set, and why; safe to print.
-pub(super) fn values(fields: &[(String, String)], uid: u32) -> Result<Vec<(&str, Value)>, String> {
+pub(super) fn values(fields: &[(String, Name)], uid: u32) -> Result<Vec<(&str, Value)>, String> {
     if fields.len() > MAX_VALUES {
         return Err(format!("{} fields exceed the maximum of {MAX_VALUES}", fields.len()));
     }
     fields
         .iter()
-        .map(|(field, text)| match value(field, text, uid == 0) {
+        .map(|(field, bytes)| match value(field, bytes.as_bytes(), uid == 0) {
             Ok(value) => Ok((field.as_str(), value)),
             Err(why) => Err(format!("{}: {why}", Escaped(field.as_bytes()))),
         })
         .collect()
 }
 
-fn value(field: &str, text: &str, is_root: bool) -> Result<Value, String> {
-    if text.len() > MAX_TEXT {
-        return Err(format!("{} bytes exceed the maximum of {MAX_TEXT}", text.len()));
+fn value(field: &str, bytes: &[u8], is_root: bool) -> Result<Value, String> {
+    if bytes.len() > MAX_TEXT {
+        return Err(format!("{} bytes exceed the maximum of {MAX_TEXT}", bytes.len()));
     }
+    let text = std::str::from_utf8(bytes);
     let name = *synonyms(field).first().unwrap_or(&field);
     let kind = FIELDS.iter().find(|(_, names)| names.contains(&name)).map(|(kind, _)| *kind);
     match kind {
-        None | Some(Kind::Roots) if is_root => Ok(of_any_kind(text)),
+        None | Some(Kind::Roots) if is_root => {
+            Ok(text.map_or_else(|_| Value::Bytes(bytes.to_vec()), of_any_kind))
+        }
         None => Err(format!("there is no such field{}", hint(name))),
         Some(Kind::Roots) => {
             Err("it reaches scripts that run as root, as files of root say it: only root can set it here"
                 .into())
         }
-        Some(kind) => kind.read(text),
+        Some(Kind::Text) if bytes.len() <= MAX_PEER_TEXT => Ok(Value::Bytes(bytes.to_vec())),
+        Some(kind) => kind.read(text.map_err(|_| "expected UTF-8")?),
     }
 }
 
@@ -192,7 +197,7 @@ mod tests {
     const MEMBER: u32 = 1000;
 
     fn set(field: &str, text: &str, uid: u32) -> Result<Value, String> {
-        let fields = [(field.to_owned(), text.to_owned())];
+        let fields = [(field.to_owned(), Name::new(text))];
         values(&fields, uid).map(|mut values| values.remove(0).1)
     }
 
@@ -230,7 +235,7 @@ mod tests {
         );
         assert!(set("username", &"x".repeat(256), MEMBER).is_err());
         assert!(set("username", &"x".repeat(257), 0).is_err());
-        assert!(values(&vec![("id".to_owned(), "1".to_owned()); 33], 0).is_err());
+        assert!(values(&vec![("id".to_owned(), Name::new("1")); 33], 0).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ppp_ipc::reason::EndReason;
-use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 
 use super::Supervisor;
 use super::auth::Outcome;
@@ -88,9 +88,9 @@ impl Supervisor {
                 Some(outcome)
             }
             Room::After(waits_for) => {
-                let name = Escaped(&outcome.name).to_string();
+                let name = format!("\"{}\"", NameText(&outcome.name));
                 for old in &waits_for {
-                    self.kill(*old, EndReason::Replaced, &format!("{name:?} logged in again {newcomer}"));
+                    self.kill(*old, EndReason::Replaced, &format!("{name} logged in again {newcomer}"));
                 }
                 self.hand_overs.waiting.push(HandOver { token, outcome, waits_for });
                 None

@@ -23,6 +23,7 @@ use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_linux::packet::{Membership, SessionKey, SessionSocket};
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
@@ -39,6 +40,7 @@ use super::session_sockets::SessionSockets;
 use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
 pub(super) use crate::causes::chain;
+use crate::secrets::MAX_NAME;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is
 /// room for an answer to each of [`MESSAGE_BURST`], so that a flood is called one.
@@ -501,6 +503,16 @@ pub(super) fn printable(bytes: &[u8]) -> String {
             format!("{} (and {} bytes more)", Escaped(shown), rest.len())
         }
         _ => Escaped(bytes).to_string(),
+    }
+}
+
+/// The text of a name that a peer claims, or the beginning of it: one that is no user's may be long.
+pub(super) fn printable_name(name: &[u8]) -> String {
+    match name.split_at_checked(MAX_NAME) {
+        Some((shown, rest)) if !rest.is_empty() => {
+            format!("{} (and {} bytes more)", NameText(shown), rest.len())
+        }
+        _ => NameText(name).to_string(),
     }
 }
 

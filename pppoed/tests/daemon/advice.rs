@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use ppp_ipc::control::{
     AddressSource, AuthTest, AuthVerdict, Password, Phase, PoolLease, Request, Response, Selector,
 };
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
 use ppp_proto::auth::AuthMethod;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
@@ -41,7 +42,7 @@ fn serve(secrets: &str, flags: &[&str]) -> Lab {
 
 fn ask(lab: &Lab, user: &str, password: &str) -> AuthVerdict {
     let password = Some(Password(password.as_bytes().to_vec()));
-    let answer = lab.console().ask(&Request::AuthTest(AuthTest { user: user.to_owned(), password }));
+    let answer = lab.console().ask(&Request::AuthTest(AuthTest { user: Name::new(user), password }));
     match answer.into_iter().next() {
         Some(Response::AuthVerdict(chap)) => *chap,
         other => panic!("{other:?}"),
@@ -69,7 +70,8 @@ fn logins() {
     assert_eq!(alice.address().unwrap().to_string(), "10.0.0.9");
     let held = format!("address 10.0.0.9 is in use by session {} of {}", alice.session_id, good_mac(1));
     assert!(refusal("same").contains(&held), "{}", refusal("same"));
-    let change = PolicyChange::List { list: ListName::Deny, who: Subject::User("carol".into()) };
+    let change =
+        PolicyChange::List { list: ListName::Deny, who: Subject::User(NamePattern::from_text("carol")) };
     lab.console().ask(&Request::Policy(Box::new(PolicyRequest { change, dry_run: false, end: false })));
     assert!(refusal("carol").contains("denied at the console"), "{}", refusal("carol"));
     lab.stop_with(&mut [&mut alice]);

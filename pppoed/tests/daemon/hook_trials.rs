@@ -44,7 +44,10 @@ fn member() {
     let trial = |fields: &[(&str, &str)]| {
         Request::RunHook(Box::new(HookTrial {
             function: "ip_up".to_owned(),
-            fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            fields: fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), ppp_ipc::name::Name::new(*value)))
+                .collect(),
             ..HookTrial::default()
         }))
     };

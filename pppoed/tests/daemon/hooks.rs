@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ppp_ipc::control::{EventFilter, EventName, Failure, HookTrial, Request, Response, Selector};
+use ppp_ipc::name::Name;
 use tempfile::TempDir;
 
 use super::lab::{Lab, SECRET, until, with_wire};
@@ -385,7 +386,7 @@ fn consoles() {
     let run = |trial: HookTrial| lab.console().ask(&Request::RunHook(Box::new(trial)));
     let trial = |function: &str| HookTrial { function: function.to_owned(), ..HookTrial::default() };
     let runs = run(HookTrial {
-        fields: vec![("username".into(), "bob".into()), ("mtu".into(), "77".into())],
+        fields: vec![("username".into(), Name::new("bob")), ("mtu".into(), Name::new("77"))],
         ..trial("ip_up")
     });
     scripts.noted("up bob 192.0.2.2 77");

@@ -27,6 +27,7 @@ mod kept_back;
 mod lab;
 mod misbehaviour;
 mod monitoring;
+mod names;
 mod nasty;
 mod nasty_texts;
 mod new_sockets;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
     tests.extend(showing::tests());
     tests.extend(nasty::tests());
     tests.extend(nasty_texts::tests());
+    tests.extend(names::tests());
     tests.extend(capturing::tests());
     tests.extend(tracing::tests());
     tests.extend(endings::tests());

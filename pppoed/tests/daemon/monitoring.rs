@@ -99,7 +99,7 @@ fn refusals() {
     });
     let refused = next(&mut listener);
     assert_eq!(refused.event, EventName::AuthRefused);
-    assert!(refused.session.unwrap().username.unwrap().starts_with("\\n\\n"));
+    assert!(refused.session.unwrap().username.unwrap().as_bytes().starts_with(b"\n\n"));
     let reason = refused.reason.unwrap();
     until("it to be gone", || {
         guest.drive();

@@ -7,8 +7,9 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use ppp_ipc::control::{EventFilter, LogQuery, Phase, Request, Response, Selector};
+use ppp_ipc::name::Name;
 use ppp_proto::auth::AuthMethod;
-use ppp_wire::escape::Escaped;
+use ppp_wire::name::NameText;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -116,7 +117,7 @@ pub(super) fn everything_shown(lab: &Lab, session: u16) -> String {
 
 fn names() {
     let lab = Lab::start_in(directory("require-chap"), &FLAGS);
-    let (name, shown) = (nasty(), Escaped(&nasty()).to_string());
+    let (name, shown) = (nasty(), NameText(&nasty()).to_string());
     let mut monitor = lab.console();
     monitor.send(&Request::Monitor(EventFilter::default()));
     let mut refused = dial(1, &name, AuthMethod::ChapMd5, WRONG);
@@ -143,18 +144,25 @@ fn names() {
 
     // The console: tables, JSON and events.
     let sessions = lab.console().sessions();
-    assert_eq!(sessions.iter().filter_map(|session| session.username.as_ref()).collect::<Vec<_>>(), [&shown]);
+    assert_eq!(
+        sessions.iter().filter_map(|session| session.username.clone()).collect::<Vec<_>>(),
+        [Name::new(name.clone())]
+    );
     let all = everything_shown(&lab, subscriber.session_id);
     assert!(all.contains(&serde_json::to_string(&shown).unwrap()), "{all}");
     let count = |selector| match lab.console().ask(&Request::Count(selector)).as_slice() {
         [Response::Count { count }] => *count,
         other => panic!("{other:?}"),
     };
-    assert_eq!(count(Selector::User(shown.clone())), 1, "it is found by what is shown");
+    assert_eq!(count(Selector::User(Name::from_text(&shown))), 1, "it is found by what is shown");
     loop {
         let Some(Response::Event(event)) = monitor.receive() else { panic!("no events") };
         assert_harmless(&serde_json::to_value(&event).unwrap());
-        if event.session.and_then(|session| session.username).is_some_and(|username| username == shown) {
+        if event
+            .session
+            .and_then(|session| session.username)
+            .is_some_and(|username| username.as_bytes() == name)
+        {
             break;
         }
     }

@@ -42,7 +42,7 @@ fn nobody_gets_them() {
 
     let change = |address: &str| {
         let options = vec![("address".to_owned(), address.to_owned())];
-        let change = PolicyChange::SetUser { name: "alice".to_owned(), options };
+        let change = PolicyChange::SetUser { name: ppp_ipc::name::Name::new("alice"), options };
         let request = PolicyRequest { change, dry_run: false, end: false };
         lab.console().ask(&Request::Policy(Box::new(request))).pop().unwrap()
     };

@@ -6,6 +6,7 @@ use ppp_ipc::control::{
     BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, LogLevel, Phase, Request, Response,
     SessionDetail,
 };
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{
     ListName, PolicyChange, PolicyEntry, PolicyRequest, PolicySummary, PolicyWritten, Subject,
 };
@@ -80,12 +81,12 @@ fn deny(who: Subject) -> PolicyChange {
 }
 
 fn user(name: &str) -> Subject {
-    Subject::User(name.into())
+    Subject::User(NamePattern::from_text(name))
 }
 
 fn set_user(name: &str, options: &[(&str, &str)]) -> PolicyChange {
     let options = options.iter().map(|(option, value)| ((*option).into(), (*value).into()));
-    PolicyChange::SetUser { name: name.into(), options: options.collect() }
+    PolicyChange::SetUser { name: Name::new(name), options: options.collect() }
 }
 
 fn log_in(lab: &Lab, mac: u8, name: &str) -> Subscriber {
@@ -278,7 +279,7 @@ fn sets() {
     assert_eq!(summary.keeping.ids, [old.session_id]);
     let (changes, _) = change(&lab, set("service", &["isp", "vpn"])).unwrap();
     assert_eq!(changes, ["service:  (default) -> \"isp\" \"vpn\" (console), now"]);
-    change(&lab, PolicyChange::RemoveService("vpn".into())).unwrap();
+    change(&lab, PolicyChange::RemoveService(Name::new("vpn"))).unwrap();
     change(&lab, set("log-level", &["debug"])).unwrap();
     let all = settings(&lab, &mut lab.console());
     for (key, value) in
@@ -354,7 +355,7 @@ fn overrides() {
     let left = detail(&lab, alice.session_id).timers.session_left_s.unwrap();
     assert!((3500..=3600).contains(&left), "{left}");
     // The session began with that limit; without it, it has that of the files.
-    let unset = PolicyChange::UnsetUser { name: "alice".into(), options: vec!["rate-down".into()] };
+    let unset = PolicyChange::UnsetUser { name: Name::new("alice"), options: vec!["rate-down".into()] };
     change(&lab, unset).unwrap();
     assert_eq!(rates(&alice), (BitRate(0), BitRate(0)));
     alice.assert_alive();

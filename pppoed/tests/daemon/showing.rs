@@ -6,6 +6,7 @@ use ppp_ipc::control::{
     AddressSource, AuthTest, Failure, InterfaceState, LogLevel, LogLine, LogQuery, Password, Phase, Request,
     Response, Selector, SessionTimers, VERSION,
 };
+use ppp_ipc::name::{Name, NamePattern};
 
 use ppp_wire::ethernet::{EtherType, MIN_FRAME_LEN};
 
@@ -80,7 +81,7 @@ fn auth() {
     let lab = Lab::start(&[]);
     let ask = |user: &str, password: Option<&str>| {
         let password = password.map(|password| Password(password.as_bytes().to_vec()));
-        let answer = lab.console().ask(&Request::AuthTest(AuthTest { user: user.to_owned(), password }));
+        let answer = lab.console().ask(&Request::AuthTest(AuthTest { user: Name::new(user), password }));
         let [Response::AuthVerdict(chap), Response::AuthVerdict(pap)] = answer.as_slice() else {
             panic!("{answer:?}")
         };
@@ -98,7 +99,7 @@ fn auth() {
     let wrong = ask("al\nice", Some("a guess"));
     assert_eq!(wrong.is_right, Some(false));
     assert!(wrong.refusal.unwrap().contains("wrong password"));
-    lab.logged(&["console", "command=\"auth test al\\\\nice\"", "uid=0"]);
+    lab.logged(&["console", "command=\"auth test al\\\\x0aice\"", "uid=0"]);
     assert!(!lab.log().contains(SECRET) && !lab.log().contains("a guess"));
     lab.stop_with(&mut []);
 }
@@ -134,8 +135,8 @@ fn log() {
     let ups = |query| lines(&lab, query).iter().filter(|line| line.message == "session up").count();
     let all = LogQuery::latest(10_000);
     assert_eq!(ups(all.clone()), 2);
-    assert_eq!(ups(LogQuery { user: Some("alice".into()), ..all.clone() }), 2);
-    assert_eq!(ups(LogQuery { user: Some("Alice".into()), ..all.clone() }), 0, "as logins are compared");
+    assert_eq!(ups(LogQuery { user: Some(Name::new("alice")), ..all.clone() }), 2);
+    assert_eq!(ups(LogQuery { user: Some(Name::new("Alice")), ..all.clone() }), 0, "as logins are compared");
     assert_eq!(ups(LogQuery { mac: Some(good_mac(2).0), ..all.clone() }), 1);
     assert_eq!(ups(LogQuery { mac: Some(good_mac(3).0), ..all.clone() }), 0);
     let last = many.last().unwrap().time_ms;
@@ -161,16 +162,18 @@ fn dropped() {
 fn patterns() {
     let lab = Lab::start(&[]);
     let mut subscribers = [Subscriber::open(good_mac(1)), Subscriber::open(good_mac(2))];
-    let count = |pattern: &str| lab.console().ask(&Request::Count(Selector::Pattern(pattern.to_owned())));
+    let count = |pattern: &str| {
+        lab.console().ask(&Request::Count(Selector::Pattern(NamePattern::from_text(pattern))))
+    };
     assert_eq!(count("02:00:*"), [Response::Count { count: 2 }]);
     assert_eq!(count(&format!("{}*", good_mac(2))), [Response::Count { count: 1 }]);
     assert_eq!(count("nobody*"), [Response::Count { count: 0 }]);
     for bad in [String::new(), "a".repeat(257)] {
         assert!(matches!(count(&bad).as_slice(), [Response::Failed(Failure::Refused(_))]));
-        let end = lab.console().terminate(Selector::Pattern(bad));
+        let end = lab.console().terminate(Selector::Pattern(NamePattern::from_text(bad)));
         assert!(matches!(end.as_slice(), [Response::Failed(Failure::Refused(_))]));
     }
-    let told = lab.console().terminate(Selector::Pattern("*:02".to_owned()));
+    let told = lab.console().terminate(Selector::Pattern(NamePattern::from_text("*:02")));
     assert_eq!(told, [Response::Terminated { count: 1 }]);
     super::lab::until("one to be over", || {
         subscribers.iter_mut().for_each(Subscriber::drive);

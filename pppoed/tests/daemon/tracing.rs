@@ -5,6 +5,7 @@ use std::time::Duration;
 use ppp_ipc::control::{
     CaptureEnd, Failure, Phase, Request, Response, Selector, TraceRequest, TraceTarget, TracedFrame,
 };
+use ppp_ipc::name::Name;
 use ppp_wire::describe::Frame;
 
 use super::console::Console;
@@ -165,7 +166,7 @@ fn limits() {
     let id = subscriber.session_id;
     let session = || request(TraceTarget::Session(id));
     let ask = |request| lab.console().ask(&Request::Trace(request));
-    for target in [TraceTarget::Session(99), TraceTarget::User("nobody".into())] {
+    for target in [TraceTarget::Session(99), TraceTarget::User(Name::new("nobody"))] {
         assert_eq!(ask(request(target)), [Response::Failed(Failure::NoSuchSession)]);
     }
     for bad in [

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::AuthMethod;
+use crate::name::Name;
 
 /// Lines that are explained one by one.
 pub const MAX_LINES: usize = 50;
@@ -14,7 +15,7 @@ pub const MAX_LINES: usize = 50;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthTest {
     /// User name.
-    pub user: String,
+    pub user: Name,
     /// The password, if it is to be tried.
     pub password: Option<Password>,
 }

@@ -2,13 +2,15 @@
 
 use std::net::Ipv4Addr;
 
+use ppp_wire::MacAddr;
 use serde::{Deserialize, Serialize};
 
-use super::{Selector, Traffic, pattern};
+use super::{Selector, SessionFacts, Traffic};
+use crate::name::Name;
 
 /// Something that happened.
 ///
-/// What a field does not apply to is `None`; text of peers and consoles is escaped.
+/// What a field does not apply to is `None`; text of peers and consoles is escaped, but for names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Counts all events since the server's start, from 1, also those that a filter leaves out.
@@ -41,7 +43,7 @@ pub struct EventSession {
     /// Network interface, such as `ppp0`.
     pub ifname: String,
     /// User name; of a refused proof the one that was claimed.
-    pub username: Option<String>,
+    pub username: Option<Name>,
     /// The peer's address, once assigned.
     pub ip: Option<Ipv4Addr>,
     /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
@@ -150,26 +152,24 @@ impl EventFilter {
 
 impl EventSession {
     fn is_selected(&self, selector: &Selector) -> bool {
-        match selector {
-            Selector::Id(id) => self.id == *id,
-            Selector::User(name) => self.username.as_ref() == Some(name),
-            Selector::Mac(mac) => self.mac == mac.map(|byte| format!("{byte:02x}")).join(":"),
-            Selector::Ip(ip) => self.ip == Some(*ip),
-            Selector::Interface(name) => self.ifname == *name || self.interface == *name,
-            Selector::All => true,
-            Selector::Pattern(pattern) => {
-                let ip = self.ip.map(|ip| ip.to_string());
-                let mut texts = [&self.ifname, &self.interface, &self.mac].into_iter().chain(&self.username);
-                texts.any(|text| pattern::matches(pattern, text))
-                    || ip.is_some_and(|ip| pattern::matches(pattern, &ip))
-            }
-        }
+        // The server writes what can be read.
+        let mac = self.mac.parse().unwrap_or(MacAddr([0; 6]));
+        selector.selects(&SessionFacts {
+            id: self.id,
+            ifname: &self.ifname,
+            interface: &self.interface,
+            username: self.username.as_ref().map(Name::as_bytes),
+            mac,
+            ip: self.ip,
+            service: None,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::NamePattern;
 
     fn event(event: EventName, session: Option<EventSession>, interface: Option<&str>) -> Event {
         Event {
@@ -191,7 +191,7 @@ mod tests {
         let session = EventSession {
             id: 7,
             ifname: "ppp0".into(),
-            username: Some("alice".into()),
+            username: Some(Name::new("alice")),
             ip: Some(Ipv4Addr::new(10, 0, 0, 2)),
             mac: "02:00:00:00:00:0a".into(),
             interface: "eth1".into(),
@@ -204,14 +204,14 @@ mod tests {
             (Some(Selector::All), true, true),
             (Some(Selector::Id(7)), true, false),
             (Some(Selector::Id(8)), false, false),
-            (Some(Selector::User("alice".into())), true, false),
-            (Some(Selector::User("bob".into())), false, false),
+            (Some(Selector::User(Name::new("alice"))), true, false),
+            (Some(Selector::User(Name::new("bob"))), false, false),
             (Some(Selector::Mac([2, 0, 0, 0, 0, 10])), true, false),
             (Some(Selector::Ip(Ipv4Addr::new(10, 0, 0, 3))), false, false),
             (Some(Selector::Interface("ppp0".into())), true, false),
             (Some(Selector::Interface("eth1".into())), true, true),
-            (Some(Selector::Pattern("al*".into())), true, false),
-            (Some(Selector::Pattern("bo*".into())), false, false),
+            (Some(Selector::Pattern(NamePattern::from_text("al*"))), true, false),
+            (Some(Selector::Pattern(NamePattern::from_text("bo*"))), false, false),
         ] {
             let filter = of(selector.clone());
             assert_eq!(

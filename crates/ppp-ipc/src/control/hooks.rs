@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::Name;
 use crate::policy::{MAX_TEXT, MAX_VALUES};
 
 /// A hook to be called: of a session, or of one that is made up.
@@ -13,8 +14,8 @@ pub struct HookTrial {
     pub function: String,
     /// PPPoE session id of the session that it is called with; `None`: one that is made up.
     pub session: Option<u16>,
-    /// Fields that the session has in place of its own, with their values.
-    pub fields: Vec<(String, String)>,
+    /// Fields that the session has in place of its own, with their values: bytes, which may be a name's.
+    pub fields: Vec<(String, Name)>,
     /// Only in the file of this name.
     pub file: Option<String>,
 }
@@ -31,7 +32,7 @@ impl fmt::Display for HookTrial {
             write!(f, " --file {}", short(file))?;
         }
         for (field, value) in self.fields.iter().take(MAX_VALUES) {
-            write!(f, " --set {}={}", short(field), short(value))?;
+            write!(f, " --set {}={}", short(field), short(&value.to_string()))?;
         }
         match self.fields.len().saturating_sub(MAX_VALUES) {
             0 => Ok(()),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::InterfaceStats;
+use crate::name::Name;
 
 /// The address pools: first piece of the answer to [`Request::ShowPool`](super::Request::ShowPool). The numbers are of
 /// all of them together.
@@ -77,7 +78,7 @@ pub struct PoolLease {
     /// Network interface, such as `ppp0`.
     pub ifname: String,
     /// User name.
-    pub username: Option<String>,
+    pub username: Option<Name>,
     /// The peer's Ethernet address, `aa:bb:cc:dd:ee:ff`.
     pub mac: String,
     /// Who gave the address.
@@ -132,9 +133,9 @@ pub struct AccessInterface {
     /// Name or pattern of the section of the configuration that is for it alone.
     pub profile: Option<String>,
     /// AC-Name.
-    pub ac_name: String,
+    pub ac_name: Name,
     /// Services on offer, at most [`AccessInterface::MAX_SERVICES`].
-    pub services: Vec<String>,
+    pub services: Vec<Name>,
     /// Name of its address pool.
     pub pool: String,
     /// Sessions that there may be on it; none is no limit but that of the pool.
@@ -189,8 +190,8 @@ pub struct LogQuery {
     pub count: u32,
     /// Those about this session only.
     pub session: Option<u16>,
-    /// Those about this user only, by the exact name as it is shown.
-    pub user: Option<String>,
+    /// Those about this user only, by the exact name.
+    pub user: Option<Name>,
     /// Those about this Ethernet address only.
     pub mac: Option<[u8; 6]>,
     /// Those from this moment on, in milliseconds since 1970.

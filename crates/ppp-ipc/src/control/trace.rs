@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{CaptureRequest, CapturedFrame};
+use crate::name::Name;
 
 /// What to watch, and when to stop. Whatever comes first ends the trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub enum TraceTarget {
     /// The session with this PPPoE session id, and discovery of its peer, until the session's end.
     Session(u16),
     /// The hosts that have a session of this user now.
-    User(String),
+    User(Name),
     /// The host with this Ethernet address, on every access interface, whether it has a session or not.
     Mac([u8; 6]),
     /// All hosts on this access interface; or the session on this interface, such as `ppp0`.

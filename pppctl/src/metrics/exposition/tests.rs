@@ -29,7 +29,7 @@ fn facts() -> Facts {
         open: 2,
         is_served: true,
         profile: None,
-        ac_name: "ac".into(),
+        ac_name: ppp_ipc::name::Name::new("ac"),
         services: Vec::new(),
         pool: "default".into(),
         max_sessions: None,

@@ -1,4 +1,5 @@
 use ppp_ipc::control::{AddressSource, InterfaceState, SessionLogLevel};
+use ppp_ipc::name::Name;
 
 use super::*;
 use crate::answer::Answer;
@@ -38,7 +39,7 @@ fn pool() -> Info {
         local_ip: ip(1),
         id: 7,
         ifname: "ppp0".into(),
-        username: Some("alice".into()),
+        username: Some(Name::new("alice")),
         mac: "02:00:5e:10:00:01".into(),
         source: AddressSource::Pool,
         pool: "default".into(),
@@ -69,7 +70,7 @@ fn pools() -> Info {
 fn own_interfaces() -> Info {
     let Info::Interfaces(mut interfaces) = interfaces() else { unreachable!("they are interfaces") };
     interfaces[0].profile = Some("eth*".into());
-    interfaces[0].services = vec!["isp".into(), "backup".into()];
+    interfaces[0].services = vec![Name::new("isp"), Name::new("backup")];
     interfaces[0].pool = "office".into();
     interfaces[0].max_sessions = Some(40);
     interfaces[1].is_served = false;
@@ -85,7 +86,7 @@ fn interfaces() -> Info {
         open: 1,
         is_served: true,
         profile: None,
-        ac_name: "ac".into(),
+        ac_name: Name::new("ac"),
         services: Vec::new(),
         pool: "default".into(),
         max_sessions: None,

@@ -13,6 +13,7 @@ use clap::Parser as _;
 use ppp_linux::interface::IfName;
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::token_bucket::Rate;
+use ppp_wire::name::bytes_of;
 
 use super::assign::values;
 use super::{FileError, Item, Node, Problem, Table, Value, ppp_assignment, unknown_key};
@@ -207,9 +208,9 @@ fn apply_flags(profile: &mut Profile, flags: Flags, table: &Table) {
         Sourced::new(count, at("sessions"))
     });
     profile.per_mac = flags.per_mac.map(|limit| Sourced::new(PerMac::from_flag(limit), at("per-mac")));
-    profile.ac_name = flags.ac_name.map(|name| Sourced::new(name.into_bytes(), at("ac-name")));
+    profile.ac_name = flags.ac_name.map(|name| Sourced::new(bytes_of(name.as_bytes()), at("ac-name")));
     if table.items.iter().any(|item| item.key == "service") {
-        let services = flags.services.into_iter().map(String::into_bytes).collect();
+        let services = flags.services.iter().map(|name| bytes_of(name.as_bytes())).collect();
         profile.services = Some(Sourced::new(services, at("service")));
     }
 }

@@ -13,7 +13,7 @@ use super::super::reload::{clean, lines};
 use super::fail;
 use crate::control::{Answer, Caller};
 use crate::files;
-use crate::policy::{self, By, Policy};
+use crate::policy::{self, By, Key, Policy};
 
 impl Supervisor {
     /// `show policy`. The console file is read beside the event loop, to tell what a restart would lose.
@@ -71,7 +71,11 @@ fn entries(policy: &Policy, path: &Path) -> Vec<PolicyEntry> {
     let file = policy::read(path).unwrap_or_default();
     let entry = |(key, entry): (&policy::Key, &policy::Entry)| PolicyEntry {
         kind: key.kind(entry).to_owned(),
-        name: clean(&key.name()),
+        // A name's text is clean, and of no use if it is cut.
+        name: match key {
+            Key::Listed(_) | Key::User { .. } => key.name(),
+            _ => clean(&key.name()),
+        },
         value: clean(&key.value(entry)),
         uid: entry.by.uid,
         time_ms: entry.by.time_ms,

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
+use ppp_ipc::name::Name;
 use ppp_ipc::policy::{PolicyChange, PolicyRequest, PolicySummary, Sessions};
-use ppp_wire::escape::Escaped;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::info;
@@ -27,6 +27,7 @@ use super::setup::check_discovery;
 use super::{Supervisor, Work};
 use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
 use crate::control::{Answer, Caller};
+use crate::log_ring::harmless;
 use crate::mac_list::ConsoleMacs;
 use crate::policy::{By, Key, Policy, Refusal};
 
@@ -36,7 +37,7 @@ pub(super) struct Policies {
     /// Stations on its lists.
     pub(super) macs: ConsoleMacs,
     /// Addresses of its users.
-    pub(super) addresses: Arc<BTreeMap<Ipv4Addr, String>>,
+    pub(super) addresses: Arc<BTreeMap<Ipv4Addr, Name>>,
     /// The console file.
     pub(super) file: PathBuf,
     /// One `write` at a time.
@@ -58,7 +59,7 @@ impl Policies {
 
     fn set(&mut self, policy: Policy) {
         self.macs = policy.macs();
-        let addresses = policy.addresses().map(|(address, name)| (address, name.to_owned()));
+        let addresses = policy.addresses().map(|(address, name)| (address, name.clone()));
         self.addresses = Arc::new(addresses.collect());
         self.current = policy;
     }
@@ -166,13 +167,12 @@ impl Supervisor {
 
     fn policy_after(&self, request: &PolicyRequest, caller: Caller) -> Result<Policy, Failure> {
         let services = &self.reloads.current.config.services;
-        let services: Vec<String> =
-            services.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        let services: Vec<Name> = services.iter().map(|name| Name::new(name.as_slice())).collect();
         let changed = self.policy.current.changed(&request.change, &services, By::now(caller.uid));
         let refused = |why: Refusal| Failure::Refused(clean(&why.to_string()));
         let new = changed.map_err(refused)?;
         if let PolicyChange::SetUser { name, .. } = &request.change
-            && let Some(address) = new.user(name).address
+            && let Some(address) = new.user(name.as_bytes()).address
             && self.pool.is_ours(address)
         {
             return Err(refused(Refusal::OwnAddress(address)));
@@ -224,7 +224,7 @@ impl Supervisor {
             let when = if *effect == Effect::NewSessions { ", for new sessions" } else { "" };
             info!(uid = caller.uid, pid = caller.pid, "console: {key}: {old} -> {new}{when}");
         }
-        let command = Escaped(request.change.to_string().as_bytes()).to_string();
+        let command = harmless(&request.change.to_string());
         info!(
             uid = caller.uid,
             pid = caller.pid,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ppp_ipc::control::BitRate;
+use ppp_ipc::name::Name;
 use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::Rates;
@@ -44,7 +45,7 @@ impl Supervisor {
                 session.peer_mac == MacAddr(*mac) && macs.deny.contains(&session.peer_mac)
             }
             PolicyChange::List { list: ListName::Deny, who: Subject::User(_) } => {
-                session.username().is_some_and(|name| new.denial(&name).is_some())
+                session.username().is_some_and(|name| new.denial(name.as_bytes()).is_some())
             }
             _ => false,
         };
@@ -55,7 +56,7 @@ impl Supervisor {
                 list.push(session.id);
             }
             let Some(name) = session.username().filter(|name| changed.contains(name)) else { continue };
-            let (before, after) = (old.user(&name), new.user(&name));
+            let (before, after) = (old.user(name.as_bytes()), new.user(name.as_bytes()));
             if new_rates(session, &before, &after).is_some_and(|rates| rates != session.rates()) {
                 touched.rates.push(session.id);
             }
@@ -78,7 +79,7 @@ impl Supervisor {
         let mut limited = Vec::new();
         for session in self.table.iter_mut().filter(|session| session.end.is_none()) {
             let Some(name) = session.username().filter(|name| changed.contains(name)) else { continue };
-            let (before, after) = (old.user(&name), self.policy.current.user(&name));
+            let (before, after) = (old.user(name.as_bytes()), self.policy.current.user(name.as_bytes()));
             if let Some(rates) = new_rates(session, &before, &after).filter(|rates| *rates != session.rates())
             {
                 session.set_rates = Some(rates);
@@ -108,8 +109,8 @@ impl Supervisor {
 }
 
 /// Users of whom something is different.
-fn changed_users(old: &Policy, new: &Policy) -> BTreeSet<String> {
-    let differs = |one: &Policy, other: &Policy| -> Vec<String> {
+fn changed_users(old: &Policy, new: &Policy) -> BTreeSet<Name> {
+    let differs = |one: &Policy, other: &Policy| -> Vec<Name> {
         let changed = one.entries().filter(|(key, entry)| {
             other.get(key).is_none_or(|counterpart| counterpart.values != entry.values)
         });
