@@ -74,7 +74,8 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
     let traffic = &summary.traffic;
     let lines = [
         ("session", summary.id.to_string()),
-        ("state", format!("{} for {}", summary.state.as_str(), units::duration(summary.uptime_s))),
+        ("state", summary.state.as_str().to_owned()),
+        ("age", units::duration(summary.uptime_s)),
         ("user", name(summary.username.as_ref())),
         ("proved by", proof(detail)),
         ("peer", format!("{} on {}", text(&summary.mac), text(&summary.interface))),
@@ -291,7 +292,8 @@ mod tests {
             render(&Answer::Session(Box::new(samples::detail())), None),
             "\
 session     1
-state       open for 1h02m
+state       open
+age         1h02m
 user        alice
 proved by   CHAP-MD5, /etc/ppp/chap-secrets:3
 peer        02:00:5e:10:00:01 on eth1
