@@ -50,8 +50,10 @@ pub(super) fn run(top: &Top, console: &Console, out: &mut dyn Write) -> Result<(
         }
         left = left.map(|left| left.saturating_sub(1));
         if left == Some(0) {
-            whole.draw(&view).map_err(Error::Output)?;
-            return Ok(());
+            // Whoever asked for a number of looks wants to read the last one, on the screen of before.
+            drop(whole);
+            let last = view.text(Screen::of_stdout());
+            return writeln!(out, "{last}").and_then(|()| out.flush()).map_err(Error::Output);
         }
         if !stay(Instant::now() + delay, &keys, &mut view, &mut whole)? {
             return Ok(());
