@@ -322,10 +322,11 @@ impl List<'_> {
     }
 
     fn hooks(&mut self, hooks: &Hooks) {
-        let Hooks { directory, hosts, deadline, failure, memory_limit, padi_limit, store } = hooks;
+        let Hooks { directory, hosts, deadline, leftovers, failure, memory_limit, padi_limit, store } = hooks;
         self.add("hooks-dir", Restart, shown(directory));
         self.add("hook-hosts", Restart, hosts);
         self.add("hook-deadline", Restart, Time(*deadline));
+        self.add("hook-leftovers", Restart, Time(leftovers.unwrap_or_default()));
         self.add("hook-failure", Restart, format!("{failure:?}").to_lowercase());
         self.add("hook-memory", Restart, format_args!("{} MiB", memory_limit >> 20));
         self.add("hook-padi-limit", Restart, padi_limit);

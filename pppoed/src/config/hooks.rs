@@ -19,6 +19,8 @@ pub struct Hooks {
     pub hosts: usize,
     /// How long a call may take, unless its file says otherwise.
     pub deadline: Duration,
+    /// Time that what a program leaves behind in its process group may live on; `None` for ever.
+    pub leftovers: Option<Duration>,
     /// What a failure means.
     pub failure: HookFailure,
     /// Bytes that Lua may take for a script.
@@ -35,6 +37,9 @@ impl Hooks {
             directory: flags.hooks_dir.clone().unwrap_or_else(|| DEFAULT_HOOKS_DIRECTORY.into()),
             hosts: usize::from(flags.hook_hosts.unwrap_or(4)),
             deadline: Duration::from_secs(u64::from(flags.hook_deadline.unwrap_or(10))),
+            leftovers: Some(flags.hook_leftovers.unwrap_or(300))
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(u64::from(seconds))),
             failure: flags.hook_failure.unwrap_or_default(),
             memory_limit: u64::from(flags.hook_memory.unwrap_or(64)) << 20,
             padi_limit: usize::try_from(flags.hook_padi_limit.unwrap_or(64)).unwrap_or(usize::MAX),

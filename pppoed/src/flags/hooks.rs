@@ -20,6 +20,10 @@ pub struct HookFlags {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=600))]
     pub hook_deadline: Option<u32>,
 
+    /// Seconds that processes may live on which a hook's program leaves behind in its process group; 0: for ever [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub hook_leftovers: Option<u32>,
+
     /// What it means when a hook fails that is waited for: padi, auth, ip_pre_up [default: deny]
     #[arg(long, value_name = "WHAT")]
     pub hook_failure: Option<HookFailure>,

@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::Work;
+use super::hook_leftovers::Leftovers;
 use super::hook_news::{Answered, HookNews, Label, Logged};
 use super::template::{last_words, pipe, wait};
 use super::watch::watch;
@@ -52,10 +53,15 @@ pub(super) struct HostRecipe {
     program: Program,
     load: Load,
     texts: File,
+    leftovers: Leftovers,
 }
 
 impl HostRecipe {
-    pub(super) fn new(scripts: &[Script], memory_limit: u64) -> Result<Self, String> {
+    pub(super) fn new(
+        scripts: &[Script],
+        memory_limit: u64,
+        leftovers: Option<Duration>,
+    ) -> Result<Self, String> {
         let program = Program::open("/proc/self/exe".as_ref()).map_err(|error| chain(&error))?;
         let store = || -> io::Result<File> {
             let mut texts = File::from(memfd_create(c"hook scripts", MFdFlags::MFD_CLOEXEC)?);
@@ -69,7 +75,8 @@ impl HostRecipe {
             name: script.name.clone(),
             len: u32::try_from(script.text.len()).unwrap_or(u32::MAX),
         });
-        Ok(Self { program, load: Load { files: files.collect(), memory_limit }, texts })
+        let leftovers = Leftovers::new(leftovers);
+        Ok(Self { program, load: Load { files: files.collect(), memory_limit }, texts, leftovers })
     }
 }
 
@@ -116,6 +123,7 @@ pub(super) struct HostProcess {
     stderr: io::PipeReader,
     /// The program that its script runs.
     child: Option<u32>,
+    leftovers: Leftovers,
 }
 
 impl HostProcess {
@@ -165,6 +173,7 @@ impl HostProcess {
             place,
             stderr,
             child: None,
+            leftovers: recipe.leftovers.clone(),
         })
     }
 
@@ -232,7 +241,11 @@ impl HostProcess {
                         }
                     }
                 }
-                FromHost::Child(child) => self.child = child,
+                FromHost::Child(child) => {
+                    if let Some(ended) = std::mem::replace(&mut self.child, child) {
+                        self.leftovers.program_ended(ended);
+                    }
+                }
                 FromHost::Ask(question) => {
                     let (reply, took) = ask(question, file, work).await?;
                     self.send(&ToHost::Reply(reply)).await?;

@@ -52,6 +52,7 @@ pub(super) struct Loaded {
 pub(super) async fn load(
     directory: &Path,
     memory_limit: u64,
+    leftovers: Option<Duration>,
     generation: u64,
 ) -> Result<Option<Loaded>, Vec<String>> {
     let path = directory.to_owned();
@@ -63,7 +64,7 @@ pub(super) async fn load(
     if scripts.is_empty() {
         return Ok(None);
     }
-    let recipe = HostRecipe::new(&scripts, memory_limit).map_err(|error| vec![error])?;
+    let recipe = HostRecipe::new(&scripts, memory_limit, leftovers).map_err(|error| vec![error])?;
     let (host, reports) =
         HostProcess::start(&recipe).await.map_err(super::hook_process::NotStarted::into_messages)?;
     let files =

@@ -126,7 +126,7 @@ pub struct HookScripts {
 /// # Errors
 /// All that is wrong with them, or with the store.
 pub async fn load_hooks(config: &config::Hooks) -> Result<HookScripts, Vec<String>> {
-    let loaded = hook_scripts::load(&config.directory, config.memory_limit, 0).await?;
+    let loaded = hook_scripts::load(&config.directory, config.memory_limit, config.leftovers, 0).await?;
     let store = match loaded {
         Some(_) => Some(Store::open(&config.store).map_err(|error| vec![error])?),
         None => None,
@@ -258,10 +258,12 @@ impl Supervisor {
     pub(super) fn reload_hooks(&mut self, answer: Option<oneshot::Sender<Result<usize, Vec<String>>>>) {
         let generation = self.hooks.next_generation;
         self.hooks.next_generation += 1;
-        let (directory, memory_limit) = (self.hooks.config.directory.clone(), self.hooks.config.memory_limit);
+        let config = &self.hooks.config;
+        let (directory, memory_limit, leftovers) =
+            (config.directory.clone(), config.memory_limit, config.leftovers);
         let work = self.work.clone();
         tokio::task::spawn_local(async move {
-            let result = hook_scripts::load(&directory, memory_limit, generation).await;
+            let result = hook_scripts::load(&directory, memory_limit, leftovers, generation).await;
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Hook(HookNews::Reloaded { result, answer })).await;
         });

@@ -30,6 +30,7 @@ mod hook_auth;
 mod hook_calls;
 mod hook_discovery;
 mod hook_fields;
+mod hook_leftovers;
 mod hook_news;
 mod hook_pool;
 mod hook_process;
