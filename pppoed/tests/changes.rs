@@ -239,6 +239,7 @@ const MUTATIONS: &[Mutation] = &[
     ("hooks-dir", |config| config.hooks.directory = "/x".into()),
     ("hook-hosts", |config| config.hooks.hosts += 1),
     ("hook-deadline", |config| config.hooks.deadline += Duration::from_secs(1)),
+    ("hook-leftovers", |config| config.hooks.leftovers = None),
     ("hook-failure", |config| config.hooks.failure = pppoed::flags::HookFailure::Allow),
     ("hook-memory", |config| config.hooks.memory_limit += 1 << 20),
     ("hook-padi-limit", |config| config.hooks.padi_limit += 1),

@@ -10,6 +10,7 @@ use ppp_proto::auth::AuthMethod;
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
+use ppp_wire::name::NameText;
 use ppp_wire::pppoe::{Code, DiscoveryBuilder, PppoePacket, TagType};
 use tempfile::TempDir;
 
@@ -97,11 +98,14 @@ fn texts() {
     let mut monitor = lab.console();
     monitor.send(&Request::Monitor(EventFilter::default()));
     let shown = Escaped(NASTY).to_string();
+    // A service is a name.
+    let name = NameText(NASTY).to_string();
     // As it is in a line of the log, which may have it between quotes.
     let logged = |words: &str| {
         let line = lab.logged(&[words, "owned"]);
-        let quoted = shown.replace('\\', "\\\\").replace('"', "\\\"");
-        assert!(line.contains(&shown) || line.contains(&quoted), "{line}");
+        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let forms = [shown.clone(), quoted(&shown), name.clone(), quoted(&name)];
+        assert!(forms.iter().any(|form| line.contains(form)), "{line}");
     };
 
     ask_for_nasty_service(good_mac(9));

@@ -50,7 +50,7 @@ fn told() {
     pado.tag(TagType::HostUniq, host_uniq.value).unwrap();
     wire.send(&pado.finish()).unwrap();
     let line = lab.logged(&["another PPPoE server answers", "access0", "02:00:00:00:00:99"]);
-    assert!(line.contains(r"evil\u{1b}[2Jtwin"), "{line}");
+    assert!(line.contains(r"evil\x1b[2Jtwin"), "{line}");
     lab.signal(nix::sys::signal::Signal::SIGTERM);
     lab.wait_stopped();
 }

@@ -25,9 +25,14 @@ pub const ASSIGN: IpcpConfig = IpcpConfig::Assign {
 pub fn server_config() -> LinkConfig {
     LinkConfig {
         require_auth: vec![AuthMethod::ChapMd5, AuthMethod::Pap],
-        echo: Some(EchoConfig::default()),
+        echo: Some(adaptive_echo()),
         ..LinkConfig::default()
     }
+}
+
+/// Echoes on idle lines only, so that a conversation has those of its keep-alive where it is about them.
+fn adaptive_echo() -> EchoConfig {
+    EchoConfig { only_when_idle: true, ..EchoConfig::default() }
 }
 
 /// A client that knows the secret.
@@ -39,7 +44,7 @@ pub fn client_config(methods: &[AuthMethod]) -> LinkConfig {
             methods: methods.to_vec(),
         }),
         ipcp: Some(IpcpConfig::Request),
-        echo: Some(EchoConfig::default()),
+        echo: Some(adaptive_echo()),
         ..LinkConfig::default()
     }
 }

@@ -123,7 +123,7 @@ impl Adoption {
             warn!(reason = problem, "a session's record cannot be used");
         }
         let started =
-            store::make_directory(run_dir).and_then(|()| Store::start(run_dir, key.clone(), key_is_stored));
+            store::make_directory(run_dir).map(|()| Store::start(run_dir, key.clone(), key_is_stored));
         let store = match started {
             Ok(store) => Some(store),
             Err(error) => {

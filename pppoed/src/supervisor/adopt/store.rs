@@ -4,6 +4,7 @@
 //! disk, a torn write) costs no session; what it may cost is the tidy end of one whose worker is gone as well. A thread
 //! writes them, so that a slow disk holds up nobody, and the latest of a session replaces what it has not written yet.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -59,23 +60,51 @@ type Shared = Arc<(Mutex<Jobs>, Condvar)>;
 /// Writes records.
 pub(super) struct Store {
     shared: Shared,
-    writer: Option<JoinHandle<()>>,
+    recipe: Recipe,
+    /// The thread; none as long as the system has none for us.
+    writer: RefCell<Option<JoinHandle<()>>>,
+}
+
+/// What the thread is started with.
+struct Recipe {
+    run_dir: PathBuf,
+    key: Arc<Key>,
+    key_is_stored: bool,
 }
 
 impl Store {
     /// Starts the thread that writes below `run_dir`, beginning with the key if that is still to be written.
-    pub(super) fn start(run_dir: &Path, key: Arc<Key>, key_is_stored: bool) -> io::Result<Self> {
-        let shared = Shared::default();
-        let mut writer = Writer {
-            run_dir: run_dir.to_owned(),
-            key,
-            key_is_stored,
-            tried_key: Instant::now(),
-            is_failing: false,
-        };
-        let jobs = shared.clone();
-        let thread = std::thread::Builder::new().name("records".into()).spawn(move || writer.run(&jobs))?;
-        Ok(Self { shared, writer: Some(thread) })
+    ///
+    /// Where a limit of processes leaves no thread, what is to be written waits until there is one.
+    pub(super) fn start(run_dir: &Path, key: Arc<Key>, key_is_stored: bool) -> Self {
+        let recipe = Recipe { run_dir: run_dir.to_owned(), key, key_is_stored };
+        let store = Self { shared: Shared::default(), recipe, writer: RefCell::default() };
+        if let Err(error) = store.ensure_writer() {
+            warn!(
+                path = %run_dir.display(), %error,
+                "no thread for the records of sessions (TasksMax=, ulimit -u): those that end while pppoed is not there are \
+                 not cleaned up"
+            );
+        }
+        store
+    }
+
+    fn ensure_writer(&self) -> io::Result<()> {
+        let mut thread = self.writer.borrow_mut();
+        if thread.is_none() {
+            let Recipe { run_dir, key, key_is_stored } = &self.recipe;
+            let mut writer = Writer {
+                run_dir: run_dir.clone(),
+                key: key.clone(),
+                key_is_stored: *key_is_stored,
+                tried_key: Instant::now(),
+                is_failing: false,
+            };
+            let jobs = self.shared.clone();
+            let builder = std::thread::Builder::new().name("records".into());
+            *thread = Some(builder.spawn(move || writer.run(&jobs))?);
+        }
+        Ok(())
     }
 
     /// Writes a session's record, soon.
@@ -98,6 +127,8 @@ impl Store {
         let (jobs, changed) = &*self.shared;
         act(&mut jobs.lock().unwrap_or_else(PoisonError::into_inner));
         changed.notify_one();
+        // That there is none was logged at the start.
+        let _ = self.ensure_writer();
     }
 }
 
@@ -105,7 +136,7 @@ impl Drop for Store {
     /// Waits until everything is written.
     fn drop(&mut self) {
         self.change(|jobs| jobs.is_closed = true);
-        if let Some(writer) = self.writer.take() {
+        if let Some(writer) = self.writer.get_mut().take() {
             let _ = writer.join();
         }
     }
@@ -289,7 +320,7 @@ mod tests {
     fn store(run_dir: &Path) -> Store {
         let (key, _) = Key::open(run_dir, [1; 32]);
         make_directory(run_dir).unwrap();
-        Store::start(run_dir, Arc::new(key), true).unwrap()
+        Store::start(run_dir, Arc::new(key), true)
     }
 
     #[test]
