@@ -15,6 +15,8 @@ use crate::wait;
 use crate::world::{ACCESS_MAC, SECOND_ACCESS_MAC, World};
 
 const BUFFER: usize = 2048;
+/// PADIs that are sent until one is answered.
+const PADI_TRIES: u32 = 3;
 /// How long an answer may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 /// How long no answer must come to count as silence.
@@ -114,6 +116,13 @@ impl Station {
     /// When no PADO comes.
     pub(crate) fn discover(&self, tags: &[(TagType, &[u8])]) -> Result<Discovery> {
         self.forget()?;
+        // As clients do (RFC 2516 §8): a bridge whose port has just come up may have lost the first.
+        for _ in 1..PADI_TRIES {
+            self.send(&self.frame(MacAddr::BROADCAST, Code::Padi, 0, tags)?)?;
+            if let Ok(offer) = self.expect(Code::Pado) {
+                return Ok(offer);
+            }
+        }
         self.send(&self.frame(MacAddr::BROADCAST, Code::Padi, 0, tags)?)?;
         self.expect(Code::Pado)
     }
