@@ -61,7 +61,9 @@ fn run(lab: &Lab) -> Result<()> {
         .flatten()
         .filter_map(|one| one.as_str())
         .collect();
-    ensure!(said.len() == 9 && said.contains(&"sends its own frames only"), "show session says {said:?}");
+    for expected in ["sends its own frames only", "IPv4 source check"] {
+        ensure!(said.len() == 10 && said.contains(&expected), "show session says {said:?}");
+    }
     ensure!(
         !said.iter().any(|one| one.starts_with("NOT ") || one.starts_with("unknown")),
         "show session says {said:?}"
