@@ -311,6 +311,7 @@ impl Session {
             ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
             ToWorker::Record(ticket) => self.lifeline.keep(ticket),
             ToWorker::TakeSocket => self.take_socket(now)?,
+            ToWorker::Probe => self.link.probe(now),
         }
         Ok(())
     }

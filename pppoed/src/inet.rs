@@ -48,6 +48,10 @@ pub trait Resolve {
     fn host(&self, name: &str) -> Option<Ipv4Addr>;
     /// The address of a network.
     fn network(&self, name: &str) -> Option<Ipv4Addr>;
+    /// Changes when a name that was asked for has come to mean something else, as far as that is known.
+    fn generation(&self) -> u64 {
+        0
+    }
 }
 
 /// The system's own names: its resolver for hosts, `/etc/networks` for networks. May block.

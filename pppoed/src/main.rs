@@ -23,7 +23,7 @@ use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::oom;
 use pppoed::policy::{self, Policy};
 use pppoed::preflight;
-use pppoed::supervisor::{self, CALL_QUEUE, Signal};
+use pppoed::supervisor::{self, Signal};
 use pppoed::systemd;
 use pppoed::threads;
 use tokio::signal::unix::{SignalKind, signal};
@@ -269,7 +269,7 @@ async fn serve(
     let supervisor = supervisor::prepare(config, source, policy, hooks)?.with_log(log.clone());
     let answers = Answers::new();
     let sockets = Sockets::open(config, &answers)?;
-    let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
+    let (calls, call_queue) = control::calls();
     let sockets = sockets.serve(&calls);
     drop(calls);
     let (signals, signal_queue) = mpsc::channel(4);

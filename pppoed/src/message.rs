@@ -51,7 +51,10 @@ messages! {
     DIAL_REFUSED "dial-refused" 0x00e94c0b37ad4099a9d4ec1a6dfca03e
         "refused" "No session for a PADR: no free slot, no such service, or the system's refusal; once a minute for each cause";
     DIALS_LEFT_OUT "dials-left-out" 0xafa116609b3e4b4a9607fd7d6dff6329
-        "dials that failed were left out of the log" "A peer failed again and again; how often since its last lines";
+        "dials were left out of the log" "A peer dialled again and again; how often since its last lines";
+    DIALS_MUTED "dials-muted" 0x7d1f52c6a5e94b7fa0b2d8c14e6f3a91
+        "this peer dials again and again: its next dials are left out of the log"
+        "Three dials of one MAC address, or ten of one user, came to little within a minute; until a minute has passed";
     IPV6_LEFT_OUT "ipv6-left-out" 0x60dfa81ff76e4808bf8c55626001fce7
         "IPv6 is left out" "The session goes on with IPv4";
     PROXY_ARP_LEFT_OUT "proxy-arp-left-out" 0xbebf481b5ae0499ea9343f628dfaf78c

@@ -3,16 +3,21 @@
 //! A thread that is made when it is needed may not be had then: a limit of processes (`TasksMax=`, `ulimit -u`) that a fork
 //! bomb, a leak or many sessions have used up. tokio makes threads for blocking work on demand, gives them up after ten
 //! seconds, and panics if it can have none. So they are made once, before sessions depend on them, and kept.
+//!
+//! Those of the [`runtime`] are for whatever blocks for milliseconds. What computes for longer, or waits for others, has
+//! [`Threads`] of its own: what fills them holds up its own kind alone.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tracing::warn;
 
-/// Threads for what may block: secrets, and interfaces, of which the kernel changes one at a time. Of more threads most
+/// Threads for what may block for a moment: files, and interfaces, of which the kernel changes one at a time. Of more threads most
 /// would wait for each other.
 const COUNT: usize = 8;
 /// Their name, as `ps -L` shows it.
@@ -29,34 +34,110 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub fn runtime() -> anyhow::Result<Runtime> {
     wait_for_one()
         .context("no thread can be made: is a limit of processes reached (TasksMax=, ulimit -u)?")?;
-    let runtime = Builder::new_current_thread()
-        .max_blocking_threads(COUNT)
-        .thread_name(NAME)
-        // For ever.
-        .thread_keep_alive(Duration::from_secs(u64::from(u32::MAX)))
-        .enable_all()
-        .build()
-        .context("starting")?;
-    let count = reserve(&runtime);
+    let runtime = builder(NAME, COUNT).enable_all().build().context("starting")?;
+    let count = reserve(&runtime, COUNT);
     if count < COUNT {
         warn!(
             threads = count,
             wanted = COUNT,
-            "not all threads could be made (TasksMax=, ulimit -u): logins and interfaces may have to wait for each other"
+            "not all threads could be made (TasksMax=, ulimit -u): interfaces and files may have to wait for each other"
         );
     }
     Ok(runtime)
+}
+
+/// A runtime with so many threads for blocking work.
+fn builder(name: &'static str, count: usize) -> Builder {
+    let mut builder = Builder::new_current_thread();
+    // For ever.
+    let ever = Duration::from_secs(u64::from(u32::MAX));
+    builder.max_blocking_threads(count).thread_name(name).thread_keep_alive(ever);
+    builder
+}
+
+/// Niceness of threads that compute: the event loop and the workers go before them.
+const NICE: i32 = 10;
+
+/// How much of a processor's time threads may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// As much as everybody.
+    Normal,
+    /// What others leave.
+    Low,
+}
+
+/// Threads for one kind of work; those of the runtime, if the system has no more.
+pub struct Threads(Option<Runtime>);
+
+impl Threads {
+    /// At most `count` threads (at least 1) with this name.
+    ///
+    /// # Errors
+    /// Those of the system, for other reasons than a lack of threads.
+    pub fn new(name: &'static str, count: usize, priority: Priority) -> io::Result<Self> {
+        if try_one().is_err() {
+            warn!(
+                name,
+                "no more threads can be made (TasksMax=, ulimit -u): logins may have to wait for others"
+            );
+            return Ok(Self(None));
+        }
+        let count = count.max(1);
+        // Nothing of the runtime but its threads is made use of.
+        let mut builder = builder(name, count);
+        if priority == Priority::Low {
+            builder.on_thread_start(|| {
+                // Of this thread alone (setpriority(2), "C library/kernel differences"). It works without as well.
+                let _ = rustix::process::setpriority_process(None, NICE);
+            });
+        }
+        let runtime = builder.build()?;
+        reserve(&runtime, count);
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Has the work done when a thread is free; `None` when it was cut off. To be called in the server's runtime.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.begin(work).await.ok()
+    }
+
+    /// The same without waiting for it.
+    pub fn begin<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        match &self.0 {
+            Some(own) => own.handle().spawn_blocking(work),
+            None => tokio::task::spawn_blocking(work),
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // Nobody waits for what is still being done.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Threads")
+    }
+}
+
+fn try_one() -> io::Result<()> {
+    let thread = std::thread::Builder::new().spawn(|| ())?;
+    let _ = thread.join();
+    Ok(())
 }
 
 /// Waits until a thread can be made.
 fn wait_for_one() -> io::Result<()> {
     let give_up = Instant::now() + PATIENCE;
     loop {
-        match std::thread::Builder::new().spawn(|| ()) {
-            Ok(thread) => {
-                let _ = thread.join();
-                return Ok(());
-            }
+        match try_one() {
+            Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= give_up => return Err(error),
             Err(_) => std::thread::sleep(INTERVAL),
         }
@@ -69,9 +150,9 @@ fn wait_for_one() -> io::Result<()> {
     clippy::disallowed_methods,
     reason = "this is what makes the threads; one can be had, as was just tried"
 )]
-fn reserve(runtime: &Runtime) -> usize {
+fn reserve(runtime: &Runtime, wanted: usize) -> usize {
     let begun = Arc::new((Mutex::new((0, false)), Condvar::new()));
-    for _ in 0..COUNT {
+    for _ in 0..wanted {
         let begun = begun.clone();
         runtime.spawn_blocking(move || {
             let (state, changed) = &*begun;
@@ -86,7 +167,7 @@ fn reserve(runtime: &Runtime) -> usize {
     let (state, changed) = &*begun;
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     let give_up = Instant::now() + INTERVAL * 10;
-    while state.0 < COUNT {
+    while state.0 < wanted {
         let left = give_up.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
@@ -100,6 +181,8 @@ fn reserve(runtime: &Runtime) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
 
     #[test]
@@ -125,5 +208,42 @@ mod tests {
         });
         assert_eq!(*count.lock().unwrap(), 4 * COUNT);
         assert_eq!(threads(), COUNT);
+    }
+
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    }
+
+    #[test]
+    fn one_kind_of_work_waits_for_no_other() {
+        let (busy, other) =
+            (Threads::new("a", 1, Priority::Low).unwrap(), Threads::new("b", 1, Priority::Normal).unwrap());
+        let (release, released) = channel::<()>();
+        run(async {
+            let first = busy.begin(move || released.recv().is_ok());
+            let second = busy.begin(|| 2);
+            assert_eq!(other.run(|| 3).await, Some(3));
+            assert!(!first.is_finished() && !second.is_finished(), "there is one thread, and it is busy");
+            release.send(()).unwrap();
+            assert_eq!((first.await.unwrap(), second.await.unwrap()), (true, 2));
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_them_at_the_end() {
+        let threads = Threads::new("a", 1, Priority::Normal).unwrap();
+        let (_keep, forever) = channel::<()>();
+        let work = threads.begin(move || forever.recv_timeout(Duration::from_secs(3600)).is_ok());
+        assert!(!work.is_finished());
+        run(async move { drop(threads) });
+    }
+
+    #[test]
+    fn threads_that_compute_leave_the_processors_to_others() {
+        let nice = |priority| {
+            let threads = Threads::new("a", 1, priority).unwrap();
+            run(threads.run(|| rustix::process::getpriority_process(None).unwrap())).unwrap()
+        };
+        assert_eq!(nice(Priority::Low) - nice(Priority::Normal), NICE);
     }
 }

@@ -148,7 +148,9 @@ const MUTATIONS: &[Mutation] = &[
     ("pado-delay", |config| {
         config.limits.pado_delay = "5".parse::<pppoed::config::PadoDelayText>().unwrap().0;
     }),
-    ("max-starting", |config| config.limits.max_starting = None),
+    ("max-starting", |config| config.limits.max_starting = pppoed::config::MaxStarting::Unlimited),
+    ("lcp-deadline", |config| config.limits.lcp_deadline += Duration::from_secs(1)),
+    ("replace-wait", |config| config.limits.replace_wait += Duration::from_millis(1)),
     ("sessions-per-interface", |config| config.limits.per_interface = NonZeroUsize::new(7)),
     ("sessions-per-user", |config| {
         let sessions = NonZeroUsize::MIN;
@@ -163,6 +165,8 @@ const MUTATIONS: &[Mutation] = &[
     ("missing-protection", |config| config.limits.missing_protection = MissingProtection::Refuse),
     ("protection-check", |config| config.limits.protection_check = None),
     ("refusal-delay", |config| config.limits.refusal_delay += Duration::from_millis(1)),
+    ("hash-wait", |config| config.limits.hash_wait += Duration::from_millis(1)),
+    ("name-wait", |config| config.limits.name_wait += Duration::from_millis(1)),
     ("reload-deadline", |config| config.limits.reload_deadline += Duration::from_secs(1)),
     ("mac-allow", |config| config.limits.mac_files.allow = Some("/x".into())),
     ("mac-deny", |config| config.limits.mac_files.deny = None),

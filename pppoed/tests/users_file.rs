@@ -138,10 +138,11 @@ fn the_test_of_a_user_names_the_entry_that_decides() {
     let etc = Etc::new(USERS);
     let mut secrets = etc.secrets();
     let mut explain = |name: &str, password: &str| {
-        let found = secrets.explain(Protocol::Chap, name.as_bytes(), Some(password.as_bytes()), 8);
+        let found = secrets.explain(Protocol::Chap, name.as_bytes(), 8);
         let near: Vec<String> =
             found.near.lines.iter().map(|(place, why)| etc.shown(format!("{place}: {why}"))).collect();
-        let verdict = found.verdict.map_err(|refusal| etc.shown(refusal));
+        let verdict =
+            found.verdict(Protocol::Chap, Some(password.as_bytes())).map_err(|refusal| etc.shown(refusal));
         (found.place.map(|place| etc.shown(place)), found.addresses, verdict, near)
     };
     let (place, addresses, verdict, near) = explain("alice", "new");
@@ -209,7 +210,8 @@ fn a_broken_file_leaves_the_users_as_they_were() {
 #[test]
 fn a_file_that_is_broken_before_anybody_logs_in_leaves_the_users_of_the_start() {
     let etc = Etc::new("[alice]\npassword = \"pw\"\n");
-    let (mut read, mut not_read) = (etc.secrets().with_users_read(), etc.secrets());
+    let (mut read, mut not_read) = (etc.secrets(), etc.secrets());
+    read.read_users();
     etc.write("users.toml", "[alice]\npasword = \"pw\"\n");
     etc.tried(read.pap(b"alice", b"pw").0).unwrap();
     etc.tried(not_read.pap(b"alice", b"pw").0).unwrap_err();

@@ -21,6 +21,7 @@
 //!   ◀──────────────────────────────────── Pong
 //!   Describe ────────────────────────────────▶  if somebody wants to see the packets of control
 //!   ◀─────────────────────────────── Described  at most once a second
+//!   Probe ───────────────────────────────────▶  if the host has dialled again: is the peer still there?
 //!   Terminate ───────────────────────────────▶
 //!   ◀───────────────────────────────── Closing  also when the peer ends it
 //!   ◀─────────────────────────────────── Ended  then the worker exits
@@ -89,6 +90,8 @@ pub enum ToWorker {
         /// Tell it.
         on: bool,
     },
+    /// Send the peer an Echo-Request now. What it answers is in the counters.
+    Probe,
 }
 
 impl ToWorker {
@@ -107,6 +110,7 @@ impl ToWorker {
             Self::SetRates(_) => 5,
             Self::TakeSocket => 6,
             Self::Describe { .. } => 7,
+            Self::Probe => 9,
         }
     }
 }

@@ -105,6 +105,7 @@ fn what_pppoed_says_to_workers_that_it_took_over() {
         (ToWorker::SetRates(Rates { down: 10_000, up: 200, burst: 0 }), "09 fb1027 c8 00".to_owned()),
         (ToWorker::TakeSocket, "0a".to_owned()),
         (ToWorker::Describe { on: true }, "0b 01".to_owned()),
+        (ToWorker::Probe, "0c".to_owned()),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(&pinned), "{message:?}");

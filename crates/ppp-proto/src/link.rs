@@ -169,6 +169,15 @@ impl Link {
         self.check_invariants();
     }
 
+    /// Sends an Echo-Request now, besides those of the keep-alive, if LCP is Opened and the peer knows them (RFC 1661 §5.8): for
+    /// an owner who wants to see whether the peer still is there.
+    pub fn probe(&mut self, now: Instant) {
+        if self.lcp.is_opened() {
+            self.lcp.send_echo_request(&mut self.io.at(now));
+        }
+        self.check_invariants();
+    }
+
     /// A packet of data came from the peer, which the owner took care of.
     pub fn note_rx_activity(&mut self, now: Instant) {
         self.echo.heard(now);

@@ -288,9 +288,13 @@ impl List<'_> {
             discovery,
             pado_delay,
             max_starting,
+            lcp_deadline,
+            replace_wait,
             per_interface,
             per_user,
             refusal_delay,
+            hash_wait,
+            name_wait,
             heartbeat,
             missing_protection,
             protection_check,
@@ -307,11 +311,15 @@ impl List<'_> {
             self.add(key, Now, optional(rate));
         }
         self.add("pado-delay", Now, pado_delay);
-        self.add("max-starting", Now, optional(*max_starting));
+        self.add("max-starting", Now, max_starting);
+        self.add("lcp-deadline", Now, Time(*lcp_deadline));
+        self.add("replace-wait", Now, format_args!("{} ms", replace_wait.as_millis()));
         self.add("sessions-per-interface", Now, optional(*per_interface));
         let per_user = per_user.map(|limit| format!("{}, {:?}", limit.sessions, limit.policy).to_lowercase());
         self.add("sessions-per-user", Now, optional(per_user));
         self.add("refusal-delay", Now, format_args!("{} ms", refusal_delay.as_millis()));
+        self.add("hash-wait", Now, format_args!("{} ms", hash_wait.as_millis()));
+        self.add("name-wait", Now, format_args!("{} ms", name_wait.as_millis()));
         self.add("heartbeat", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.interval))));
         self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
         self.add("missing-protection", Now, format!("{missing_protection:?}").to_lowercase());

@@ -13,13 +13,28 @@ use super::{ConfigError, Notice};
 use crate::flags::{LimitFlags, MissingProtection, UserLimitPolicy};
 use crate::mac_list::{MacFiles, MacRules};
 
-/// Sessions in the making, by default: about two seconds' worth of what a small machine can set up, so that the last
+/// Part of all sessions that may be in setup at once, by default, and how many in any case. The rest is out of the reach of hosts
+/// that have proven nothing.
+const STARTING_PART: usize = 4;
+const LEAST_STARTING: usize = 4;
+/// Sessions in setup at most, by default: about two seconds' worth of what a small machine can set up, so that the last
 /// one in the queue is served before its client begins to repeat itself.
-const MAX_STARTING: u32 = 1000;
+const MOST_STARTING: usize = 1000;
+
+/// Seconds that a client has for its first LCP packet, by default. They send it within milliseconds of the PADS, or answer ours.
+const LCP_DEADLINE: u32 = 5;
+
+/// Milliseconds that the peer of an open session has to answer when its host dials again, by default: clients repeat their
+/// PADR after five seconds.
+const REPLACE_WAIT: u32 = 2000;
 
 /// Milliseconds that the answer to a wrong proof waits, by default. Who guesses has no more than so many sessions at once as
 /// there are slots, each with one guess per second.
 const REFUSAL_DELAY: u32 = 1000;
+
+/// Milliseconds that a login may wait for what it has a share in, by default: less than the three seconds after which clients
+/// ask again, and with the delay of a refusal not much more.
+const LOGIN_WAIT: u32 = 2000;
 
 /// Seconds between two looks at a worker, by default: longer than the default `lcp-echo-interval` of 10 seconds, so that
 /// the answers of a quiet line's peer are signs of life of its worker.
@@ -39,14 +54,22 @@ pub struct Limits {
     pub discovery: server::Limits,
     /// How offers wait by the number of all sessions.
     pub pado_delay: PadoDelay,
-    /// Sessions that are not open yet, at once.
-    pub max_starting: Option<NonZeroUsize>,
+    /// Sessions whose peers have proven nothing yet, at once.
+    pub max_starting: MaxStarting,
+    /// How long a client may take for its first LCP packet.
+    pub lcp_deadline: Duration,
+    /// How long the peer of an open session may take to answer when its host dials again.
+    pub replace_wait: Duration,
     /// Sessions on each interface.
     pub per_interface: Option<NonZeroUsize>,
     /// Sessions of one user.
     pub per_user: Option<UserLimit>,
     /// How long the answer to a wrong proof waits.
     pub refusal_delay: Duration,
+    /// How long a login may wait for a hashed password to be compared.
+    pub hash_wait: Duration,
+    /// How long a login may wait for a host name that was never looked up before.
+    pub name_wait: Duration,
     /// How workers that hang are found out; `None` for not at all.
     pub heartbeat: Option<Heartbeat>,
     /// What happens to a session that lacks a protection.
@@ -59,6 +82,50 @@ pub struct Limits {
     pub mac_files: MacFiles,
     /// Who is served.
     pub mac_rules: MacRules,
+}
+
+/// How many sessions may be in setup at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxStarting {
+    /// A quarter of all sessions, and from 4 to 1000.
+    ByDefault,
+    /// So many.
+    AtMost(NonZeroUsize),
+    /// As many as there are slots.
+    Unlimited,
+}
+
+impl MaxStarting {
+    fn new(flag: Option<u32>) -> Self {
+        match flag.map(count) {
+            None => Self::ByDefault,
+            Some(None) => Self::Unlimited,
+            Some(Some(limit)) => Self::AtMost(limit),
+        }
+    }
+
+    /// The limit for a server with so many sessions; `None` is no limit.
+    pub fn limit(self, sessions: usize) -> Option<NonZeroUsize> {
+        match self {
+            Self::ByDefault => {
+                NonZeroUsize::new((sessions / STARTING_PART).clamp(LEAST_STARTING, MOST_STARTING))
+            }
+            Self::AtMost(limit) => Some(limit),
+            Self::Unlimited => None,
+        }
+    }
+}
+
+impl fmt::Display for MaxStarting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByDefault => {
+                write!(f, "1/{STARTING_PART} of the sessions, {LEAST_STARTING} to {MOST_STARTING}")
+            }
+            Self::AtMost(limit) => limit.fmt(f),
+            Self::Unlimited => f.write_str("none"),
+        }
+    }
 }
 
 /// How many sessions one user may have.
@@ -103,11 +170,15 @@ impl Limits {
                 per_mac: rate(flags.mac_rate, default.per_mac),
             },
             pado_delay: flags.pado_delay.clone().unwrap_or_default().0,
-            max_starting: count(flags.max_starting.unwrap_or(MAX_STARTING)),
+            max_starting: MaxStarting::new(flags.max_starting),
+            lcp_deadline: Duration::from_secs(flags.lcp_deadline.unwrap_or(LCP_DEADLINE).into()),
+            replace_wait: Duration::from_millis(flags.replace_wait.unwrap_or(REPLACE_WAIT).into()),
             per_interface: count(flags.sessions_per_interface.unwrap_or(0)),
             per_user: per_user
                 .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
             refusal_delay: Duration::from_millis(flags.refusal_delay.unwrap_or(REFUSAL_DELAY).into()),
+            hash_wait: Duration::from_millis(flags.hash_wait.unwrap_or(LOGIN_WAIT).into()),
+            name_wait: Duration::from_millis(flags.name_wait.unwrap_or(LOGIN_WAIT).into()),
             heartbeat: heartbeat(flags),
             missing_protection: flags.missing_protection.unwrap_or_default(),
             protection_check: Some(flags.protection_check.unwrap_or(PROTECTION_CHECK))
@@ -221,7 +292,9 @@ mod tests {
     fn zero_is_no_limit_and_nothing_the_default() {
         let defaults = Limits::new(&LimitFlags::default(), Path::new(""), &mut Vec::new()).unwrap();
         assert_eq!(defaults.discovery, server::Limits::DEFAULT);
-        assert_eq!(defaults.max_starting, NonZeroUsize::new(1000));
+        let starting = |sessions| defaults.max_starting.limit(sessions).map(NonZeroUsize::get);
+        let by_default = [1, 16, 20, 64, 2000, 4000, 60_000].map(starting);
+        assert_eq!(by_default, [4, 4, 5, 16, 500, 1000, 1000].map(Some));
         assert_eq!((defaults.per_interface, defaults.per_user), (None, None));
         let zero = Some(0);
         let none = LimitFlags {
@@ -236,13 +309,19 @@ mod tests {
         };
         let none = Limits::new(&none, Path::new(""), &mut Vec::new()).unwrap();
         assert_eq!(none.discovery, server::Limits { padi: None, padr: None, padt: None, per_mac: None });
-        assert_eq!((none.max_starting, none.per_user), (None, None));
+        assert_eq!((none.max_starting.limit(64), none.per_user), (None, None));
         assert_eq!(none.heartbeat, None);
         let heartbeat = Heartbeat { interval: Duration::from_secs(30), timeout: Duration::from_secs(10) };
         assert_eq!(defaults.heartbeat, Some(heartbeat));
-        let some = LimitFlags { padi_rate: Some(7), sessions_per_user: Some(2), ..LimitFlags::default() };
+        let some = LimitFlags {
+            padi_rate: Some(7),
+            sessions_per_user: Some(2),
+            max_starting: Some(9),
+            ..LimitFlags::default()
+        };
         let some = Limits::new(&some, Path::new(""), &mut Vec::new()).unwrap();
         assert_eq!(some.discovery.padi.unwrap().burst(), 7);
+        assert_eq!(some.max_starting.limit(4000), NonZeroUsize::new(9));
         let sessions = NonZeroUsize::new(2).unwrap();
         assert_eq!(some.per_user, Some(UserLimit { sessions, policy: UserLimitPolicy::Replace }));
     }

@@ -147,6 +147,11 @@ impl Config {
         self.pools().map(|(_, entries)| entries.len()).sum()
     }
 
+    /// Sessions that may be in setup at once; `None` is no limit.
+    pub fn max_starting(&self) -> Option<NonZeroUsize> {
+        self.limits.max_starting.limit(self.max_sessions())
+    }
+
     /// Sessions and access interfaces that need descriptors. How many interfaces match patterns is not known before they
     /// are there.
     pub fn descriptor_users(&self) -> usize {

@@ -39,6 +39,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("mac-allow", "\"macs.allow\""),
     ("mac-deny", "\"macs.deny\""),
     ("max-mss", "1412"),
+    ("max-starting", "500"),
     ("motm", "\"Maintenance on Sunday\""),
     ("options-file", "\"/etc/ppp/pppoe-server-options\""),
     ("per-mac", "1"),

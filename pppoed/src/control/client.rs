@@ -149,10 +149,10 @@ impl Client {
 
     /// Passes on what comes, until there is no more or the client says something, which is returned.
     async fn stream(&mut self, mut stream: Stream) -> Result<Option<Request>, ClientError> {
-        let streams = self.answers.streams.clone();
+        let streams = self.answers.streams(self.rights);
         let Ok(_streaming) = streams.try_acquire() else {
             let failed = Response::Failed(Failure::Busy(format!(
-                "{MAX_STREAMS} consoles have an answer without end, such as monitor's, and no more may"
+                "{MAX_STREAMS} clients of this socket have an answer without end, such as monitor's, and no more may"
             )));
             self.send_all(&[failed]).await?;
             return Ok(None);

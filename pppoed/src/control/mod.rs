@@ -12,10 +12,12 @@ mod reserve;
 mod sockets;
 mod stream;
 
+use std::cell::RefCell;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use interprocess::local_socket::tokio::{Listener, prelude::*};
@@ -30,13 +32,17 @@ use self::places::Places;
 use self::reserve::Reserve;
 pub use self::sockets::{Sockets, remove};
 pub use self::stream::{Stream, Subscription};
+use crate::log_limit::LogLimit;
 
 /// Clients of each socket that are served at once; more wait in the socket's backlog, or take the place of one that
 /// asks nothing.
 pub const MAX_CLIENTS: usize = 100;
 
-/// Clients of both sockets that may have an answer without end at once. The others are for questions.
+/// Clients of each socket that may have an answer without end at once. The others are for questions.
 const MAX_STREAMS: usize = 50;
+
+/// Lines a minute about clients of a socket that were hung up on.
+const DROPPED_TOLD: u32 = 10;
 
 /// Time that a client has to send its hello, and to take an answer, or a page of it, or an event.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +60,8 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Answers {
     questions: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    /// Of each socket, so that those who may only look take nothing from the others.
+    streams: [Arc<Semaphore>; 2],
 }
 
 impl Answers {
@@ -62,7 +69,16 @@ impl Answers {
     #[expect(clippy::new_without_default, reason = "there is one, and it is no value")]
     pub fn new() -> Self {
         let questions = Arc::new(Semaphore::new(2 * MAX_CLIENTS));
-        Self { questions, streams: Arc::new(Semaphore::new(MAX_STREAMS)) }
+        let streams = || Arc::new(Semaphore::new(MAX_STREAMS));
+        Self { questions, streams: [streams(), streams()] }
+    }
+
+    fn streams(&self, rights: Rights) -> Arc<Semaphore> {
+        let [full, view] = &self.streams;
+        match rights {
+            Rights::Full => full.clone(),
+            Rights::ReadOnly => view.clone(),
+        }
     }
 
     /// Waits, not long, until every client that has asked something has its answer, and every stream has ended. No
@@ -70,9 +86,11 @@ impl Answers {
     pub async fn finish(&self) {
         let all = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let finish = async {
-            let streams = self.streams.acquire_many(all(MAX_STREAMS)).await;
+            let [full, view] = &self.streams;
+            let full = full.acquire_many(all(MAX_STREAMS)).await;
+            let view = view.acquire_many(all(MAX_STREAMS)).await;
             let questions = self.questions.acquire_many(all(2 * MAX_CLIENTS)).await;
-            for permits in [streams, questions].into_iter().flatten() {
+            for permits in [full, view, questions].into_iter().flatten() {
                 permits.forget();
             }
         };
@@ -121,6 +139,50 @@ pub struct Call {
     pub after: Option<u64>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answer>,
+}
+
+/// Where the clients of each socket put their requests.
+#[derive(Clone, Debug)]
+pub struct CallSenders {
+    full: mpsc::Sender<Call>,
+    view: mpsc::Sender<Call>,
+}
+
+/// The requests of all sockets.
+#[derive(Debug)]
+pub struct CallQueue {
+    full: mpsc::Receiver<Call>,
+    view: mpsc::Receiver<Call>,
+}
+
+/// A way for requests from the sockets to the supervisor. Each client of each socket asks one thing at a time, so there is room
+/// for all.
+pub fn calls() -> (CallSenders, CallQueue) {
+    let (full, full_queue) = mpsc::channel(MAX_CLIENTS);
+    let (view, view_queue) = mpsc::channel(MAX_CLIENTS);
+    (CallSenders { full, view }, CallQueue { full: full_queue, view: view_queue })
+}
+
+impl CallSenders {
+    fn of(&self, rights: Rights) -> mpsc::Sender<Call> {
+        match rights {
+            Rights::Full => self.full.clone(),
+            Rights::ReadOnly => self.view.clone(),
+        }
+    }
+}
+
+impl CallQueue {
+    /// The next request: those who may only look wait for the others. `None` when there are no sockets any more. Nothing is
+    /// lost when this is dropped while it waits.
+    pub async fn recv(&mut self) -> Option<Call> {
+        tokio::select! {
+            biased;
+            Some(call) = self.full.recv() => Some(call),
+            Some(call) = self.view.recv() => Some(call),
+            else => None,
+        }
+    }
 }
 
 /// What the supervisor answers.
@@ -230,6 +292,8 @@ impl ControlSocket {
     pub async fn serve(self, calls: mpsc::Sender<Call>) {
         let places = Places::new(MAX_CLIENTS);
         let reserve = Reserve::new();
+        let dropped = Rc::new(RefCell::new(LogLimit::of(DROPPED_TOLD)));
+        let mut failed = LogLimit::default();
         info!(path = %self.path.display(), access = self.rights.as_str(), "control socket open");
         loop {
             match self.listener.accept().await {
@@ -238,12 +302,19 @@ impl ControlSocket {
                     let (calls, answers) = (calls.clone(), self.answers.clone());
                     let (rights, stranger) = (self.rights, self.stranger);
                     let reserve = reserve.clone();
+                    let dropped = dropped.clone();
                     tokio::task::spawn_local(async move {
                         match client::serve(stream, rights, stranger, &place, calls, answers).await {
                             Ok(()) => {}
                             // It only waited, and can come again.
                             Err(error @ ClientError::GaveWay) => debug!(%error, "control client dropped"),
-                            Err(error) => warn!(%error, "control client dropped"),
+                            Err(error) => {
+                                // A client may come again at once: it is not to fill the log.
+                                let told = dropped.borrow_mut().count(Instant::now());
+                                if let Some(more) = told {
+                                    warn!(%error, access = rights.as_str(), more, "control client dropped");
+                                }
+                            }
                         }
                         reserve.refill();
                     });
@@ -253,7 +324,9 @@ impl ControlSocket {
                 }
                 Err(error) => {
                     // Out of descriptors, most likely; trying again at once would spin.
-                    warn!(%error, "control socket: accept");
+                    if let Some(more) = failed.count(Instant::now()) {
+                        warn!(%error, more, "control socket: accept");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

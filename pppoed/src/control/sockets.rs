@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::{Answers, Call, ControlSocket, OpenError, Rights};
+use super::{Answers, CallSenders, ControlSocket, OpenError, Rights};
 use crate::config::Config;
 
 /// User that workers become if the configured one does not exist.
@@ -40,9 +39,10 @@ impl Sockets {
     }
 
     /// Serves the clients of all sockets, in tasks of their own. Returns the paths, for [`remove`].
-    pub fn serve(self, calls: &mpsc::Sender<Call>) -> Vec<PathBuf> {
+    pub fn serve(self, calls: &CallSenders) -> Vec<PathBuf> {
         for socket in self.sockets {
-            tokio::task::spawn_local(socket.serve(calls.clone()));
+            let calls = calls.of(socket.rights);
+            tokio::task::spawn_local(socket.serve(calls));
         }
         self.paths
     }

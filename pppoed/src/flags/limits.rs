@@ -33,10 +33,19 @@ pub struct LimitFlags {
     #[arg(long, value_name = "DELAY[,DELAY:SESSIONS]...", allow_hyphen_values = true)]
     pub pado_delay: Option<PadoDelayText>,
 
-    /// Sessions that may be in the making at once; PADI and PADR beyond that are ignored; 0 for no limit
-    /// [default: 1000]
+    /// Maximum sessions in setup, whose clients have not logged in yet; more wait, and then take the places of those that are
+    /// silent; 0 for no limit; by default a quarter of all sessions, from 4 to 1000
     #[arg(long, value_name = "COUNT")]
     pub max_starting: Option<u32>,
+
+    /// Seconds that a client has for its first LCP packet after the PADS [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub lcp_deadline: Option<u32>,
+
+    /// Milliseconds that the peer of an open session has to answer an LCP echo when its MAC address dials again and there is
+    /// no login by which the new session could prove whose it is [default: 2000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(100..=10_000))]
+    pub replace_wait: Option<u32>,
 
     /// Sessions on each interface; more are refused, or ignored with -i; 0 for no limit [default: 0]
     #[arg(long, value_name = "COUNT")]
@@ -54,6 +63,16 @@ pub struct LimitFlags {
     /// of three seconds; 0 for at once [default: 1000]
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(..=2500))]
     pub refusal_delay: Option<u32>,
+
+    /// Milliseconds that a login may wait for a hashed password to be compared while others are, before it is refused
+    /// [default: 2000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(100..=10_000))]
+    pub hash_wait: Option<u32>,
+
+    /// Milliseconds that a login may wait for a host name in the secrets files to be looked up for the first time
+    /// [default: 2000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub name_wait: Option<u32>,
 
     /// Seconds between two looks at the worker of an open session, which is asked whether it lives when it has done
     /// nothing since the last one; 0 for never [default: 30]

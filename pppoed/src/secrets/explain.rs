@@ -1,6 +1,8 @@
 //! Why one line decides about a peer, and the others do not. For the administrator who wonders.
 
-use super::{AddressList, Entry, Pattern, Refusal, SecretsFile, Shown};
+use subtle::ConstantTimeEq;
+
+use super::{AddressList, Candidate, Entry, Pattern, Protocol, Refusal, SecretsFile, Shown};
 use crate::origin::Place;
 
 /// The lines of a file that come near, and what is said of each.
@@ -19,8 +21,8 @@ pub struct Explanation {
     pub place: Option<Place>,
     /// The addresses on it, or those that the users file has in their place.
     pub addresses: Option<AddressList>,
-    /// What comes of the password, or of having none to try: `None` then, if one could be right.
-    pub verdict: Result<Option<()>, Refusal>,
+    /// What a password is to be compared with: see [`Explanation::verdict`].
+    pub found: Result<Candidate, Refusal>,
     /// The other lines.
     pub near: Near,
 }
@@ -28,7 +30,27 @@ pub struct Explanation {
 impl Explanation {
     /// Not let in; `place` decides that, if there is one.
     pub(super) fn refused(place: Option<Place>, refusal: Refusal, near: Near) -> Self {
-        Self { place, addresses: None, verdict: Err(refusal), near }
+        Self { place, addresses: None, found: Err(refusal), near }
+    }
+
+    /// What comes of a password, or of having none to try: `None` then, if one could be right. Slow for hashes.
+    ///
+    /// # Errors
+    /// Why the user would not be let in.
+    pub fn verdict(&self, protocol: Protocol, password: Option<&[u8]>) -> Result<Option<()>, Refusal> {
+        let found = self.found.as_ref().map_err(Refusal::clone)?;
+        let verified = match protocol {
+            // A response is right if it was made with the secret, and so if its maker knows the secret.
+            Protocol::Chap => found.verify_chap(|secret| {
+                password.is_some_and(|password| ConstantTimeEq::ct_eq(secret, password).into())
+            }),
+            Protocol::Pap => found.verify_pap(password.unwrap_or_default()),
+        };
+        match verified {
+            Ok(()) => Ok(Some(())),
+            Err(Refusal::WrongPassword { .. }) if password.is_none() => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 

@@ -1,34 +1,37 @@
-//! Finds the line for a peer, and checks the peer's proof against it.
+//! Finds the line for a peer.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::parse::read_secret_file;
-use super::{
-    Entry, MAX_CHAP_SECRET, MAX_NAME, Notice, Pattern, Secret, SecretsFile, Shown, Source, Users, crypt,
-};
+use super::{Candidate, Entry, MAX_NAME, Notice, Pattern, Secret, SecretsFile, Shown, Source, Users};
 use crate::origin::Place;
 
-/// A secret that stands for the system's password database.
-pub(super) const SYSTEM_PASSWORD: &[u8] = b"@login";
-
-/// Lines by client, so that a lookup does not read them all.
+/// Lines by client, so that no lookup, and no look for the nearest miss, reads them all.
 #[derive(Debug)]
 pub(super) struct Index {
-    named: BTreeMap<Box<[u8]>, Vec<usize>>,
+    /// By the client's name in lower case (ASCII), in the order of the file.
+    named: HashMap<Box<[u8]>, Vec<usize>>,
     any: Vec<usize>,
 }
 
 impl Index {
     pub(super) fn new(entries: &[Entry]) -> Self {
-        let mut index = Self { named: BTreeMap::new(), any: Vec::new() };
+        let mut index = Self { named: HashMap::new(), any: Vec::new() };
         for (number, entry) in entries.iter().enumerate() {
             match &entry.client {
                 Pattern::Any => index.any.push(number),
-                Pattern::Name(name) => index.named.entry(name.clone()).or_default().push(number),
+                Pattern::Name(name) => {
+                    index.named.entry(name.to_ascii_lowercase().into()).or_default().push(number);
+                }
             }
         }
         index
+    }
+
+    /// Lines whose client has this name, in whatever case.
+    fn near(&self, client: &[u8]) -> &[usize] {
+        self.named.get(&*client.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -245,12 +248,11 @@ impl SecretsFile {
         if client.len() > MAX_NAME {
             return Err(Refusal::NameTooLong { length: client.len() });
         }
-        let named = self.index.named.get(client).map(Vec::as_slice).unwrap_or_default();
-        let mut candidates: Vec<_> = [named, self.index.any.as_slice()]
+        let mut candidates: Vec<_> = [self.index.near(client), self.index.any.as_slice()]
             .into_iter()
             .flatten()
             .filter_map(|&number| self.entries.get(number))
-            .filter(|entry| entry.server.fits(server))
+            .filter(|entry| entry.client.fits(client) && entry.server.fits(server))
             .collect();
         // The sort is stable: among equals the first line stays first.
         candidates.sort_by_key(|entry| {
@@ -283,10 +285,8 @@ impl SecretsFile {
 
     fn nearest_miss(&self, client: &[u8], server: &[u8]) -> Refusal {
         let mut other_case = None;
-        for entry in &self.entries {
-            if let Pattern::Name(name) = &entry.client
-                && name.eq_ignore_ascii_case(client)
-            {
+        for entry in self.index.near(client).iter().filter_map(|&number| self.entries.get(number)) {
+            if let Pattern::Name(name) = &entry.client {
                 if **name == *client
                     && let Pattern::Name(there) = &entry.server
                 {
@@ -325,46 +325,8 @@ impl<'a> Match<'a> {
 }
 
 impl Match<'_> {
-    /// Lets `verify` check a CHAP response against the secret.
-    ///
-    /// # Errors
-    /// [`Refusal::EmptySecret`] without asking `verify`, [`Refusal::WrongPassword`] if it says no.
-    pub fn verify_chap(&self, verify: impl FnOnce(&[u8]) -> bool) -> Result<(), Refusal> {
-        let secret = &self.secret.0;
-        let secret = secret.get(..MAX_CHAP_SECRET).unwrap_or(secret);
-        let (place, client) = (self.entry.place.clone(), self.client.to_vec());
-        if secret.is_empty() {
-            Err(Refusal::EmptySecret { place, client })
-        } else if verify(secret) {
-            Ok(())
-        } else {
-            Err(Refusal::WrongPassword { place, client })
-        }
-    }
-
-    /// Checks a PAP password: the secret itself, or a hash of it as crypt(3) makes them.
-    ///
-    /// With `hashes_only` (the option `papcrypt`) a secret that is no hash never matches, and the empty password never does.
-    /// Slow for hashes.
-    ///
-    /// # Errors
-    /// Why the password does not let the peer in.
-    pub fn verify_pap(&self, password: &[u8], hashes_only: bool) -> Result<(), Refusal> {
-        let secret = &*self.secret.0;
-        let (place, client) = (self.entry.place.clone(), self.client.to_vec());
-        if secret.is_empty() {
-            return Err(Refusal::EmptySecret { place, client });
-        }
-        if **secret == *SYSTEM_PASSWORD {
-            return Err(Refusal::SystemPassword { place, client });
-        }
-        let right = match crypt::verify(password, secret) {
-            Some(right) => right,
-            None if hashes_only => return Err(Refusal::NotAHash { place, client }),
-            None => bool::from(subtle::ConstantTimeEq::ct_eq(&**secret, password)),
-        };
-        // A hash may be that of the empty password.
-        let right = right && !password.is_empty();
-        if right { Ok(()) } else { Err(Refusal::WrongPassword { place, client }) }
+    /// The line apart from the file. With `hashes_only` (the option `papcrypt`) a secret that is no hash never matches.
+    pub fn candidate(&self, hashes_only: bool) -> Candidate {
+        Candidate::new(self.entry, self.client, self.secret.0.clone(), hashes_only)
     }
 }

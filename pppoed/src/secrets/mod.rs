@@ -12,10 +12,11 @@
 //! - an address with `!` before it is never suggested;
 //! - names are compared as bytes; pppd first writes control and non-ASCII characters of a peer's name out.
 //!
-//! Nothing here shows a secret: not `Debug`, not a message. Reading may block, and so do host names in the address
-//! column and hashed passwords: call it off the main loop.
+//! Nothing here shows a secret: not `Debug`, not a message. Reading may block, so do it off the main loop;
+//! comparing with a hashed password takes its time, so do that with a [`Candidate`], which needs the files no more.
 
 mod address;
+mod candidate;
 mod crypt;
 mod digest;
 mod explain;
@@ -35,6 +36,7 @@ use ppp_wire::name::NameText;
 use zeroize::Zeroizing;
 
 pub use address::{AddressList, AddressProblem, AddressRefusal, Addresses, Why};
+pub use candidate::Candidate;
 pub use digest::{Digest, LineChange};
 pub use explain::{Explanation, Near};
 pub use lookup::{Match, Refusal};

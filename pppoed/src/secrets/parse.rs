@@ -107,7 +107,7 @@ fn parse_secret(place: &Place, secret: Secret, protocol: Protocol, notices: &mut
     let place = place.clone();
     if secret.is_empty() {
         notices.push(Notice::EmptySecret { place });
-    } else if protocol == Protocol::Pap && **secret == *super::lookup::SYSTEM_PASSWORD {
+    } else if protocol == Protocol::Pap && **secret == *super::candidate::SYSTEM_PASSWORD {
         notices.push(Notice::SystemPassword { place });
     } else if protocol == Protocol::Chap && secret.len() > MAX_CHAP_SECRET {
         notices.push(Notice::SecretTooLong { place });

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ppp_ipc::name::Name;
-use subtle::ConstantTimeEq;
 
 use super::users::{Users, UsersStore};
 use super::{
-    AddressList, Digest, Entry, Explanation, Match, Near, Notice, Pattern, Protocol, Refusal, SecretsFile,
+    AddressList, Candidate, Digest, Entry, Explanation, Near, Notice, Pattern, Protocol, Refusal, SecretsFile,
 };
 use crate::files::Stamp;
 use crate::inet::Resolve;
@@ -35,7 +34,8 @@ pub struct Settings {
 
 /// Both secrets files, and the users file. Each is read when it is first needed, and again when it has changed on disk.
 ///
-/// Every method may block on the disk; checking a hashed PAP password takes milliseconds of computing on purpose.
+/// Every method may block on the disk. What else takes time is not done here: a proof is compared with a [`Candidate`], and
+/// names of hosts are looked up by whoever is given as [`Resolve`].
 #[derive(Debug)]
 pub struct Secrets {
     pub(super) chap: Store,
@@ -43,8 +43,16 @@ pub struct Secrets {
     pub(super) users: Option<UsersStore>,
     pub(super) our_name: Vec<u8>,
     pub(super) papcrypt: bool,
-    /// The addresses that belong to users, and the files they were taken from.
-    fixed: Option<([Option<Stamp>; 3], FixedAddresses)>,
+    /// The addresses that belong to users, and what they were found by.
+    fixed: Option<(Origin, FixedAddresses)>,
+}
+
+/// What the addresses that belong to users were found by.
+#[derive(Debug, PartialEq, Eq)]
+struct Origin {
+    files: [Option<Stamp>; 3],
+    /// [`Resolve::generation`].
+    names: u64,
 }
 
 /// A peer that was let in.
@@ -59,7 +67,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    fn of(entry: &Entry) -> Self {
+    pub(super) fn of(entry: &Entry) -> Self {
         Self {
             place: entry.place.clone(),
             addresses: entry.addresses.clone(),
@@ -81,38 +89,18 @@ impl Secrets {
         }
     }
 
-    /// Checks a CHAP response. `verify` gets the secret of the line that fits `name`, and says whether the response
-    /// was made with it; it is not called if no line fits.
+    /// Finds the line that decides about `name`: that of the users file or, without a password there, of the secrets file
+    /// of the protocol.
     ///
-    /// The notices are to be logged whatever the verdict: about the file if it was read anew, and about better lines
+    /// The notices are to be logged whatever comes of it: about the file if it was read anew, and about better lines
     /// that had to be skipped.
-    pub fn chap(
-        &mut self,
-        name: &[u8],
-        verify: impl FnOnce(&[u8]) -> bool,
-    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
-        self.decide(Protocol::Chap, name, |found| found.verify_chap(verify))
-    }
-
-    /// Checks a PAP name and password. The notices are those of [`Self::chap`].
-    pub fn pap(&mut self, name: &[u8], password: &[u8]) -> (Result<Grant, Refusal>, Vec<Notice>) {
-        let papcrypt = self.papcrypt;
-        self.decide(Protocol::Pap, name, |found| found.verify_pap(password, papcrypt))
-    }
-
-    /// The users file first, then the secrets file of the protocol.
-    fn decide(
-        &mut self,
-        protocol: Protocol,
-        name: &[u8],
-        verify: impl FnOnce(&Match<'_>) -> Result<(), Refusal>,
-    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
-        let Self { chap, pap, users, our_name, .. } = self;
-        let store = match protocol {
-            Protocol::Chap => chap,
-            Protocol::Pap => pap,
+    pub fn find(&mut self, protocol: Protocol, name: &[u8]) -> (Result<Candidate, Refusal>, Vec<Notice>) {
+        let Self { chap, pap, users, our_name, papcrypt, .. } = self;
+        let (store, hashes_only) = match protocol {
+            Protocol::Chap => (chap, false),
+            Protocol::Pap => (pap, *papcrypt),
         };
-        let Some(users) = users else { return store.check(name, our_name, verify) };
+        let Some(users) = users else { return store.find(name, our_name, hashes_only) };
         let path = users.path().to_owned();
         let (current, mut notices) = users.current();
         let users = match current {
@@ -124,19 +112,39 @@ impl Secrets {
             return (Err(refusal), notices);
         }
         if let Some(found) = user.and_then(|user| user.line(name)) {
-            return (verify(&found).map(|()| Grant::of(found.entry)), notices);
+            return (Ok(found.candidate(hashes_only)), notices);
         }
-        let (grant, more) = store.check(name, our_name, verify);
+        let (found, more) = store.find(name, our_name, hashes_only);
         notices.extend(more);
-        let grant = match (grant, user) {
-            (Ok(grant), Some(user)) => Ok(Grant {
-                addresses: user.addresses.clone().unwrap_or(grant.addresses),
-                options: user.options.clone().over(&grant.options),
-                ..grant
-            }),
-            (grant, _) => grant.map_err(|refusal| refusal.with_users(users, &path, name)),
+        let found = match (found, user) {
+            (Ok(mut candidate), Some(user)) => {
+                let grant = &mut candidate.grant;
+                if let Some(addresses) = &user.addresses {
+                    grant.addresses = addresses.clone();
+                }
+                grant.options = user.options.clone().over(&grant.options);
+                Ok(candidate)
+            }
+            (found, _) => found.map_err(|refusal| refusal.with_users(users, &path, name)),
         };
-        (grant, notices)
+        (found, notices)
+    }
+
+    /// [`Self::find`], and checks a CHAP response at once: `verify` gets the secret, and says whether the response was
+    /// made with it. It is not called if no line fits.
+    pub fn chap(
+        &mut self,
+        name: &[u8],
+        verify: impl FnOnce(&[u8]) -> bool,
+    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        let (found, notices) = self.find(Protocol::Chap, name);
+        (found.and_then(|found| found.verify_chap(verify).map(|()| found.into_grant())), notices)
+    }
+
+    /// [`Self::find`], and checks a PAP password at once, however long that takes.
+    pub fn pap(&mut self, name: &[u8], password: &[u8]) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        let (found, notices) = self.find(Protocol::Pap, name);
+        (found.and_then(|found| found.verify_pap(password).map(|()| found.into_grant())), notices)
     }
 
     /// Refuses a user whom the users file denies, for those who know the user by other means than the files.
@@ -149,13 +157,11 @@ impl Secrets {
     }
 
     /// Reads the users file now, so that there are users to go on with if it is spoilt before anybody logs in.
-    #[must_use]
-    pub fn with_users_read(mut self) -> Self {
+    pub fn read_users(&mut self) {
         if let Some(users) = &mut self.users {
             // What is wrong with it is told where it is read for that.
             let _ = users.current();
         }
-        self
     }
 
     /// The users file as it is now, added to `digest`.
@@ -172,20 +178,13 @@ impl Secrets {
         (current.map(|users| digest.add_users(users, key)), notices)
     }
 
-    /// Which line would decide about `name`, and why the others would not, of which at most `limit` are named. A
-    /// `password` is tried on it.
-    pub fn explain(
-        &mut self,
-        protocol: Protocol,
-        name: &[u8],
-        password: Option<&[u8]>,
-        limit: usize,
-    ) -> Explanation {
+    /// Which line would decide about `name`, and why the others would not, of which at most `limit` are named.
+    pub fn explain(&mut self, protocol: Protocol, name: &[u8], limit: usize) -> Explanation {
         let (server, papcrypt) = (self.our_name.clone(), self.papcrypt);
         let Self { chap, pap, users, .. } = self;
-        let store = match protocol {
-            Protocol::Chap => chap,
-            Protocol::Pap => pap,
+        let (store, hashes_only) = match protocol {
+            Protocol::Chap => (chap, false),
+            Protocol::Pap => (pap, papcrypt),
         };
         let users_file = users.as_ref().map(|users| users.path().to_owned());
         let users = match users.as_mut().map(|users| users.current().0) {
@@ -198,20 +197,6 @@ impl Secrets {
             (Some(users), Some(path)) => refusal.with_users(users, path, name),
             _ => refusal,
         };
-        let verify = |found: &Match<'_>| {
-            let verified = match protocol {
-                // A response is right if it was made with the secret, and so if its maker knows the secret.
-                Protocol::Chap => found.verify_chap(|secret| {
-                    password.is_some_and(|password| ConstantTimeEq::ct_eq(secret, password).into())
-                }),
-                Protocol::Pap => found.verify_pap(password.unwrap_or_default(), papcrypt),
-            };
-            match verified {
-                Ok(()) => Ok(Some(())),
-                Err(Refusal::WrongPassword { .. }) if password.is_none() => Ok(None),
-                Err(refusal) => Err(refusal),
-            }
-        };
         if let Some(user) = user
             && (user.denied.is_some() || user.entry.is_some())
         {
@@ -222,8 +207,8 @@ impl Secrets {
             }
             if let Some(found) = user.line(name) {
                 let (place, addresses) = (found.entry.place.clone(), found.entry.addresses.clone());
-                let verdict = verify(&found);
-                return Explanation { place: Some(place), addresses: Some(addresses), verdict, near };
+                let found = Ok(found.candidate(hashes_only));
+                return Explanation { place: Some(place), addresses: Some(addresses), found, near };
             }
         }
         let file = match store.current().0 {
@@ -240,7 +225,6 @@ impl Secrets {
             }
         };
         let place = found.entry.place.clone();
-        let verdict = verify(&found);
         let own = user.and_then(|user| user.addresses.as_ref());
         let addresses = Some(own.unwrap_or(&found.entry.addresses).clone());
         let mut near = file.near(name, &server, Some(&place), limit);
@@ -249,7 +233,7 @@ impl Secrets {
             near.lines.truncate(limit.saturating_sub(1));
             near.lines.insert(0, (user.place.clone(), why.to_owned()));
         }
-        Explanation { place: Some(place), addresses, verdict, near }
+        Explanation { place: Some(place), addresses, found: Ok(found.candidate(hashes_only)), near }
     }
 
     /// Reads whichever file has changed. For start and reload, so that what is wrong in them is told at once.
@@ -282,7 +266,7 @@ impl Secrets {
 
     /// The addresses that belong to one user each, in all files. A file that cannot be read has none.
     ///
-    /// Host names among them are looked up once for each version of the files.
+    /// They are found once for each version of the files, and once more when a name of a host has come to mean something else.
     pub fn fixed_addresses(&mut self, names: &dyn Resolve) -> FixedAddresses {
         let [chap, pap] = [&mut self.chap, &mut self.pap].map(|store| {
             // what is wrong with the file is told when somebody logs in by it
@@ -290,9 +274,9 @@ impl Secrets {
             store.loaded.as_ref().map(|(stamp, _)| *stamp)
         });
         let users = self.users.as_ref().and_then(UsersStore::stamp);
-        let stamps = [chap, pap, users];
+        let origin = Origin { files: [chap, pap, users], names: names.generation() };
         if let Some((known, fixed)) = &self.fixed
-            && *known == stamps
+            && *known == origin
         {
             return fixed.clone();
         }
@@ -303,7 +287,7 @@ impl Secrets {
         if let Some(Ok(users)) = self.users.as_mut().map(|users| users.current().0) {
             fixed.add_users(users, names);
         }
-        self.fixed.insert((stamps, fixed)).1.clone()
+        self.fixed.insert((origin, fixed)).1.clone()
     }
 }
 
@@ -393,21 +377,20 @@ impl Store {
         (file, &mut self.notices)
     }
 
-    fn check(
+    fn find(
         &mut self,
         name: &[u8],
         server: &[u8],
-        verify: impl FnOnce(&Match<'_>) -> Result<(), Refusal>,
-    ) -> (Result<Grant, Refusal>, Vec<Notice>) {
+        hashes_only: bool,
+    ) -> (Result<Candidate, Refusal>, Vec<Notice>) {
         let (file, notices) = self.current();
         let mut notices = std::mem::take(notices);
-        let mut found = match file.and_then(|file| file.lookup(name, server)) {
-            Ok(found) => found,
-            Err(refusal) => return (Err(refusal), notices),
-        };
-        let skipped = std::mem::take(&mut found.notices);
-        let grant = verify(&found).map(|()| Grant::of(found.entry));
-        notices.extend(skipped);
-        (grant, notices)
+        match file.and_then(|file| file.lookup(name, server)) {
+            Ok(mut found) => {
+                notices.append(&mut found.notices);
+                (Ok(found.candidate(hashes_only)), notices)
+            }
+            Err(refusal) => (Err(refusal), notices),
+        }
     }
 }

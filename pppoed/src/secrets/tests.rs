@@ -62,7 +62,7 @@ fn found(file: &SecretsFile, client: &str, server: &str) -> Result<(u32, String)
         seen = String::from_utf8_lossy(secret).into_owned();
         true
     };
-    found.verify_chap(look).map_err(|refusal| refusal.to_string())?;
+    found.candidate(false).verify_chap(look).map_err(|refusal| refusal.to_string())?;
     Ok((found.entry.place.line, seen))
 }
 
@@ -138,7 +138,7 @@ fn refusals_name_file_line_and_reason() {
     ] {
         assert_eq!(found(&file, client, "gw").unwrap_err(), expected);
     }
-    let wrong = file.lookup(b"Bob", b"gw").unwrap().verify_chap(|_| false).unwrap_err();
+    let wrong = file.lookup(b"Bob", b"gw").unwrap().candidate(false).verify_chap(|_| false).unwrap_err();
     assert_eq!(wrong.to_string(), "/etc/ppp/chap-secrets:1: user \"Bob\" gave a wrong password");
     let long = file.lookup(&[b'x'; 257], b"gw").unwrap_err();
     assert_eq!(long.to_string(), "the user name is 257 bytes long, and no line can have more than 256");
@@ -363,10 +363,13 @@ fn secrets_in_files_of_their_own() {
 fn nothing_shows_a_secret() {
     let (file, notices) = SecretsFile::parse(Path::new("f"), b"bob gw hunter2 10.0.0.1\n", Protocol::Chap);
     let found = file.lookup(b"bob", b"gw").unwrap();
-    let refusal = found.verify_chap(|_| false).unwrap_err();
-    for text in
-        [format!("{file:?}"), format!("{found:?}"), format!("{refusal:?} {refusal}"), format!("{notices:?}")]
-    {
+    let refusal = found.candidate(false).verify_chap(|_| false).unwrap_err();
+    for text in [
+        format!("{file:?}"),
+        format!("{found:?} {:?}", found.candidate(false)),
+        format!("{refusal:?} {refusal}"),
+        format!("{notices:?}"),
+    ] {
         assert!(!text.contains("hunter2") && !text.contains("104, 117, 110"), "{text}");
     }
 }
@@ -512,13 +515,14 @@ fn who_decides_is_explained_without_the_secret() {
     let mut secrets = Secrets::new(settings);
     let place = |line| format!("{}:{line}", path.display());
     for protocol in [Protocol::Chap, Protocol::Pap] {
-        let mut explain = |user: &str, password: Option<&str>| {
-            secrets.explain(protocol, user.as_bytes(), password.map(str::as_bytes), 3)
+        let mut explain = |user: &str| secrets.explain(protocol, user.as_bytes(), 3);
+        let verdict = |explained: &Explanation, password: Option<&str>| {
+            explained.verdict(protocol, password.map(str::as_bytes))
         };
-        let alice = explain("alice", None);
+        let alice = explain("alice");
         assert_eq!(alice.place.as_ref().map(ToString::to_string), Some(place(2)));
         assert_eq!(alice.addresses.as_ref().unwrap().to_string(), "10.0.0.7");
-        assert!(matches!(alice.verdict, Ok(None)));
+        assert!(matches!(verdict(&alice, None), Ok(None)));
         let near: Vec<String> =
             alice.near.lines.iter().map(|(place, why)| format!("{} {why}", place.line)).collect();
         let better =
@@ -532,12 +536,12 @@ fn who_decides_is_explained_without_the_secret() {
             ]
         );
         assert_eq!(alice.near.more, 3, "the fifth, which is beyond the limit, and two for others");
-        assert!(matches!(explain("alice", Some("first")).verdict, Ok(Some(()))));
-        assert!(matches!(explain("alice", Some("second")).verdict, Err(Refusal::WrongPassword { .. })));
-        assert!(matches!(explain("carol", None).verdict, Err(Refusal::EmptySecret { .. })));
-        let stranger = explain("dave", Some("everybodys"));
+        assert!(matches!(verdict(&alice, Some("first")), Ok(Some(()))));
+        assert!(matches!(verdict(&alice, Some("second")), Err(Refusal::WrongPassword { .. })));
+        assert!(matches!(verdict(&explain("carol"), None), Err(Refusal::EmptySecret { .. })));
+        let stranger = explain("dave");
         assert_eq!(stranger.place.as_ref().map(|place| place.line), Some(1));
-        assert!(matches!(stranger.verdict, Ok(Some(()))));
+        assert!(matches!(verdict(&stranger, Some("everybodys")), Ok(Some(()))));
         for explained in [alice, stranger] {
             let shown = format!("{explained:?}");
             for secret in ["everybodys", "first\"", "second", "third", "fourth", "fifth"] {
@@ -546,6 +550,6 @@ fn who_decides_is_explained_without_the_secret() {
         }
     }
     std::fs::remove_file(&path).unwrap();
-    let missing = secrets.explain(Protocol::Chap, b"alice", None, 3);
-    assert!(matches!(missing.verdict, Err(Refusal::Unreadable { .. })));
+    let missing = secrets.explain(Protocol::Chap, b"alice", 3);
+    assert!(matches!(missing.verdict(Protocol::Chap, None), Err(Refusal::Unreadable { .. })));
 }

@@ -327,7 +327,10 @@ fn count(counters: &mut [u64; CODES.len()], frame: &[u8]) {
 pub(super) struct AccessView<'a> {
     pub(super) access: AccessIndex,
     pub(super) table: &'a Table,
-    pub(super) free_slots: usize,
+    /// There is a free slot, or one that its session may have to give up.
+    pub(super) has_slot: bool,
+    /// Too many sessions are in setup, and too many requests wait.
+    pub(super) is_crowded: bool,
     pub(super) limits: SessionLimits,
     pub(super) mac_rules: &'a MacRules,
     /// No new sessions: the server is draining or stopping.
@@ -346,8 +349,8 @@ impl Sessions for AccessView<'_> {
         self.limits.admit(&Present {
             of_peer: self.table.count_of_peer(self.access, peer),
             on_interface: self.table.count_on(self.access),
-            starting: self.table.starting(),
-            free_slots: self.free_slots,
+            is_crowded: self.is_crowded,
+            has_slot: self.has_slot,
         })
     }
 

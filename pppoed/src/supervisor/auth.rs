@@ -1,7 +1,6 @@
 //! The verdict on a peer's proof: here, and never in a worker.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ppp_ipc::control::{AddressSource, EventName, Phase};
@@ -9,26 +8,28 @@ use ppp_ipc::name::Name;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
+use ppp_wire::MacAddr;
 use ppp_wire::name::NameText;
 use subtle::ConstantTimeEq;
-use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
-use super::hook_auth::{AddressRange, Decider, Denial, Ruling};
+use super::comparison::Comparison;
+use super::hook_auth::{AddressRange, Denial, Ruling};
 use super::session::{Authentication, Session, Token, User};
 use super::session_log::about;
 use super::settings::idle_ms;
 use super::worker::printable_name;
 use super::{Supervisor, Work};
-use crate::inet::SystemNames;
-use crate::message::{SESSION_AUTHENTICATED, SESSION_UNAUTHENTICATED};
+use crate::message::{AUTH_REFUSED, SESSION_UNAUTHENTICATED};
 use crate::options::SessionOptions;
 use crate::pool::{AssignError, Claim, Lease};
-use crate::secrets::{Addresses, FixedAddresses, MAX_NAME, Protocol, Refusal, Secrets};
+use crate::secrets::{Addresses, FixedAddresses};
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
 const REJECT_MESSAGE: &[u8] = b"Access denied";
+/// Why a proof counts as refused that may have been right.
+const OVERTAKEN: &str = "the peer began anew before the verdict on its proof";
 /// What a peer is told when it is let in.
 const ACCEPT_MESSAGE: &[u8] = b"Access granted";
 
@@ -62,7 +63,7 @@ impl Attempt {
     }
 
     /// Whether it proves that the peer knows this secret. Nothing proves that of the empty one.
-    fn fits(&self, secret: &[u8]) -> bool {
+    pub(super) fn fits(&self, secret: &[u8]) -> bool {
         match &self.proof {
             _ if secret.is_empty() => false,
             AttemptProof::Pap { password } => secret.ct_eq(password).into(),
@@ -84,22 +85,32 @@ impl Attempt {
 pub(super) struct Outcome {
     /// Which proof of the session it was.
     number: u32,
+    /// Whose it was, should the session be gone.
+    claimant: Claimant,
     pub(super) name: Vec<u8>,
     pub(super) result: Result<Accepted, String>,
     /// What the peer is told if it is refused, if a hook knows better than we.
     pub(super) message: Option<Vec<u8>>,
 }
 
+/// What is left of a session for the line about a proof that came too late.
+#[derive(Clone, Debug)]
+struct Claimant {
+    interface: String,
+    peer_mac: MacAddr,
+    is_quiet: bool,
+}
+
 /// A user whose proof was right.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    origin: String,
+    pub(super) origin: String,
     /// The addresses that the user may have; any, if a hook vouches for it.
-    addresses: Option<Addresses>,
-    fixed: FixedAddresses,
-    options: SessionOptions,
+    pub(super) addresses: Option<Addresses>,
+    pub(super) fixed: FixedAddresses,
+    pub(super) options: SessionOptions,
     /// The addresses that a hook gives.
-    range: Option<AddressRange>,
+    pub(super) range: Option<AddressRange>,
 }
 
 /// Why a user whose proof was right is not let in.
@@ -116,18 +127,21 @@ impl From<String> for NotAdmitted {
 }
 
 impl Supervisor {
-    /// Compares a proof with the secrets, beside the event loop: files are read, names are looked up, and hashed
-    /// passwords take their time.
+    /// Compares a proof with the secrets, beside the event loop.
     pub(super) fn verify(&mut self, token: Token, number: u32, attempt: Attempt, ruling: Ruling) {
         let Some(session) = self.table.get_mut(token) else { return };
-        let unit = session.unit;
-        let secrets = self.secrets.clone();
+        let comparison = Comparison {
+            files: self.secrets.clone(),
+            hashing: self.hashing.clone(),
+            waits: self.reloads.current.config.limits.waits(),
+            unit: session.unit,
+            station: (session.access, session.peer_mac),
+        };
+        let claimant = Claimant::of(session);
         self.conclude(token, async move {
             let name = attempt.name.clone();
-            let comparing = tokio::task::spawn_blocking(move || compare(&secrets, &attempt, ruling, unit));
-            let result =
-                comparing.await.unwrap_or_else(|error| Err(format!("the comparison failed: {error}")));
-            Outcome { number, name, result, message: None }
+            let result = comparison.run(attempt, ruling).await;
+            Outcome { number, claimant, name, result, message: None }
         });
     }
 
@@ -149,21 +163,22 @@ impl Supervisor {
     /// A hook does not let the peer in.
     pub(super) fn deny_by_hook(&self, token: Token, number: u32, name: Vec<u8>, denial: Denial) {
         let Denial { why, message } = denial;
-        self.conclude(token, std::future::ready(Outcome { number, name, result: Err(why), message }));
+        let Some(claimant) = self.table.get(token).map(Claimant::of) else { return };
+        self.conclude(
+            token,
+            std::future::ready(Outcome { number, claimant, name, result: Err(why), message }),
+        );
     }
 
     pub(super) fn handle_verified(&mut self, token: Token, outcome: Outcome, now: Instant) {
-        let Some(session) = self.table.get_mut(token) else { return };
-        if session.end.is_some() {
-            return;
-        }
-        let current =
+        let Some(session) = self.table.get_mut(token) else { return outcome.log_after_the_session() };
+        let is_current =
             matches!(session.authentication, Authentication::Verifying) && session.proofs == outcome.number;
-        if !current {
-            // LCP began anew meanwhile. The link waits for this verdict all the same, and will not heed it.
-            return self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
+        if session.end.is_some() || !is_current {
+            return self.handle_overtaken(token, outcome, now);
         }
         let outcome = self.deny_by_console(outcome);
+        let Some(outcome) = self.replace_of_station(token, outcome, now) else { return };
         let Some(outcome) = self.make_room_for_user(token, outcome) else { return };
         let name = Name::new(outcome.name.as_slice());
         let admitted = match &outcome.result {
@@ -184,24 +199,63 @@ impl Supervisor {
                 if session.phase == Phase::Authenticate {
                     session.phase = Phase::Network;
                     session.note(format!("authenticated as {}", printable_name(&outcome.name)), now);
-                    about!(info, SESSION_AUTHENTICATED, session);
+                    // A link that is negotiated anew is no news.
+                    if session.opened.is_none() {
+                        session.tell(self.repeated_dials.logged_in(session.peer_mac, &outcome.name, now));
+                        session.log_authenticated();
+                    }
                     self.events.session(EventName::AuthAccepted, session);
                 }
                 self.send_verdict(token, verdict);
                 self.hook_auth_up(token, now);
+                self.proven(token, now);
             }
             Err(why) => {
                 session.refusals += 1;
                 let is_last = session.refusals >= session.settings.link.auth_max_tries;
-                session.note(format!("refused as {}", printable_name(&outcome.name)), now);
-                self.events.auth_refused(session, name.clone(), &why);
-                session.refused_as = Some(name);
-                session.log_refused(&why);
+                self.tell_refusal(token, name, &why, now);
                 let message = outcome.message.unwrap_or_else(|| REJECT_MESSAGE.to_vec());
                 self.send_verdict(token, Verdict::Reject { message });
                 if is_last {
                     // The worker ends the session by itself, unless it belongs to a peer that wants to guess on.
                     self.terminate(token, EndReason::AuthFailed, &why, now);
+                }
+            }
+        }
+    }
+
+    fn tell_refusal(&mut self, token: Token, name: Name, why: &str, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.note(format!("refused as {}", printable_name(name.as_bytes())), now);
+        self.events.auth_refused(session, name.clone(), why);
+        session.refused_as = Some(name);
+        session.log_refused(why);
+    }
+
+    /// LCP began anew while a proof was being compared: that was a try, whatever comes of it. So nobody gains tries, or time,
+    /// by not waiting for a verdict.
+    pub(super) fn count_overtaken(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get_mut(token) else { return };
+        session.authentication = Authentication::Idle;
+        session.refusals += 1;
+        // Once it may happen to an honest peer, of whose first packets one was lost, even if there is but one try.
+        if session.refusals > session.settings.link.auth_max_tries {
+            self.terminate(token, EndReason::AuthFailed, OVERTAKEN, now);
+        }
+    }
+
+    /// A verdict that nobody waits for any more, because LCP began anew, or the session ended. It is told as any other refusal,
+    /// and as late, right or wrong: otherwise the time until the link goes on would tell which it was.
+    fn handle_overtaken(&mut self, token: Token, outcome: Outcome, now: Instant) {
+        match &outcome.result {
+            Ok(_) => {
+                self.conclude(token, std::future::ready(outcome.refused(OVERTAKEN)));
+            }
+            Err(why) => {
+                self.tell_refusal(token, Name::new(outcome.name.as_slice()), why, now);
+                if self.table.get(token).is_some_and(|session| session.end.is_none()) {
+                    // The link waits for it, and will not heed it.
+                    self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
                 }
             }
         }
@@ -314,6 +368,42 @@ impl Supervisor {
     }
 }
 
+impl Claimant {
+    fn of(session: &Session) -> Self {
+        Self {
+            interface: session.access_name.clone(),
+            peer_mac: session.peer_mac,
+            is_quiet: session.is_quiet,
+        }
+    }
+}
+
+impl Outcome {
+    /// Refused after all.
+    pub(super) fn refused(self, why: &str) -> Self {
+        Self { result: Err(why.to_owned()), ..self }
+    }
+
+    /// The session is gone: what is left is the line about a wrong proof.
+    fn log_after_the_session(&self) {
+        let Err(reason) = &self.result else { return };
+        let (username, Claimant { interface, peer_mac, is_quiet }) =
+            (printable_name(&self.name), &self.claimant);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    name: AUTH_REFUSED.name,
+                    interface, %peer_mac, username, reason, "{}", AUTH_REFUSED.words
+                )
+            };
+        }
+        match is_quiet {
+            true => line!(debug),
+            false => line!(warn),
+        }
+    }
+}
+
 /// The verdict for a session that has its user and lease.
 fn grant(session: &mut Session) -> Option<Verdict> {
     let (user, lease) = (session.user.as_ref()?, session.lease?);
@@ -327,65 +417,6 @@ fn grant(session: &mut Session) -> Option<Verdict> {
 pub(super) fn network(lease: Lease, options: &SessionOptions) -> Network {
     let servers = options.name_servers();
     Network { local: lease.local, remote: lease.remote, dns: servers.dns, nbns: servers.nbns }
-}
-
-/// Runs where it may block.
-fn compare(
-    secrets: &Mutex<Secrets>,
-    attempt: &Attempt,
-    ruling: Ruling,
-    unit: u32,
-) -> Result<Accepted, String> {
-    let Ruling { decider, addresses: range, options } = ruling;
-    // Whoever decides: longer names are nobody's, and would not fit into what is told of sessions.
-    if attempt.name.len() > MAX_NAME {
-        return Err(Refusal::NameTooLong { length: attempt.name.len() }.to_string());
-    }
-    let origin = match &decider {
-        Decider::Files => {
-            let accepted = compare_with_files(secrets, attempt, unit)?;
-            return Ok(Accepted { options: options.over(&accepted.options), range, ..accepted });
-        }
-        Decider::Secret { file, secret } if !attempt.fits(&secret.0) => {
-            return Err(format!("the proof does not fit the secret of hook {file}"));
-        }
-        Decider::Secret { file, .. } | Decider::Nobody { file } => format!("hook {file}"),
-    };
-    let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    secrets.refuse_denied(&attempt.name).map_err(|refusal| refusal.to_string())?;
-    // So that the user gets nobody else's address; files that cannot be read keep none.
-    for protocol in [Protocol::Chap, Protocol::Pap] {
-        let _ = secrets.refresh(protocol);
-    }
-    let fixed = secrets.fixed_addresses(&SystemNames);
-    Ok(Accepted { origin, addresses: None, fixed, options, range })
-}
-
-fn compare_with_files(secrets: &Mutex<Secrets>, attempt: &Attempt, unit: u32) -> Result<Accepted, String> {
-    let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    let (result, notices) = match &attempt.proof {
-        AttemptProof::Pap { password } => secrets.pap(&attempt.name, password),
-        AttemptProof::Chap { response, challenge } => secrets.chap(&attempt.name, |secret| {
-            chap::verify(challenge.identifier, secret, &challenge.value, response)
-        }),
-    };
-    let fixed = secrets.fixed_addresses(&SystemNames);
-    drop(secrets);
-    for notice in notices {
-        warn!("{notice}");
-    }
-    let grant = result.map_err(|refusal| refusal.to_string())?;
-    let (addresses, notices) = grant.addresses.resolve(&attempt.name, unit, &SystemNames);
-    for notice in notices {
-        warn!("{notice}");
-    }
-    Ok(Accepted {
-        origin: grant.place.to_string(),
-        addresses: Some(addresses),
-        fixed,
-        options: grant.options,
-        range: None,
-    })
 }
 
 #[cfg(test)]

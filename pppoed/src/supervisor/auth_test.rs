@@ -1,14 +1,12 @@
 //! `pppctl auth test`: which line would decide about a user, and what a login would come to now.
 
-use std::sync::{Mutex, PoisonError};
-
-use ppp_ipc::control::{AuthLine, AuthMethod, AuthTest, AuthVerdict, MAX_AUTH_LINES, Response};
+use ppp_ipc::control::{AuthLine, AuthMethod, AuthTest, AuthVerdict, Failure, MAX_AUTH_LINES, Response};
 use ppp_ipc::hooks::Event;
 use tokio::sync::oneshot;
 
 use super::{Supervisor, Work};
 use crate::control::Answer;
-use crate::inet::SystemNames;
+use crate::names::HostNames;
 use crate::pool::Wish;
 use crate::secrets::{Addresses, Explanation, FixedAddresses, Protocol, Refusal, Secrets};
 
@@ -27,6 +25,9 @@ pub(super) struct Tried {
 #[derive(Debug)]
 struct ByMethod {
     method: AuthMethod,
+    protocol: Protocol,
+    /// What comes of the password, or of having none to try: `None` then, if one could be right.
+    verdict: Result<Option<()>, Refusal>,
     explained: Explanation,
     /// The addresses that the user may have, if a line decides.
     addresses: Option<Addresses>,
@@ -38,12 +39,34 @@ impl Supervisor {
     /// Asks the files beside the event loop: they are read, names in them are looked up, and hashed passwords take their
     /// time.
     pub(super) fn test_auth(&self, test: AuthTest, answer: oneshot::Sender<Answer>) {
-        let (secrets, work) = (self.secrets.clone(), self.work.clone());
+        let (secrets, hashing, work) = (self.secrets.clone(), self.hashing.clone(), self.work.clone());
+        let wait = self.reloads.current.config.limits.waits().hash;
         tokio::task::spawn_local(async move {
-            let user = test.user.as_bytes().to_vec();
-            let asking = tokio::task::spawn_blocking(move || ask_files(&secrets, &test));
+            let AuthTest { user, password } = test;
+            let user = user.as_bytes().to_vec();
+            let asked = user.clone();
             // Without an answer the client is hung up on, as after any failure of this kind.
-            let Ok(by_method) = asking.await else { return };
+            let Some(mut by_method) =
+                secrets.with(move |secrets, names| ask_files(secrets, names, &asked)).await
+            else {
+                return;
+            };
+            // Hashes take their turn.
+            let compare = move || {
+                let password = password.as_ref().map(|password| password.0.as_slice());
+                for by_method in &mut by_method {
+                    by_method.verdict = by_method.explained.verdict(by_method.protocol, password);
+                }
+                by_method
+            };
+            let by_method = match hashing.compare(&user, None, wait, compare).await {
+                Ok(by_method) => by_method,
+                Err(busy) => {
+                    // Fails only when the client has hung up.
+                    let _ = answer.send(Response::Failed(Failure::Busy(busy.to_string())).into());
+                    return;
+                }
+            };
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::AuthTried(Box::new(Tried { user, by_method, answer }))).await;
         });
@@ -54,12 +77,11 @@ impl Supervisor {
         let Tried { user, by_method, answer } = tried;
         let asked_for = self.terms.auth_methods();
         let mut verdicts = Vec::new();
-        for ByMethod { method, explained, addresses, fixed } in by_method {
+        for ByMethod { method, verdict: tried, explained, addresses, fixed, .. } in by_method {
             let origin = explained.place.as_ref().map_or_else(String::new, ToString::to_string);
             // What comes after the proof is not looked at where that is refused.
-            let login =
-                explained.verdict.is_ok().then(|| self.login(&user, &origin, addresses.as_ref(), fixed));
-            let mut verdict = verdict(method, asked_for.contains(&method), explained);
+            let login = tried.is_ok().then(|| self.login(&user, &origin, addresses.as_ref(), fixed));
+            let mut verdict = verdict(method, asked_for.contains(&method), tried, explained);
             match login {
                 Some(Ok(would_get)) => verdict.would_get = Some(cut(would_get)),
                 Some(Err(why)) => verdict.refusal = Some(cut(why)),
@@ -104,23 +126,25 @@ impl Supervisor {
 }
 
 /// Runs where it may block.
-fn ask_files(secrets: &Mutex<Secrets>, test: &AuthTest) -> Vec<ByMethod> {
-    let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    let fixed = secrets.fixed_addresses(&SystemNames);
+fn ask_files(secrets: &mut Secrets, names: &HostNames, user: &[u8]) -> Vec<ByMethod> {
+    let fixed = secrets.fixed_addresses(names);
     let methods = [(AuthMethod::ChapMd5, Protocol::Chap), (AuthMethod::Pap, Protocol::Pap)];
     let ask = |(method, protocol)| {
-        let (user, password) = (test.user.as_bytes(), test.password.as_ref());
-        let password = password.map(|password| password.0.as_slice());
-        let explained = secrets.explain(protocol, user, password, MAX_AUTH_LINES);
+        let explained = secrets.explain(protocol, user, MAX_AUTH_LINES);
         // Of the addresses that depend on the session's unit, those of the first one.
-        let addresses = explained.addresses.as_ref().map(|list| list.resolve(user, 0, &SystemNames).0);
-        ByMethod { method, explained, addresses, fixed: fixed.clone() }
+        let addresses = explained.addresses.as_ref().map(|list| list.resolve(user, 0, names).0);
+        ByMethod { method, protocol, verdict: Ok(None), explained, addresses, fixed: fixed.clone() }
     };
     methods.map(ask).into()
 }
 
-fn verdict(method: AuthMethod, is_asked_for: bool, explained: Explanation) -> AuthVerdict {
-    let Explanation { place, addresses, verdict, near } = explained;
+fn verdict(
+    method: AuthMethod,
+    is_asked_for: bool,
+    verdict: Result<Option<()>, Refusal>,
+    explained: Explanation,
+) -> AuthVerdict {
+    let Explanation { place, addresses, near, .. } = explained;
     let is_right = match &verdict {
         Ok(tried) => tried.map(|()| true),
         Err(Refusal::WrongPassword { .. }) => Some(false),

@@ -18,11 +18,10 @@ use super::access::Access;
 use super::auth::network;
 use super::drop_log::Refused;
 use super::session::{AccessIndex, Origin, Place, Session, Token};
-use super::session_log::about;
+use super::unproven::Room;
 use super::worker::{Launch, Started, WorkerHandle};
 use super::{Supervisor, units};
-use crate::config::PerMac;
-use crate::message::{DIAL_REFUSED, DIALS_LEFT_OUT};
+use crate::message::DIAL_REFUSED;
 
 /// Time that a worker has to enter its sandbox.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -38,22 +37,11 @@ impl Supervisor {
         if self.service == ServiceState::Stopping {
             return self.refuse(access, &request, "the server is stopping");
         }
-        let per_mac = self.accesses.get(access).map_or(self.config.limits, Access::limits).per_mac;
-        let replaces = match per_mac {
-            PerMac::Replace => {
-                // Of several dials of a host, the last is the one that it still wants. (It gets no answer to the
-                // others, which it might take for one to the last.)
-                self.waiting
-                    .retain(|(other, waiting)| (*other, waiting.peer_mac) != (access, request.peer_mac));
-                self.table.of_peer(access, request.peer_mac)
-            }
-            PerMac::AtMost(_) | PerMac::Unlimited => Vec::new(),
-        };
-        for token in &replaces {
-            self.kill(*token, EndReason::Replaced, "the same host dialled again");
-        }
-        let Some((slot, session_id)) = self.take_slot(access) else {
-            if replaces.is_empty() {
+        self.forget_earlier_dials((access, request.peer_mac));
+        let (slot, session_id) = match self.make_room(access, &request, now) {
+            Room::Slot(slot, id) => (slot, id),
+            Room::Later => return self.wait_for_room(access, request, now),
+            Room::Full => {
                 self.tell_refused(access, request.peer_mac, "no free slot");
                 if let Some(more) = self.refusals.count(Refused::NoSlot, now) {
                     let place = self.accesses.get(access);
@@ -66,7 +54,6 @@ impl Supervisor {
                 }
                 return self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
             }
-            return self.waiting.push_back((access, request));
         };
         if let Err(why) = self.launch(access, slot, session_id, &request, now) {
             self.pool.release(slot);
@@ -92,7 +79,7 @@ impl Supervisor {
         }
     }
 
-    fn take_slot(&mut self, access: AccessIndex) -> Option<(u32, u16)> {
+    pub(super) fn take_slot(&mut self, access: AccessIndex) -> Option<(u32, u16)> {
         if self.free_slots(access) == 0 {
             return None;
         }
@@ -154,11 +141,8 @@ impl Supervisor {
         session.ipv6 = ipv6;
         session.hooks.circuit_id = request.circuit_id.clone();
         session.hooks.remote_id = request.remote_id.clone();
-        let telling = self.failed_dials.begin(request.peer_mac, now);
-        session.is_quiet = telling.is_quiet;
-        if telling.left_out > 0 {
-            about!(info, DIALS_LEFT_OUT, session, count = telling.left_out);
-        }
+        let telling = self.repeated_dials.begin(request.peer_mac, now);
+        session.tell(telling);
         session.note("PADR", now);
         self.table.insert(session);
         self.deadlines.set(token, Some(now + START_DEADLINE));
@@ -209,11 +193,12 @@ impl Supervisor {
         let Some(session) = self.table.get_mut(token) else { return };
         let Some(request) = session.pending.take() else { return };
         session.phase = Phase::Establish;
+        session.pads_at = Some(now);
         session.note("PADS", now);
         let (access, id) = (session.access, session.id);
         session.log_started();
         self.events.session(EventName::SessionStarted, session);
-        self.arm_setup_deadline(token, now);
+        self.arm_lcp_deadline(token, now);
         let accepted = self
             .accesses
             .get_mut(access)
@@ -228,14 +213,6 @@ impl Supervisor {
     pub(super) fn send(&mut self, token: Token, message: ToWorker) {
         if let Some(session) = self.table.get_mut(token) {
             session.worker.send(message);
-        }
-    }
-
-    /// Tries again for requests that wait for the slot of a session that they replace.
-    pub(super) fn retry_waiting(&mut self, now: Instant) {
-        let has_room = |this: &Self| this.waiting.iter().position(|(access, _)| this.free_slots(*access) > 0);
-        while let Some((access, request)) = has_room(self).and_then(|index| self.waiting.remove(index)) {
-            self.begin_session(access, request, now);
         }
     }
 

@@ -10,12 +10,11 @@ use tracing::{info, warn};
 
 use super::Supervisor;
 use super::session::AccessIndex;
+use crate::log_limit::{LogLimit, SILENCE};
 use crate::message::{DIALS_LEFT_OUT, LIMIT_REACHED};
 
 /// How often the counters are looked at: a drop is told at most this late.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
-/// Time between two lines about the same cause.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// What was told about each interface's drops, and when.
 #[derive(Debug, Default)]
@@ -49,7 +48,7 @@ impl DropLog {
 /// What is told about refusals of one kind: not each of them, but the first in a minute, with how many were not told.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    kinds: BTreeMap<Refused, (Instant, u64)>,
+    kinds: BTreeMap<Refused, LogLimit>,
 }
 
 /// Why a PADR with a good cookie was refused.
@@ -57,6 +56,8 @@ pub(super) struct Refusals {
 pub(super) enum Refused {
     /// All slots are taken.
     NoSlot,
+    /// Its host has a session whose peer answers.
+    SameStation,
     /// It asked for a service that is not offered.
     Service,
     /// The system did not give what a session needs.
@@ -67,23 +68,13 @@ impl Refusals {
     /// Counts a refusal. `Some` if it is to be told, with the number of those of its kind that were not told since
     /// the last one.
     pub(super) fn count(&mut self, kind: Refused, now: Instant) -> Option<u64> {
-        match self.kinds.get_mut(&kind) {
-            Some((at, untold)) if now.saturating_duration_since(*at) < SILENCE => {
-                *untold += 1;
-                None
-            }
-            known => {
-                let untold = known.map_or(0, |(_, untold)| *untold);
-                self.kinds.insert(kind, (now, 0));
-                Some(untold)
-            }
-        }
+        self.kinds.entry(kind).or_default().count(now)
     }
 }
 
 impl Supervisor {
     pub(super) fn log_drops(&mut self, now: Instant) {
-        if let Some(count) = self.failed_dials.take_of_others(now) {
+        if let Some(count) = self.repeated_dials.take_of_others(now) {
             info!(name: DIALS_LEFT_OUT.name, count, "{}, of many peers", DIALS_LEFT_OUT.words);
         }
         for (index, access) in self.accesses.iter_mut().enumerate() {

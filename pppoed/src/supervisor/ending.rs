@@ -78,6 +78,17 @@ impl Supervisor {
         self.deadlines.set(token, Some(end.map_or(deadline, |end| deadline.min(end))));
     }
 
+    /// The peer has its PADS: the first deadline is that of its first LCP packet.
+    pub(super) fn arm_lcp_deadline(&mut self, token: Token, now: Instant) {
+        self.arm_setup_deadline(token, now);
+        let Some(session) = self.table.get_mut(token) else { return };
+        let first = now + session.settings.lcp_deadline;
+        session.setup_until = self.deadlines.of(token).filter(|whole| *whole > first);
+        if session.setup_until.is_some() {
+            self.deadlines.set(token, Some(first));
+        }
+    }
+
     /// A deadline passed: what should have happened by itself is now made to happen.
     pub(super) fn handle_deadlines(&mut self, now: Instant) {
         while let Some(token) = self.deadlines.pop_expired(now) {
@@ -99,7 +110,19 @@ impl Supervisor {
                     self.deadlines.set(token, end);
                 }
                 Phase::Establish | Phase::Authenticate | Phase::Network => {
-                    self.kill(token, EndReason::SetupTimeout, "the session was not open in time");
+                    // So far it was that of the first packet.
+                    let whole = session.setup_until.take();
+                    match whole.filter(|_| session.has_answered()) {
+                        Some(_) => self.deadlines.set(token, whole),
+                        None if whole.is_some() => {
+                            self.kill(
+                                token,
+                                EndReason::SetupTimeout,
+                                "the client sent no LCP packet (--lcp-deadline)",
+                            );
+                        }
+                        None => self.kill(token, EndReason::SetupTimeout, "the session was not open in time"),
+                    }
                 }
             }
         }
@@ -112,6 +135,7 @@ impl Supervisor {
         self.deadlines.set(token, None);
         self.quota_looks.set(token, None);
         self.heartbeats.end(token);
+        self.probes.end(token);
         let detail = match self.adoption.is_expected(token) {
             true => "its worker ended while there was no pppoed".to_owned(),
             false => gone.to_string(),
@@ -142,10 +166,10 @@ impl Supervisor {
         }
         let Some(session) = self.table.get_mut(token) else { return };
         self.stats.ended(reason);
-        session.log_end(reason, &detail, now);
-        if session.opened.is_none() {
-            self.failed_dials.failed(session.peer_mac, session.is_quiet, now);
-        }
+        session.log_end(reason, &detail, || self.repeated_dials.tells_crash(now), now);
+        let open = session.opened.map(|opened| now.saturating_duration_since(opened));
+        let user = session.user.as_ref().map(|user| user.name.as_slice());
+        self.repeated_dials.ended(session.peer_mac, user, open, session.is_quiet, now);
         self.events.session_ended(session, reason, &detail, now);
         if !self.hook_session_ended(token, now) {
             self.release(token, now);

@@ -162,7 +162,7 @@ impl Supervisor {
         now: Instant,
     ) -> usize {
         // Who waits for the slot of a session here has waited for nothing.
-        self.waiting.retain(|(access, _)| *access != index);
+        drop(self.waiting.take(|dial| dial.access == index));
         let tokens: Vec<Token> = self
             .table
             .iter()

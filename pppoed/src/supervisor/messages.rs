@@ -149,14 +149,15 @@ impl Supervisor {
         session.ip_open = false;
         session.ipv6_open = None;
         // But a challenge that is out stays good: the link uses one that it asked for before.
-        if matches!(session.authentication, Authentication::Verifying) {
-            session.authentication = Authentication::Idle;
-        }
+        let is_overtaken = matches!(session.authentication, Authentication::Verifying);
         let needs_proof = report.auth.is_some();
         session.lcp = Some(report);
         // Beginning anew again and again gains no time.
         if was_open {
             self.arm_setup_deadline(token, now);
+        }
+        if is_overtaken {
+            self.count_overtaken(token, now);
         }
         if !needs_proof {
             self.admit_without_proof(token, now);

@@ -12,6 +12,7 @@ mod auth;
 mod auth_test;
 mod capture;
 mod challenge;
+mod comparison;
 mod console_share;
 mod cover;
 mod deadlines;
@@ -21,9 +22,9 @@ mod drop_log;
 mod egress;
 mod ending;
 mod events;
-mod failed_dials;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hashing;
 mod heartbeat;
 mod hook_answers;
 mod hook_auth;
@@ -57,7 +58,10 @@ mod rates;
 mod reaper;
 mod reload;
 mod renames;
+mod repeated_dials;
 mod rivals;
+mod same_station;
+mod secret_files;
 mod service;
 mod session;
 mod session_log;
@@ -75,32 +79,33 @@ mod terms;
 mod trace;
 mod trial_fields;
 mod units;
+mod unproven;
 mod user_limit;
 mod watch;
 mod worker;
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::{IfName, InterfaceId};
-use ppp_proto::discovery::server::{Event, SessionRequest};
+use ppp_proto::discovery::server::Event;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
 use self::access::{Access, AccessView, Frame, Stage};
-use self::adopt::{Adoption, Arrival};
+use self::adopt::{Adoption, Arrival, Stranger};
 use self::auth::Outcome;
 use self::console_share::ConsoleShare;
 use self::deadlines::Deadlines;
 use self::drop_log::{DropLog, Refusals};
 use self::egress::{Egress, EgressWatch};
 use self::events::Events;
+use self::hashing::Hashing;
 use self::heartbeat::Heartbeats;
 use self::hook_news::HookNews;
 use self::hooks::Hooks;
@@ -110,7 +115,10 @@ use self::network::Configured;
 use self::policy::Policies;
 use self::quota::Measured;
 use self::reload::{News, Reloads};
+use self::repeated_dials::RepeatedDials;
 use self::rivals::Rivals;
+use self::same_station::Probes;
+use self::secret_files::SecretFiles;
 use self::session::{AccessIndex, Token};
 use self::session_sockets::SessionSockets;
 use self::settings::Settings;
@@ -119,17 +127,17 @@ use self::table::Table;
 use self::template::WorkerFactory;
 use self::terms::AllTerms;
 use self::units::Units;
+use self::unproven::{KnownStations, WaitingDials};
 use self::user_limit::HandOvers;
 use self::worker::Report;
-use crate::control::{Answer, Call, MAX_CLIENTS};
+use crate::control::{Answer, CallQueue};
 use crate::logging::LogHandle;
 use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
-use crate::secrets::{FixedAddresses, Secrets};
+use crate::secrets::FixedAddresses;
 use crate::systemd::Watchdog;
 
 pub use self::adopt::{ClaimError, RunDirClaim};
-use self::failed_dials::FailedDials;
 pub use self::hooks::{HookScripts, load_hooks};
 pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
 pub use self::start_check::check_start;
@@ -139,8 +147,6 @@ use crate::message::SERVER_STOPPING;
 const REPORT_QUEUE: usize = 1024;
 /// Frames of discovery that may wait here; the kernel holds, and then drops, more.
 const FRAME_QUEUE: usize = 256;
-/// Requests of consoles that may wait: each client of both sockets asks one thing at a time.
-pub const CALL_QUEUE: usize = 2 * MAX_CLIENTS;
 /// Time between changes of the key that cookies are made with.
 const KEY_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -171,6 +177,8 @@ enum Work {
     MacRules(MacRules),
     /// A worker of an earlier `pppoed` says that it has a session.
     Arrived(Arrival),
+    /// Somebody else called on the workers' socket.
+    Stranger(Stranger),
     /// Something about hooks.
     Hook(HookNews),
     /// All files were read again.
@@ -206,7 +214,8 @@ pub struct Supervisor {
     /// What holds on each.
     terms: AllTerms,
     factory: Rc<WorkerFactory>,
-    secrets: Arc<Mutex<Secrets>>,
+    secrets: SecretFiles,
+    hashing: Hashing,
     accesses: Vec<Access>,
     egress: Egress,
     egress_watch: EgressWatch,
@@ -240,9 +249,11 @@ pub struct Supervisor {
     hand_overs: HandOvers,
     drop_log: DropLog,
     refusals: Refusals,
-    failed_dials: FailedDials,
-    /// Requests whose slot is free as soon as the session that they replace is gone.
-    waiting: VecDeque<(AccessIndex, SessionRequest)>,
+    repeated_dials: RepeatedDials,
+    /// Requests that wait for a slot, or for others to be set up.
+    waiting: WaitingDials,
+    known_stations: KnownStations,
+    probes: Probes,
     next_token: u64,
     service: ServiceState,
     hooks: Hooks,
@@ -263,7 +274,7 @@ impl Supervisor {
     /// shutdown; or until [`Signal::Leave`], and then they go on.
     ///
     /// Must be called in a `LocalSet` of a current-thread runtime.
-    pub async fn run(mut self, mut calls: mpsc::Receiver<Call>, mut signals: mpsc::Receiver<Signal>) {
+    pub async fn run(mut self, mut calls: CallQueue, mut signals: mpsc::Receiver<Signal>) {
         let Some(mut queues) = self.queues.take() else { return };
         if let Some(links) = self.links.take() {
             tokio::task::spawn_local(links.run(self.work.clone()));
@@ -331,13 +342,16 @@ impl Supervisor {
     }
 
     fn look_at_rates(&mut self, now: Instant) {
-        self.table.iter_mut().for_each(|session| session.tick(now));
+        for session in self.table.iter_mut() {
+            session.tick(now);
+            session.tell_late(now);
+        }
     }
 
     fn next_timeout(&self) -> Option<Instant> {
         let discovery = self.accesses.iter().filter_map(Access::next_timeout);
         let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
-        let looks = looks.chain(self.inspections.next());
+        let looks = looks.chain(self.inspections.next()).chain(self.waiting.next()).chain(self.probes.next());
         let looks = looks.chain(self.adoption.next_timeout()).chain(self.hooks.next_timeout());
         discovery.chain(self.deadlines.next()).chain(looks).min()
     }
@@ -347,6 +361,8 @@ impl Supervisor {
         self.handle_quota_looks(now);
         self.handle_heartbeats(now);
         self.handle_inspections(now);
+        self.handle_probes(now);
+        self.handle_waiting(now);
         self.keep_counters(now);
         self.handle_hook_timeouts(now);
         for access in &mut self.accesses {
@@ -366,7 +382,7 @@ impl Supervisor {
                 info!(name: SERVER_STOPPING.name, sessions = self.table.len(), "{}", SERVER_STOPPING.words);
                 self.service = ServiceState::Stopping;
                 self.events.server(EventName::Service, ServiceState::Stopping.as_str());
-                self.waiting.clear();
+                drop(self.waiting.take(|_| true));
                 for token in self.table.tokens() {
                     self.terminate(token, EndReason::Shutdown, "pppoed is stopping", now);
                 }
@@ -401,6 +417,7 @@ impl Supervisor {
             Work::Pool(fixed, answer) => self.handle_pool(&fixed, answer),
             Work::MacRules(rules) => self.handle_mac_rules(rules),
             Work::Arrived(arrival) => self.handle_arrival(arrival, now),
+            Work::Stranger(stranger) => self.handle_stranger(&stranger, now),
             Work::Hook(news) => self.handle_hook_news(news, now),
             Work::Reload(news) => self.handle_reload(news, now),
             Work::Policy(news) => self.handle_policy(news, now),
@@ -415,7 +432,8 @@ impl Supervisor {
         let view = AccessView {
             access: frame.access,
             table: &self.table,
-            free_slots: self.free_slots(frame.access),
+            has_slot: self.free_slots(frame.access) > 0 || self.has_unproven_on(frame.access),
+            is_crowded: self.places_are_taken() && self.waiting_room_is_full(),
             limits: self.accesses.get(frame.access).map_or(self.config.limits, Access::limits),
             mac_rules: &self.mac_rules,
             closed: self.service != ServiceState::Serving

@@ -17,7 +17,7 @@ use super::session_log::about;
 use super::settings::{max_connect, mtu};
 use super::worker::chain;
 use super::{Supervisor, Work, ipv6};
-use crate::message::{DIALS_LEFT_OUT, IPV6_LEFT_OUT, PROXY_ARP_LEFT_OUT, SESSION_UP};
+use crate::message::{IPV6_LEFT_OUT, PROXY_ARP_LEFT_OUT};
 
 /// Least MTU that IPv6 works with, in bytes (RFC 8200 §5).
 const IPV6_MIN_MTU: u16 = 1280;
@@ -172,18 +172,14 @@ impl Supervisor {
         if session.opened.is_none() {
             session.opened = Some(now);
             session.seen = Some(Seen::nothing(session.sent_rates.unwrap_or_default(), now));
-            about!(info, SESSION_UP, session);
-            let left_out = self.failed_dials.succeeded(session.peer_mac);
-            if left_out > 0 {
-                about!(info, DIALS_LEFT_OUT, session, count = left_out);
-            }
+            session.log_up();
             self.events.session(EventName::SessionOpen, session);
         }
         let end = session_end(session);
         self.deadlines.set(token, end);
         self.watch_quota(token, now);
         self.heartbeats.begin(token, now);
-        self.table.opened(token);
+        self.proven(token, now);
     }
 
     /// A session is open as long as any network protocol is.

@@ -4,7 +4,7 @@
 //! is changed before everything was read and found good; then everything changes between two events.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::codec::pieces;
@@ -22,7 +22,6 @@ use crate::control::Answer;
 use crate::daemon::{self, DescriptorNeed};
 use crate::logging;
 use crate::message::{RELOAD_REFUSED, RELOADED};
-use crate::secrets::Secrets;
 
 /// What holds, where it was read, and the reading that is under way.
 pub(super) struct Reloads {
@@ -291,8 +290,10 @@ impl Supervisor {
         self.mac_rules = new.limits.mac_rules.clone().with_console(self.policy.macs.clone());
         // They may have changed since they were read.
         self.mac_lists.notify_one();
+        // Whoever reloads wants to see what holds now.
+        self.secrets.names.forget();
         if old.secrets != new.secrets {
-            self.secrets = Arc::new(Mutex::new(Secrets::new(new.secrets.clone()).with_users_read()));
+            self.secrets.replace(new.secrets.clone());
         }
         self.apply_to_interfaces(new, now);
         if old.limits.heartbeat != new.limits.heartbeat {

@@ -97,6 +97,10 @@ pub(super) struct Session {
     pub(super) max_payload: u16,
     pub(super) phase: Phase,
     pub(super) started: Instant,
+    /// When its peer was told of it.
+    pub(super) pads_at: Option<Instant>,
+    /// When the whole set-up has to be over, as long as the deadline is that of the first LCP packet.
+    pub(super) setup_until: Option<Instant>,
     /// When packets flowed first.
     pub(super) opened: Option<Instant>,
     pub(super) worker: WorkerHandle,
@@ -217,6 +221,8 @@ impl Session {
             max_payload: origin.max_payload,
             phase: Phase::Starting,
             started: now,
+            pads_at: None,
+            setup_until: None,
             opened: None,
             worker,
             worker_pid: 0,
@@ -356,6 +362,17 @@ impl Session {
     /// The worker's counters, also after its death. Untrusted.
     fn snapshot(&self) -> Snapshot {
         self.counters.as_ref().map(SharedCounters::snapshot).unwrap_or_default()
+    }
+
+    /// Packets that have come from the peer; what the worker claims.
+    pub(super) fn heard(&self) -> u64 {
+        let counters = self.snapshot();
+        counters.rx_packets.saturating_add(counters.rx_control_packets)
+    }
+
+    /// Whether the peer has sent anything in its session; what the worker claims.
+    pub(super) fn has_answered(&self) -> bool {
+        self.lcp.is_some() || self.heard() > 0
     }
 
     /// Changes whenever the worker takes or sends a frame; what it claims.

@@ -4,9 +4,13 @@ use std::time::Instant;
 
 use ppp_ipc::reason::EndReason;
 
+use super::repeated_dials::{PERIOD, Telling};
 use super::session::Session;
 use super::worker::printable_name;
-use crate::message::{AUTH_REFUSED, SESSION_ENDED, SESSION_STARTED};
+use crate::message::{
+    AUTH_REFUSED, DIALS_LEFT_OUT, DIALS_MUTED, SESSION_AUTHENTICATED, SESSION_ENDED, SESSION_STARTED,
+    SESSION_UP,
+};
 
 /// A line about a session, with the fields that every such line has, and more: `about!(warn, MESSAGE, session, reason = why)`.
 /// Its words are the message's.
@@ -34,11 +38,46 @@ impl Session {
         self.username().or_else(|| self.refused_as.clone()).map(|name| printable_name(name.as_bytes()))
     }
 
+    /// Whether lines about it are left out from here on, and what there is to say about those that were.
+    pub(super) fn tell(&mut self, telling: Telling) {
+        self.is_quiet = telling.is_quiet();
+        match telling {
+            Telling::Told { left_out: 0 } | Telling::LeftOut => {}
+            Telling::Told { left_out } => about!(info, DIALS_LEFT_OUT, self, count = left_out),
+            Telling::FirstLeftOut => about!(info, DIALS_MUTED, self, seconds = PERIOD.as_secs()),
+        }
+    }
+
     /// The peer has its session id.
     pub(super) fn log_started(&self) {
         match self.is_quiet {
             true => about!(debug, SESSION_STARTED, self),
             false => about!(info, SESSION_STARTED, self),
+        }
+    }
+
+    /// It has proved who it is.
+    pub(super) fn log_authenticated(&self) {
+        match self.is_quiet {
+            true => about!(debug, SESSION_AUTHENTICATED, self),
+            false => about!(info, SESSION_AUTHENTICATED, self),
+        }
+    }
+
+    /// It was left out, and has lasted after all: tells of it.
+    pub(super) fn tell_late(&mut self, now: Instant) {
+        let has_lasted = self.opened.is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
+        if self.is_quiet && has_lasted && self.end.is_none() {
+            self.is_quiet = false;
+            self.log_up();
+        }
+    }
+
+    /// Its packets flow.
+    pub(super) fn log_up(&self) {
+        match self.is_quiet {
+            true => about!(debug, SESSION_UP, self),
+            false => about!(info, SESSION_UP, self),
         }
     }
 
@@ -51,8 +90,14 @@ impl Session {
     }
 
     /// The end: the last truth about the session. What is our own failure, and not the will of the peer or the
-    /// administrator, is a warning.
-    pub(super) fn log_end(&self, reason: EndReason, detail: &str, now: Instant) {
+    /// administrator, is a warning, which `tells_failure` even of a dial that is left out.
+    pub(super) fn log_end(
+        &self,
+        reason: EndReason,
+        detail: &str,
+        tells_failure: impl FnOnce() -> bool,
+        now: Instant,
+    ) {
         let traffic = self.traffic();
         macro_rules! end {
             ($level:ident) => {
@@ -70,10 +115,13 @@ impl Session {
                 )
             };
         }
-        match reason {
-            EndReason::WorkerCrash | EndReason::SystemError => end!(warn),
-            _ if self.is_quiet && self.opened.is_none() => end!(debug),
-            _ => end!(info),
+        let has_lasted = self.opened.is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
+        let is_quiet = self.is_quiet && !has_lasted;
+        let is_failure = matches!(reason, EndReason::WorkerCrash | EndReason::SystemError);
+        match is_failure && (!is_quiet || tells_failure()) {
+            true => end!(warn),
+            false if is_quiet => end!(debug),
+            false => end!(info),
         }
     }
 }

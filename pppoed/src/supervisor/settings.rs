@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) unit_from_slot: bool,
     /// Time from the PADR until packets flow.
     pub(super) setup_deadline: Duration,
+    /// Time from the PADS until the peer's first LCP packet.
+    pub(super) lcp_deadline: Duration,
     /// Options of the files; a user's own go over them.
     pub(super) session_options: SessionOptions,
     /// Paths of pppd's scripts, where they are not the usual ones.
@@ -91,11 +93,12 @@ impl Settings {
             limits: SessionLimits {
                 per_mac: config.per_mac.value,
                 per_interface: config.limits.per_interface,
-                max_starting: config.limits.max_starting,
+                max_starting: config.max_starting(),
             },
             per_user: config.limits.per_user,
             unit_from_slot: config.unit_from_slot,
             setup_deadline: config.setup_deadline,
+            lcp_deadline: config.limits.lcp_deadline,
             session_options: config.session.clone(),
             scripts: config.scripts.iter().map(|(script, path)| (*script, path.value.clone())).collect(),
             link,

@@ -7,7 +7,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use nix::unistd::User;
@@ -31,7 +30,7 @@ use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
 use super::egress::{Egress, EgressWatch};
 use super::events::Events;
-use super::failed_dials::FailedDials;
+use super::hashing::Hashing;
 use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::inspection::Inspections;
@@ -39,19 +38,22 @@ use super::line::{Line, ListenError, Listening};
 use super::links::Links;
 use super::policy::Policies;
 use super::reload::Reloads;
+use super::repeated_dials::RepeatedDials;
 use super::rivals::Rivals;
+use super::same_station::Probes;
+use super::secret_files::SecretFiles;
 use super::session_sockets::SocketSettings;
 use super::stats::Stats;
 use super::table::Table;
 use super::template::{Recipe, WorkerFactory};
 use super::terms::{AllTerms, Terms};
 use super::units::Units;
+use super::unproven::{KnownStations, WaitingDials};
 use super::user_limit::HandOvers;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, start_check, surroundings};
 use crate::config::{Config, Reading, Source};
 use crate::policy::Policy;
 use crate::pool::{AddressPool, Machine, PoolEntry, PoolName, Slots, ThisMachine};
-use crate::secrets::Secrets;
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
 /// come back.
@@ -148,7 +150,8 @@ fn assemble(
         config: terms.general().settings.clone(),
         terms,
         factory,
-        secrets: Arc::new(Mutex::new(Secrets::new(config.secrets.clone()).with_users_read())),
+        secrets: SecretFiles::new(config.secrets.clone()).map_err(SetupError::Threads)?,
+        hashing: Hashing::new().map_err(SetupError::Threads)?,
         accesses,
         egress: egress.clone(),
         egress_watch: EgressWatch::default(),
@@ -176,8 +179,10 @@ fn assemble(
         hand_overs: HandOvers::default(),
         drop_log: DropLog::default(),
         refusals: Refusals::default(),
-        failed_dials: FailedDials::default(),
-        waiting: std::collections::VecDeque::new(),
+        repeated_dials: RepeatedDials::default(),
+        waiting: WaitingDials::default(),
+        known_stations: KnownStations::default(),
+        probes: Probes::default(),
         next_token: 0,
         service: ServiceState::default(),
         hooks: Hooks::new(config.hooks.clone()),

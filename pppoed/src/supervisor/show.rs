@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use ppp_ipc::codec::pieces;
@@ -18,7 +17,6 @@ use super::protections::Repair;
 use super::session::{AccessIndex, Session};
 use super::{Supervisor, Work};
 use crate::control::Answer;
-use crate::inet::SystemNames;
 use crate::log_levels::MAX_SESSIONS;
 use crate::logging::LogHandle;
 use crate::pool::{Part, PoolEntry};
@@ -59,9 +57,7 @@ impl Supervisor {
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
         let addresses = self.policy.addresses.clone();
         tokio::task::spawn_local(async move {
-            let looking = tokio::task::spawn_blocking(move || {
-                secrets.lock().unwrap_or_else(PoisonError::into_inner).fixed_addresses(&SystemNames)
-            });
+            let looking = secrets.with(|secrets, names| secrets.fixed_addresses(names));
             let fixed = looking.await.unwrap_or_default().with_console(addresses);
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Pool(fixed, answer)).await;

@@ -22,8 +22,8 @@ pub(super) struct Table {
     on_access: HashMap<AccessIndex, usize>,
     /// Sessions with each pool.
     in_pool: HashMap<PoolName, usize>,
-    /// Sessions that have not been open yet.
-    starting: BTreeSet<Token>,
+    /// Sessions whose peers have proven nothing yet.
+    unproven: BTreeSet<Token>,
 }
 
 impl Table {
@@ -32,7 +32,7 @@ impl Table {
         self.by_id.insert(session.id, token);
         *self.on_access.entry(session.access).or_default() += 1;
         *self.in_pool.entry(session.settings.pool.clone()).or_default() += 1;
-        self.starting.insert(token);
+        self.unproven.insert(token);
         if let Some(tun) = &session.tun {
             self.by_tun.insert(tun.index, token);
         }
@@ -55,7 +55,7 @@ impl Table {
                 self.in_pool.remove(&session.settings.pool);
             }
         }
-        self.starting.remove(&token);
+        self.unproven.remove(&token);
         let peer = (session.access, session.peer_mac);
         if let Some(tokens) = self.by_peer.get_mut(&peer) {
             tokens.remove(&token);
@@ -111,14 +111,14 @@ impl Table {
         ids.filter_map(|(_, token)| self.sessions.get(token))
     }
 
-    /// Notes that a session is open, and so no longer being set up.
-    pub(super) fn opened(&mut self, token: Token) {
-        self.starting.remove(&token);
+    /// Notes that a session's peer has proven who it is, or that the session makes room for others.
+    pub(super) fn proven(&mut self, token: Token) {
+        self.unproven.remove(&token);
     }
 
-    /// Sessions that are being set up: that have not been open yet.
-    pub(super) fn starting(&self) -> usize {
-        self.starting.len()
+    /// Sessions whose peers have proven nothing yet, the oldest first.
+    pub(super) fn unproven(&self) -> &BTreeSet<Token> {
+        &self.unproven
     }
 
     /// Sessions on an access interface.

@@ -92,7 +92,7 @@ impl Supervisor {
                 for old in &waits_for {
                     self.kill(*old, EndReason::Replaced, &format!("{name} logged in again {newcomer}"));
                 }
-                self.hand_overs.waiting.push(HandOver { token, outcome, waits_for });
+                self.hand_overs.wait(token, outcome, waits_for);
                 None
             }
         }
@@ -125,8 +125,7 @@ impl Supervisor {
 
     /// The verdict on a newcomer waits until that session is gone.
     pub(super) fn wait_for(&mut self, holder: Token, newcomer: Token, outcome: Outcome) {
-        let waits_for = BTreeSet::from([holder]);
-        self.hand_overs.waiting.push(HandOver { token: newcomer, outcome, waits_for });
+        self.hand_overs.wait(newcomer, outcome, BTreeSet::from([holder]));
     }
 
     /// A session is gone: decides about those that waited for it, and forgets it if it was waiting itself.
@@ -139,6 +138,17 @@ impl Supervisor {
 }
 
 impl HandOvers {
+    /// The verdict on a newcomer waits until these, which are some, are gone.
+    pub(super) fn wait(&mut self, token: Token, outcome: Outcome, waits_for: BTreeSet<Token>) {
+        self.waiting.push(HandOver { token, outcome, waits_for });
+    }
+
+    /// Newcomers that waited for a session that will not go.
+    pub(super) fn take_waiting_for(&mut self, token: Token) -> Vec<(Token, Outcome)> {
+        let waited = self.waiting.extract_if(.., |hand_over| hand_over.waits_for.contains(&token));
+        waited.map(|hand_over| (hand_over.token, hand_over.outcome)).collect()
+    }
+
     /// Those that waited for nobody but `gone`, in the order in which they came.
     fn take_ready(&mut self, gone: Token) -> Vec<HandOver> {
         self.waiting.retain(|hand_over| hand_over.token != gone);

@@ -54,6 +54,8 @@ enum Stop {
     Egress,
     /// The limit of the address space.
     Memory,
+    /// A worker that is not lost has no business on the workers' socket.
+    Caller,
     /// There is nothing to be found: an error of this name.
     Nothing(&'static str),
 }
@@ -65,6 +67,7 @@ impl Stop {
             Self::SystemCalls => "killed by signal 31 (SIGSYS)".to_owned(),
             Self::Egress => "what is not its session's to send: 1 frames, which were dropped".to_owned(),
             Self::Memory => "killed by signal 6 (SIGABRT)".to_owned(),
+            Self::Caller => "the worker called on the workers' socket for no reason".to_owned(),
             Self::Nothing(error) => format!("stopped: {error}"),
         }
     }
@@ -74,6 +77,7 @@ impl Stop {
             Self::SystemCalls => "system call filter (SIGSYS)".to_owned(),
             Self::Egress => "egress filter, and the session ends".to_owned(),
             Self::Memory => "limit of the address space (SIGABRT)".to_owned(),
+            Self::Caller => "it is not lost, so its session ends".to_owned(),
             Self::Nothing(error) => error.to_owned(),
         }
     }
@@ -82,7 +86,7 @@ impl Stop {
 /// An attempt; `Ok` when it succeeded.
 type Attempt = fn(&Arms) -> io::Result<()>;
 
-use Stop::{Egress, Memory, Nothing, SystemCalls};
+use Stop::{Caller, Egress, Memory, Nothing, SystemCalls};
 
 /// A process that is not the worker's. Every namespace of processes has it.
 const INIT: i32 = 1;
@@ -102,6 +106,13 @@ const ATTACKS: &[(&str, Stop, Attempt)] = &[
     ("make a pair of sockets", SystemCalls, |_| UnixStream::pair().map(drop)),
     ("connect to the console's socket", Nothing("ENOENT"), |_| connect("/control.sock")),
     ("leave the root by ..", Nothing("ENOENT"), |_| connect("/../../run/pppoed/control.sock")),
+    ("call pppoed though it is not lost", Caller, |_| connect("/supervisor.sock")),
+    ("call pppoed as often as it can", Caller, |_| {
+        loop {
+            // With more than the kernel takes into such a socket, and nobody reads it.
+            let _ = call_with(&[7; 300_000]);
+        }
+    }),
     ("execute a program", SystemCalls, |_| done(execv(c"/bin/sh", &[c"sh"]))),
     ("start a thread", SystemCalls, |_| thread::Builder::new().spawn(|| ()).map(drop)),
     ("trace a process", SystemCalls, |_| Ok(ptrace::attach(Pid::from_raw(INIT))?)),
@@ -190,6 +201,14 @@ fn connect(path: &str) -> io::Result<()> {
     Ok(nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?)
 }
 
+/// Leaves a connection with as much as the kernel takes.
+fn call_with(words: &[u8]) -> io::Result<()> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new("/supervisor.sock")?)?;
+    done(write(&socket, words))
+}
+
 fn address() -> UnixAddr {
     UnixAddr::new("/anywhere").unwrap()
 }
@@ -221,8 +240,8 @@ pub(crate) fn attack(number: u8, start: Start, newborn: Newborn) -> ! {
     let mut arms = Arms { pipe, packet, tun, start };
     let (_, stop, attempt) = ATTACKS[usize::from(number)];
     let outcome = attempt(&arms);
-    if matches!((stop, &outcome), (Egress, Err(_))) {
-        // The frame was dropped; now the server has to notice.
+    if matches!((stop, &outcome), (Egress, Err(_)) | (Caller, Ok(()))) {
+        // The frame was dropped, or the call was heard; now the server has to notice.
         sleep_for_ever();
     }
     let detail = match outcome {

@@ -19,8 +19,9 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         ("who may look can change nothing", who_may_look),
+        ("who may look takes nothing from root", looking_takes_nothing),
         ("workers have nothing to say on the control socket", workers_are_strangers),
         ("the control socket is for root", for_root),
         ("a console that sends anything else", sends_anything_else),
@@ -82,6 +83,36 @@ fn who_may_look() {
     assert!(!lab.log().contains("command="), "nothing was done that would have to be told");
     lab.stop_with(&mut []);
     assert!(!path.exists());
+}
+
+/// A member of the group that may look has all the streams that there are for it, and fills the log as fast as it can.
+fn looking_takes_nothing() {
+    let lab = Lab::start(&["--view-group", "nogroup"]);
+    let (view, full) = (lab.path("run/control.view.sock"), lab.path("run/control.sock"));
+    let monitor = |path: &std::path::Path| {
+        let mut console = Console::connect(path);
+        console.send(&Request::Monitor(control::EventFilter::default()));
+        console
+    };
+    let mut viewers: Vec<Console> = (0..51).map(|_| monitor(&view)).collect();
+    // The last of them is one too many, and the first to be told anything.
+    let refused = viewers.last_mut().unwrap().receive::<Response>();
+    assert!(matches!(refused, Some(Response::Failed(Failure::Busy(_)))), "{refused:?}");
+    let mut root = monitor(&full);
+    let before = lab.log().len();
+    for _ in 0..500 {
+        let mut bad = Console::open(&view);
+        bad.send_bytes(b"\x1b[2J GET / HTTP/1.0\r\n\r\n");
+    }
+    until("the clients to be dropped", || lab.log().contains("control client dropped"));
+    assert!(lab.console().sessions().is_empty());
+    let written = lab.log().len() - before;
+    assert!(lab.log().matches("control client dropped").count() <= 10 && written < 10_000, "{written} bytes");
+    // What happens is told to root all the while.
+    let mut subscriber = Subscriber::open(good_mac(1));
+    assert!(matches!(root.receive::<Response>(), Some(Response::Event(_))));
+    drop(viewers);
+    lab.stop_with(&mut [&mut subscriber]);
 }
 
 /// As one of them would be that has got out of its sandbox.
@@ -179,7 +210,18 @@ fn does_not_read() {
 /// Each byte of these names is four characters when it is shown.
 fn longest_names() {
     const SUBSCRIBERS: u8 = 40;
-    let lab = Lab::start(&["-N", "41", "--auth-tries", "20", "--refusal-delay", "0"]);
+    let lab = Lab::start(&[
+        "-N",
+        "41",
+        "--max-starting",
+        "0",
+        "--lcp-deadline",
+        "60",
+        "--auth-tries",
+        "20",
+        "--refusal-delay",
+        "0",
+    ]);
     let mut subscribers: Vec<Subscriber> =
         (1..=SUBSCRIBERS).map(|number| Subscriber::begin(Host::dial(good_mac(number)), &[1; 256])).collect();
     until("all to be let in", || {

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::Phase;
 
 use super::lab::{Lab, SECRET, until, with_wire};
+use super::misbehaviour::mac_of;
 use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 2] = [
+    let tests: [(&str, fn()); 4] = [
         ("a router with a wrong password is told three times", failing),
         ("a wrong password is answered late, and nobody else waits", late),
+        ("a verdict that is overtaken is logged as any other", overtaken),
+        ("an account that comes and goes is told three times", coming_and_going),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -56,7 +59,36 @@ fn failing() {
     // All is told of a dial that succeeds, and of the end of that session.
     let mut subscriber = Subscriber::open_again(good_mac(1), 6);
     lab.logged(&["session up", "username=\"alice\"", "peer_ip="]);
-    lab.logged(&["dials that failed were left out of the log", "count=3", &good_mac(1).to_string()]);
+    lab.logged(&["this peer dials again and again", &good_mac(1).to_string()]);
+    lab.logged(&["dials were left out of the log", "count=3", &good_mac(1).to_string()]);
     subscriber.close();
     lab.logged(&["session ended", "username=\"alice\"", "reason=\"peer-terminated\""]);
+}
+
+/// The worker of this host belongs to somebody who guesses, and begins LCP anew before each verdict.
+fn overtaken() {
+    let secrets = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&secrets, format!("alice * \"{SECRET}\" *\n")).unwrap();
+    let secrets = secrets.path().to_str().unwrap();
+    let lab = Lab::start(&["--chap-secrets", secrets, "--refusal-delay", "300", "--auth-tries", "3"]);
+    let mut guesser = Host::dial(mac_of("guesses and begins anew"));
+    guesser.connected();
+    guesser.terminated();
+    lab.logged(&["session ended", "reason=\"auth-failed\""]);
+    // Three tries, and the one that would have been one too many.
+    until("all guesses in the log", || lab.log().matches("authentication refused").count() == 4);
+    lab.logged(&["authentication refused", "username=\"mallory\"", "has no line for user"]);
+}
+
+fn coming_and_going() {
+    let lab = Lab::start(&["--mac-rate", "0"]);
+    let count = |words: &str| lab.log().matches(words).count();
+    for time in 0..8 {
+        let mut subscriber = Subscriber::open_again(good_mac(1), time);
+        subscriber.host.hang_up();
+        until("the session to be gone", || lab.console().sessions().is_empty());
+    }
+    let lines = ["session started", "INFO authenticated", "session up", "session ended"];
+    assert_eq!(lines.map(count), [3; 4], "{}", lab.log());
+    assert_eq!(count("this peer dials again and again"), 1);
 }

@@ -53,7 +53,12 @@ fn full() {
     small_disk(&disk);
     log_to(directory.path(), &disk.join("log"));
     let stderr = fs::File::create(directory.path().join("log")).unwrap();
-    let lab = Lab::start_logging_to(directory, &["-X", "{lab}/small/pid"], &[], stderr.into());
+    let lab = Lab::start_logging_to(
+        directory,
+        &["-X", "{lab}/small/pid", "--log-level", "debug"],
+        &[],
+        stderr.into(),
+    );
     let mut first = Subscriber::open(good_mac(1));
     lab.logged(&["session up"]);
     fill(&disk);

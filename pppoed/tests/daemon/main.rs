@@ -12,6 +12,7 @@ mod attacks;
 mod capturing;
 mod console;
 mod consoles;
+mod dialling;
 mod egress;
 mod endings;
 mod exhaustion;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
     tests.extend(exhaustion::tests());
     tests.extend(kept_back::tests());
     tests.extend(failing::tests());
+    tests.extend(dialling::tests());
     tests.extend(template::tests());
     tests.extend(systemd::tests());
     tests.extend(rivals::tests());

@@ -190,6 +190,13 @@ pub(crate) const CASES: &[Case] = &[
         WorkerCrash,
         "its IPCP opened without leave",
     ),
+    case(
+        "guesses and begins anew",
+        guesses_and_begins_anew,
+        CutOff,
+        EndReason::AuthFailed,
+        "began anew before the verdict",
+    ),
     case("guesses on", guesses_on, CutOff, EndReason::AuthFailed, "gave a wrong password"),
     case(
         "opens IPV6CP though IPv6 is off",
@@ -526,6 +533,21 @@ fn guesses_on(mut pipe: Pipe) {
         if let ToWorker::Challenge { identifier, value } = pipe.receive() {
             pipe.send(&proof(identifier, &value));
         }
+    }
+}
+
+/// It never waits for a verdict: that is no way to guess for nothing.
+fn guesses_and_begins_anew(mut pipe: Pipe) {
+    let (mut identifier, mut value) = pipe.challenge();
+    loop {
+        pipe.send(&proof(identifier, &[value.as_slice(), b"!"].concat()));
+        pipe.send(&lcp_opened(Some(AuthMethod::ChapMd5)));
+        pipe.send(&FromWorker::ChallengeNeeded);
+        (identifier, value) = loop {
+            if let ToWorker::Challenge { identifier, value } = pipe.receive() {
+                break (identifier, value);
+            }
+        };
     }
 }
 

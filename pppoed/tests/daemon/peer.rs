@@ -165,9 +165,29 @@ impl Subscriber {
 
     /// As [`Subscriber::begin`], by another method or with another secret.
     pub(crate) fn begin_by(mut host: Host, name: &[u8], method: AuthMethod, secret: &str) -> Self {
+        let session = host.connected();
+        Self::begin_in(host, &session, name, method, secret)
+    }
+
+    /// As [`Subscriber::begin`], doing `work` meanwhile.
+    pub(crate) fn begin_while(mut host: Host, name: &[u8], mut work: impl FnMut()) -> Self {
+        until("a session", || {
+            work();
+            host.drive();
+            !host.events.is_empty()
+        });
+        Self::begin(host, name)
+    }
+
+    fn begin_in(
+        host: Host,
+        session: &client::Session,
+        name: &[u8],
+        method: AuthMethod,
+        secret: &str,
+    ) -> Self {
         let mac = host.mac;
         let socket = socket(EtherType::PppoeSession);
-        let session = host.connected();
         let credentials = Credentials {
             name: name.to_vec(),
             secret: Zeroizing::new(secret.as_bytes().to_vec()),

@@ -183,6 +183,7 @@ impl Arguments {
             setup_deadline: LIMIT,
             ping: None,
             hold: HOLD,
+            conduct: client::Conduct::Honest,
         })
     }
 

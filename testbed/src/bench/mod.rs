@@ -1,6 +1,7 @@
 //! Benchmarks: they print figures, and pass no judgement on them.
 
 mod all;
+mod attack;
 mod console;
 mod hooks;
 mod memory;
@@ -17,6 +18,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Benchmark {
     All(all::Arguments),
+    Attack(attack::Arguments),
     Console(console::Arguments),
     Scale(scale::Arguments),
     Hooks(hooks::Arguments),
@@ -32,6 +34,7 @@ impl Benchmark {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::All(arguments) => arguments.run(),
+            Self::Attack(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Scale(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Hooks(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),

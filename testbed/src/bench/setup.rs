@@ -128,6 +128,7 @@ impl Arguments {
             setup_deadline: Duration::from_secs(30),
             ping: None,
             hold: 2 * SETTLE + BURST_TIME + Duration::from_secs(8),
+            conduct: client::Conduct::Honest,
         };
         let own = Pid::this();
         let before = Machine::now()?;

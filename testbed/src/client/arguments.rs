@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use ppp_linux::interface::IfName;
 use ppp_proto::auth::AuthMethod;
 
-use super::{DialConfig, Ended, GATHER, LoadConfig, PingConfig, dial, run};
+use super::{Conduct, DialConfig, Ended, GATHER, LoadConfig, PingConfig, dial, run};
 use crate::interrupt;
 
 /// How often `dial` looks whether it is to end.
@@ -125,6 +125,7 @@ impl LoadArguments {
             setup_deadline: self.line.setup_deadline,
             ping: (!self.no_ping).then_some(ping),
             hold: self.hold,
+            conduct: Conduct::Honest,
         };
         let report = run(&config, Instant::now() + self.deadline)?;
         if self.json {

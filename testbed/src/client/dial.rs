@@ -19,7 +19,7 @@ use ppp_wire::MacAddr;
 
 use super::data::DataPath;
 use super::port::{Port, Ready};
-use super::session::{End, Event, Opened, Session, SessionConfig};
+use super::session::{Conduct, End, Event, Opened, Session, SessionConfig};
 
 /// How long Terminate-Requests may take: the peer is asked twice, 3 seconds apart.
 const HANG_UP: Duration = Duration::from_secs(8);
@@ -188,6 +188,7 @@ impl Relay {
             max_payload: config.max_payload,
             setup_deadline: config.setup_deadline,
             seed: getrandom::u64().context("random number")?,
+            conduct: Conduct::Honest,
         };
         let session = Session::new(session, port.mtu(), Instant::now())?;
         Ok(Self {

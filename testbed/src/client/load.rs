@@ -14,7 +14,7 @@ use super::icmp::{Echo, Kind};
 use super::ping::{PingConfig, Pinger};
 use super::port::{FRAME_LEN, Port, Stage};
 use super::report::{Percentiles, Report};
-use super::session::{End, Event, Session, SessionConfig};
+use super::session::{Conduct, End, Event, Session, SessionConfig};
 use crate::interrupt;
 
 /// Longest wait before the user's interrupt is looked for.
@@ -60,6 +60,7 @@ pub(crate) struct LoadConfig {
     pub(crate) ping: Option<PingConfig>,
     /// How long to stay once every session has opened or failed.
     pub(crate) hold: Duration,
+    pub(crate) conduct: Conduct,
 }
 
 /// Dials all sessions, holds them, and hangs up; all of it before `deadline`, or as far as it got.
@@ -226,6 +227,7 @@ impl<'a> Load<'a> {
             max_payload: config.max_payload,
             setup_deadline: config.setup_deadline,
             seed: getrandom::u64().context("random number")?,
+            conduct: config.conduct,
         })
     }
 
@@ -416,6 +418,7 @@ impl<'a> Load<'a> {
         report.setup = Percentiles::of(self.setup_times);
         report.ping.received = u64::try_from(self.round_trips.len()).unwrap_or(u64::MAX);
         report.ping.round_trip = Percentiles::of(self.round_trips);
+        report.guesses = self.stations.iter().map(|station| station.session.guesses()).sum();
         report.not_sent = self.port.not_sent();
         report
     }

@@ -23,4 +23,4 @@ pub(crate) use dial::{DialConfig, Dialled, Ended, GATHER, dial};
 pub(crate) use load::{BURST, LoadConfig, run, run_with_bursts};
 pub(crate) use ping::PingConfig;
 pub(crate) use report::{Percentiles, Report};
-pub(crate) use session::End;
+pub(crate) use session::{Conduct, End};

@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) setup_rate: f64,
     /// The pings.
     pub(crate) ping: PingReport,
+    /// Guesses that were refused, of clients that guess on.
+    pub(crate) guesses: u64,
     /// Frames that the interface refused to send because too many were waiting.
     pub(crate) not_sent: u64,
 }

@@ -13,6 +13,7 @@ use ppp_proto::link::{self, CloseReason, EchoConfig, Link, LinkConfig};
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
+use ppp_wire::pap;
 use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{Code, PppoePacket, SESSION_HEADER_LEN, emit_session_header};
 
@@ -43,6 +44,22 @@ pub(super) struct SessionConfig {
     pub(super) setup_deadline: Duration,
     /// Random number, another one for every session.
     pub(super) seed: u64,
+    pub(super) conduct: Conduct,
+}
+
+/// How a client behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Conduct {
+    /// As it should.
+    #[default]
+    Honest,
+    /// Refused by PAP it guesses on, so often at most.
+    Guesses {
+        /// Time from one guess to the next.
+        every: Duration,
+    },
+    /// It takes a session and says nothing in it.
+    Silent,
 }
 
 /// What happened in a session.
@@ -116,6 +133,18 @@ pub(super) struct Session {
     packet: Vec<u8>,
     events: VecDeque<Event>,
     is_over: bool,
+    guesses: Guesses,
+}
+
+/// What a client has guessed that guesses on.
+#[derive(Debug, Default)]
+struct Guesses {
+    /// How many were refused.
+    refused: u64,
+    identifier: u8,
+    last: Option<Instant>,
+    next: Option<Instant>,
+    frame: Option<Vec<u8>>,
 }
 
 /// What exists between PADS and PADT.
@@ -153,7 +182,43 @@ impl Session {
             packet: Vec::new(),
             events: VecDeque::new(),
             is_over: false,
+            guesses: Guesses::default(),
         })
+    }
+
+    /// Guesses that were refused, of a client that guesses on.
+    pub(super) fn guesses(&self) -> u64 {
+        self.guesses.refused
+    }
+
+    /// Takes the refusal of a guess, which the link would end for.
+    fn is_refused_guess(&mut self, payload: &[u8], now: Instant) -> bool {
+        let Conduct::Guesses { every } = self.config.conduct else { return false };
+        let Ok((Protocol::Pap, information)) = split_protocol(payload) else { return false };
+        if !matches!(pap::Packet::parse(information), Ok(pap::Packet::AuthenticateNak { .. })) {
+            return false;
+        }
+        self.guesses.refused += 1;
+        self.guesses.next = Some(self.guesses.last.map_or(now, |last| now.max(last + every)));
+        true
+    }
+
+    fn guess(&mut self, now: Instant) {
+        if self.guesses.next.is_none_or(|next| next > now) {
+            return;
+        }
+        let Some(lower) = &self.lower else { return };
+        (self.guesses.next, self.guesses.last) = (None, Some(now));
+        self.guesses.identifier = self.guesses.identifier.wrapping_add(1);
+        let request = pap::Packet::AuthenticateRequest {
+            identifier: self.guesses.identifier,
+            peer_id: &self.config.credentials.name,
+            password: b"another guess",
+        };
+        let (mut packet, mut frame) = (Protocol::Pap.to_be_bytes().to_vec(), Vec::new());
+        if request.emit(&mut packet).is_ok() && lower.emit(&[&packet], &mut frame) {
+            self.guesses.frame = Some(frame);
+        }
     }
 
     /// What was agreed on, while packets flow.
@@ -176,6 +241,10 @@ impl Session {
             return None;
         };
         let payload = lower.payload(frame)?;
+        if self.is_refused_guess(payload, now) {
+            return None;
+        }
+        let Some(lower) = &mut self.lower else { return None };
         match split_protocol(payload) {
             Ok((Protocol::Ip, packet)) if lower.link.ip_open() => {
                 lower.link.note_rx_activity(now);
@@ -229,6 +298,9 @@ impl Session {
     /// The next frame to send.
     #[must_use]
     pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        if let Some(frame) = self.guesses.frame.take() {
+            return Some(frame);
+        }
         if let Some(lower) = &mut self.lower
             && lower.link.poll_transmit(&mut self.packet)
         {
@@ -250,12 +322,13 @@ impl Session {
     #[must_use]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let link = self.lower.as_ref().and_then(|lower| lower.link.poll_timeout());
-        self.discovery.poll_timeout().into_iter().chain(link).min()
+        self.discovery.poll_timeout().into_iter().chain(link).chain(self.guesses.next).min()
     }
 
     /// Does what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.discovery.handle_timeout(now);
+        self.guess(now);
         if let Some(lower) = &mut self.lower {
             lower.link.handle_timeout(now);
         }
@@ -296,6 +369,9 @@ impl Session {
     }
 
     fn connect(&mut self, session: &discovery::Session, now: Instant) {
+        if self.config.conduct == Conduct::Silent {
+            return;
+        }
         let mru = session.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
         let config = LinkConfig {
             lcp: LcpConfig { mru, max_peer_mru: mru },

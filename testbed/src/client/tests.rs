@@ -14,7 +14,7 @@ use ppp_proto::auth::AuthMethod;
 use ppp_proto::link::{CloseReason, Phase};
 use server::{Account, Behaviour, DNS, Ending, SERVER};
 
-use super::{DialConfig, GATHER, LoadConfig, PingConfig, dial, run};
+use super::{Conduct, DialConfig, GATHER, LoadConfig, PingConfig, dial, run};
 use crate::client::report::Report;
 use crate::client::session::End;
 use crate::world::{Uplink, Wiring, World};
@@ -57,6 +57,7 @@ fn load(sessions: u32) -> LoadConfig {
         setup_deadline: Duration::from_secs(20),
         ping: Some(PingConfig { target: None, interval: Duration::from_millis(100), size: 1400 }),
         hold: Duration::from_secs(1),
+        conduct: Conduct::Honest,
     }
 }
 

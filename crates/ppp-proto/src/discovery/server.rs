@@ -320,6 +320,15 @@ impl Server {
         Ok(())
     }
 
+    /// Forgets a request without an answer, as too many sessions are being set up ([`DropCause::TooManyStarting`]). The same
+    /// PADR, which a peer without an answer repeats, would be a new request.
+    pub fn ignore(&mut self, id: RequestId) {
+        if self.waiting(id).is_ok() {
+            self.dials.forget(id);
+            self.drops.count(DropCause::TooManyStarting);
+        }
+    }
+
     /// Forgets a session that ended, so that the next PADR of its peer makes a new one.
     pub fn session_ended(&mut self, session_id: u16) {
         self.dials.forget_session(session_id);

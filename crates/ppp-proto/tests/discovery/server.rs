@@ -351,6 +351,19 @@ fn refusals_have_session_id_0_and_say_why() {
 }
 
 #[test]
+fn a_request_that_is_ignored_is_counted_and_may_come_again() {
+    let mut bench = Bench::new(|_| {});
+    let (padr, request) = bench.request(&[ANY, UNIQ]);
+    for _ in 0..2 {
+        bench.server.ignore(request.id);
+        assert_eq!(bench.sent(), []);
+        assert_eq!(bench.server.drops().get(DropCause::TooManyStarting), 1);
+    }
+    assert_eq!(bench.feed(&padr), []);
+    assert!(matches!(bench.events()[..], [Event::SessionRequest(_)]));
+}
+
+#[test]
 fn admission_decides() {
     let mut bench = Bench::new(|_| {});
     let cookie = bench.cookie(&[ANY]);

@@ -23,12 +23,12 @@ const HASHES: &[(&str, &str)] = &[
 fn pap_takes_the_secret_or_its_hash() {
     for (password, hash) in HASHES {
         let (file, notices) = parse(&format!("bob gw '{hash}' *\n"), Protocol::Pap);
-        let found = file.lookup(b"bob", b"gw").unwrap();
         for papcrypt in [false, true] {
-            assert_eq!(found.verify_pap(password.as_bytes(), papcrypt), Ok(()), "{hash}");
-            found.verify_pap(b"wrong", papcrypt).unwrap_err();
+            let found = file.lookup(b"bob", b"gw").unwrap().candidate(papcrypt);
+            assert_eq!(found.verify_pap(password.as_bytes()), Ok(()), "{hash}");
+            found.verify_pap(b"wrong").unwrap_err();
             // the hash itself is no password
-            found.verify_pap(hash.as_bytes(), papcrypt).unwrap_err();
+            found.verify_pap(hash.as_bytes()).unwrap_err();
         }
         assert_eq!(notices, Vec::<String>::new());
     }
@@ -67,13 +67,15 @@ fn an_empty_password_never_matches() {
                 for password in [&b""[..], b"\0", b"\0\0", &[0; 255]] {
                     let verdict = secrets.pap(b"bob", password).0;
                     assert!(verdict.is_err(), "{client} {word} {papcrypt}: {verdict:?} for {password:?}");
-                    let explained = secrets.explain(Protocol::Pap, b"bob", Some(password), 3).verdict;
+                    let explained = secrets.explain(Protocol::Pap, b"bob", 3);
+                    let explained = explained.verdict(Protocol::Pap, Some(password));
                     assert!(!matches!(explained, Ok(Some(()))), "{client} {word}: {explained:?}");
                 }
                 // Whoever has no password makes a response with the empty secret.
                 let verdict = secrets.chap(b"bob", |secret| secret.is_empty()).0;
                 assert!(verdict.is_err(), "{client} {word}: {verdict:?}");
-                let explained = secrets.explain(Protocol::Chap, b"bob", Some(b""), 3).verdict;
+                let explained = secrets.explain(Protocol::Chap, b"bob", 3);
+                let explained = explained.verdict(Protocol::Chap, Some(b""));
                 assert!(!matches!(explained, Ok(Some(()))), "{client} {word}: {explained:?}");
             }
         }
@@ -118,7 +120,11 @@ fn names_and_passwords_match_whole_or_not_at_all() {
     // PAP has room for 255 bytes: a secret that is longer is not to be met by its beginning.
     let fits = |client: &str, len: usize| {
         let password = "p".repeat(len);
-        file.lookup(client.as_bytes(), b"gw").unwrap().verify_pap(password.as_bytes(), false).is_ok()
+        file.lookup(client.as_bytes(), b"gw")
+            .unwrap()
+            .candidate(false)
+            .verify_pap(password.as_bytes())
+            .is_ok()
     };
     for (client, length) in [("long", 255), ("longer", 256)] {
         let fitting: Vec<usize> = (0..300).filter(|&len| fits(client, len)).collect();
@@ -142,9 +148,8 @@ fn pap_refusals() {
     );
     let file = parse(&text, Protocol::Pap).0;
     let verify = |client: &str, password: &str, papcrypt| {
-        let verdict =
-            file.lookup(client.as_bytes(), b"gw").unwrap().verify_pap(password.as_bytes(), papcrypt);
-        verdict.map_err(|refusal| refusal.to_string())
+        let found = file.lookup(client.as_bytes(), b"gw").unwrap().candidate(papcrypt);
+        found.verify_pap(password.as_bytes()).map_err(|refusal| refusal.to_string())
     };
     assert_eq!(verify("bob", "secret", false), Ok(()));
     assert_eq!(verify("long", &long, false), Ok(()));
@@ -204,8 +209,12 @@ fn nothing_shows_a_secret_that_was_read() {
         let right = secrets.pap(name, b"hunter2");
         right.0.as_ref().unwrap();
         let wrong = secrets.pap(name, b"hunter2 or not");
-        let explained = secrets.explain(Protocol::Pap, name, Some(b"hunter2"), 3);
-        shown += &format!("{right:?} {wrong:?} {} {explained:?}", wrong.0.as_ref().unwrap_err());
+        let explained = secrets.explain(Protocol::Pap, name, 3);
+        shown += &format!(
+            "{right:?} {wrong:?} {} {explained:?} {:?}",
+            wrong.0.as_ref().unwrap_err(),
+            explained.found
+        );
     }
     shown += &format!("{secrets:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("104, 117, 110"), "{shown}");

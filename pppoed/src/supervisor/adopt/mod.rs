@@ -32,8 +32,8 @@ use ppp_ipc::worker::ToWorker;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-pub(super) use self::door::Arrival;
-use self::door::{Strangers, Workers};
+use self::door::Workers;
+pub(super) use self::door::{Arrival, Stranger};
 use self::heirlooms::Heirlooms;
 use self::key::{Key, Source};
 pub(super) use self::returning::Returning;
@@ -43,6 +43,7 @@ use super::session::Token;
 use super::session_log::about;
 use super::worker::chain;
 use super::{Supervisor, Work};
+use crate::log_limit::LogLimit;
 use crate::message::{SERVER_LEAVING, SESSION_NOT_RECORDED};
 
 /// Time between two looks at the counters of all sessions, for the account of those whose worker goes while `pppoed` is
@@ -62,7 +63,7 @@ pub(super) struct Adoption {
     root: PathBuf,
     key: Arc<Key>,
     store: Option<Store>,
-    strangers: Strangers,
+    strangers: LogLimit,
     /// Sessions whose workers are expected, with the record that was in the run directory.
     expected: HashMap<Process, Expected>,
     heirlooms: Heirlooms,
@@ -134,16 +135,16 @@ impl Adoption {
                 None
             }
         };
-        let (workers, strangers) = (Workers { uid, gid }, Strangers::default());
+        let workers = Workers { uid, gid };
         let listener = door::open(root, workers)?;
-        tokio::task::spawn_local(door::serve(listener, workers, strangers.clone(), work));
+        tokio::task::spawn_local(door::serve(listener, workers, work));
         let is_successor = !matches!(source, Source::New) || !kept.is_empty();
         Ok(Self {
             run_dir: run_dir.to_owned(),
             root: root.to_owned(),
             key,
             store,
-            strangers,
+            strangers: LogLimit::default(),
             expected: HashMap::new(),
             heirlooms: Heirlooms::default(),
             kept,

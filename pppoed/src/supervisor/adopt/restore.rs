@@ -293,7 +293,7 @@ impl Supervisor {
         let session = self.rebuild(known, token, slot, lease, worker, traffic, now);
         let end = session_end(&session);
         self.table.insert(session);
-        self.table.opened(token);
+        self.proven(token, now);
         self.deadlines.set(token, end);
         self.watch_quota(token, now);
         if let Some((reason, detail)) = ending {

@@ -19,13 +19,13 @@ use tracing::{debug, info, warn};
 
 use super::restore::Known;
 use super::store::Kept;
-use super::{Arrival, Expected, Process, heirlooms};
+use super::{Arrival, Expected, Process, Stranger, heirlooms};
 use crate::message::{COUNTERS_STAY, SESSION_LOST, SESSION_TAKEN_OVER};
 use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
 use crate::supervisor::messages::{NOT_ITS_END, is_workers_own};
 use crate::supervisor::network::session_end;
-use crate::supervisor::session::Token;
+use crate::supervisor::session::{Session, Token};
 use crate::supervisor::session_log::about;
 use crate::supervisor::worker::{Gone, Order, Replacement, chain, kill, printable};
 
@@ -120,7 +120,10 @@ impl Supervisor {
         let Arrival { claim, pid, process, stream } = arrival;
         let Believed { known, process } = match self.believe(&claim, pid, process) {
             Ok(believed) => believed,
-            Err(why) => return self.adoption.strangers.turn_away(pid.into(), &why),
+            Err(why) => {
+                let pid = i32::try_from(pid).unwrap_or(0);
+                return self.handle_stranger(&Stranger { pid, why, is_excess: false }, now);
+            }
         };
         // Before the worker is answered: until then it keeps its socket, even if its session is over.
         let heirloom = heirlooms::packet_socket(&process);
@@ -180,6 +183,22 @@ impl Supervisor {
         self.resume(token, *claim, now);
         self.check_access(token, access_index, now);
         self.replace_socket(token);
+    }
+
+    /// Somebody called on the workers' socket and was not believed. A worker that is not lost has no business there, and neither
+    /// has a lost one that calls all the time: it is not the one that was started.
+    pub(in super::super) fn handle_stranger(&mut self, stranger: &Stranger, now: Instant) {
+        let Stranger { pid, why, is_excess } = stranger;
+        if let Some(more) = self.adoption.strangers.count(now) {
+            warn!(pid, reason = why, more, "somebody on the workers' socket was turned away");
+        }
+        let is_it =
+            |session: &&Session| u32::try_from(*pid).is_ok_and(|pid| pid > 0 && session.worker_pid == pid);
+        let Some(token) = self.table.iter().find(is_it).map(|session| session.token) else { return };
+        if *is_excess || !self.adoption.is_expected(token) {
+            let detail = format!("the worker called on the workers' socket for no reason: {why}");
+            self.kill(token, EndReason::WorkerCrash, &detail);
+        }
     }
 
     /// Gives a session that was taken over a socket in a group that we know, in place of the one that it has.

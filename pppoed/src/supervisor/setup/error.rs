@@ -42,6 +42,9 @@ pub enum SetupError {
     /// A discovery socket could not be opened.
     #[error("cannot listen for PPPoE discovery (this needs CAP_NET_RAW)")]
     Packet(#[from] PacketError),
+    /// The threads for logins could not be made ready.
+    #[error("cannot make threads for logins")]
+    Threads(#[source] io::Error),
     /// The runtime could not watch a socket.
     #[error("cannot watch a discovery socket")]
     Watch(#[source] io::Error),

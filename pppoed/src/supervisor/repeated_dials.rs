@@ -1,0 +1,325 @@
+//! Peers that dial again and again, such as a router with a wrong password, which does every few seconds for weeks, or somebody who
+//! wants to fill the log: what that says of them is bounded.
+//!
+//! What counts is a dial that came to nothing, and a session that was open for less than a [`PERIOD`]. Of each MAC address [`TOLD`]
+//! of each are told in full, and of each user [`TOLD_OF_USER`] sessions, because who has one account may have many MAC
+//! addresses; those after are left out until a minute has passed since the first. A line says so at once, and another one how
+//! many they were. A failing peer that gets in at last is told, and so is a session that lasts after all, when it has.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use ppp_wire::MacAddr;
+
+use crate::log_limit::LogLimit;
+
+/// Dials of one MAC address that are told in a [`PERIOD`].
+const TOLD: u32 = 3;
+/// Dials of one user that are told in a [`PERIOD`].
+const TOLD_OF_USER: u32 = 10;
+/// Time after which dials are told again; and a session that was open for so long was none of those that count.
+pub(super) const PERIOD: Duration = Duration::from_secs(60);
+/// MAC addresses, and users, that are remembered. Beyond them, newcomers are left out until others are forgotten.
+const MAX_REMEMBERED: usize = 1024;
+
+/// The peers whose last dials came to little.
+#[derive(Debug, Default)]
+pub(super) struct RepeatedDials {
+    /// Dials that came to nothing.
+    failing: Repeaters<MacAddr>,
+    /// Sessions that did not last.
+    brief: Repeaters<MacAddr>,
+    brief_of_users: Repeaters<Box<[u8]>>,
+    /// Dials of peers that there was no room for.
+    of_others: u64,
+    others: LogLimit,
+    /// Failures of workers that are told although the dial is left out.
+    crashes: LogLimit,
+}
+
+#[derive(Debug)]
+struct Repeaters<K> {
+    known: HashMap<K, Repeater>,
+    next_sweep: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Repeater {
+    since: Instant,
+    dials: u32,
+    left_out: u64,
+    /// It was told that dials are left out.
+    is_muted: bool,
+}
+
+/// What to do about a dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// It is told; so many before it were left out.
+    Told { left_out: u64 },
+    /// It is left out, the first one: that is told.
+    FirstLeftOut,
+    /// It is left out.
+    LeftOut,
+}
+
+impl Telling {
+    pub(super) fn is_quiet(self) -> bool {
+        !matches!(self, Self::Told { .. })
+    }
+}
+
+impl<K> Default for Repeaters<K> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), next_sweep: None }
+    }
+}
+
+impl<K: Eq + Hash> Repeaters<K> {
+    fn begin(&mut self, key: &K, told: u32, now: Instant) -> Telling {
+        match self.known.get_mut(key) {
+            Some(known) if is_over(known, now) => {
+                let left_out = known.left_out;
+                self.known.remove(key);
+                Telling::Told { left_out }
+            }
+            Some(known) if known.dials >= told => match std::mem::replace(&mut known.is_muted, true) {
+                false => Telling::FirstLeftOut,
+                true => Telling::LeftOut,
+            },
+            Some(_) => Telling::Told { left_out: 0 },
+            None => {
+                self.sweep(now);
+                match self.known.len() >= MAX_REMEMBERED {
+                    true => Telling::LeftOut,
+                    false => Telling::Told { left_out: 0 },
+                }
+            }
+        }
+    }
+
+    /// Whether dials are being left out.
+    fn is_quiet(&self, key: &K, told: u32, now: Instant) -> bool {
+        self.known.get(key).is_some_and(|known| known.dials >= told && !is_over(known, now))
+    }
+
+    /// Begins anew; how many were left out.
+    fn forget(&mut self, key: &K) -> u64 {
+        self.known.remove(key).map_or(0, |known| known.left_out)
+    }
+
+    fn forget_if_over(&mut self, key: &K, now: Instant) -> u64 {
+        match self.known.get(key).is_some_and(|known| is_over(known, now)) {
+            true => self.forget(key),
+            false => 0,
+        }
+    }
+
+    /// Counts a dial. False if there is no room to remember it.
+    fn count(&mut self, key: K, told: u32, now: Instant) -> bool {
+        if self.known.len() >= MAX_REMEMBERED && !self.known.contains_key(&key) {
+            return false;
+        }
+        let fresh = Repeater { since: now, dials: 0, left_out: 0, is_muted: false };
+        let known = self.known.entry(key).or_insert(fresh);
+        known.left_out += u64::from(known.dials >= told);
+        known.dials = known.dials.saturating_add(1);
+        true
+    }
+
+    /// Forgets those that have not dialled for long, at most once a minute.
+    fn sweep(&mut self, now: Instant) {
+        if self.next_sweep.is_some_and(|next| next > now) {
+            return;
+        }
+        self.next_sweep = Some(now + PERIOD);
+        self.known.retain(|_, known| !is_over(known, now));
+    }
+}
+
+impl RepeatedDials {
+    /// A peer dials.
+    pub(super) fn begin(&mut self, peer: MacAddr, now: Instant) -> Telling {
+        match self.brief.is_quiet(&peer, TOLD, now) {
+            true => self.brief.begin(&peer, TOLD, now),
+            false => self.failing.begin(&peer, TOLD, now),
+        }
+    }
+
+    /// A peer has proved who it is, and that counts from here on.
+    pub(super) fn logged_in(&mut self, peer: MacAddr, user: &[u8], now: Instant) -> Telling {
+        if self.brief.is_quiet(&peer, TOLD, now) {
+            return Telling::LeftOut;
+        }
+        let missed = self.failing.forget(&peer) + self.brief.forget_if_over(&peer, now);
+        match self.brief_of_users.begin(&user.into(), TOLD_OF_USER, now) {
+            Telling::Told { left_out } => Telling::Told { left_out: left_out + missed },
+            quiet => quiet,
+        }
+    }
+
+    /// A dial has ended, after its session was `open` for so long, if at all. `was_quiet`: it was left out of the log.
+    pub(super) fn ended(
+        &mut self,
+        peer: MacAddr,
+        user: Option<&[u8]>,
+        open: Option<Duration>,
+        was_quiet: bool,
+        now: Instant,
+    ) {
+        let is_remembered = match open {
+            Some(open) if open >= PERIOD => return,
+            None if user.is_none() => self.failing.count(peer, TOLD, now),
+            // Also one that logged in and hung up before it was open.
+            Some(_) | None => {
+                if let Some(user) = user {
+                    self.brief_of_users.count(user.into(), TOLD_OF_USER, now);
+                }
+                self.brief.count(peer, TOLD, now)
+            }
+        };
+        self.of_others += u64::from(was_quiet && !is_remembered);
+    }
+
+    /// Dials that were left out because there was no room to remember their peers, once a minute if there are any.
+    pub(super) fn take_of_others(&mut self, now: Instant) -> Option<u64> {
+        if self.of_others == 0 {
+            return None;
+        }
+        self.others.count(now).map(|_| std::mem::take(&mut self.of_others))
+    }
+
+    /// Whether the failure of a worker is told although its dial is left out: one a minute, of all of them.
+    pub(super) fn tells_crash(&mut self, now: Instant) -> bool {
+        self.crashes.count(now).is_some()
+    }
+}
+
+fn is_over(known: &Repeater, now: Instant) -> bool {
+    now.saturating_duration_since(known.since) >= PERIOD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTER: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const TELL: Telling = Telling::Told { left_out: 0 };
+
+    fn mac(number: u16) -> MacAddr {
+        let [high, low] = number.to_be_bytes();
+        MacAddr([2, 0, 0, 1, high, low])
+    }
+
+    #[test]
+    fn a_peer_that_fails_on_and_on_is_told_three_times_a_minute_and_why_not_more() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        let mut told = Vec::new();
+        // Every second for two minutes.
+        for second in 0..120 {
+            let now = start + Duration::from_secs(second);
+            let telling = dials.begin(ROUTER, now);
+            dials.ended(ROUTER, None, None, telling.is_quiet(), now);
+            if telling != Telling::LeftOut {
+                told.push((second, telling));
+            }
+        }
+        let again = Telling::Told { left_out: 57 };
+        let expected = [
+            (0, TELL),
+            (1, TELL),
+            (2, TELL),
+            (3, Telling::FirstLeftOut),
+            (60, again),
+            (61, TELL),
+            (62, TELL),
+            (63, Telling::FirstLeftOut),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn sessions_that_last_count_for_nothing_and_short_ones_for_their_user_too() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        for _ in 0..100 {
+            assert_eq!(dials.begin(ROUTER, start), TELL);
+            assert_eq!(dials.logged_in(ROUTER, b"alice", start), TELL);
+            dials.ended(ROUTER, Some(b"alice"), Some(PERIOD), false, start);
+        }
+        // One account, and another MAC address each time.
+        let short = Some(PERIOD - Duration::from_millis(1));
+        let tellings: Vec<_> = (0..14)
+            .map(|number| {
+                assert_eq!(dials.begin(mac(number), start), TELL);
+                let telling = dials.logged_in(mac(number), b"mallory", start);
+                dials.ended(mac(number), Some(b"mallory"), short, telling.is_quiet(), start);
+                telling
+            })
+            .collect();
+        let (told, left_out) = tellings.split_at(10);
+        assert!(told.iter().all(|telling| *telling == TELL), "{told:?}");
+        assert_eq!(left_out[0], Telling::FirstLeftOut);
+        assert!(left_out[1..].iter().all(|telling| *telling == Telling::LeftOut));
+        let later = dials.logged_in(mac(99), b"mallory", start + PERIOD);
+        assert_eq!(later, Telling::Told { left_out: 4 });
+        assert_eq!(dials.logged_in(ROUTER, b"alice", start), TELL);
+    }
+
+    #[test]
+    fn one_address_that_comes_and_goes_is_told_three_times_a_minute() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        let mut told = 0;
+        for second in 0..120 {
+            let now = start + Duration::from_secs(second);
+            dials.begin(ROUTER, now);
+            let telling = dials.logged_in(ROUTER, b"alice", now);
+            told += u32::from(!telling.is_quiet());
+            dials.ended(ROUTER, Some(b"alice"), Some(Duration::ZERO), telling.is_quiet(), now);
+        }
+        assert_eq!(told, 6);
+    }
+
+    #[test]
+    fn who_gets_in_at_last_is_told_with_the_dials_that_were_left_out() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        for _ in 0..6 {
+            let telling = dials.begin(ROUTER, start);
+            dials.ended(ROUTER, None, None, telling.is_quiet(), start);
+        }
+        assert_eq!(dials.begin(ROUTER, start), Telling::LeftOut);
+        assert_eq!(dials.logged_in(ROUTER, b"alice", start), Telling::Told { left_out: 3 });
+        assert_eq!(dials.begin(ROUTER, start), TELL);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_is_remembered_in_part_and_counted_whole() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        for number in 0..3000_u16 {
+            let telling = dials.begin(mac(number), start);
+            assert_eq!(telling.is_quiet(), usize::from(number) >= MAX_REMEMBERED);
+            dials.ended(mac(number), None, None, telling.is_quiet(), start);
+        }
+        assert_eq!(dials.failing.known.len(), MAX_REMEMBERED);
+        assert_eq!(dials.take_of_others(start), Some(3000 - 1024));
+        dials.ended(mac(3000), None, None, true, start);
+        assert_eq!(dials.take_of_others(start), None, "not yet again");
+        assert_eq!(dials.take_of_others(start + PERIOD), Some(1));
+        assert_eq!(dials.take_of_others(start + PERIOD), None);
+        assert_eq!(dials.begin(mac(3000), start + PERIOD), TELL, "the old ones are forgotten");
+        assert!(dials.failing.known.is_empty());
+    }
+
+    #[test]
+    fn a_worker_that_crashes_at_each_dial_is_told_once_a_minute() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        let told = |dials: &mut RepeatedDials, second| dials.tells_crash(start + Duration::from_secs(second));
+        assert_eq!([0, 1, 59, 60].map(|second| told(&mut dials, second)), [true, false, false, true]);
+    }
+}

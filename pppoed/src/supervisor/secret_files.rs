@@ -1,0 +1,62 @@
+//! The secrets files, and the one thread that reads them: whoever asks them waits for nobody but others who ask them.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::names::HostNames;
+use crate::secrets::{Secrets, Settings};
+use crate::threads::{Priority, Threads};
+
+/// The files as they are now. Clones share them, until they are replaced.
+#[derive(Clone, Debug)]
+pub(super) struct SecretFiles {
+    /// Held on the thread alone, so that nobody ever waits for the lock.
+    secrets: Arc<Mutex<Secrets>>,
+    thread: Arc<Threads>,
+    pub(super) names: HostNames,
+}
+
+impl SecretFiles {
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn new(settings: Settings) -> io::Result<Self> {
+        let files = Self::with_names(settings, HostNames::new()?)?;
+        files.read_users();
+        Ok(files)
+    }
+
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn with_names(settings: Settings, names: HostNames) -> io::Result<Self> {
+        let secrets = Arc::new(Mutex::new(Secrets::new(settings)));
+        let thread = Arc::new(Threads::new("secrets", 1, Priority::Normal)?);
+        Ok(Self { secrets, thread, names })
+    }
+
+    /// Goes by other files from now on.
+    pub(super) fn replace(&mut self, settings: Settings) {
+        self.secrets = Arc::new(Mutex::new(Secrets::new(settings)));
+        self.read_users();
+    }
+
+    /// Reads the users file, so that there are users to go on with if it is spoilt before anybody logs in.
+    fn read_users(&self) {
+        drop(self.begin(|secrets, _| secrets.read_users()));
+    }
+
+    /// Asks the files something. What takes time for other reasons than the disk is not done here.
+    pub(super) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Secrets, &HostNames) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.begin(work).await.ok()
+    }
+
+    fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Secrets, &HostNames) -> T + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        let (secrets, names) = (self.secrets.clone(), self.names.clone());
+        self.thread.begin(move || work(&mut secrets.lock().unwrap_or_else(PoisonError::into_inner), &names))
+    }
+}

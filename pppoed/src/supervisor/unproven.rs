@@ -1,0 +1,313 @@
+//! Sessions whose peers have proven nothing yet: how many there may be, and which of them makes room.
+//!
+//! Whoever is on the segment gets such a session with two frames. So they have a part of the slots only (`--max-starting`);
+//! who is silent after the PADS has it for `--lcp-deadline`; and when all are taken, a newcomer gets the place of the one
+//! that has been silent for the longest time. Without such a one it waits for a moment: a storm of honest clients after an
+//! outage sets up one session after the other.
+//!
+//! A station that has logged in before goes before those that have not, and no stranger takes its place: it is a customer's.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use ppp_ipc::control::Phase;
+use ppp_ipc::reason::EndReason;
+use ppp_proto::discovery::server::SessionRequest;
+
+use super::Supervisor;
+use super::hashing::Station;
+use super::session::{AccessIndex, Session, Token};
+
+/// Time after its PADS in which a silent session makes no room: the way to the client and back.
+const GRACE: Duration = Duration::from_millis(250);
+/// Time for which a request waits: most clients repeat their PADR after five seconds, and then it is taken anew.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Time between two looks for sessions that have been silent for too long, while others wait.
+const LOOK: Duration = Duration::from_millis(50);
+/// Requests that wait, for each session that may be in setup.
+const WAITING_PER_PLACE: usize = 4;
+/// Stations of which it is known that they have logged in, at least; twice as many at most.
+const KNOWN: usize = 32_768;
+
+/// Requests that wait for a slot or a place, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct WaitingDials {
+    dials: VecDeque<WaitingDial>,
+    /// When silent sessions are looked for that have become old enough to make room.
+    look: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct WaitingDial {
+    pub(super) access: AccessIndex,
+    pub(super) request: SessionRequest,
+    until: Instant,
+}
+
+impl WaitingDial {
+    pub(super) fn station(&self) -> Station {
+        (self.access, self.request.peer_mac)
+    }
+}
+
+impl WaitingDials {
+    pub(super) fn len(&self) -> usize {
+        self.dials.len()
+    }
+
+    /// When [`Supervisor::handle_waiting`] has something to do.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let front = self.dials.front()?;
+        Some(self.look.map_or(front.until, |look| look.min(front.until)))
+    }
+
+    fn push(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
+        self.dials.push_back(WaitingDial { access, request, until: now + PATIENCE });
+        self.look.get_or_insert(now + LOOK);
+    }
+
+    /// Takes out all that are so.
+    pub(super) fn take(&mut self, is_wanted: impl Fn(&WaitingDial) -> bool) -> Vec<WaitingDial> {
+        let (taken, left): (Vec<_>, Vec<_>) = self.dials.drain(..).partition(is_wanted);
+        self.dials = left.into();
+        taken
+    }
+
+    /// Takes out the first that may go on, those of `known` stations before others.
+    fn take_first(
+        &mut self,
+        may_go_on: impl Fn(&WaitingDial) -> bool,
+        known: &KnownStations,
+    ) -> Option<WaitingDial> {
+        let mut ready = self.dials.iter().enumerate().filter(|(_, dial)| may_go_on(dial));
+        let first = ready.next().map(|(index, dial)| (index, known.contains(dial.station())))?;
+        let index = match first {
+            (index, true) => index,
+            (index, false) => {
+                ready.find(|(_, dial)| known.contains(dial.station())).map_or(index, |(index, _)| index)
+            }
+        };
+        self.dials.remove(index)
+    }
+}
+
+/// Stations that have logged in: a bounded number of them, those that did so last.
+#[derive(Debug, Default)]
+pub(super) struct KnownStations {
+    recent: HashSet<Station>,
+    before: HashSet<Station>,
+}
+
+impl KnownStations {
+    pub(super) fn insert(&mut self, station: Station) {
+        if self.recent.len() >= KNOWN && !self.recent.contains(&station) {
+            self.before = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(station);
+    }
+
+    pub(super) fn contains(&self, station: Station) -> bool {
+        self.recent.contains(&station) || self.before.contains(&station)
+    }
+}
+
+/// The place of a request for a session.
+pub(super) enum Room {
+    /// A slot, and the session id that goes with it.
+    Slot(u32, u16),
+    /// It waits.
+    Later,
+    /// There is no slot, and none will be free soon.
+    Full,
+}
+
+impl Session {
+    /// Whether its peer has proven who it is, or that it is there where nobody has to.
+    pub(super) fn is_proven(&self) -> bool {
+        self.user.is_some() || self.opened.is_some()
+    }
+
+    /// How long ago the peer was told of its session.
+    fn since_pads(&self, now: Instant) -> Option<Duration> {
+        self.pads_at.map(|at| now.saturating_duration_since(at))
+    }
+}
+
+impl Supervisor {
+    /// Whether as many sessions are in setup as may be.
+    pub(super) fn places_are_taken(&self) -> bool {
+        self.config.limits.max_starting.is_some_and(|limit| self.table.unproven().len() >= limit.get())
+    }
+
+    /// Whether no more requests can wait.
+    pub(super) fn waiting_room_is_full(&self) -> bool {
+        let places = self.config.limits.max_starting.map_or(usize::MAX, std::num::NonZeroUsize::get);
+        self.waiting.len() >= places.saturating_mul(WAITING_PER_PLACE)
+    }
+
+    /// Whether a slot for sessions on an access interface can be made free by sessions that have proven nothing.
+    pub(super) fn has_unproven_on(&self, access: AccessIndex) -> bool {
+        let Some(pool) = self.accesses.get(access).map(|access| &access.terms().settings.pool) else {
+            return false;
+        };
+        let mut unproven = self.table.unproven().iter().filter_map(|token| self.table.get(*token));
+        unproven.any(|session| session.settings.pool == *pool)
+    }
+
+    /// Finds room for a session, if need be in the place of a silent one.
+    pub(super) fn make_room(&mut self, access: AccessIndex, request: &SessionRequest, now: Instant) -> Room {
+        let station = (access, request.peer_mac);
+        let old = self.proven_sessions_of(station);
+        if !old.is_empty() && !self.asks_for_proof(access) {
+            // Nobody will ever prove that the new session is that of the same host.
+            self.probe_all(&old, now);
+            return Room::Later;
+        }
+        if self.free_slots(access) == 0 {
+            if let Some(victim) = self.silent_session(station, true, now) {
+                self.give_way(victim);
+                return Room::Later;
+            }
+            if !old.is_empty() {
+                self.probe_all(&old, now);
+                return Room::Later;
+            }
+            return if self.has_unproven_on(access) { Room::Later } else { Room::Full };
+        }
+        if self.places_are_taken() {
+            match self.silent_session(station, false, now) {
+                Some(victim) => self.give_way(victim),
+                None => return Room::Later,
+            }
+        }
+        self.take_slot(access).map_or(Room::Full, |(slot, id)| Room::Slot(slot, id))
+    }
+
+    /// The session that makes room for a newcomer: of those that are silent the oldest, or the oldest of those that had enough
+    /// time to prove something. Strangers make room for a station that is known in any case.
+    fn silent_session(&self, newcomer: Station, same_pool: bool, now: Instant) -> Option<Token> {
+        let pool = &self.accesses.get(newcomer.0)?.terms().settings.pool;
+        let unproven = || {
+            let sessions = self.table.unproven().iter().filter_map(|token| self.table.get(*token));
+            sessions.filter(|session| session.end.is_none() && (!same_pool || session.settings.pool == *pool))
+        };
+        let has_had = |session: &&Session, time| session.since_pads(now).is_some_and(|since| since >= time);
+        let silent = unproven().find(|session| {
+            session.phase == Phase::Establish && !session.has_answered() && has_had(session, GRACE)
+        });
+        let slow = || unproven().find(|session| has_had(session, session.settings.lcp_deadline));
+        let stranger = || {
+            let is_stranger =
+                |session: &&Session| !self.known_stations.contains((session.access, session.peer_mac));
+            unproven().find(|session| is_stranger(session) && has_had(session, Duration::ZERO))
+        };
+        let found = silent.or_else(slow).or_else(|| match self.known_stations.contains(newcomer) {
+            true => stranger(),
+            false => None,
+        });
+        found.map(|session| session.token)
+    }
+
+    fn give_way(&mut self, victim: Token) {
+        self.table.proven(victim);
+        self.kill(
+            victim,
+            EndReason::SetupTimeout,
+            "it has proven nothing yet, and others dial (--max-starting)",
+        );
+    }
+
+    /// A request waits, if there is room for it; otherwise its client gets no answer, and asks again.
+    pub(super) fn wait_for_room(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
+        match self.waiting_room_is_full() {
+            true => self.ignore(access, &request),
+            false => self.waiting.push(access, request, now),
+        }
+    }
+
+    fn ignore(&mut self, access: AccessIndex, request: &SessionRequest) {
+        if let Some(access) = self.accesses.get_mut(access) {
+            access.with_server(|server| server.ignore(request.id));
+        }
+    }
+
+    /// Tries again for requests that wait.
+    pub(super) fn retry_waiting(&mut self, now: Instant) {
+        while let Some(dial) = self.next_waiting() {
+            self.begin_session(dial.access, dial.request, now);
+        }
+    }
+
+    fn next_waiting(&mut self) -> Option<WaitingDial> {
+        if self.waiting.len() == 0 || self.places_are_taken() {
+            return None;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let may_go_on = |dial: &WaitingDial| {
+            self.free_slots(dial.access) > 0
+                && (self.asks_for_proof(dial.access) || self.proven_sessions_of(dial.station()).is_empty())
+        };
+        let next = waiting.take_first(may_go_on, &self.known_stations);
+        self.waiting = waiting;
+        next
+    }
+
+    /// Requests that have waited for long enough are forgotten: their clients ask again. Before that, silent sessions may have
+    /// become old enough to make room.
+    pub(super) fn handle_waiting(&mut self, now: Instant) {
+        while let Some(dial) = self.waiting.dials.pop_front_if(|dial| dial.until <= now) {
+            self.ignore(dial.access, &dial.request);
+        }
+        if self.waiting.look.is_none_or(|look| look > now) {
+            return;
+        }
+        self.waiting.look = (self.waiting.len() > 0).then(|| now + LOOK);
+        let known = |dial: &&WaitingDial| self.known_stations.contains(dial.station());
+        let dials = &self.waiting.dials;
+        let Some(first) = dials.iter().find(known).or_else(|| dials.front()).map(WaitingDial::station) else {
+            return;
+        };
+        let lacks_slot = self.free_slots(first.0) == 0;
+        if !lacks_slot && !self.places_are_taken() {
+            return self.retry_waiting(now);
+        }
+        if let Some(victim) = self.silent_session(first, lacks_slot, now) {
+            self.give_way(victim);
+            self.retry_waiting(now);
+        }
+    }
+
+    /// A peer has proven who it is, or that it is there: its place is free for others.
+    pub(super) fn proven(&mut self, token: Token, now: Instant) {
+        let Some(session) = self.table.get(token) else { return };
+        self.known_stations.insert((session.access, session.peer_mac));
+        self.table.proven(token);
+        self.retry_waiting(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ppp_wire::MacAddr;
+
+    use super::*;
+
+    fn station(number: u32) -> Station {
+        let [a, b, c, d] = number.to_be_bytes();
+        (0, MacAddr([2, 0, a, b, c, d]))
+    }
+
+    #[test]
+    fn the_stations_that_logged_in_last_are_known() {
+        let mut known = KnownStations::default();
+        let count = u32::try_from(KNOWN).unwrap();
+        (0..count).for_each(|number| known.insert(station(number)));
+        assert!((0..count).all(|number| known.contains(station(number))));
+        // Who logs in again and again takes nobody's place.
+        (0..count).for_each(|_| known.insert(station(7)));
+        assert!(known.contains(station(0)));
+        (count..3 * count).for_each(|number| known.insert(station(number)));
+        assert!(!known.contains(station(0)) && known.contains(station(3 * count - 1)));
+        assert!(known.recent.len() + known.before.len() <= 2 * KNOWN);
+    }
+}
