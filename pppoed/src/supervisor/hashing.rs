@@ -73,6 +73,9 @@ impl Hashing {
 #[derive(Clone, Debug)]
 struct Turns(Rc<RefCell<State>>);
 
+/// Somebody who waits for a turn: its number, and how it is told.
+type Waiting = (u64, oneshot::Sender<()>);
+
 #[derive(Debug)]
 struct State {
     free: usize,
@@ -80,7 +83,7 @@ struct State {
     /// Users of whom a comparison is under way.
     busy: HashSet<Box<[u8]>>,
     /// Those who wait, by user, in the order in which they came.
-    waiting: HashMap<Box<[u8]>, VecDeque<(u64, oneshot::Sender<()>)>>,
+    waiting: HashMap<Box<[u8]>, VecDeque<Waiting>>,
     /// The users who wait, in the order of their turns.
     order: VecDeque<Box<[u8]>>,
     count: usize,

@@ -14,7 +14,7 @@ use crate::own_client::{line_mac, numbered_dial_config};
 use crate::server::{Server, Setup};
 use crate::station::Station;
 use crate::wait;
-use crate::world::{ACCESS_MAC, Uplink, Wiring, World};
+use crate::world::{Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "limits",
