@@ -166,9 +166,10 @@ impl Supervisor {
         }
         let Some(session) = self.table.get_mut(token) else { return };
         self.stats.ended(reason);
-        session.log_end(reason, &detail, || self.repeated_dials.tells_crash(now), now);
         let open = session.opened.map(|opened| now.saturating_duration_since(opened));
         let user = session.user.as_ref().map(|user| user.name.as_slice());
+        let tells_anyway = || self.repeated_dials.tells_end(reason, session.peer_mac, user, now);
+        session.log_end(reason, &detail, tells_anyway, now);
         self.repeated_dials.ended(session.peer_mac, user, open, session.is_quiet, now);
         self.events.session_ended(session, reason, &detail, now);
         if !self.hook_session_ended(token, now) {

@@ -5,11 +5,16 @@
 //! of each are told in full, and of each user [`TOLD_OF_USER`] sessions, because who has one account may have many MAC
 //! addresses; those after are left out until a minute has passed since the first. A line says so at once, and another one how
 //! many they were. A failing peer that gets in at last is told, and so is a session that lasts after all, when it has.
+//!
+//! Anybody can dial with the MAC address of somebody else. So from the login on, a session is left out for what the same user did
+//! from the same address, and for nothing that others did with either. What we decide about a session is told in any case
+//! ([`RepeatedDials::tells_end`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use ppp_ipc::reason::EndReason;
 use ppp_wire::MacAddr;
 
 use crate::log_limit::LogLimit;
@@ -28,9 +33,12 @@ const MAX_REMEMBERED: usize = 1024;
 pub(super) struct RepeatedDials {
     /// Dials that came to nothing.
     failing: Repeaters<MacAddr>,
-    /// Sessions that did not last.
+    /// Sessions that did not last: of an address, whoever had them; of a user on an address; of a user.
     brief: Repeaters<MacAddr>,
+    brief_logins: Repeaters<(MacAddr, Box<[u8]>)>,
     brief_of_users: Repeaters<Box<[u8]>>,
+    /// Ends by a limit or a hook that were told although the dials are left out, of a user or address.
+    by_limits: Repeaters<(Option<MacAddr>, Box<[u8]>)>,
     /// Dials of peers that there was no room for.
     of_others: u64,
     others: LogLimit,
@@ -118,8 +126,11 @@ impl<K: Eq + Hash> Repeaters<K> {
 
     /// Counts a dial. False if there is no room to remember it.
     fn count(&mut self, key: K, told: u32, now: Instant) -> bool {
-        if self.known.len() >= MAX_REMEMBERED && !self.known.contains_key(&key) {
-            return false;
+        if !self.known.contains_key(&key) {
+            self.sweep(now);
+            if self.known.len() >= MAX_REMEMBERED {
+                return false;
+            }
         }
         let fresh = Repeater { since: now, dials: 0, left_out: 0, is_muted: false };
         let known = self.known.entry(key).or_insert(fresh);
@@ -149,9 +160,11 @@ impl RepeatedDials {
 
     /// A peer has proved who it is, and that counts from here on.
     pub(super) fn logged_in(&mut self, peer: MacAddr, user: &[u8], now: Instant) -> Telling {
-        if self.brief.is_quiet(&peer, TOLD, now) {
+        let login = (peer, user.into());
+        if self.brief_logins.is_quiet(&login, TOLD, now) {
             return Telling::LeftOut;
         }
+        self.brief_logins.forget_if_over(&login, now);
         let missed = self.failing.forget(&peer) + self.brief.forget_if_over(&peer, now);
         match self.brief_of_users.begin(&user.into(), TOLD_OF_USER, now) {
             Telling::Told { left_out } => Telling::Told { left_out: left_out + missed },
@@ -175,6 +188,7 @@ impl RepeatedDials {
             Some(_) | None => {
                 if let Some(user) = user {
                     self.brief_of_users.count(user.into(), TOLD_OF_USER, now);
+                    self.brief_logins.count((peer, user.into()), TOLD, now);
                 }
                 self.brief.count(peer, TOLD, now)
             }
@@ -190,9 +204,30 @@ impl RepeatedDials {
         self.others.count(now).map(|_| std::mem::take(&mut self.of_others))
     }
 
-    /// Whether the failure of a worker is told although its dial is left out: one a minute, of all of them.
-    pub(super) fn tells_crash(&mut self, now: Instant) -> bool {
-        self.crashes.count(now).is_some()
+    /// Whether the end of a session is told although its dial is left out. Those by an administrator are, and those by a limit or
+    /// a hook, of which a user can make many: [`TOLD_OF_USER`] of each. Failures of workers are one a minute, of all of them.
+    pub(super) fn tells_end(
+        &mut self,
+        reason: EndReason,
+        peer: MacAddr,
+        user: Option<&[u8]>,
+        now: Instant,
+    ) -> bool {
+        match reason {
+            EndReason::Admin | EndReason::Shutdown => true,
+            // The last one may be its worker's word.
+            EndReason::Quota | EndReason::SessionTimeout | EndReason::HookVeto | EndReason::InterfaceGone => {
+                let whose = match user {
+                    Some(user) => (None, user.into()),
+                    None => (Some(peer), Box::default()),
+                };
+                let telling = self.by_limits.begin(&whose, TOLD_OF_USER, now);
+                self.by_limits.count(whose, TOLD_OF_USER, now);
+                !telling.is_quiet()
+            }
+            EndReason::WorkerCrash | EndReason::SystemError => self.crashes.count(now).is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -316,10 +351,43 @@ mod tests {
     }
 
     #[test]
+    fn what_a_stranger_does_with_an_address_leaves_out_no_login_of_its_owner() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        for _ in 0..20 {
+            dials.begin(ROUTER, start);
+            dials.ended(ROUTER, None, None, true, start);
+            dials.begin(ROUTER, start);
+            let telling = dials.logged_in(ROUTER, b"mallory", start);
+            dials.ended(ROUTER, Some(b"mallory"), Some(Duration::ZERO), telling.is_quiet(), start);
+        }
+        assert!(dials.begin(ROUTER, start).is_quiet());
+        assert!(dials.logged_in(ROUTER, b"mallory", start).is_quiet());
+        assert!(!dials.logged_in(ROUTER, b"alice", start).is_quiet());
+    }
+
+    #[test]
+    fn what_we_decide_is_told_whatever_is_left_out() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        let mut told = |reason, user: Option<&[u8]>| {
+            (0..30).filter(|_| dials.tells_end(reason, ROUTER, user, start)).count()
+        };
+        let alice: Option<&[u8]> = Some(b"alice");
+        assert_eq!([EndReason::Admin, EndReason::Shutdown].map(|reason| told(reason, alice)), [30, 30]);
+        assert_eq!(told(EndReason::Quota, alice), 10);
+        assert_eq!(told(EndReason::SessionTimeout, Some(b"bob")), 10);
+        assert_eq!(told(EndReason::HookVeto, None), 10);
+        assert_eq!([EndReason::Padt, EndReason::AuthFailed].map(|reason| told(reason, None)), [0, 0]);
+    }
+
+    #[test]
     fn a_worker_that_crashes_at_each_dial_is_told_once_a_minute() {
         let start = Instant::now();
         let mut dials = RepeatedDials::default();
-        let told = |dials: &mut RepeatedDials, second| dials.tells_crash(start + Duration::from_secs(second));
+        let told = |dials: &mut RepeatedDials, second| {
+            dials.tells_end(EndReason::WorkerCrash, ROUTER, None, start + Duration::from_secs(second))
+        };
         assert_eq!([0, 1, 59, 60].map(|second| told(&mut dials, second)), [true, false, false, true]);
     }
 }

@@ -89,13 +89,13 @@ impl Session {
         }
     }
 
-    /// The end: the last truth about the session. What is our own failure, and not the will of the peer or the
-    /// administrator, is a warning, which `tells_failure` even of a dial that is left out.
+    /// The end: the last truth about the session. What is our own failure, and not the will of the peer or the administrator, is
+    /// a warning. `tells_anyway`: whether the end of a session is told whose other lines are left out.
     pub(super) fn log_end(
         &self,
         reason: EndReason,
         detail: &str,
-        tells_failure: impl FnOnce() -> bool,
+        tells_anyway: impl FnOnce() -> bool,
         now: Instant,
     ) {
         let traffic = self.traffic();
@@ -116,12 +116,12 @@ impl Session {
             };
         }
         let has_lasted = self.opened.is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
-        let is_quiet = self.is_quiet && !has_lasted;
+        let is_told = !self.is_quiet || has_lasted || tells_anyway();
         let is_failure = matches!(reason, EndReason::WorkerCrash | EndReason::SystemError);
-        match is_failure && (!is_quiet || tells_failure()) {
-            true => end!(warn),
-            false if is_quiet => end!(debug),
-            false => end!(info),
+        match (is_told, is_failure) {
+            (true, true) => end!(warn),
+            (true, false) => end!(info),
+            (false, _) => end!(debug),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::Phase;
+use nix::sys::signal::Signal;
+use ppp_ipc::control::{Phase, Selector};
 
 use super::lab::{Lab, SECRET, until, with_wire};
 use super::misbehaviour::mac_of;
@@ -11,11 +12,12 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
         ("a router with a wrong password is told three times", failing),
         ("a wrong password is answered late, and nobody else waits", late),
         ("a verdict that is overtaken is logged as any other", overtaken),
         ("an account that comes and goes is told three times", coming_and_going),
+        ("an end that we decide is told however often its host dials", decided_ends),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -84,11 +86,50 @@ fn coming_and_going() {
     let lab = Lab::start(&["--mac-rate", "0"]);
     let count = |words: &str| lab.log().matches(words).count();
     for time in 0..8 {
-        let mut subscriber = Subscriber::open_again(good_mac(1), time);
-        subscriber.host.hang_up();
-        until("the session to be gone", || lab.console().sessions().is_empty());
+        come_and_go(&lab, b"alice", time);
     }
     let lines = ["session started", "INFO authenticated", "session up", "session ended"];
     assert_eq!(lines.map(count), [3; 4], "{}", lab.log());
     assert_eq!(count("this peer dials again and again"), 1);
+}
+
+/// Has a session on the same address as the times before, and hangs up once it is open.
+fn come_and_go(lab: &Lab, name: &[u8], time: u8) {
+    let mut subscriber = open_by_name(lab, name, time);
+    subscriber.host.hang_up();
+    until("the session to be gone", || lab.console().sessions().is_empty());
+}
+
+fn open_by_name(lab: &Lab, name: &[u8], time: u8) -> Subscriber {
+    let mut subscriber = Subscriber::begin(Host::dial_again(good_mac(1), time), name);
+    until("the session to be open", || {
+        subscriber.drive();
+        lab.console().sessions().iter().any(|session| session.state == Phase::Open)
+    });
+    subscriber
+}
+
+/// Beyond three dials in a minute, its own hang-ups are left out of the log.
+fn decided_ends() {
+    let lab = Lab::start(&["--mac-rate", "0"]);
+    let count = |words: &str| lab.log().matches(words).count();
+    for time in 0..5 {
+        come_and_go(&lab, b"alice", time);
+    }
+    assert_eq!(["session up", "reason=\"padt\""].map(count), [3, 3], "{}", lab.log());
+    let mut subscriber = open_by_name(&lab, b"alice", 5);
+    lab.console().terminate(Selector::Id(subscriber.session_id));
+    until("the end", || subscriber.is_over());
+    lab.logged(&["session ended", "username=\"alice\"", "reason=\"admin\""]);
+    until("the session to be gone", || lab.console().sessions().is_empty());
+    // Anybody may dial with somebody else's MAC address: that leaves out no line about its owner.
+    come_and_go(&lab, b"bob", 6);
+    lab.logged(&["session up", "username=\"bob\""]);
+    lab.logged(&["session ended", "username=\"bob\"", "reason=\"padt\""]);
+    let mut last = open_by_name(&lab, b"alice", 7);
+    assert_eq!(count("session up"), 4, "{}", lab.log());
+    lab.signal(Signal::SIGTERM);
+    until("the end", || last.is_over());
+    lab.logged(&["session ended", "username=\"alice\"", "reason=\"shutdown\""]);
+    lab.wait_stopped();
 }
