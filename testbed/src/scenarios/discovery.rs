@@ -1,18 +1,21 @@
 //! Discovery on two interfaces: real `pppoe-discovery`, and our own frames for what it cannot say.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use ppp_wire::pppoe::{Code, TagType};
 
 use super::Scenario;
 use super::check;
+use crate::client::dial;
 use crate::lab::Lab;
+use crate::own_client::{dial_config, dial_config_on};
 use crate::packages;
 use crate::process;
 use crate::server::{Server, Setup};
 use crate::station::Station;
-use crate::world::{Uplink, Wiring, World};
+use crate::wait;
+use crate::world::{ACCESS_MAC, Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "discovery",
@@ -35,6 +38,7 @@ const INTERNET: (TagType, &[u8]) = (TagType::ServiceName, b"internet");
 const UNKNOWN: (TagType, &[u8]) = (TagType::ServiceName, b"telex");
 const HOST_UNIQ: (TagType, &[u8]) = (TagType::HostUniq, &[0, 1, 0xff, 0x0a]);
 const RELAY: (TagType, &[u8]) = (TagType::RelaySessionId, b"relay-7");
+const DIAL: Duration = Duration::from_secs(20);
 
 fn run(lab: &Lab) -> Result<()> {
     let (world, capture) = lab.world(Wiring::AccessOnEth1, Uplink::Isolated)?;
@@ -50,7 +54,8 @@ fn run(lab: &Lab) -> Result<()> {
     cookies_are_bound(&one, &two, &elsewhere)?;
     ensure!(check::dropped(&server, &world, "cookie_wrong")? == 2, "wrong cookies on eth1 are not counted");
     ensure!(server.sessions(&world)?.is_empty(), "a refused PADR made a session");
-    a_full_server_says_so(&one, &two, &elsewhere)?;
+    host_uniq_may_change(&one, &server, &world)?;
+    a_full_server_says_so(&one, &world)?;
     server.stop(&world)?;
     lab.check_sent_frames(capture).map(drop)
 }
@@ -116,7 +121,7 @@ fn cookies_are_bound(one: &Station, two: &Station, elsewhere: &Station) -> Resul
 
 /// Host-Uniq matches an answer to its request (RFC 2516 appendix A): that of the PADR need not be that of the PADI, and
 /// the same cookie is the same session.
-fn host_uniq_may_change(station: &Station) -> Result<u16> {
+fn host_uniq_may_change(station: &Station, server: &Server, world: &World) -> Result<()> {
     let offer = station.discover(&[ANY, HOST_UNIQ])?;
     let another = (TagType::HostUniq, &b"another"[..]);
     let first = station.request(&offer, &[ANY, another])?;
@@ -124,23 +129,26 @@ fn host_uniq_may_change(station: &Station) -> Result<u16> {
     let again = station.request(&offer, &[ANY, HOST_UNIQ])?;
     ensure!(again.tag(TagType::HostUniq) == Some(HOST_UNIQ.1), "{again:?}");
     ensure!(again.session_id == first.session_id, "another session: {again:?} after {first:?}");
-    Ok(first.session_id)
+    station.send(&station.frame(ACCESS_MAC.into(), Code::Padt, first.session_id, &[])?)?;
+    server.wait_for_sessions(world, 0, check::GONE).map(drop)
 }
 
-/// There are two addresses, so the third session is refused: session id 0 and an AC-System-Error.
-fn a_full_server_says_so(one: &Station, two: &Station, elsewhere: &Station) -> Result<()> {
-    let first = host_uniq_may_change(one)?;
-    let second = elsewhere.connect()?;
-    ensure!(first != second, "two sessions with the id {first}");
-    let offer = two.discover(&[ANY])?;
-    let refusal = two.request(&offer, &[ANY])?;
+/// There are two addresses, so beside two sessions that have logged in, on whichever interface, the third is refused:
+/// session id 0 and an AC-System-Error. (One that has not would make room.)
+fn a_full_server_says_so(station: &Station, world: &World) -> Result<()> {
+    let first = dial(dial_config(world, "alice", "secret")?, Instant::now() + DIAL)?;
+    world.add_station("far", "br2", [0x02, 0, 0, 0, 0x5a, 4])?;
+    let second = dial(dial_config_on(world, "far", "alice", "secret")?, Instant::now() + DIAL)?;
+    let offer = station.discover(&[ANY])?;
+    let refusal = station.request(&offer, &[ANY])?;
     ensure!(refusal.session_id == 0, "{refusal:?}");
     ensure!(refusal.tag(TagType::AcSystemError).is_some(), "{refusal:?}");
 
-    // A PADT frees the slot.
-    one.send(&one.frame(crate::world::ACCESS_MAC.into(), Code::Padt, first, &[])?)?;
-    crate::wait::until_true("a free slot after the PADT", Duration::from_secs(10), || {
-        let offer = two.discover(&[ANY])?;
-        Ok(two.request(&offer, &[ANY])?.session_id != 0)
-    })
+    // The end of a session frees its slot.
+    first.hang_up()?;
+    wait::until_true("a free slot after the end", check::GONE, || {
+        let offer = station.discover(&[ANY])?;
+        Ok(station.request(&offer, &[ANY])?.session_id != 0)
+    })?;
+    second.hang_up().map(drop)
 }
