@@ -269,17 +269,24 @@ fn the_line_is_found_in_what_starts_the_server() {
 fn what_a_script_leaves_open_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("script");
-    fs::write(&path, "pppoe-server -I eth1 $MORE -N ${N:-5} -L `own`\npppoe-server -I eth2\n").unwrap();
+    let line = "NET=10.0.0\npppoe-server -I ${IFACE:-eth1} $MORE -N ${N:-5} -L `own` -R \"$NET.$FIRST\" -C \"${NAME?}\" -S '$x' \
+                -o \"$(wc -l x)\"\npppoe-server -I eth2\n";
+    fs::write(&path, line).unwrap();
     let found = find(&path).unwrap();
+    assert_eq!(found.arguments.join("|"), "-I|eth1|-N|5|-S|$x");
     assert_eq!(
         found.remarks,
         [
-            "line 1: $MORE is not known here and was left out: see what it adds",
-            "line 1: $N:-5 is not known here and was left out: see what it adds",
-            "line 1: a command in `…` is not known here and was left out: see what it adds",
-            "line 2 starts another server, which is left out: import it on its own, or give it an [[interface]] table",
+            "line 2: $MORE is not known here and was left out: see what it adds",
+            "line 2: -L a command in `…` was left out, because a command in `…` is not known here: add it yourself",
+            "line 2: -R 10.0.0.$FIRST was left out, because $FIRST is not known here: add it yourself",
+            "line 2: -C $NAME was left out, because $NAME is not known here: add it yourself",
+            "line 2: -o a command in $(…) was left out, because a command in $(…) is not known here: add it yourself",
+            "line 3 starts another server, which is left out: to serve its interfaces too, give each an [[interface]] table, \
+             with a pool of its own",
         ]
     );
+    assert!(found.is_one_of_several);
     for script in ["echo pppoe-server\n", "", "X=/usr/sbin/pppoe-server\n", "killall -9 pppoe-server"] {
         fs::write(&path, script).unwrap();
         let error = find(&path).unwrap_err().to_string();
@@ -288,6 +295,58 @@ fn what_a_script_leaves_open_is_told() {
             "{error}"
         );
     }
+}
+
+/// Shell, units and init scripts as they are found in the field.
+#[test]
+fn defaults_and_specifiers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("script");
+    for (script, expected, remarks) in [
+        (
+            "exec pppoe-server -I \"${IFACE:-eth1}\" -N ${N:=20} -L ${A:-${B:-10.0.0.1}}",
+            "-I|eth1|-N|20|-L|10.0.0.1",
+            0,
+        ),
+        ("IFACE=\npppoe-server -I ${IFACE:-eth1} -C ${IFACE-x}", "-I|eth1|-C", 0),
+        ("IFACE=eth2\npppoe-server -I ${IFACE:-eth1} ${IFACE:+-k} ${NO:+-r}", "-I|eth2|-k", 0),
+        ("[Service]\nExecStart=/usr/sbin/pppoe-server -I %i -C 100%%", "-C|100%", 1),
+        ("ExecStart=/bin/sh -c 'pppoe-server -I eth1'", "-I|eth1", 0),
+        ("command=/usr/sbin/pppoe-server\ncommand_args=\"-I eth1 -N 20\"", "-I|eth1|-N|20", 0),
+        ("DAEMON=/usr/sbin/pppoe-server\nDAEMON_OPTS=\"-I $IF\"", "", 1),
+        ("case \"$1\" in start) pppoe-server -I eth1 & ;; esac", "-I|eth1", 0),
+        ("@reboot /usr/sbin/pppoe-server -I eth1", "-I|eth1", 0),
+        ("  post-up pppoe-server -I eth1 -F &", "-I|eth1|-F", 0),
+        ("procd_set_param command /usr/sbin/pppoe-server -I \"$dev\" -F", "-F", 1),
+        ("pppoe-server -I eth1 \"$@\" $1", "-I|eth1", 2),
+    ] {
+        fs::write(&path, script).unwrap();
+        let found = find(&path).unwrap();
+        assert_eq!(
+            (found.arguments.join("|"), found.remarks.len()),
+            (expected.into(), remarks),
+            "{script}: {found:?}"
+        );
+    }
+}
+
+/// What is advised is taken: another server's interface can be added as a table.
+#[test]
+fn the_advice_on_a_second_server_is_taken_by_check() {
+    let etc = Etc::new(&[("pppoe-server-options", ""), ("options", "")]);
+    fs::write(
+        etc.path("rc.local"),
+        "pppoe-server -I eth1 -L 10.0.0.1 -R 10.0.0.2\npppoe-server -I eth2 -R 10.1.0.2\n",
+    )
+    .unwrap();
+    let imported = etc.import("--from /etc/ppp/rc.local --options /etc/ppp/pppoe-server-options");
+    let advised = imported.toml
+        + "\n[[interface]]\nname = \"eth2\"\npool = \"two\"\n[pool.two]\naddresses = [\"10.1.0.2-65\"]\n";
+    let (layer, errors) = file::layer(Path::new("/etc/pppoed/pppoed.toml"), advised.as_bytes());
+    assert_eq!(errors, [], "{advised}");
+    let config =
+        Source::new(CommandLine::try_parse_from(["pppoed"]).unwrap()).with_file(layer).config().0.unwrap();
+    assert_eq!((config.interfaces.join(" "), config.pool.len()), ("eth1 eth2".into(), 64));
 }
 
 #[test]
@@ -316,7 +375,13 @@ fn the_program_writes_a_file_that_it_reads() {
     // What is there is not overwritten.
     let (status, _, errors) = run(words);
     assert_eq!(status, Some(2));
-    assert_eq!(errors, "pppoed: cannot write \"/etc/ppp/pppoed.toml\": File exists (os error 17)\n");
+    assert_eq!(
+        errors,
+        "pppoed: \"/etc/ppp/pppoed.toml\" is there and has settings in it: --force replaces it\n"
+    );
+    assert_eq!(run(&format!("{words} --force")).0, Some(0));
+    fs::write(etc.path("pppoed.toml"), "# a comment\n").unwrap();
+    assert_eq!(run(words).0, Some(0), "a file of comments is replaced");
     let (status, said, _) = run("import -- -I eth1 -O /etc/ppp/pppoe-server-options");
     assert_eq!(status, Some(0));
     assert!(said.starts_with("# Made by \"pppoed import\" from the command line:\n"), "{said}");

@@ -307,7 +307,22 @@ fn mistakes_are_told_with_line_and_column() {
             "[a]\nmru = 1400",
             "F:2:1: \"mru\" does not belong here: it is not for one user; put it below [ppp] in pppoed.toml",
         ),
-        ("[a]\n[a.b]\nidle = 5", "F:2:4: unknown key \"b\""),
+        (
+            "[a]\n[a.b]\nidle = 5",
+            "F:2:4: [a.b] is a table in that of user \"a\", as TOML reads it; to name a user, quote it: [\"a.b\"]",
+        ),
+        (
+            "[john.doe]\npassword = \"x\"",
+            "F:1:7: [john.doe] is a table in that of user \"john\", as TOML reads it; to name a user, quote it: [\"john.doe\"]",
+        ),
+        (
+            "[john.f.doe]\npassword = \"x\"",
+            "F:1:7: [john.f.doe] is a table in that of user \"john\", as TOML reads it; to name a user, quote it: [\"john.f.doe\"]",
+        ),
+        (
+            "[alice@isp.net]\npassword = \"x\"",
+            "F:1:7: not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`; quote the name: [\"alice@isp.net\"]",
+        ),
         ("[a]\n[a]", "F:2:2: not valid TOML: duplicate key"),
     ] {
         assert_eq!(told(text), [expected], "{text}");

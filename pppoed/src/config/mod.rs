@@ -38,6 +38,7 @@ pub use crate::flags::MissingProtection;
 pub use addresses::PoolOrigins;
 pub use change::{Change, Changes, MAX_CHANGES, Setting};
 pub use command_line::CommandLine;
+pub(crate) use command_line::getopt;
 pub(crate) use entries::session_entries;
 pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
@@ -312,8 +313,8 @@ impl Config {
             notices.push(Notice::NoHooksDirectory { origin: merged.origin("hooks-dir"), path: path.clone() });
         }
         Ok(Self {
-            interfaces: interfaces(flags),
-            patterns: Vec::new(),
+            interfaces: interfaces(flags, false),
+            patterns: interfaces(flags, true),
             profiles: Vec::new(),
             discovery_ether_type: EtherType::from(discovery),
             session_ether_type: EtherType::from(session),
@@ -445,13 +446,14 @@ fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())
 }
 
-fn interfaces(flags: &Flags) -> Vec<String> {
-    if flags.interfaces.is_empty() {
+/// The interfaces that are named, or those that are patterns.
+fn interfaces(flags: &Flags, patterns: bool) -> Vec<String> {
+    if flags.interfaces.is_empty() && !patterns {
         return vec![DEFAULT_INTERFACE.to_owned()];
     }
     let mut names: Vec<String> = Vec::new();
     for name in &flags.interfaces {
-        if !names.contains(name) {
+        if profile::is_pattern(name) == patterns && !names.contains(name) {
             names.push(name.clone());
         }
     }

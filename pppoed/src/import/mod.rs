@@ -2,6 +2,7 @@
 
 mod find;
 mod options;
+mod output;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 pub use find::{Found, find};
+pub use output::write;
 
 use crate::config::{CommandLine, Config, Kind, Layer, NO_EFFECT, ServerKey, Source, file, quoted};
 
@@ -36,9 +38,13 @@ pub struct ImportFlags {
     #[arg(long, value_name = "FILE")]
     pub pool: Option<PathBuf>,
 
-    /// File to write, which must not exist [default: standard output]
+    /// File to write. One that is there is replaced if it holds nothing but comments [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Replace the file of -o whatever is in it
+    #[arg(long, requires = "output")]
+    pub force: bool,
 
     /// The command line of pppoe-server; the program's name may be left out
     #[arg(last = true, value_name = "COMMAND LINE")]
@@ -59,6 +65,20 @@ pub enum ImportError {
     /// What would be written cannot be read: a mistake of ours, told rather than hidden.
     #[error("the file that would be written is not a good one: {0}")]
     Made(String),
+    /// The file that would be written has settings.
+    #[error("{0:?} is there and has settings in it: --force replaces it")]
+    InUse(PathBuf),
+    /// What would be written is something else than a file.
+    #[error("cannot write {0:?}: it is not a regular file")]
+    NotAFile(PathBuf),
+    /// The file cannot be written.
+    #[error("cannot write {path:?}: {source}")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// No line of the script starts a server.
     #[error("no line of {0:?} starts pppoe-server; give its flags themselves: pppoed import -- -I eth1 …")]
     NoCommand(PathBuf),
@@ -86,9 +106,11 @@ pub struct Imported {
 /// # Errors
 /// When there is no command line to begin with, or when it is not one.
 pub fn import(flags: &ImportFlags) -> Result<Imported, ImportError> {
+    let mut as_tables = false;
     let (mut words, mut remarks, from) = match &flags.from {
         Some(path) => {
-            let Found { arguments, line, remarks } = find(path)?;
+            let Found { arguments, line, remarks, is_one_of_several } = find(path)?;
+            as_tables = is_one_of_several;
             let words: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
             (words, remarks, format!("{}:{line}", path.display()))
         }
@@ -110,10 +132,11 @@ pub fn import(flags: &ImportFlags) -> Result<Imported, ImportError> {
     })?;
     let mut body = String::new();
     let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
-    server_keys(&command_line, &directory, &mut body, &mut remarks);
+    let interfaces = server_keys(&command_line, &directory, as_tables, &mut body, &mut remarks);
     let (ppp, more) = options::options(command_line.flags(), &directory);
     remarks.extend(more);
     body.push_str(&ppp);
+    body.push_str(&interfaces);
 
     // What the old files do, and what the new one does.
     let old = Source::new(command_line).with_file(Layer::default());
@@ -151,10 +174,24 @@ fn flag(name: &str, path: &Path) -> OsString {
     word
 }
 
-/// The flags that were given, as keys.
-fn server_keys(command_line: &CommandLine, directory: &Path, body: &mut String, remarks: &mut Vec<String>) {
+/// The flags that were given, as keys; and the interfaces `as_tables`, for who wants to add others to them.
+fn server_keys(
+    command_line: &CommandLine,
+    directory: &Path,
+    as_tables: bool,
+    body: &mut String,
+    remarks: &mut Vec<String>,
+) -> String {
+    let mut tables = String::new();
     for (key, values) in command_line.given_values() {
         if ["common-options", "options-file"].contains(&key.name.as_str()) {
+            continue;
+        }
+        if as_tables && key.name == "interface" {
+            for name in values.iter().filter_map(|name| name.to_str()) {
+                // Writing to a text cannot fail.
+                let _ = writeln!(tables, "\n[[interface]]\nname = {}  # {}", quoted(name), key.flag);
+            }
             continue;
         }
         // What has no effect is told by the configuration itself.
@@ -175,6 +212,7 @@ fn server_keys(command_line: &CommandLine, directory: &Path, body: &mut String, 
         "# The options below are all: those of /etc/ppp/options and the like are not read any more.\n",
     );
     body.push_str("no-options-files = true\n");
+    tables
 }
 
 fn value(key: &ServerKey, values: &[OsString], directory: &Path) -> Option<String> {

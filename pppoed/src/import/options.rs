@@ -80,7 +80,11 @@ fn toml(values: &[&Applied], directory: &Path) -> Option<String> {
     Some(match kind_of(last.name)? {
         OptionKind::Switch => "true".to_owned(),
         OptionKind::Number => number_in_c(text.as_bytes())?.to_string(),
-        OptionKind::Text => quoted(text),
+        // With a leading zero it is octal for pppd.
+        OptionKind::Quantity if text.parse().is_ok_and(|number: u64| number.to_string() == *text) => {
+            (*text).to_owned()
+        }
+        OptionKind::Quantity | OptionKind::Text => quoted(text),
         OptionKind::Path => quoted(directory.join(text).to_str()?),
         OptionKind::List => {
             format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))

@@ -155,6 +155,7 @@ fn user(
     let mut password = None;
     for item in &table.items {
         let outcome = match item.key.as_str() {
+            _ if matches!(item.value.value, Value::Table(_)) => Err(dotted_name(&name, item)),
             "password" => secret(item).map(|secret| password = Some(secret)),
             "address" | "addresses" if user.addresses.is_some() => {
                 Err(problem(item, "and the other spelling of it are one too many"))
@@ -184,6 +185,23 @@ fn user(
         options: user.options.clone(),
     });
     Ok(user)
+}
+
+/// `[john.doe]` is a table in a table, which no user has.
+fn dotted_name(user: &str, item: &Item) -> FileError {
+    let mut name = format!("{user}.{}", item.key);
+    let mut value = &item.value.value;
+    while let Value::Table(table) = value
+        && let [only] = table.items.as_slice()
+        && matches!(only.value.value, Value::Table(_))
+    {
+        name = format!("{name}.{}", only.key);
+        value = &only.value.value;
+    }
+    let why = format!(
+        "is a table in that of user {user:?}, as TOML reads it; to name a user, quote it: [{name:?}]"
+    );
+    FileError { place: item.place.clone(), problem: Problem::Value { key: format!("[{name}]"), why } }
 }
 
 fn secret(item: &Item) -> Result<super::Secret, FileError> {

@@ -45,6 +45,7 @@ pub fn ppp_assignment(item: &Item, directory: &Path) -> Result<Assignment, FileE
         (OptionKind::Text, Value::Boolean(_)) if item.key == "ipv6" => Kind::Switch,
         (OptionKind::Switch, _) => Kind::Switch,
         (OptionKind::Number, _) => Kind::Number,
+        (OptionKind::Quantity, _) => Kind::Quantity,
         (OptionKind::Text, _) => Kind::Text,
         (OptionKind::List, _) => Kind::List,
         (OptionKind::Path, _) => Kind::Path,
@@ -70,8 +71,8 @@ pub(super) fn values(item: &Item, kind: Kind, directory: &Path) -> Result<Vec<St
     let value = &item.value;
     Ok(match (kind, &value.value) {
         (Kind::Switch, Value::Boolean(value)) => vec![value.to_string()],
-        (Kind::Number, Value::Integer(number)) => vec![number.to_string()],
-        (Kind::Text | Kind::List, Value::Text(text)) => vec![text.to_string()],
+        (Kind::Number | Kind::Quantity, Value::Integer(number)) => vec![number.to_string()],
+        (Kind::Text | Kind::List | Kind::Quantity, Value::Text(text)) => vec![text.to_string()],
         (Kind::Path, Value::Text(path)) => vec![located(path, directory)],
         (Kind::List, Value::Array(nodes)) => {
             let text = |node: &Node| match &node.value {

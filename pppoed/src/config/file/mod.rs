@@ -116,6 +116,10 @@ impl Sections {
                     }
                 }
             }
+            ("interface", other @ Value::Table(_)) => {
+                let wanted = "a text, a list of texts, or tables: [[interface]] with name = \"…\" below it";
+                self.wrong_type("interface", item.place, wanted, &other);
+            }
             ("ppp" | "pool", other) => {
                 let wanted = if item.key == "ppp" { "a table: [ppp]" } else { "tables: [pool.NAME]" };
                 self.wrong_type(&item.key, item.place, wanted, &other);

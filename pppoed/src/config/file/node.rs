@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use ppp_wire::name::NameText;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
@@ -105,10 +106,32 @@ pub fn parse(path: &Path, contents: &[u8]) -> Result<Table, Vec<FileError>> {
     }
     let error = |error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
-        let message: Vec<&str> = error.message().lines().collect();
-        FileError { place: source.place(at), problem: Problem::Syntax(message.join(", ")) }
+        let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        let problem = match what_to_write(source.line(at), &message) {
+            Some(hint) => Problem::Syntax(format!("{message}; {hint}")),
+            None => Problem::Syntax(message),
+        };
+        FileError { place: source.place(at), problem }
     };
     Err(errors.into_iter().map(error).collect())
+}
+
+/// What the author of a line that is no TOML will have meant, where that is clear.
+fn what_to_write(line: &str, message: &str) -> Option<String> {
+    let line = line.trim();
+    if message.contains("duplicate key") && line.starts_with("[[interface]]")
+        || line.split('=').next().is_some_and(|key| key.trim() == "interface")
+            && message.contains("duplicate")
+    {
+        let instead = "[[interface]] with name = \"…\" below it in place of the line interface = …";
+        return Some(format!("a name is a setting or tables, not both: write {instead}"));
+    }
+    let (name, _) = line.strip_prefix('[')?.split_once(']')?;
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    // What cannot be seen is not repeated: a message goes to terminals.
+    let is_shown = NameText(name.trim().as_bytes()).to_string() == name.trim();
+    let is_name = !name.is_empty() && is_shown && !name.contains(['"', '\'', '[', '\\']);
+    (is_name && !name.bytes().all(is_bare)).then(|| format!("quote the name: [\"{}\"]", name.trim()))
 }
 
 /// Bytes of a line up to which columns count characters; beyond, bytes: counting takes its time.
@@ -140,6 +163,15 @@ impl<'a> Source<'a> {
         };
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
         Place { column: Some(number(column)), ..Place::new(Arc::clone(&self.file), number(before)) }
+    }
+
+    /// The line of the byte at `offset`; empty if it is not text.
+    fn line(&self, offset: usize) -> &'a str {
+        let offset = offset.min(self.text.len());
+        let before = self.lines.partition_point(|&start| start <= offset);
+        let start = before.checked_sub(1).and_then(|line| self.lines.get(line)).copied().unwrap_or(0);
+        let end = self.lines.get(before).copied().unwrap_or(self.text.len());
+        self.text.get(start..end).and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default()
     }
 
     fn table(&self, table: &DeTable<'_>, offset: usize) -> Table {

@@ -137,6 +137,21 @@ fn mistakes_are_told_with_line_and_column() {
         ("# é\né = 1", "F:2:1: not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`"),
         ("\"\\u0007\" = 1", "F:1:1: unknown key \"\\u{7}\""),
         ("local = ", "F:1:9: not valid TOML: string values must be quoted, expected literal string"),
+        (
+            "interface = \"eth1\"\n[[interface]]\nname = \"eth2\"",
+            "F:2:3: not valid TOML: duplicate key; a name is a setting or tables, not both: write [[interface]] with name = \
+             \"…\" below it in place of the line interface = …",
+        ),
+        (
+            "[interface.eth1]",
+            "F:1:2: interface must be a text, a list of texts, or tables: [[interface]] with name = \"…\" below it, and here is a \
+             table",
+        ),
+        ("[my pool]", "F:1:4: not valid TOML: unclosed table, expected `]`; quote the name: [\"my pool\"]"),
+        (
+            "[my\u{1b}pool]",
+            "F:1:4: not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`",
+        ),
         ("sessions = 1\nsessions = 2", "F:2:1: not valid TOML: duplicate key"),
     ] {
         assert_eq!(told(text), [expected], "{text}");
