@@ -21,6 +21,7 @@
 //!   for the reasons in [`adoption`].
 
 pub mod adoption;
+pub mod bytes;
 pub mod codec;
 pub mod control;
 pub mod frame;

@@ -9,6 +9,7 @@ use std::fmt::{self, Display};
 use std::path::Path;
 use std::time::Duration;
 
+use ppp_ipc::bytes::ByteCount;
 use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_wire::escape::Escaped;
@@ -388,7 +389,7 @@ impl List<'_> {
         } = options;
         self.optional("idle", NewSessions, idle, ToString::to_string);
         self.optional("maxconnect", NewSessions, maxconnect, ToString::to_string);
-        self.optional("maxoctets", NewSessions, maxoctets, ToString::to_string);
+        self.optional("maxoctets", NewSessions, maxoctets, |bytes| ByteCount(*bytes).to_string());
         self.optional("mo-direction", NewSessions, mo_direction, |which| format!("{which:?}").to_lowercase());
         self.optional("mo-timeout", NewSessions, mo_timeout, ToString::to_string);
         self.optional("mtu", NewSessions, mtu, ToString::to_string);
@@ -400,7 +401,9 @@ impl List<'_> {
         self.optional("proxyarp", NewSessions, proxyarp, ToString::to_string);
         self.optional("rate-down", NewSessions, rate_down, ToString::to_string);
         self.optional("rate-up", NewSessions, rate_up, ToString::to_string);
-        self.optional("rate-burst", NewSessions, rate_burst, ToString::to_string);
+        self.optional("rate-burst", NewSessions, rate_burst, |bytes| {
+            ByteCount(u64::from(*bytes)).to_string()
+        });
         self.optional("sourcecheck", NewSessions, source_check, ToString::to_string);
         self.optional("ipparam", NewSessions, ipparam, |parameter| text(parameter));
         for (name, value) in environment {

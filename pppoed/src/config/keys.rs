@@ -42,6 +42,8 @@ pub enum Kind {
     Switch,
     /// A whole number.
     Number,
+    /// A whole number, or a text with a unit.
+    Quantity,
     /// A text, perhaps with a syntax of its own.
     Text,
     /// A text, or a list of them.
@@ -56,6 +58,7 @@ impl Kind {
         match self {
             Self::Switch => "true or false",
             Self::Number => "a whole number, without quotes",
+            Self::Quantity => "a whole number, or a text with a unit such as \"50G\"",
             Self::Text => "a text between quotes",
             Self::List => "a text between quotes, or a list of them: [\"…\", \"…\"]",
             Self::Path => "a path between quotes",

@@ -82,7 +82,7 @@ pub fn reference() -> Vec<Reference> {
             Kind::Number => default.map(ToOwned::to_owned),
             // "/a/file, if it exists"
             Kind::Path => default.and_then(|path| path.split(',').next()).map(quoted),
-            Kind::List | Kind::Text => default.map(quoted),
+            Kind::List | Kind::Quantity | Kind::Text => default.map(quoted),
         };
         Reference {
             table: "",

@@ -1,10 +1,14 @@
 //! What functions return, checked. What does not fit is an error of the script, and never guessed at.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::str::FromStr;
 
 use mlua::{LuaString, MultiValue, Table, Value};
 use ppp_ipc::hooks::{Answer, AuthAnswer, Event, Secret};
+
+use crate::options::{OptionError, UserWord, parse_user_options};
+use crate::origin::Place;
 
 /// Most bytes of a message to the peer: one byte tells its length (RFC 1334 §2.2.2), and other ends take less.
 const MAX_MESSAGE: usize = 200;
@@ -33,7 +37,7 @@ pub(super) fn answer(event: Event, returned: &MultiValue) -> Result<Answer, Nons
         (Event::Padi, Value::Boolean(false)) => Ok(Answer::Silence),
         (Event::Padi, Value::Integer(_) | Value::Number(_)) => {
             let delay = whole(first, 0, MAX_DELAY).map_err(|why| format!("the delay in milliseconds {why}"))?;
-            Ok(Answer::Delay(delay))
+            Ok(Answer::Delay(u32::try_from(delay).unwrap_or(u32::MAX)))
         }
         (_, Value::Boolean(false)) => Ok(Answer::Deny(message(second)?)),
         (Event::Auth, Value::Boolean(true)) => Err(
@@ -81,7 +85,7 @@ fn settings(table: &Table) -> Result<AuthAnswer, Nonsense> {
 }
 
 fn setting(answer: &mut AuthAnswer, name: &str, value: &Value) -> Result<(), Nonsense> {
-    let number = |value: &Value| whole(value, 0, i64::from(u32::MAX));
+    let number = |value: &Value| whole(value, 0, i64::MAX).map(|number| number.to_string());
     match name {
         "accept" => match value {
             Value::Boolean(accept) => answer.accept = *accept,
@@ -99,22 +103,44 @@ fn setting(answer: &mut AuthAnswer, name: &str, value: &Value) -> Result<(), Non
         "pool" => answer.pool = Some(pool(&string(value)?.to_string_lossy())?),
         "dns" => answer.options.extend(servers(b"ms-dns", value)?),
         "wins" => answer.options.extend(servers(b"ms-wins", value)?),
-        "session_timeout" => answer.options.push(words("maxconnect", number(value)?)),
-        "idle_timeout" => answer.options.push(words("idle", number(value)?)),
-        "quota" => answer.options.push(words("maxoctets", number(value)?)),
-        "mtu" => answer.options.push(words("mtu", whole(value, 68, 65535)?)),
+        "session_timeout" => answer.options.push(words("maxconnect", &number(value)?)?),
+        "idle_timeout" => answer.options.push(words("idle", &number(value)?)?),
+        "quota" => answer.options.push(words("maxoctets", &quantity(value)?)?),
+        "mtu" => answer.options.push(words("mtu", &number(value)?)?),
         "rate" => answer.options.extend(rate(value)?),
-        "options" => answer.options.push(list(value)?),
+        "options" => answer.options.push(checked(list(value)?)?),
         _ => return Err("is not one that auth may return".to_owned()),
     }
     Ok(())
 }
 
-fn words(option: &str, number: u32) -> Vec<Vec<u8>> {
-    vec![option.as_bytes().to_vec(), number.to_string().into_bytes()]
+fn words(option: &str, value: &str) -> Result<Vec<Vec<u8>>, Nonsense> {
+    checked(vec![option.as_bytes().to_vec(), value.as_bytes().to_vec()])
 }
 
-/// `{down = …, up = …}` in kbit/s.
+/// Whether a user's line could have these options: so that a script is told what is wrong with its answer, and not the user.
+fn checked(words: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Nonsense> {
+    let place = || Place::new(Path::new("options").into(), 0);
+    let all: Vec<UserWord<'_>> = words.iter().map(|word| UserWord { bytes: word, place: place() }).collect();
+    let (_, errors, _) = parse_user_options(&all);
+    match errors.into_iter().next() {
+        None => Ok(words),
+        Some(OptionError::BadValue { option, value, why, .. }) => {
+            Err(format!("makes the option {option} {value:?}: {why}"))
+        }
+        Some(error) => Err(format!("makes an option that is not possible: {error}")),
+    }
+}
+
+/// A number, or a text with a unit.
+fn quantity(value: &Value) -> Result<String, Nonsense> {
+    match value {
+        Value::String(text) => Ok(text.to_string_lossy()),
+        other => whole(other, 0, i64::MAX).map(|number| number.to_string()),
+    }
+}
+
+/// `{down = …, up = …}` in kbit/s, or with a unit.
 fn rate(value: &Value) -> Result<Vec<Vec<Vec<u8>>>, Nonsense> {
     let Value::Table(table) = value else {
         return Err(format!("is a {}, not a table with down and up", value.type_name()));
@@ -127,8 +153,8 @@ fn rate(value: &Value) -> Result<Vec<Vec<Vec<u8>>>, Nonsense> {
             Value::String(name) if *name.as_bytes() == *b"up" => "rate-up",
             _ => return Err("may have \"down\" and \"up\", and nothing else".to_owned()),
         };
-        let number = whole(&value, 0, i64::from(u32::MAX)).map_err(|why| format!("{option}: {why}"))?;
-        options.push(words(option, number));
+        let rate = quantity(&value).map_err(|why| format!("{option}: {why}"))?;
+        options.push(words(option, &rate)?);
     }
     Ok(options)
 }
@@ -140,11 +166,11 @@ fn string(value: &Value) -> Result<&LuaString, Nonsense> {
     }
 }
 
-fn whole(value: &Value, least: i64, most: i64) -> Result<u32, Nonsense> {
+fn whole(value: &Value, least: i64, most: i64) -> Result<i64, Nonsense> {
     let number = match value {
         Value::Integer(number) => Some(*number),
         // 1e3 is a float in Lua.
-        Value::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+        Value::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
             number.to_string().parse().ok()
         }
         Value::Number(_) => None,
@@ -152,7 +178,6 @@ fn whole(value: &Value, least: i64, most: i64) -> Result<u32, Nonsense> {
     };
     number
         .filter(|number| (least..=most).contains(number))
-        .and_then(|number| u32::try_from(number).ok())
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
@@ -279,6 +304,11 @@ mod tests {
             "set A=b idle 5",
         ];
         assert_eq!(options, expected);
+        let quota = |text: &str| auth(&format!("{{quota = {text}}}")).options[0][1].clone();
+        assert_eq!(quota("'50G'"), b"50G");
+        assert_eq!(quota("50 * 1024^3"), b"53687091200");
+        assert_eq!(quota("4294967296"), b"4294967296");
+        assert_eq!(auth("{rate = {down = '10M'}}").options[0], [b"rate-down".to_vec(), b"10M".to_vec()]);
         assert!(auth("{accept = true}").accept);
         assert_eq!(auth("{}"), AuthAnswer::default());
         let range = |first: [u8; 4], last: [u8; 4]| Some((first.into(), last.into()));
@@ -312,6 +342,31 @@ mod tests {
             (Event::Auth, "{dns = {}}", "field \"dns\" has 0 addresses; one or two are possible"),
             (Event::Auth, "{idle_timeout = -1}", "field \"idle_timeout\" must be a whole number from 0"),
             (Event::Auth, "{idle_timeout = 1e300}", "field \"idle_timeout\" must be a whole number from 0"),
+            (
+                Event::Auth,
+                "{idle_timeout = 3000000000}",
+                "field \"idle_timeout\" makes the option idle \"3000000000\": must be",
+            ),
+            (
+                Event::Auth,
+                "{mtu = 68}",
+                "field \"mtu\" makes the option mtu \"68\": must be between 128 and 1500",
+            ),
+            (
+                Event::Auth,
+                "{quota = '50GB'}",
+                "field \"quota\" makes the option maxoctets \"50GB\": GB, MB and the like",
+            ),
+            (
+                Event::Auth,
+                "{rate = {down = 'fast'}}",
+                "field \"rate\" makes the option rate-down \"fast\": not a rate",
+            ),
+            (
+                Event::Auth,
+                "{options = {'idel', 5}}",
+                "field \"options\" makes an option that is not possible",
+            ),
             (Event::Auth, "{options = {{}}}", "field \"options\" has a table among its words"),
         ] {
             let nonsense = ask(event, expression).unwrap_err();

@@ -101,11 +101,15 @@ pub static OPTIONS: &[About] = &[
     default(
         "rate-burst",
         "0",
-        "Bytes that may go at once each way under a limit; 0 for what is good for the rate",
+        "Bytes that may go at once each way under a limit, also as a text like \"32k\"; 0 for what is good for the rate",
     ),
     default("idle", "0", "Seconds without traffic after which a session ends; 0 for never"),
     default("maxconnect", "0", "Seconds after which a session ends; 0 for never"),
-    default("maxoctets", "0", "Bytes that a session may use; 0 for any number"),
+    default(
+        "maxoctets",
+        "0",
+        "Bytes that a session may use, also as a text with a unit: \"500M\", \"50G\" (powers of 1024); 0 for any number",
+    ),
     default(
         "mo-direction",
         "\"sum\"",

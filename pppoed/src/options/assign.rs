@@ -17,6 +17,8 @@ pub enum OptionKind {
     Switch,
     /// A whole number.
     Number,
+    /// A number of bytes, or a rate: a whole number, or a text with a unit.
+    Quantity,
     /// A text.
     Text,
     /// A text, or a list of them, for an option that may be given more than once.
@@ -46,9 +48,10 @@ pub fn kind_of(name: &str) -> Option<OptionKind> {
     Some(match (row.name, row.argument) {
         ("ms-dns" | "ms-wins" | "set" | "unset", _) => OptionKind::List,
         (_, None) => OptionKind::Switch,
-        (_, Some(argument)) if [table::NUMBER, table::SECONDS, table::BYTES].contains(&Some(argument)) => {
+        (_, Some(argument)) if [table::NUMBER, table::SECONDS].contains(&Some(argument)) => {
             OptionKind::Number
         }
+        (_, argument) if [table::BYTES, table::RATE].contains(&argument) => OptionKind::Quantity,
         (_, argument) if argument == table::PATH => OptionKind::Path,
         _ => OptionKind::Text,
     })

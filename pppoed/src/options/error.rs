@@ -4,6 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use ppp_ipc::bytes::{ByteCount, ByteCountError};
 use ppp_ipc::rate::RateError;
 
 use crate::origin::Place;
@@ -34,6 +35,16 @@ pub enum OptionError {
         option: &'static str,
         /// What should stand there.
         expects: &'static str,
+    },
+    /// An option, but not in the form of pppd's files.
+    #[error("{place}: {word:?} is not an option; write {written}")]
+    Form {
+        /// The line of the word.
+        place: Place,
+        /// The word.
+        word: String,
+        /// What it is in pppd's form.
+        written: String,
     },
     /// The option is not for a single user.
     #[error("{place}: {option} cannot be set for one user; move it to the server's options file")]
@@ -95,6 +106,12 @@ pub enum ValueError {
     /// An address that no host may have (loopback, multicast, reserved).
     #[error("no host can have this address")]
     BadAddress,
+    /// Not a number of bytes.
+    #[error("{0}")]
+    Bytes(#[from] ByteCountError),
+    /// More bytes than the option takes.
+    #[error("exceeds the maximum of {0}")]
+    TooManyBytes(ByteCount),
     /// Nothing before the `=` of `set`, or nothing at all after `unset`.
     #[error("the variable's name is missing; write NAME=value")]
     EmptyName,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -233,7 +234,9 @@ impl Reader {
     /// A word that is no option's name: addresses, a speed, or unknown. Returns false if it is unknown.
     fn bare_word(&mut self, word: &Word, place: &Place) -> bool {
         let bytes = word.bytes();
-        if let Some(colon) = bytes.iter().position(|&byte| byte == b':') {
+        if let Some(colon) = bytes.iter().position(|&byte| byte == b':')
+            && as_written(bytes).is_none()
+        {
             let (local, remote) = bytes.split_at(colon);
             if let Err(why) = self.addresses(local, remote.get(1..).unwrap_or_default(), place) {
                 self.errors.push(OptionError::BadValue {
@@ -264,6 +267,8 @@ impl Reader {
                 option: "a serial device",
                 why: "sessions run over the Ethernet interfaces given by -I; remove the word",
             }
+        } else if let Some(written) = as_written(bytes) {
+            OptionError::Form { place: place.clone(), word: word.text(), written }
         } else {
             OptionError::Unknown {
                 place: place.clone(),
@@ -289,6 +294,20 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// What an option is in pppd's own form, of one that stands in another program's.
+fn as_written(word: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(word).ok()?;
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Some("the name of an option before each address, such as ms-dns".to_owned());
+    }
+    let (name, value) = text.split_once(['=', ':'])?;
+    let row = table::find(name.as_bytes()).filter(|row| row.is_accepted())?;
+    Some(match row.argument {
+        Some(_) => format!("{name} {value}"),
+        None => name.to_owned(),
+    })
 }
 
 fn remark(row: &Row, place: &Place) -> Option<OptionNotice> {

@@ -19,7 +19,7 @@ pub struct SessionOptions {
     /// `maxconnect`: seconds that packets may flow before the session ends; 0 is never.
     pub maxconnect: Option<Sourced<u32>>,
     /// `maxoctets`: bytes that the session may use, and ends with the next one; 0 is any number.
-    pub maxoctets: Option<Sourced<u32>>,
+    pub maxoctets: Option<Sourced<u64>>,
     /// `mo-direction`: which bytes count for `maxoctets`.
     pub mo_direction: Option<Sourced<OctetDirection>>,
     /// `mo-timeout`: seconds between two looks at the counters for `maxoctets`.

@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use ppp_ipc::bytes::ByteCount;
+
 use super::plugin::{self, OF_RADIUS, OWN_PPPOE};
-use super::value::{address, interface_identifier, number, rate};
+use super::value::{address, bytes, interface_identifier, number, rate};
 use super::{OctetDirection, PppOptions, Script, SessionOptions, ValueError};
 use crate::origin::{Origin, Sourced};
 use crate::spelling;
@@ -46,8 +48,8 @@ use Action::{AlreadyTrue, ByArgument, Global, Include, NoEffect, Refused, Sessio
 
 pub(super) const NUMBER: Option<&str> = Some("a number");
 pub(super) const SECONDS: Option<&str> = Some("a number of seconds");
-const RATE: Option<&str> = Some("a rate, such as 512k or 10M");
-pub(super) const BYTES: Option<&str> = Some("a number of bytes");
+pub(super) const RATE: Option<&str> = Some("a rate, such as 512k or 10M");
+pub(super) const BYTES: Option<&str> = Some("a number of bytes, such as 500M or 50G");
 pub(super) const PATH: Option<&str> = Some("a path");
 const WORD: Option<&str> = Some("a word");
 const ADDRESS: Option<&str> = Some("an IPv4 address");
@@ -56,7 +58,7 @@ const ADDRESS: Option<&str> = Some("an IPv4 address");
 const MAX: u32 = i32::MAX.unsigned_abs();
 
 /// As much as the queue of a limited session holds at most.
-const MAX_BURST: u32 = 1 << 20;
+const MAX_BURST: u64 = 1 << 20;
 
 impl Row {
     /// What the server does with the option and this argument.
@@ -117,6 +119,11 @@ fn set_script(options: &mut PppOptions, script: Script, word: &[u8], at: Origin)
 fn packet_size(word: &[u8]) -> Result<u16, ValueError> {
     let size = number(word, 128, 1500)?;
     u16::try_from(size).map_err(|_| ValueError::OutOfRange { min: 128, max: 1500 })
+}
+
+fn burst(word: &[u8]) -> Result<u32, ValueError> {
+    let count = bytes(word, MAX_BURST)?;
+    u32::try_from(count).map_err(|_| ValueError::TooManyBytes(ByteCount(MAX_BURST)))
 }
 
 /// The last two servers given count, the first of them as the primary.
@@ -358,7 +365,7 @@ pub(super) static TABLE: &[Row] = &[
     // Not pppd's, which leaves limits to the scripts.
     row("rate-down", RATE, Session(|o, w, at| set(&mut o.rate_down, rate(w)?, at))),
     row("rate-up", RATE, Session(|o, w, at| set(&mut o.rate_up, rate(w)?, at))),
-    row("rate-burst", BYTES, Session(|o, w, at| set(&mut o.rate_burst, number(w, 0, MAX_BURST)?, at))),
+    row("rate-burst", BYTES, Session(|o, w, at| set(&mut o.rate_burst, burst(w)?, at))),
     // Not one of pppd's, which leaves sources to the kernel in any case.
     row("nosourcecheck", None, Session(|o, _, at| set(&mut o.source_check, false, at))),
     row("noproxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
@@ -439,8 +446,8 @@ pub(super) static TABLE: &[Row] = &[
     // limits and scripts
     row("idle", SECONDS, Session(|o, w, at| set(&mut o.idle, number(w, 0, MAX)?, at))),
     row("maxconnect", SECONDS, Session(|o, w, at| set(&mut o.maxconnect, number(w, 0, MAX)?, at))),
-    row("maxoctets", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at))),
-    row("mo", NUMBER, Session(|o, w, at| set(&mut o.maxoctets, number(w, 0, MAX)?, at))),
+    row("maxoctets", BYTES, Session(|o, w, at| set(&mut o.maxoctets, bytes(w, u64::MAX)?, at))),
+    row("mo", BYTES, Session(|o, w, at| set(&mut o.maxoctets, bytes(w, u64::MAX)?, at))),
     row("mo-direction", WORD, Session(|o, w, at| set(&mut o.mo_direction, direction(w), at))),
     row("mo-timeout", SECONDS, Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at))),
     row("active-filter", WORD, Refused("there is no packet filter in the server; use nftables")),

@@ -82,8 +82,8 @@ fn every_implemented_option_sets_its_value() {
     let session = &all.session;
     assert_eq!(values(&session.ms_dns), [[9, 9, 9, 9], [8, 8, 8, 8]].map(Ipv4Addr::from));
     assert_eq!(values(&session.ms_wins), [Ipv4Addr::new(7, 7, 7, 7)]);
-    let limits = [&session.idle, &session.maxconnect, &session.maxoctets, &session.mo_timeout];
-    assert_eq!(limits.map(value), [19, 20, 21, 22]);
+    let limits = [&session.idle, &session.maxconnect, &session.mo_timeout];
+    assert_eq!((limits.map(value), value(&session.maxoctets)), ([19, 20, 22], 21));
     assert_eq!(value(&session.mo_direction), OctetDirection::In);
     assert!(value(&session.proxyarp) && !value(&session.source_check));
     assert_eq!(value(&session.ipparam), b"a b");
@@ -268,6 +268,21 @@ fn plug_ins_are_known() {
         assert!(errors.len() == 1 && errors[0].contains(why), "{plugin}: {errors:?}");
     }
     assert!(read("eth1\n").0.is_err(), "without the plug-in the word means nothing");
+}
+
+#[test]
+fn other_forms_are_known() {
+    for (text, written) in [
+        ("lcp-echo-interval=10", "write lcp-echo-interval 10"),
+        ("mtu:1492", "write mtu 1492"),
+        ("require-chap=yes", "write require-chap"),
+        ("ms-dns 8.8.8.8 8.8.4.4", "write the name of an option before each address, such as ms-dns"),
+    ] {
+        let errors = read(text).0.unwrap_err();
+        assert!(errors.len() == 1 && errors[0].ends_with(written), "{text}: {errors:?}");
+    }
+    assert!(read("10.0.0.1:10.0.0.2\n").0.is_ok());
+    assert!(!read("require-mppe=1").0.unwrap_err()[0].contains("write"), "it would be refused");
 }
 
 /// What stands behind a refused option is its argument, and no mistake of its own.

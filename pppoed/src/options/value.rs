@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ppp_ipc::bytes::{ByteCount, ByteCountError};
 use ppp_ipc::rate::{BitRate, RateError};
 
 use super::ValueError;
@@ -57,6 +58,17 @@ pub(super) fn rate(word: &[u8]) -> Result<BitRate, ValueError> {
     Ok(text.parse()?)
 }
 
+/// A number of bytes: with a unit, or in the notation of C as all numbers in pppd's files.
+pub(super) fn bytes(word: &[u8], max: u64) -> Result<u64, ValueError> {
+    let text = std::str::from_utf8(word).map_err(|_| ByteCountError::Malformed)?;
+    let is_other_radix = text.len() > 1 && text.starts_with('0');
+    let count = match is_other_radix {
+        true => u64::from(number(word, 0, u32::MAX)?),
+        false => text.parse::<ByteCount>()?.0,
+    };
+    if count > max { Err(ValueError::TooManyBytes(ByteCount(max))) } else { Ok(count) }
+}
+
 /// The low 64 bits of an IPv6 address whose high 64 bits are zero.
 pub(super) fn interface_identifier(word: &[u8]) -> Result<u64, ValueError> {
     let address: Ipv6Addr = std::str::from_utf8(word)
@@ -94,6 +106,24 @@ mod tests {
         ];
         for (word, expected) in table {
             assert_eq!(number(word.as_bytes(), 1, 1000), *expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn bytes_with_units_and_in_the_notation_of_c() {
+        for (word, expected) in [
+            ("0", Ok(0)),
+            ("none", Ok(0)),
+            ("0x10", Ok(16)),
+            ("010", Ok(8)),
+            ("4294967296", Ok(1 << 32)),
+            ("50G", Ok(50 << 30)),
+            ("2T", Err(ValueError::TooManyBytes(ByteCount(1 << 40)))),
+            ("50GB", Err(ValueError::Bytes(ByteCountError::Ambiguous))),
+            ("-1", Err(ValueError::Bytes(ByteCountError::Malformed))),
+            ("09", Err(ValueError::NotQuiteANumber(0))),
+        ] {
+            assert_eq!(bytes(word.as_bytes(), 1 << 40), expected, "{word}");
         }
     }
 

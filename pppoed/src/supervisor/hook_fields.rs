@@ -155,7 +155,8 @@ fn options(fields: &mut Fields, session: &Session) {
     let limit = |option: Option<u32>| option.filter(|limit| *limit > 0);
     fields.maybe("session_timeout", limit(options.maxconnect.as_ref().map(|option| option.value)));
     fields.maybe("idle_timeout", limit(options.idle.as_ref().map(|option| option.value)));
-    fields.maybe("quota", limit(options.maxoctets.as_ref().map(|option| option.value)));
+    let quota = options.maxoctets.as_ref().map(|option| option.value);
+    fields.maybe("quota", quota.filter(|limit| *limit > 0));
     fields.maybe("ipparam", options.ipparam.as_ref().map(|option| option.value.as_slice()));
     let mut room = MAX_ENVIRONMENT;
     let variables = options.environment.iter().filter_map(|(name, value)| {

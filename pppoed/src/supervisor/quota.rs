@@ -52,7 +52,7 @@ impl Quota {
         let limit = options.maxoctets.as_ref()?.value;
         let interval = options.mo_timeout.as_ref().map(|timeout| u64::from(timeout.value));
         (limit > 0).then(|| Self {
-            limit: u64::from(limit),
+            limit,
             direction: options.mo_direction.as_ref().map_or(OctetDirection::Sum, |direction| direction.value),
             interval: interval.map_or(DEFAULT_INTERVAL, Duration::from_secs),
         })
@@ -180,7 +180,7 @@ mod tests {
 
     const SEEN: LinkTraffic = LinkTraffic { rx_bytes: 300, tx_bytes: 500 };
 
-    fn quota(limit: u32, direction: Option<OctetDirection>, interval: Option<u32>) -> Option<Quota> {
+    fn quota(limit: u64, direction: Option<OctetDirection>, interval: Option<u32>) -> Option<Quota> {
         let options = SessionOptions {
             maxoctets: Some(Sourced::new(limit, Origin::Default)),
             mo_direction: direction.map(|direction| Sourced::new(direction, Origin::Default)),

@@ -36,7 +36,7 @@ fn the_settings_are_those_of_the_table() {
     for key in server_keys().iter().filter(|key| key.not_in_file.is_none()) {
         let value = match key.kind {
             Kind::Switch => "Cm true | Cm false".to_owned(),
-            Kind::Number | Kind::Text | Kind::Path => format!("Ar {}", key.value_name),
+            Kind::Number | Kind::Quantity | Kind::Text | Kind::Path => format!("Ar {}", key.value_name),
             Kind::List => format!("Ar {} No or list", key.value_name),
         };
         page.line(&format!(".It Ic {} No = {value}", key.name));
@@ -45,7 +45,7 @@ fn the_settings_are_those_of_the_table() {
             Kind::Text => page.text("A text between quotes."),
             Kind::Path => page.text("A path between quotes."),
             Kind::List => page.text("A text between quotes, or a list of them."),
-            Kind::Number | Kind::Switch => {}
+            Kind::Number | Kind::Quantity | Kind::Switch => {}
         }
         if let Some(default) = &key.default {
             page.text(&format!("By default {default}."));

@@ -123,7 +123,11 @@ pub(super) fn options(options: &SessionOptions) -> Vec<OptionItem> {
     let mut items = Vec::new();
     items.extend(options.idle.as_ref().map(|idle| OptionItem::Idle(idle.value)));
     items.extend(options.maxconnect.as_ref().map(|time| OptionItem::MaxConnect(time.value)));
-    items.extend(options.maxoctets.as_ref().map(|bytes| OptionItem::MaxOctets(bytes.value)));
+    // What an older pppoed can read, if it has to.
+    items.extend(options.maxoctets.as_ref().map(|bytes| match u32::try_from(bytes.value) {
+        Ok(bytes) => OptionItem::MaxOctets(bytes),
+        Err(_) => OptionItem::MaxOctets64(bytes.value),
+    }));
     items.extend(options.mo_direction.as_ref().map(|direction| {
         OptionItem::MoDirection(match direction.value {
             OctetDirection::In => 0,

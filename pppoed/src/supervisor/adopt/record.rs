@@ -97,6 +97,8 @@ pub(super) enum OptionItem {
     Environment(Vec<u8>, Option<Vec<u8>>),
     /// False: `nosourcecheck`.
     SourceCheck(bool),
+    /// In place of `MaxOctets`, which has no room for it.
+    MaxOctets64(u64),
 }
 
 /// Why a session cannot be written down, or bytes are no record.
@@ -168,6 +170,7 @@ pub(super) mod tests {
                 OptionItem::Idle(1),
                 OptionItem::MaxConnect(2),
                 OptionItem::MaxOctets(3),
+                OptionItem::MaxOctets64(u64::MAX),
                 OptionItem::MoDirection(3),
                 OptionItem::MoTimeout(4),
                 OptionItem::Mtu(5),

@@ -226,7 +226,8 @@ fn restore_options(items: Vec<OptionItem>) -> SessionOptions {
         match item {
             OptionItem::Idle(seconds) => options.idle = Some(earlier(seconds)),
             OptionItem::MaxConnect(seconds) => options.maxconnect = Some(earlier(seconds)),
-            OptionItem::MaxOctets(bytes) => options.maxoctets = Some(earlier(bytes)),
+            OptionItem::MaxOctets(bytes) => options.maxoctets = Some(earlier(bytes.into())),
+            OptionItem::MaxOctets64(bytes) => options.maxoctets = Some(earlier(bytes)),
             OptionItem::MoDirection(number) => {
                 let direction = match number {
                     0 => OctetDirection::In,
