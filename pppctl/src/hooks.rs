@@ -23,9 +23,9 @@ pub(crate) enum Hooks {
     Stats,
     /// Load scripts in a process apart, and tell what is wrong with them; needs no pppoed that runs
     Check {
-        /// A directory, or one script
+        /// Directories, or single scripts
         #[arg(value_name = values::FILE, default_value = DIRECTORY)]
-        path: PathBuf,
+        paths: Vec<PathBuf>,
     },
     /// Call a hook and show what it returns and logs; what the script does, it does, but its answer has no effect
     Run(Run),
@@ -72,12 +72,13 @@ fn field(word: OsString) -> Result<(String, Name), &'static str> {
 }
 
 /// Has `pppoed` load the scripts, which says what is in them, or what is wrong.
-pub(crate) fn check(path: &PathBuf) -> Result<(), Error> {
+pub(crate) fn check(paths: &[PathBuf]) -> Result<(), Error> {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name("pppoed"));
     let found = ["/usr/sbin/pppoed", "/usr/local/sbin/pppoed"].map(PathBuf::from);
     let program = beside.into_iter().chain(found).find(|program| program.is_file());
     let program = program.unwrap_or_else(|| PathBuf::from("pppoed"));
-    match Command::new(&program).arg("--check-hooks").arg(path).status() {
+    let flags = paths.iter().flat_map(|path| ["--check-hooks".as_ref(), path.as_os_str()]);
+    match Command::new(&program).args(flags).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(Error::Line("the hook scripts have mistakes".to_owned())),
         Err(error) => Err(Error::Line(format!("cannot run {}: {error}", program.display()))),

@@ -70,8 +70,8 @@ fn carry_out(
     if let Command::Show(Show::Sessions { session: None, query }) = command {
         return sessions::show(query, display, console, out);
     }
-    if let Command::Hooks(Hooks::Check { path }) = command {
-        return hooks::check(path);
+    if let Command::Hooks(Hooks::Check { paths }) = command {
+        return hooks::check(paths);
     }
     if let Command::Top(top) = command {
         return top::run(top, display, console, out);

@@ -3,8 +3,6 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,8 +46,8 @@ fn main() -> ExitCode {
     }
     let command_line = CommandLine::parse(words());
     let flags = command_line.flags().clone();
-    if let Some(path) = &flags.hooks.check_hooks {
-        return check_hooks(path);
+    if !flags.hooks.check_hooks.is_empty() {
+        return check_hooks(&flags.hooks.check_hooks);
     }
     let policy = match policy::read(&absolute(&flags.console_file)) {
         Ok(policy) => policy,
@@ -110,10 +108,8 @@ fn import_files() -> ExitCode {
     };
     match &flags.output {
         Some(path) => {
-            let written =
-                File::create_new(path).and_then(|mut file| file.write_all(imported.toml.as_bytes()));
-            if let Err(error) = written {
-                return fail(&format_args!("cannot write {path:?}: {error}"));
+            if let Err(error) = import::write(path, &imported.toml, flags.force) {
+                return fail(&error);
             }
             for remark in imported.remarks {
                 println!("{remark}");
@@ -150,11 +146,18 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Loads scripts and tells what is in them, or what is wrong.
-fn check_hooks(path: &Path) -> ExitCode {
+fn check_hooks(paths: &[PathBuf]) -> ExitCode {
+    // All of them are checked, whatever is wrong with the first.
+    let good = paths.iter().filter(|path| check_hooks_of(path)).count();
+    if good == paths.len() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
+}
+
+/// Whether nothing is wrong there.
+fn check_hooks_of(path: &Path) -> bool {
     // Nobody need have the default one.
     if !path.exists() && path != Path::new(DEFAULT_HOOKS_DIRECTORY) {
         eprintln!("pppoed: {}: no such file or directory", path.display());
-        return ExitCode::from(EXIT_USAGE);
+        return false;
     }
     match hooks::check(path) {
         Ok(scripts) => {
@@ -169,13 +172,13 @@ fn check_hooks(path: &Path) -> ExitCode {
                     false => println!("{name}: {}", functions.join(" ")),
                 }
             }
-            ExitCode::SUCCESS
+            true
         }
         Err(errors) => {
             for error in errors {
                 eprintln!("pppoed: {error}");
             }
-            ExitCode::from(EXIT_USAGE)
+            false
         }
     }
 }

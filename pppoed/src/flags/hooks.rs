@@ -40,9 +40,10 @@ pub struct HookFlags {
     #[arg(long, value_name = "FILE")]
     pub hook_store: Option<PathBuf>,
 
-    /// Load the hook scripts of a directory, or one script, tell what is wrong with them, and exit
+    /// Load the hook scripts of a directory, or one script, tell what is wrong with them, and exit; may be given more
+    /// than once
     #[arg(long, value_name = "PATH")]
-    pub check_hooks: Option<PathBuf>,
+    pub check_hooks: Vec<PathBuf>,
 }
 
 /// What the failure of a hook means.

@@ -8,7 +8,7 @@ use ppp_ipc::name::Name;
 use tokio::sync::oneshot;
 
 use super::hook_pool::HostId;
-use super::hook_scripts::{Loaded, ScriptSet};
+use super::hook_scripts::{Loaded, Reread, ScriptSet};
 use super::session::Session;
 
 /// What a task tells the supervisor.
@@ -23,7 +23,7 @@ pub(super) enum HookNews {
     /// The scripts were read again, or not.
     Reloaded {
         result: Result<Option<Loaded>, Vec<String>>,
-        answer: Option<oneshot::Sender<Result<usize, Vec<String>>>>,
+        answer: Option<oneshot::Sender<Result<Reread, Vec<String>>>>,
     },
     /// The store was written, or not.
     StoreWritten(std::io::Result<()>),

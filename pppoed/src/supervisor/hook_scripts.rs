@@ -1,6 +1,8 @@
 //! The scripts that are in use, and the tasks that keep a host running each.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use super::Work;
 use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Logged, Outcome, PlannedCall};
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
-use crate::hooks::directory;
+use crate::config::{Change, Effect, Setting};
+use crate::hooks::directory::{self, Script};
 use crate::log_ring::harmless;
 use crate::policy::HooksOff;
 
@@ -36,6 +39,81 @@ pub(super) struct ScriptFile {
     /// Without its directory.
     pub(super) name: String,
     pub(super) report: FileReport,
+    /// What tells its text from others.
+    version: Version,
+}
+
+/// A number that the text of a script makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version(u64);
+
+impl Version {
+    fn of(script: &Script) -> Self {
+        let mut hasher = DefaultHasher::new();
+        script.text.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// What came of reading the scripts again.
+#[derive(Debug)]
+pub(super) struct Reread {
+    /// How many there are now.
+    pub(super) count: usize,
+    /// Which of them are new, gone or others.
+    pub(super) changes: Vec<Change>,
+}
+
+/// What is different between two lists of scripts, by name.
+fn changes(
+    old: impl Iterator<Item = (String, Version)>,
+    new: impl Iterator<Item = (String, Version)>,
+    directory: &Path,
+) -> Vec<Change> {
+    let mut all: BTreeMap<String, (Option<Version>, Option<Version>)> = BTreeMap::new();
+    old.for_each(|(name, version)| all.entry(name).or_default().0 = Some(version));
+    new.for_each(|(name, version)| all.entry(name).or_default().1 = Some(version));
+    let setting = |name: &str, version: Option<Version>| {
+        version.map(|Version(number)| Setting {
+            value: format!("version {:08x}", number >> 32),
+            origin: directory.join(name).display().to_string(),
+        })
+    };
+    let different = all.into_iter().filter(|(_, (old, new))| old != new);
+    different
+        .map(|(name, (old, new))| Change {
+            key: format!("hook script {name}"),
+            old: setting(&name, old),
+            new: setting(&name, new),
+            effect: Effect::Now,
+        })
+        .collect()
+}
+
+fn versions(set: Option<&ScriptSet>) -> Vec<(String, Version)> {
+    let files = set.into_iter().flat_map(|set| &set.files);
+    files.map(|file| (file.name.clone(), file.version)).collect()
+}
+
+/// What is different in `new`.
+pub(super) fn differences(old: Option<&ScriptSet>, new: Option<&ScriptSet>, directory: &Path) -> Vec<Change> {
+    changes(versions(old).into_iter(), versions(new).into_iter(), directory)
+}
+
+/// What would be different, were the scripts of `directory` loaded in place of `old`.
+///
+/// # Errors
+/// When they cannot be read.
+pub(super) async fn compare(old: Option<Rc<ScriptSet>>, directory: PathBuf) -> Result<Reread, Vec<String>> {
+    let path = directory.clone();
+    let reading = tokio::task::spawn_blocking(move || directory::scripts(&path));
+    let scripts = match reading.await {
+        Ok(scripts) => scripts.map_err(|error| vec![error.to_string()])?,
+        Err(error) => return Err(vec![format!("reading the hook scripts was cut off: {error}")]),
+    };
+    let new = scripts.iter().map(|script| (script.name.clone(), Version::of(script)));
+    let changes = changes(versions(old.as_deref()).into_iter(), new, &directory);
+    Ok(Reread { count: 0, changes })
 }
 
 /// A set, and the host that has shown that it loads.
@@ -67,8 +145,11 @@ pub(super) async fn load(
     let recipe = HostRecipe::new(&scripts, memory_limit, leftovers).map_err(|error| vec![error])?;
     let (host, reports) =
         HostProcess::start(&recipe).await.map_err(super::hook_process::NotStarted::into_messages)?;
-    let files =
-        scripts.into_iter().zip(reports).map(|(script, report)| ScriptFile { name: script.name, report });
+    let files = scripts.into_iter().zip(reports).map(|(script, report)| ScriptFile {
+        version: Version::of(&script),
+        name: script.name,
+        report,
+    });
     Ok(Some(Loaded { scripts: Rc::new(ScriptSet { generation, files: files.collect(), recipe }), host }))
 }
 

@@ -17,9 +17,10 @@ use tracing::{info, warn};
 use super::hook_auth::PendingAuth;
 use super::hook_news::{Failed, HookNews, HostJob, HostOrder, Label, Outcome};
 use super::hook_pool::{HostId, Lane, Pool};
-use super::hook_scripts::{self, Loaded, ScriptSet};
+use super::hook_scripts::{self, Loaded, Reread, ScriptSet};
 use super::hook_stats::HookStats;
 use super::hook_store::Store;
+use super::reload::{clean, in_words};
 use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
 use crate::flags::HookFailure;
@@ -255,7 +256,7 @@ impl Supervisor {
     }
 
     /// Reads the scripts again. If they are not all good, those in use stay. `answer` gets how many there are.
-    pub(super) fn reload_hooks(&mut self, answer: Option<oneshot::Sender<Result<usize, Vec<String>>>>) {
+    pub(super) fn reload_hooks(&mut self, answer: Option<oneshot::Sender<Result<Reread, Vec<String>>>>) {
         let generation = self.hooks.next_generation;
         self.hooks.next_generation += 1;
         let config = &self.hooks.config;
@@ -269,11 +270,20 @@ impl Supervisor {
         });
     }
 
+    /// Tells what would be different if the scripts were loaded again.
+    pub(super) fn compare_hooks(&mut self, answer: oneshot::Sender<Result<Reread, Vec<String>>>) {
+        let (scripts, directory) = (self.hooks.scripts.clone(), self.hooks.config.directory.clone());
+        tokio::task::spawn_local(async move {
+            // Fails only when nobody waits any more.
+            let _ = answer.send(hook_scripts::compare(scripts, directory).await);
+        });
+    }
+
     fn hooks_reloaded(
         &mut self,
         result: Result<Option<Loaded>, Vec<String>>,
         now: Instant,
-    ) -> Result<usize, Vec<String>> {
+    ) -> Result<Reread, Vec<String>> {
         let loaded = result.inspect_err(|errors| {
             for error in errors {
                 warn!(error, "the hook scripts stay as they were: this does not load");
@@ -283,14 +293,22 @@ impl Supervisor {
         let current = self.hooks.scripts.as_ref().map(|scripts| scripts.generation);
         if current > generation && generation.is_some() {
             // A later reload was quicker.
-            return Ok(self.hooks.scripts.as_ref().map_or(0, |scripts| scripts.files.len()));
+            let count = self.hooks.scripts.as_ref().map_or(0, |scripts| scripts.files.len());
+            return Ok(Reread { count, changes: Vec::new() });
+        }
+        let (old, new) = (self.hooks.scripts.as_deref(), loaded.as_ref().map(|loaded| &*loaded.scripts));
+        let changes = hook_scripts::differences(old, new, &self.hooks.config.directory);
+        for change in &changes {
+            let (key, old) = (clean(&change.key), change.old.as_ref());
+            info!("reload: {key}: {} -> {}", in_words(old), in_words(change.new.as_ref()));
         }
         if loaded.is_some() && self.hooks.store.is_none() {
             self.hooks.store = Some(Store::open(&self.hooks.config.store).map_err(|error| vec![error])?);
         }
         self.use_scripts(loaded, now);
         self.call_server_hook(Event::Reload, Purpose::Tell);
-        Ok(self.hooks.scripts.as_ref().map_or(0, |scripts| scripts.files.len()))
+        let count = self.hooks.scripts.as_ref().map_or(0, |scripts| scripts.files.len());
+        Ok(Reread { count, changes })
     }
 
     /// Has a function called when its turn comes. False, and `purpose` is not looked at, if no script has it.

@@ -16,17 +16,21 @@ use tracing::{info, warn};
 
 use super::setup::{check_discovery, owned_pools};
 use super::terms::AllTerms;
-use super::{Supervisor, Work};
-use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
+use super::{Supervisor, Work, hook_scripts};
+use crate::config::{Change, Changes, Config, Effect, Entry, Layer, Reading, ServerKey, Setting, Source};
 use crate::control::Answer;
 use crate::daemon::{self, DescriptorNeed};
 use crate::logging;
 use crate::message::{RELOAD_REFUSED, RELOADED};
+use crate::options;
+use crate::origin::Origin;
 
 /// What holds, where it was read, and the reading that is under way.
 pub(super) struct Reloads {
     pub(super) source: Arc<Source>,
     pub(super) current: Arc<Reading>,
+    /// What would hold if consoles had set nothing, as of the last reading.
+    without_console: Arc<Vec<Entry>>,
     /// What is said about secrets files that could not be read the last time.
     pub(super) unreadable: Arc<Vec<String>>,
     running: Option<Running>,
@@ -37,8 +41,8 @@ pub(super) struct Reloads {
 /// Time that the answer waits for hook scripts once everything else was read.
 const HOOKS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many hook scripts there are, or what is wrong with them.
-type HooksLoaded = Result<usize, Vec<String>>;
+/// What is different in the hook scripts, or what is wrong with them.
+type HooksLoaded = Result<hook_scripts::Reread, Vec<String>>;
 
 /// A reading that is under way.
 struct Running {
@@ -46,7 +50,7 @@ struct Running {
     check: bool,
     /// The console that asked; none for a signal, or when it has its answer.
     asker: Option<oneshot::Sender<Answer>>,
-    /// How many hook scripts were loaded beside, or what is wrong with them.
+    /// The hook scripts, which were read beside.
     hooks: Option<oneshot::Receiver<HooksLoaded>>,
 }
 
@@ -68,14 +72,18 @@ pub(super) struct Reread {
     outcome: Result<(Reading, Changes), Vec<String>>,
     remarks: Vec<String>,
     unreadable: Vec<String>,
+    /// What would hold if consoles had set nothing.
+    without_console: Vec<Entry>,
 }
 
 impl Reloads {
     /// `current` was read from `source`, and says so about secrets files that could not be read.
     pub(super) fn new(source: Source, current: Reading, unreadable: Vec<String>) -> Self {
+        let without_console = without_console(&source, &current.config);
         Self {
             source: Arc::new(source),
             current: Arc::new(current),
+            without_console: Arc::new(without_console),
             unreadable: Arc::new(unreadable),
             running: None,
             again: false,
@@ -118,10 +126,12 @@ impl Supervisor {
         reloads.running = Some(Running { check, asker, hooks: None });
         let (source, current, unreadable) =
             (reloads.source.clone(), reloads.current.clone(), reloads.unreadable.clone());
+        let known = reloads.without_console.clone();
         let deadline = current.config.limits.reload_deadline;
         let work = self.work.clone();
         tokio::task::spawn_local(async move {
-            let mut reading = tokio::task::spawn_blocking(move || read(&source, &current, &unreadable));
+            let mut reading =
+                tokio::task::spawn_blocking(move || read(&source, &current, &known, &unreadable));
             let read = match timeout(deadline, &mut reading).await {
                 Ok(read) => News::Read(Box::new(read.unwrap_or_else(|error| Reread::cut_off(&error)))),
                 Err(_) => {
@@ -134,13 +144,14 @@ impl Supervisor {
             };
             let _ = work.send(Work::Reload(read)).await;
         });
-        if !check {
+        let (sender, hooks) = oneshot::channel();
+        match check {
+            true => self.compare_hooks(sender),
             // They check themselves, and those in use stay if there is a mistake in the new ones.
-            let (sender, hooks) = oneshot::channel();
-            self.reload_hooks(Some(sender));
-            if let Some(running) = &mut self.reloads.running {
-                running.hooks = Some(hooks);
-            }
+            false => self.reload_hooks(Some(sender)),
+        }
+        if let Some(running) = &mut self.reloads.running {
+            running.hooks = Some(hooks);
         }
     }
 
@@ -180,7 +191,7 @@ impl Supervisor {
 
     /// Everything was read, well or badly.
     fn finish_reload(&mut self, read: Reread, check: bool, now: Instant) -> Vec<Response> {
-        let Reread { outcome, remarks, unreadable } = read;
+        let Reread { outcome, remarks, unreadable, without_console } = read;
         for remark in remarks.iter().take(MAX_LINES) {
             warn!("reload: {remark}");
         }
@@ -203,6 +214,7 @@ impl Supervisor {
         if !check {
             self.tell(&changes, keeping.len());
             self.apply(reading, unreadable, now);
+            self.reloads.without_console = Arc::new(without_console);
         }
         responses(&changes, &keeping, &remarks, !check)
     }
@@ -317,12 +329,12 @@ impl Supervisor {
 impl Reread {
     fn cut_off(error: &tokio::task::JoinError) -> Self {
         let outcome = Err(vec![format!("the reading of the files was cut off: {error}")]);
-        Self { outcome, remarks: Vec::new(), unreadable: Vec::new() }
+        Self { outcome, remarks: Vec::new(), unreadable: Vec::new(), without_console: Vec::new() }
     }
 }
 
 /// Runs where it may block.
-fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Reread {
+fn read(source: &Source, current: &Reading, known: &[Entry], known_unreadable: &[String]) -> Reread {
     let (config, notices) = source.config();
     let mut remarks: Vec<String> =
         notices.iter().filter(|notice| !notice.is_mere_note()).map(ToString::to_string).collect();
@@ -330,9 +342,16 @@ fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Rere
         Ok(config) => config,
         Err(errors) => {
             let errors = errors.iter().map(ToString::to_string).collect();
-            return Reread { outcome: Err(errors), remarks, unreadable: Vec::new() };
+            return Reread {
+                outcome: Err(errors),
+                remarks,
+                unreadable: Vec::new(),
+                without_console: Vec::new(),
+            };
         }
     };
+    let without_console = without_console(source, &config);
+    remarks.extend(hidden_edits(known, &without_console, &config.entries()));
     let (users, about_users) = source.users(&config, None);
     let unreadable = about_users.unreadable;
     remarks.extend(about_users.notices);
@@ -349,7 +368,40 @@ fn read(source: &Source, current: &Reading, known_unreadable: &[String]) -> Rere
         }
         false => Err(errors),
     };
-    Reread { outcome, remarks, unreadable }
+    Reread { outcome, remarks, unreadable, without_console }
+}
+
+/// The settings as files and flags have them. Empty if they make no configuration without what consoles have set; then
+/// nothing is compared with them.
+fn without_console(source: &Source, config: &Config) -> Vec<Entry> {
+    if source.console().is_empty() {
+        return config.entries();
+    }
+    let (config, _) = source.with_console(Layer::default()).config();
+    config.map(|config| config.entries()).unwrap_or_default()
+}
+
+/// What was edited in files and does not hold, because a console has set the same.
+fn hidden_edits(old: &[Entry], new: &[Entry], holding: &[Entry]) -> Vec<String> {
+    fn find<'a>(entries: &'a [Entry], like: &Entry) -> Option<&'a Entry> {
+        entries.iter().find(|entry| entry.key == like.key && entry.profile == like.profile)
+    }
+    let hidden = |entry: &&Entry| {
+        find(holding, entry).is_some_and(|now| now.origin == Origin::Console)
+            && find(old, entry).is_some_and(|before| before.value != entry.value)
+    };
+    let told = new.iter().filter(hidden).map(|entry| {
+        let (key, value) = (&entry.key, &entry.value);
+        let setting = match options::kind_of(key) {
+            Some(_) if ServerKey::find(key).is_none() => format!("ppp.{key}"),
+            _ => key.to_string(),
+        };
+        format!(
+            "{}: {key} is {value} there now, but a console has set another value, which holds: unset config {setting}",
+            entry.origin
+        )
+    });
+    told.collect()
 }
 
 fn answer(asker: oneshot::Sender<Answer>, responses: Vec<Response>) {
@@ -363,12 +415,19 @@ async fn answer_with_hooks(
     mut responses: Vec<Response>,
     hooks: Option<oneshot::Receiver<HooksLoaded>>,
 ) {
+    let mut changes = Vec::new();
     let remarks = match hooks {
         None => Vec::new(),
         Some(hooks) => match timeout(HOOKS_PATIENCE, hooks).await {
-            Ok(Ok(Ok(0)) | Err(_)) => Vec::new(),
-            Ok(Ok(Ok(1))) => vec!["1 hook script is loaded".to_owned()],
-            Ok(Ok(Ok(count))) => vec![format!("{count} hook scripts are loaded")],
+            Ok(Ok(Ok(reread))) => {
+                changes = reread.changes;
+                match reread.count {
+                    0 => Vec::new(),
+                    1 => vec!["1 hook script is loaded".to_owned()],
+                    count => vec![format!("{count} hook scripts are loaded")],
+                }
+            }
+            Ok(Err(_)) => Vec::new(),
             Ok(Ok(Err(errors))) => {
                 let told = errors.iter().map(|error| format!("the hook scripts stay as they were: {error}"));
                 told.collect()
@@ -378,6 +437,7 @@ async fn answer_with_hooks(
             }
         },
     };
+    add_changes(&mut responses, &changes);
     let told = responses.iter_mut().find_map(|response| match response {
         Response::Reloaded(summary) => Some(&mut summary.remarks),
         Response::Failed(Failure::BadFiles(mistakes)) => Some(mistakes),
@@ -388,6 +448,31 @@ async fn answer_with_hooks(
         told.truncate(MAX_LINES);
     }
     answer(asker, responses);
+}
+
+/// What is different beside the settings; when these were refused, it is told among the mistakes.
+fn add_changes(responses: &mut Vec<Response>, changes: &[Change]) {
+    let more = u32::try_from(changes.len()).unwrap_or(u32::MAX);
+    let mut whole = false;
+    for response in responses.iter_mut() {
+        match response {
+            Response::Reloaded(summary) => {
+                summary.changes = summary.changes.saturating_add(more);
+                whole = true;
+            }
+            Response::Failed(Failure::BadFiles(mistakes)) => {
+                mistakes.extend(
+                    changes.iter().map(|change| format!("{} has changed all the same", clean(&change.key))),
+                );
+            }
+            _ => {}
+        }
+    }
+    if whole {
+        let end = responses.len().saturating_sub(1);
+        let pieces = pieces(changes.iter().map(shown)).into_iter().map(Response::Changes);
+        drop(responses.splice(end..end, pieces));
+    }
 }
 
 fn failed(failure: Failure) -> Vec<Response> {

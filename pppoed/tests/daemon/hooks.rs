@@ -165,6 +165,11 @@ fn not_loaded() {
     let hooks = scripts.hooks();
     let (ok, said) = run(&["--check-hooks", text(&hooks)]);
     assert!(!ok && said.contains("bad.lua:2:"), "{said}");
+    // Several at once: all are looked at, whatever is wrong with the first.
+    let (good, bad) = (hooks.join("good.lua"), hooks.join("bad.lua"));
+    let (ok, said) = run(&["--check-hooks", text(&bad), "--check-hooks", text(&good)]);
+    assert!(!ok && said.contains("bad.lua:2:") && !said.contains("good.lua"), "{said}");
+    assert!(run(&["--check-hooks", text(&good), "--check-hooks", text(&good)]).0);
     let run_dir = scripts.directory.path().join("run");
     let (ok, said) = run(&["-F", "-I", "lo", "--hooks-dir", text(&hooks), "--run-dir", text(&run_dir)]);
     assert!(!ok && said.contains("bad.lua:2:"), "{said}");

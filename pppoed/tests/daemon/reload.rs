@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use ppp_ipc::control::{Failure, Request, Response, SessionDetail};
+use ppp_ipc::policy::{PolicyChange, PolicyRequest};
 use ppp_ipc::reload::{Change, Summary};
 
 use super::lab::{self, Lab, until, with_wire};
@@ -16,7 +17,7 @@ use super::worker::good_mac;
 const OPTIONS: &str = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\nlogfile ";
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         ("a reload applies the difference", applies),
         ("a reload with a bad file changes nothing", bad_files),
         ("a reload takes slots away when their sessions end", shrinks),
@@ -24,6 +25,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("a session that began before a reload keeps its rules", keeps_rules),
         ("a reload tells whose line has changed", users),
         ("a reload reads pppoed.toml and the users file", own_files),
+        ("a reload tells of edits that a console hides, and of changed hook scripts", hidden_and_scripts),
         ("a reload opens the log file anew", rotates),
         ("a reload from a slow disk holds nobody up", slow),
     ];
@@ -294,6 +296,44 @@ fn users() {
     assert!(!lab.log().contains("other 10"), "a line of secrets is in the log");
     alice.assert_alive();
     lab.stop_with(&mut [&mut alice]);
+}
+
+fn hidden_and_scripts() {
+    let directory = lab::directory();
+    let options = |idle: u32| format!("{OPTIONS}{}\nidle {idle}\n", directory.path().join("log").display());
+    fs::write(directory.path().join("options"), options(60)).unwrap();
+    fs::create_dir(directory.path().join("hooks")).unwrap();
+    let script = directory.path().join("hooks/10-a.lua");
+    fs::write(&script, "function ip_up(s) end\n").unwrap();
+    let (old, new) = (options(60), options(90));
+    let flags = ["--hooks-dir", "{lab}/hooks", "--console-file", "{lab}/console.toml"];
+    let lab = Lab::start_in(directory, &flags);
+    let set = PolicyChange::Set { key: "ppp.idle".into(), values: vec!["30".into()] };
+    let request = PolicyRequest { change: set, dry_run: false, end: false };
+    drop(lab.console().ask(&Request::Policy(Box::new(request))));
+
+    let (changes, summary) = ask(&lab, false).unwrap();
+    assert_eq!((changes.len(), summary.changes), (0, 0));
+    assert!(!summary.remarks.iter().any(|remark| remark.contains("idle")), "{summary:?}");
+    write(&lab, "options", &new);
+    fs::write(lab.path("hooks/10-a.lua"), "function ip_down(s) end\n").unwrap();
+    fs::write(lab.path("hooks/20-b.lua"), "function ip_up(s) end\n").unwrap();
+    for check in [true, false] {
+        let (changes, summary) = ask(&lab, check).unwrap();
+        let lines = lines(&lab, &changes);
+        assert!(lines[0].starts_with("hook script 10-a.lua: version ") && lines.len() == 2, "{lines:?}");
+        assert!(lines[1].starts_with("hook script 20-b.lua: - -> version "), "{lines:?}");
+        assert_eq!((summary.changes, summary.applied), (2, !check));
+        let hidden =
+            "idle is 90 there now, but a console has set another value, which holds: unset config ppp.idle";
+        assert!(summary.remarks.iter().any(|remark| remark.ends_with(hidden)), "{summary:?}");
+    }
+    // Told once: it is known now.
+    let (changes, summary) = ask(&lab, false).unwrap();
+    assert_eq!((changes.len(), summary.changes), (0, 0));
+    assert!(!summary.remarks.iter().any(|remark| remark.contains("console has set")), "{summary:?}");
+    write(&lab, "options", &old);
+    lab.stop_with(&mut []);
 }
 
 fn own_files() {
