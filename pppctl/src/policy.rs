@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use ppp_ipc::control::Request;
 use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
+use ppp_ipc::reload::Setting;
 
 use crate::{
     answer::{Answer, PolicyOutcome},
@@ -104,6 +105,16 @@ pub(crate) enum SetPolicy {
         /// Service-Name
         #[arg(value_name = "NAME", value_parser = name())]
         name: Name,
+        #[command(flatten)]
+        caution: Caution,
+    },
+    /// Serve one access interface more or less
+    Interface {
+        #[arg(value_enum)]
+        action: ServiceAction,
+        /// Name of the interface, or a pattern ('eth1.*')
+        #[arg(value_name = "NAME")]
+        name: String,
         #[command(flatten)]
         caution: Caution,
     },
@@ -261,6 +272,12 @@ impl SetPolicy {
             Self::Service { action: ServiceAction::Remove, name, caution } => {
                 (PolicyChange::RemoveService(name.clone()), *caution, false)
             }
+            Self::Interface { action: ServiceAction::Add, name, caution } => {
+                (PolicyChange::AddInterface(name.clone()), *caution, false)
+            }
+            Self::Interface { action: ServiceAction::Remove, name, caution } => {
+                (PolicyChange::RemoveInterface(name.clone()), *caution, false)
+            }
             Self::PadoDelay { delay, caution } => {
                 let (key, values) = ("pado-delay".to_owned(), vec![delay.clone()]);
                 (PolicyChange::Set { key, values }, *caution, false)
@@ -308,16 +325,24 @@ pub(crate) fn run(
 /// Asks before sessions end, and, where there is somebody to ask, before they feel anything.
 fn ask(outcome: &PolicyOutcome, request: &PolicyRequest, console: &mut Console) -> Result<(), Error> {
     let ending = outcome.summary.ending.count;
+    let lost = lost_interfaces(outcome);
     if !question::has_somebody() {
         // As `terminate` has it: one session that is named needs no question.
         let is_one = ending <= 1 && !is_pattern(&request.change);
+        // Whoever names the interface knows.
+        if !lost.is_empty() && !matches!(request.change, PolicyChange::RemoveInterface(_)) {
+            return Err(Error::Line(format!(
+                "this would no longer serve {}, and there is no terminal to ask on: add --yes, or use set interface add",
+                output::printable(&lost.join(" "))
+            )));
+        }
         return if ending == 0 || is_one {
             Ok(())
         } else {
             Err(Error::NeedsYes(output::count(ending.into(), "session")))
         };
     }
-    if !outcome.touches_sessions() {
+    if !outcome.touches_sessions() && lost.is_empty() {
         return Ok(());
     }
     let host = output::printable(&console.server()?.host).into_owned();
@@ -330,6 +355,19 @@ fn ask(outcome: &PolicyOutcome, request: &PolicyRequest, console: &mut Console) 
         Ok(false) => Err(Error::Declined),
         Err(error) => Err(Error::Ask(error)),
     }
+}
+
+/// The interfaces that are served now, and would not be.
+fn lost_interfaces(outcome: &PolicyOutcome) -> Vec<String> {
+    let names = |setting: Option<&Setting>| -> Vec<String> {
+        setting.map(|setting| setting.value.split(' ').map(str::to_owned).collect()).unwrap_or_default()
+    };
+    let changes = outcome.changes.iter().filter(|change| change.key == "interface");
+    let lost = changes.flat_map(|change| {
+        let new = names(change.new.as_ref());
+        names(change.old.as_ref()).into_iter().filter(move |name| !new.contains(name))
+    });
+    lost.collect()
 }
 
 fn is_pattern(change: &PolicyChange) -> bool {

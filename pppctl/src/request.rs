@@ -210,6 +210,8 @@ mod tests {
                 policy(PolicyChange::Hooks { enabled: true, file: Some("a.lua".into()) }),
             ),
             ("set service add vpn", policy(PolicyChange::AddService(Name::new("vpn")))),
+            ("set interface add eth3", policy(PolicyChange::AddInterface("eth3".into()))),
+            ("set interface remove eth3", policy(PolicyChange::RemoveInterface("eth3".into()))),
             ("set service remove vpn", policy(PolicyChange::RemoveService(Name::new("vpn")))),
             ("unset all", policy(PolicyChange::UnsetAll)),
             ("show config", Request::ShowConfig),

@@ -30,7 +30,7 @@ pub struct Flags {
     #[arg(short = 'c', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Ethernet interface to serve; may be given more than once [default: eth0]
+    /// Ethernet interface to serve, or a pattern of names ('eth1.*'); may be given more than once [default: eth0]
     #[arg(short = 'I', long = "interface", value_name = "INTERFACE", value_parser = parse_interface)]
     pub interfaces: Vec<String>,
 
@@ -300,6 +300,12 @@ fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
         let last: u8 = last.rsplit('.').next()?.parse().ok()?;
         Some((first, last.checked_sub(first.octets()[3])?))
     });
+    if let Some((first, bits)) = text.split_once('/')
+        && first.parse::<Ipv4Addr>().is_ok()
+        && bits.parse::<u8>().is_ok_and(|bits| bits <= 32)
+    {
+        return Err("a network is not possible here; give the first address, and -N for how many".to_owned());
+    }
     Err(match range {
         Some((first, more)) => format!(
             "a range is not possible here; give the first address, and -N for how many: {first} -N {}",
@@ -464,6 +470,11 @@ mod tests {
                 "-R 192.168.1.100-199",
                 "error: invalid value '192.168.1.100-199' for '--remote <ADDRESS>': a range is not possible here; give \
                  the first address, and -N for how many: 192.168.1.100 -N 100",
+            ),
+            (
+                "-R 10.0.0.0/24",
+                "error: invalid value '10.0.0.0/24' for '--remote <ADDRESS>': a network is not possible here; give the first \
+                 address, and -N for how many",
             ),
             (
                 "-L 10.0.0.256",

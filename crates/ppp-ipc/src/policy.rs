@@ -109,6 +109,10 @@ pub enum PolicyChange {
     },
     /// Everything back to what files and command line say.
     UnsetAll,
+    /// One more access interface, or pattern of such.
+    AddInterface(String),
+    /// One access interface, or pattern, less.
+    RemoveInterface(String),
 }
 
 impl fmt::Display for Subject {
@@ -143,6 +147,8 @@ impl fmt::Display for PolicyChange {
                 file.iter().try_for_each(|file| write!(f, " {file}"))
             }
             Self::UnsetAll => f.write_str("unset all"),
+            Self::AddInterface(name) => write!(f, "set interface add {name}"),
+            Self::RemoveInterface(name) => write!(f, "set interface remove {name}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use ppp_ipc::policy::{ListName, MAX_ENTRIES, PolicyChange, Subject};
 use ppp_wire::MacAddr;
 use pppoed::inet;
 use pppoed::options::Reader;
-use pppoed::policy::{By, Policy, parse, text};
+use pppoed::policy::{By, Lists, Policy, parse, text};
 
 /// Changes in a run.
 const CHANGES: usize = 16;
@@ -17,8 +17,9 @@ pub fn run(bytes: &[u8]) {
     let Ok(lines) = std::str::from_utf8(bytes) else { return };
     let by = By { uid: 1000, time_ms: 1 };
     let mut policy = Policy::default();
+    let lists = Lists { services: vec![Name::new("isp")], interfaces: vec!["eth1".to_owned()] };
     for change in lines.split('\n').take(CHANGES).filter_map(change) {
-        match policy.changed(&change, &[Name::new("isp")], by) {
+        match policy.changed(&change, &lists, by) {
             // The rest of what the server asks for: its files' parsers.
             Ok(new) if are_good(&new) => policy = new,
             Ok(_) | Err(_) => {}

@@ -60,6 +60,20 @@ pub enum ConfigError {
         /// The other one.
         needs: &'static str,
     },
+    /// An interface would get addresses that nobody asked for, beside pools that were.
+    #[error(
+        "{}: interface {name:?} has no pool: give it one (pool = \"…\" in its [[interface]]; there are: {known}), or set \
+         remote and sessions for the default pool",
+        .origin.exact()
+    )]
+    NoPool {
+        /// The interface, or pattern.
+        name: String,
+        /// Where it is named.
+        origin: Origin,
+        /// The pools.
+        known: String,
+    },
     /// Our end of the links has no address.
     #[error("our own address is not set: -L is 0.0.0.0, and no options file has a word LOCAL:REMOTE")]
     NoLocalAddress,
@@ -214,6 +228,12 @@ pub enum Notice {
         /// The list.
         path: PathBuf,
     },
+    /// There is no default pool that could have so many addresses.
+    #[error(
+        "{0}: sessions has no effect: it is the size of the default pool, and every interface has a pool of its own; \
+         sessions-per-interface limits sessions"
+    )]
+    NoDefaultPool(Origin),
     /// A remark on an option.
     #[error("{0}")]
     Option(OptionNotice),

@@ -92,7 +92,7 @@ impl Profile {
 }
 
 /// Whether it is a pattern and not a name.
-fn is_pattern(name: &str) -> bool {
+pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?'])
 }
 
@@ -198,7 +198,11 @@ impl Config {
         }
         self.profiles = profiles;
         self.named_pools = pools;
-        self.drop_unused_default_pool();
+        errors.extend(self.settle_default_pool());
+        let is_sized = self.origins.of("sessions") != Origin::Default;
+        notices.extend(
+            (is_sized && self.pool.is_empty()).then(|| Notice::NoDefaultPool(self.origins.of("sessions"))),
+        );
         errors.extend(self.overlap());
         let count = u32::try_from(self.max_sessions()).unwrap_or(u32::MAX);
         errors.extend(Slots::new(count, self.numbering).err().map(ConfigError::Sessions));
@@ -207,22 +211,36 @@ impl Config {
     }
 
     /// The names and patterns of what is served, with the pool of each.
-    fn pools_in_use(&self) -> impl Iterator<Item = PoolName> {
-        let names = self.interfaces.iter().map(|name| self.profile(name));
+    fn pools_in_use(&self) -> impl Iterator<Item = (&str, PoolName)> {
+        let names = self.interfaces.iter().map(|name| (name.as_str(), self.profile(name)));
         let patterns = self.patterns.iter();
-        let patterns = patterns.map(|name| self.profiles.iter().find(|profile| profile.name == *name));
-        names.chain(patterns).map(|profile| profile.map_or_else(|| DEFAULT_POOL.into(), Profile::pool))
+        let of_pattern = |name: &String| self.profiles.iter().find(|profile| profile.name == *name);
+        let patterns = patterns.map(move |name| (name.as_str(), of_pattern(name)));
+        let pool = |profile: Option<&Profile>| profile.map_or_else(|| DEFAULT_POOL.into(), Profile::pool);
+        names.chain(patterns).map(move |(name, profile)| (name, pool(profile)))
     }
 
-    /// Nobody asked for the addresses that are the default's default, and no interface would have them.
-    fn drop_unused_default_pool(&mut self) {
-        let is_built_in = self.pool_origins == PoolOrigins::One(Origin::Default);
-        if is_built_in
-            && !self.named_pools.is_empty()
-            && self.pools_in_use().all(|pool| *pool != *DEFAULT_POOL)
-        {
-            self.pool.clear();
+    /// Beside pools that interfaces have there is no default pool that nobody asked for: it goes if no interface has it, and
+    /// an interface that would get addresses that are built in is a mistake.
+    fn settle_default_pool(&mut self) -> Option<ConfigError> {
+        let is_asked_for = matches!(self.pool_origins, PoolOrigins::File { .. })
+            || self.origins.of("remote") != Origin::Default;
+        let is_default = |pool: &PoolName| **pool == *DEFAULT_POOL;
+        if is_asked_for || self.pools_in_use().all(|(_, pool)| is_default(&pool)) {
+            return None;
         }
+        let without = self.pools_in_use().find(|(_, pool)| is_default(pool)).map(|(name, _)| name.to_owned());
+        let Some(name) = without else {
+            self.pool.clear();
+            return None;
+        };
+        let known = self.named_pools.iter().map(|pool| &*pool.name).collect::<Vec<_>>().join(", ");
+        let origin = self.profile(&name).map_or_else(|| self.origins.of("interface"), |it| it.origin.clone());
+        (self.origins.of("sessions") == Origin::Default).then_some(ConfigError::NoPool {
+            name,
+            origin,
+            known,
+        })
     }
 
     /// The first address that two pools have, or that is our own end of another pool's links.
@@ -254,7 +272,7 @@ impl Config {
     }
 
     fn unused_pools(&self) -> Vec<Notice> {
-        let used: Vec<PoolName> = self.pools_in_use().collect();
+        let used: Vec<PoolName> = self.pools_in_use().map(|(_, pool)| pool).collect();
         let unused = self.named_pools.iter().filter(|pool| !used.contains(&pool.name));
         unused
             .map(|pool| Notice::UnusedPool { name: pool.name.to_string(), origin: pool.origin.clone() })

@@ -37,6 +37,20 @@ pub enum Refusal {
         /// What is wrong.
         why: BadValue,
     },
+    /// It is served already.
+    #[error("interface {0} is served already")]
+    InterfaceIsThere(String),
+    /// Nothing would be served.
+    #[error("{0} is the only interface that is served: `drain on` lets nobody new in")]
+    LastInterface(String),
+    /// It is not served.
+    #[error("interface {name} is not served; these are: {served}")]
+    NoSuchInterface {
+        /// What was named.
+        name: String,
+        /// What is served.
+        served: String,
+    },
     /// A name is empty.
     #[error("a name, or what is to be set, is empty")]
     Empty,

@@ -101,6 +101,15 @@ impl HooksOff {
     }
 }
 
+/// Lists that a console can add to, as they are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Services on offer.
+    pub services: Vec<Name>,
+    /// Access interfaces that are served, and patterns of such.
+    pub interfaces: Vec<String>,
+}
+
 impl Policy {
     /// All entries, in a fixed order.
     pub fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
@@ -153,11 +162,12 @@ impl Policy {
         Ok(())
     }
 
-    /// This policy after a change. `services` are those on offer now.
+    /// This policy after a change of what is there `now`.
     ///
     /// # Errors
     /// [`Refusal`]: there is nothing to be taken back, or something is not possible here.
-    pub fn changed(&self, change: &PolicyChange, services: &[Name], by: By) -> Result<Self, Refusal> {
+    pub fn changed(&self, change: &PolicyChange, now: &Lists, by: By) -> Result<Self, Refusal> {
+        let Lists { services, interfaces } = now;
         let mut new = self.clone();
         match change {
             PolicyChange::Set { key, values } => {
@@ -183,6 +193,26 @@ impl Policy {
                 let rest = services.iter().filter(|service| *service != name);
                 let rest = rest.map(Name::to_string).collect();
                 new.insert(Key::Setting("service".to_owned()), rest, by)?;
+            }
+            PolicyChange::AddInterface(name) => {
+                if interfaces.contains(name) {
+                    return Err(Refusal::InterfaceIsThere(name.clone()));
+                }
+                let all = interfaces.iter().chain([name]).cloned().collect::<Vec<_>>();
+                let key = Key::Setting("interface".to_owned());
+                key.check(&all)?;
+                new.insert(key, all, by)?;
+            }
+            PolicyChange::RemoveInterface(name) => {
+                if !interfaces.contains(name) {
+                    let (name, served) = (name.clone(), interfaces.join(" "));
+                    return Err(Refusal::NoSuchInterface { name, served });
+                }
+                let rest: Vec<_> = interfaces.iter().filter(|other| *other != name).cloned().collect();
+                if rest.is_empty() {
+                    return Err(Refusal::LastInterface(name.clone()));
+                }
+                new.insert(Key::Setting("interface".to_owned()), rest, by)?;
             }
             PolicyChange::List { list, who } => {
                 if let Subject::Mac(mac) = who

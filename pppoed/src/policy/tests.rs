@@ -23,12 +23,31 @@ fn set_user(name: &str, options: &[(&str, &str)]) -> PolicyChange {
 }
 
 fn after(changes: &[PolicyChange]) -> Policy {
-    let services = [Name::new("isp")];
-    changes.iter().fold(Policy::default(), |policy, change| policy.changed(change, &services, BY).unwrap())
+    changes.iter().fold(Policy::default(), |policy, change| policy.changed(change, &lists(), BY).unwrap())
+}
+
+fn lists() -> Lists {
+    Lists { services: vec![Name::new("isp")], interfaces: vec!["eth1".to_owned(), "eth2.*".to_owned()] }
 }
 
 fn refused(policy: &Policy, change: &PolicyChange) -> String {
-    policy.changed(change, &[Name::new("isp")], BY).unwrap_err().to_string()
+    policy.changed(change, &lists(), BY).unwrap_err().to_string()
+}
+
+#[test]
+fn interfaces_are_added_and_removed_one_by_one() {
+    let add = |name: &str| PolicyChange::AddInterface(name.into());
+    let remove = |name: &str| PolicyChange::RemoveInterface(name.into());
+    let values = |policy: &Policy| policy.get(&Key::Setting("interface".into())).unwrap().values.join(" ");
+    assert_eq!(values(&after(&[add("eth3")])), "eth1 eth2.* eth3");
+    assert_eq!(values(&after(&[remove("eth2.*")])), "eth1");
+    let policy = Policy::default();
+    assert_eq!(refused(&policy, &add("eth1")), "interface eth1 is served already");
+    assert_eq!(refused(&policy, &remove("eth9")), "interface eth9 is not served; these are: eth1 eth2.*");
+    assert!(refused(&policy, &add("eth0:3")).contains("the interface is eth0"));
+    let one = Lists { interfaces: vec!["eth1".into()], ..Lists::default() };
+    let last = policy.changed(&remove("eth1"), &one, BY).unwrap_err().to_string();
+    assert!(last.starts_with("eth1 is the only interface that is served"), "{last}");
 }
 
 /// Something of every kind.
@@ -182,13 +201,15 @@ fn everything_is_bounded() {
     let mut policy = Policy::default();
     let deny = |number: usize| list(ListName::Deny, user(&format!("user{number}")));
     for number in 0..MAX_ENTRIES {
-        policy = policy.changed(&deny(number), &[], BY).unwrap();
+        policy = policy.changed(&deny(number), &Lists::default(), BY).unwrap();
     }
     assert!(refused(&policy, &deny(MAX_ENTRIES)).contains("no more are possible"));
-    policy.changed(&deny(0), &[], BY).expect("one that is there can be set again");
+    policy.changed(&deny(0), &Lists::default(), BY).expect("one that is there can be set again");
     let mut policy = Policy::default();
     for number in 0..MAX_PATTERNS {
-        policy = policy.changed(&list(ListName::Deny, user(&format!("u{number}*"))), &[], BY).unwrap();
+        policy = policy
+            .changed(&list(ListName::Deny, user(&format!("u{number}*"))), &Lists::default(), BY)
+            .unwrap();
     }
     assert!(refused(&policy, &list(ListName::Deny, user("x*"))).contains("64 patterns"));
     let long = "x".repeat(MAX_TEXT);
@@ -262,11 +283,11 @@ fn what_was_set_can_be_taken_back() {
     ];
     let mut rest = policy.clone();
     for change in &back {
-        rest = rest.changed(change, &[], BY).unwrap();
+        rest = rest.changed(change, &Lists::default(), BY).unwrap();
         assert!(!refused(&rest, change).is_empty(), "{change}: nothing is there twice");
     }
     assert_eq!(rest.len(), policy.len() - 8);
-    assert!(rest.changed(&PolicyChange::UnsetAll, &[], BY).unwrap().is_empty());
+    assert!(rest.changed(&PolicyChange::UnsetAll, &Lists::default(), BY).unwrap().is_empty());
 }
 
 #[test]
@@ -285,7 +306,7 @@ fn services_and_hooks() {
     let policy = after(&[hooks(false, Some("a.lua")), hooks(false, None)]);
     assert!(!policy.hooks_off().calls("b.lua"));
     assert!(refused(&policy, &hooks(true, Some("a.lua"))).contains("no hook script is called"));
-    let policy = policy.changed(&hooks(true, None), &[], BY).unwrap();
+    let policy = policy.changed(&hooks(true, None), &Lists::default(), BY).unwrap();
     assert!(policy.is_empty() && policy.hooks_off().calls("a.lua"));
 }
 

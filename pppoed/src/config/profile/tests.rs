@@ -98,6 +98,7 @@ fn flags_say_which_interfaces_are_served() {
         (config.interfaces, config.patterns)
     };
     assert_eq!(served("-I eth7"), (vec!["eth7".to_owned()], Vec::new()));
+    assert_eq!(served("-I eth7 -I eth8.*"), (vec!["eth7".to_owned()], vec!["eth8.*".to_owned()]));
     assert_eq!(served(""), (vec!["eth1".to_owned()], vec!["eth2.*".to_owned()]));
     assert_eq!(with("", Vec::new(), Vec::new()).0.unwrap().interfaces, ["eth0"]);
 }
@@ -142,10 +143,24 @@ fn a_pool_that_nobody_has_is_told_or_is_not_there() {
     // Nobody asked for the default pool, and nobody would get it.
     let (config, notices) = with("", vec![profile("eth1", 1, Some("a"))], pools());
     assert_eq!((config.unwrap().max_sessions(), notices.len()), (1, 0));
-    let asked_for = with("-N 3", vec![profile("eth1", 1, Some("a"))], pools()).0.unwrap();
+    let (config, notices) = with("-N 3", vec![profile("eth1", 1, Some("a"))], pools());
+    assert_eq!(config.unwrap().max_sessions(), 1);
+    assert_eq!(notices.len(), 1, "a number of sessions asks for no pool: {notices:?}");
+    let asked_for = with("-N 3 -R 10.9.0.1", vec![profile("eth1", 1, Some("a"))], pools()).0.unwrap();
     assert_eq!(asked_for.max_sessions(), 4);
-    let needed = with("", vec![profile("eth1", 1, Some("a")), profile("eth2", 3, None)], pools()).0.unwrap();
-    assert_eq!(needed.max_sessions(), 65);
+    let both = || vec![profile("eth1", 1, Some("a")), profile("eth2", 3, None)];
+    assert_eq!(
+        with("", both(), pools()).0.unwrap_err(),
+        [
+            "pppoed.toml:3: interface \"eth2\" has no pool: give it one (pool = \"…\" in its [[interface]]; there are: a), or \
+             set remote and sessions for the default pool"
+        ]
+    );
+    let refused = with("-I eth1 -I eth3", both(), pools()).0.unwrap_err();
+    assert!(refused[0].starts_with("-I: interface \"eth3\" has no pool"), "{refused:?}");
+    for asked_for in ["-N 64", "-R 10.9.0.1"] {
+        assert_eq!(with(asked_for, both(), pools()).0.unwrap().max_sessions(), 65);
+    }
 }
 
 #[test]

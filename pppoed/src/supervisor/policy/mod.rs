@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
-use ppp_ipc::name::Name;
+use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{PolicyChange, PolicyRequest, PolicySummary, Sessions};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -29,7 +29,7 @@ use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, So
 use crate::control::{Answer, Caller};
 use crate::log_ring::harmless;
 use crate::mac_list::ConsoleMacs;
-use crate::policy::{By, Key, Policy, Refusal};
+use crate::policy::{By, Key, Lists, Policy, Refusal};
 
 /// What consoles have set, and what follows from it.
 pub(super) struct Policies {
@@ -166,9 +166,11 @@ impl Supervisor {
     }
 
     fn policy_after(&self, request: &PolicyRequest, caller: Caller) -> Result<Policy, Failure> {
-        let services = &self.reloads.current.config.services;
-        let services: Vec<Name> = services.iter().map(|name| Name::new(name.as_slice())).collect();
-        let changed = self.policy.current.changed(&request.change, &services, By::now(caller.uid));
+        let Config { services, interfaces, patterns, .. } = &self.reloads.current.config;
+        let services = services.iter().map(|name| Name::new(name.as_slice())).collect();
+        let interfaces = interfaces.iter().chain(patterns).cloned().collect();
+        let now = Lists { services, interfaces };
+        let changed = self.policy.current.changed(&request.change, &now, By::now(caller.uid));
         let refused = |why: Refusal| Failure::Refused(clean(&why.to_string()));
         let new = changed.map_err(refused)?;
         if let PolicyChange::SetUser { name, .. } = &request.change
@@ -198,6 +200,9 @@ impl Supervisor {
             remarks.push("the value is what it was; from now on it stays so whatever files say".to_owned());
         }
         self.remark_on_hooks(&new, &mut remarks);
+        if let Some((reading, _)) = &settings {
+            self.remark_on_interfaces(&reading.config, &mut remarks);
+        }
         let touched = self.touched(request, &old, &new, settings.as_ref());
         let summary = PolicySummary {
             applied: !request.dry_run,
@@ -259,6 +264,23 @@ impl Supervisor {
         self.end_denied(&touched.ending, caller, now);
     }
 
+    /// What is lost with the interfaces that are no longer served.
+    fn remark_on_interfaces(&self, config: &Config, remarks: &mut Vec<String>) {
+        let Config { interfaces, patterns, .. } = &self.reloads.current.config;
+        let is_served = |name: &&String| config.interfaces.contains(name) || config.patterns.contains(name);
+        for name in interfaces.iter().chain(patterns).filter(|name| !is_served(name)) {
+            let sessions = self.table.iter().filter(|session| {
+                session.end.is_none()
+                    && !config.serves(&session.access_name)
+                    && NamePattern::from_text(name).matches(&session.access_name)
+            });
+            remarks.push(format!(
+                "{name} is served no longer: nobody gets a new session there; sessions that go on there: {}",
+                sessions.count()
+            ));
+        }
+    }
+
     fn remark_on_hooks(&self, new: &Policy, remarks: &mut Vec<String>) {
         let files = self.hooks.scripts.iter().flat_map(|scripts| &scripts.files);
         let names: Vec<&str> = files.map(|file| file.name.as_str()).collect();
@@ -272,6 +294,7 @@ fn compare(running: &Config, source: &Source, layer: Layer) -> Compared {
     let bad = |errors: Vec<String>| Failure::BadFiles(lines(&errors));
     let texts = |errors: Vec<crate::config::ConfigError>| errors.iter().map(ToString::to_string).collect();
     let before = source.config().0.map_err(|errors| bad(texts(errors)))?;
+    let layer_after = layer.clone();
     let after = source.with_console(layer).config().0.map_err(|errors| bad(texts(errors)))?;
     check_discovery(&after).map_err(|error| bad(vec![error]))?;
     // Lists of MAC addresses are read by themselves.
@@ -280,6 +303,13 @@ fn compare(running: &Config, source: &Source, layer: Layer) -> Compared {
         config
     };
     let (before, after) = (with_rules(before), with_rules(after));
+    if after.pool.is_empty() && source_sizes_default_pool(&layer_after) {
+        return Err(Failure::Refused(
+            "sessions is the size of the default pool, and every interface has a pool of its own: set the addresses of the \
+             pools in pppoed.toml, or sessions-per-interface"
+                .to_owned(),
+        ));
+    }
     let drift = Changes::of_settings(running, &before);
     if let Some(change) = drift.list.iter().find(|change| change.effect != Effect::Restart) {
         return Err(Failure::Refused(format!(
@@ -296,6 +326,11 @@ fn compare(running: &Config, source: &Source, layer: Layer) -> Compared {
         )));
     }
     Ok((after, changes))
+}
+
+/// Whether a console has set how many sessions the default pool is for.
+fn source_sizes_default_pool(layer: &Layer) -> bool {
+    layer.server.iter().any(|setting| setting.key == "sessions")
 }
 
 /// What is different of lists, users and hooks.
