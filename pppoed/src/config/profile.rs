@@ -226,7 +226,10 @@ impl Config {
         let is_asked_for = matches!(self.pool_origins, PoolOrigins::File { .. })
             || self.origins.of("remote") != Origin::Default;
         let is_default = |pool: &PoolName| **pool == *DEFAULT_POOL;
-        if is_asked_for || self.pools_in_use().all(|(_, pool)| is_default(&pool)) {
+        let is_there = |pool: &PoolName| self.named_pools.iter().any(|named| named.name == *pool);
+        // A pool that is not there is a mistake of its own.
+        let are_known = self.pools_in_use().all(|(_, pool)| is_default(&pool) || is_there(&pool));
+        if is_asked_for || !are_known || self.pools_in_use().all(|(_, pool)| is_default(&pool)) {
             return None;
         }
         let without = self.pools_in_use().find(|(_, pool)| is_default(pool)).map(|(name, _)| name.to_owned());

@@ -170,7 +170,6 @@ pub(super) mod tests {
                 OptionItem::Idle(1),
                 OptionItem::MaxConnect(2),
                 OptionItem::MaxOctets(3),
-                OptionItem::MaxOctets64(u64::MAX),
                 OptionItem::MoDirection(3),
                 OptionItem::MoTimeout(4),
                 OptionItem::Mtu(5),

@@ -371,6 +371,18 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_comes_back_whatever_its_size() {
+        for (bytes, item) in [
+            (u64::from(u32::MAX), OptionItem::MaxOctets(u32::MAX)),
+            (1 << 32, OptionItem::MaxOctets64(1 << 32)),
+        ] {
+            let options = restore_options(vec![item.clone()]);
+            assert_eq!(options.maxoctets.as_ref().map(|maxoctets| maxoctets.value), Some(bytes));
+            assert_eq!(super::super::describe::options(&options), [item]);
+        }
+    }
+
+    #[test]
     fn options_come_back() {
         let items = record::tests::everything()
             .into_iter()
