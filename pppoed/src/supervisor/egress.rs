@@ -184,7 +184,7 @@ impl Supervisor {
             self.kill(token, EndReason::WorkerCrash, &detail);
             // Whoever has taken it over knows its layout of memory.
             let factory = self.factory.clone();
-            tokio::task::spawn_local(async move { factory.renew().await });
+            tokio::task::spawn_local(async move { factory.renew("a worker did what it must not").await });
         }
     }
 

@@ -73,8 +73,8 @@ type Known = Rc<RefCell<BTreeSet<u32>>>;
 enum Request {
     /// Fork a worker with these descriptors.
     Birth { descriptors: [OwnedFd; DESCRIPTORS], answer: oneshot::Sender<Birth> },
-    /// Replace the template.
-    Renew,
+    /// Replace the template, as this has happened.
+    Renew(&'static str),
     /// End the template, and start no other.
     Stop(oneshot::Sender<()>),
 }
@@ -128,10 +128,10 @@ impl WorkerFactory {
     }
 
     /// Replaces the template. All workers of one template have the same layout of memory, which a peer that made its
-    /// worker crash may be about to find out.
-    pub(super) async fn renew(&self) {
+    /// worker crash may be about to find out. `why` completes a sentence of the log.
+    pub(super) async fn renew(&self, why: &'static str) {
         // Fails only when the supervisor is gone.
-        let _ = self.requests.send(Request::Renew).await;
+        let _ = self.requests.send(Request::Renew(why)).await;
     }
 
     /// Ends the template; returns when it is gone.
@@ -168,8 +168,8 @@ async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known) 
         template.end().await;
         match outcome {
             Outcome::Stop(_answered_when_dropped) => return,
-            Outcome::Renew => {
-                info!("a new template, as a worker crashed");
+            Outcome::Renew(why) => {
+                info!("a new template, as {why}");
                 earliest = Instant::now();
             }
             Outcome::Failed { unanswered, .. } => {
@@ -190,7 +190,7 @@ async fn refuse_until(time: Instant, queue: &mut mpsc::Receiver<Request>, why: &
             () = sleep_until(time) => return true,
             request = queue.recv() => match request {
                 None | Some(Request::Stop(_)) => return false,
-                Some(Request::Renew) => {}
+                Some(Request::Renew(_)) => {}
                 Some(Request::Birth { answer, .. }) => drop(answer.send(Err(why.to_owned()))),
             },
         }
@@ -201,8 +201,8 @@ async fn refuse_until(time: Instant, queue: &mut mpsc::Receiver<Request>, why: &
 enum Outcome {
     /// The supervisor is done; it waits for this to be dropped.
     Stop(Option<oneshot::Sender<()>>),
-    /// Somebody asked for another one.
-    Renew,
+    /// Somebody asked for another one, as this has happened.
+    Renew(&'static str),
     Failed {
         why: String,
         unanswered: Option<oneshot::Sender<Birth>>,
@@ -266,7 +266,7 @@ impl Template {
             let (descriptors, answer) = match request {
                 None => return Outcome::Stop(None),
                 Some(Request::Stop(answer)) => return Outcome::Stop(Some(answer)),
-                Some(Request::Renew) => return Outcome::Renew,
+                Some(Request::Renew(why)) => return Outcome::Renew(why),
                 Some(Request::Birth { descriptors, answer }) => (descriptors, answer),
             };
             // Nobody waits any more: the session ended meanwhile.
