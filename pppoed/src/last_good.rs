@@ -13,6 +13,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Reads};
@@ -52,10 +54,10 @@ pub struct LastGood {
 /// # Errors
 /// Those of the system, and [`io::ErrorKind::FileTooLarge`]. The one before is gone then, or stays.
 pub fn keep(run_dir: &Path, words: &[OsString], working: &Path, reads: &Reads) -> io::Result<()> {
-    let directory = run_dir.join(DIRECTORY);
-    let beside = run_dir.join("last-good.new");
-    forget_at(&beside)?;
-    DirBuilder::new().mode(0o700).create(&beside)?;
+    replace_directory(&run_dir.join(DIRECTORY), |beside| write(beside, words, working, reads))
+}
+
+fn write(beside: &Path, words: &[OsString], working: &Path, reads: &Reads) -> io::Result<()> {
     let mut index = Index {
         words: words.iter().map(|word| word.as_bytes().to_vec()).collect(),
         directory: working.as_os_str().as_bytes().to_vec(),
@@ -79,9 +81,31 @@ pub fn keep(run_dir: &Path, words: &[OsString], working: &Path, reads: &Reads) -
         };
         index.files.push((path.as_os_str().as_bytes().to_vec(), copy));
     }
-    files::replace(&beside.join(INDEX), &serde_json::to_vec(&index)?)?;
-    forget_at(&directory)?;
-    fs::rename(&beside, &directory)
+    files::replace(&beside.join(INDEX), &serde_json::to_vec(&index)?)
+}
+
+/// Replaces a directory by a new one that `fill` makes beside it: whenever this is cut off, there is the old one or the new one.
+/// May block.
+///
+/// # Errors
+/// Those of the system and of `fill`; the old one stays then.
+pub(crate) fn replace_directory(
+    directory: &Path,
+    fill: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let beside = beside(directory);
+    forget_at(&beside)?;
+    DirBuilder::new().mode(0o700).create(&beside)?;
+    fill(&beside)?;
+    match renameat2(AT_FDCWD, &beside, AT_FDCWD, directory, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => forget_at(&beside),
+        Err(Errno::ENOENT) => fs::rename(&beside, directory),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn beside(directory: &Path) -> PathBuf {
+    directory.with_extension("new")
 }
 
 /// The configuration that was kept last.
@@ -106,9 +130,14 @@ pub fn load(run_dir: &Path) -> io::Result<LastGood> {
 
 /// Removes what is kept.
 pub fn forget(run_dir: &Path) {
+    forget_directory(&run_dir.join(DIRECTORY));
+}
+
+/// Removes what [`replace_directory`] made.
+pub(crate) fn forget_directory(directory: &Path) {
     // What is left does no harm: it counts only while there are sessions.
-    let _ = forget_at(&run_dir.join(DIRECTORY));
-    let _ = forget_at(&run_dir.join("last-good.new"));
+    let _ = forget_at(directory);
+    let _ = forget_at(&beside(directory));
 }
 
 fn forget_at(directory: &Path) -> io::Result<()> {

@@ -33,6 +33,7 @@ pub mod preflight;
 pub mod problems;
 pub mod secrets;
 pub mod spelling;
+pub mod startup;
 pub mod supervisor;
 pub mod systemd;
 pub mod threads;

@@ -9,7 +9,8 @@ use std::future::pending;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,10 +55,32 @@ const PIPE_SIZE: i32 = 4096;
 /// What every template is started with.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    pub(super) program: Program,
+    pub(super) program: WorkerProgram,
     /// The empty network namespace that all workers share.
     pub(super) netns: OwnedFd,
     pub(super) sandbox: SandboxParameters,
+}
+
+/// The workers' program.
+#[derive(Debug)]
+pub(super) enum WorkerProgram {
+    /// As it was at the start.
+    Open(Program),
+    /// It was not there then, and may be when it is needed.
+    At(PathBuf),
+}
+
+impl WorkerProgram {
+    /// Has `start` execute it.
+    fn execute<T>(&self, start: impl FnOnce(Command) -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Open(program) => start(program.command()),
+            Self::At(path) => {
+                let program = Program::open(path).map_err(|error| io::Error::other(chain(&error)))?;
+                start(program.command())
+            }
+        }
+    }
 }
 
 /// Makes workers.
@@ -239,16 +262,17 @@ impl Template {
         ours.set_nonblocking()?;
         let (stderr, their_stderr) = pipe()?;
         let map = |parent_fd: OwnedFd, child_fd| FdMapping { parent_fd, child_fd };
-        let mut command = recipe.program.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // Neither it nor a worker may write to our log or terminal by itself.
-            .stderr(their_stderr)
-            .fd_mappings(vec![map(theirs.into(), SOCKET_FD), map(recipe.netns.try_clone()?, NETNS_FD)])
-            .map_err(io::Error::other)?;
-        // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
-        let child = command.process_group(0).spawn()?;
+        let child = recipe.program.execute(|mut command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                // Neither it nor a worker may write to our log or terminal by itself.
+                .stderr(their_stderr)
+                .fd_mappings(vec![map(theirs.into(), SOCKET_FD), map(recipe.netns.try_clone()?, NETNS_FD)])
+                .map_err(io::Error::other)?;
+            // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
+            command.process_group(0).spawn()
+        })?;
         oom::do_not_spare(child.id());
         let process = watch(PidFd::open(child.id())?)?;
         Ok(Self { pid: child.id(), process, socket: watch(ours)?, stderr })

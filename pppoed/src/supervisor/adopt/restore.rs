@@ -285,7 +285,11 @@ impl Supervisor {
         self.next_token += 1;
         let has_worker = process.is_some();
         let worker = match process {
-            Some(process) => WorkerHandle::expect(Returning { process }, token, self.reports.clone()),
+            Some(process) => WorkerHandle::expect(
+                Returning { process, door: self.adoption.has_door() },
+                token,
+                self.reports.clone(),
+            ),
             None => WorkerHandle::gone(),
         };
         if has_worker {

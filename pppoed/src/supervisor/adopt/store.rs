@@ -23,7 +23,7 @@ use super::key::{Key, write_whole};
 use crate::files;
 
 /// Directory of the records, below the run directory.
-const DIRECTORY: &str = "sessions";
+pub(super) const DIRECTORY: &str = "sessions";
 /// File of the counters, below the run directory.
 const COUNTERS: &str = "counters";
 const SUM_LEN: usize = 32;
@@ -212,8 +212,9 @@ pub(super) fn make_directory(run_dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(run_dir.join(DIRECTORY))
 }
 
-/// All records that are there, and what is wrong with others.
-pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
+/// All records that are there, and what is wrong with others. Tidies up what was being written when the last `pppoed` went, if
+/// the run directory is ours.
+pub(super) fn load(run_dir: &Path, is_ours: bool) -> (Vec<Kept>, Vec<String>) {
     let mut problems = Vec::new();
     let path = run_dir.join(COUNTERS);
     let counters = match files::read_bounded(&path, MAX_COUNTERS).map(|content| parse_counters(&content)) {
@@ -236,7 +237,9 @@ pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
         let id = |name: &str| name.parse::<u16>().ok().filter(|id| id.to_string() == name);
         let Some(session_id) = entry.file_name().to_str().and_then(id) else {
             // What was being written when the machine or pppoed went.
-            let _ = fs::remove_file(&path);
+            if is_ours {
+                let _ = fs::remove_file(&path);
+            }
             continue;
         };
         match files::read_bounded(&path, MAX_RECORD_FILE).map(|content| parse_record(&content)) {
@@ -338,10 +341,10 @@ mod tests {
         drop(store);
         let kept =
             |session_id, byte, number| Kept { session_id, ticket: ticket(byte), traffic: traffic(number) };
-        assert_eq!(load(run_dir), (vec![kept(1, 4, 10), kept(65534, 2, u64::MAX - 3)], vec![]));
+        assert_eq!(load(run_dir, true), (vec![kept(1, 4, 10), kept(65534, 2, u64::MAX - 3)], vec![]));
         remove(run_dir);
         assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
-        assert_eq!(load(run_dir), (vec![], vec![]));
+        assert_eq!(load(run_dir, true), (vec![], vec![]));
     }
 
     #[test]
@@ -358,13 +361,13 @@ mod tests {
         let good = fs::read(path("sessions/1")).unwrap();
         for len in [0, 1, 63, 64, good.len() - 1] {
             fs::write(path("sessions/1"), &good[..len]).unwrap();
-            let (kept, problems) = load(run_dir);
+            let (kept, problems) = load(run_dir, true);
             assert_eq!(kept.len(), 1, "{len}");
             assert!(problems[0].ends_with("/sessions/1: it is damaged"), "{problems:?}");
         }
         assert!(!path("sessions/3.new").exists());
         fs::write(path("counters"), "torn").unwrap();
-        let (kept, problems) = load(run_dir);
+        let (kept, problems) = load(run_dir, true);
         assert_eq!((kept[0].traffic, problems.len()), (Traffic::default(), 2));
     }
 
@@ -378,7 +381,7 @@ mod tests {
         for name in files {
             fs::File::create(run_dir.join(name)).unwrap().set_len(1 << 40).unwrap();
         }
-        let (kept, problems) = load(run_dir);
+        let (kept, problems) = load(run_dir, true);
         assert_eq!((kept, problems.len()), (vec![], 2), "{problems:?}");
         assert!(problems.iter().all(|problem| problem.contains("larger than")), "{problems:?}");
         assert!(!run_dir.join("sessions/01").exists(), "another name of a session that has one");
@@ -394,6 +397,6 @@ mod tests {
         fs::remove_dir_all(run_dir.join(DIRECTORY)).unwrap();
         store.keep(1, ticket(1));
         drop(store);
-        assert_eq!(load(run_dir).0, []);
+        assert_eq!(load(run_dir, true).0, []);
     }
 }
