@@ -60,15 +60,9 @@ fn main() -> ExitCode {
         return check_hooks(&paths);
     }
     let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
-    let (startup, problems) = match startup::read(&words) {
-        Ok(startup) => {
-            let sessions = supervisor::sessions_left(&startup.config.run_dir);
-            (startup, Problems::new(sessions))
-        }
-        Err(failure) => match startup::last_good(&words, &failure) {
-            Some(last_good) => last_good,
-            None => return give_up(failure),
-        },
+    let (startup, problems) = match startup::settle(&words) {
+        Ok(settled) => settled,
+        Err(failure) => return give_up(failure),
     };
     let Startup { source, policy, config, notices, reads } = startup;
     let kept = KeptConfiguration { words, directory, reads };
@@ -193,6 +187,10 @@ fn give_up(failure: Failure) -> ExitCode {
         Failure::Console(errors) => errors.iter().for_each(|error| eprintln!("pppoed: {error}")),
         Failure::Nothing => eprint!("{}", first_run::welcome()),
         Failure::Files(errors, notices) => return refuse(&errors, &notices),
+        Failure::Conflict(error) => {
+            eprintln!("pppoed: {error}");
+            return ExitCode::FAILURE;
+        }
     }
     ExitCode::from(EXIT_USAGE)
 }

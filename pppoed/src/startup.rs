@@ -13,7 +13,7 @@ use crate::files::{self, Reads};
 use crate::last_good::{self, LastGood};
 use crate::policy::{self, Policy};
 use crate::problems::{Part, Problems};
-use crate::supervisor;
+use crate::supervisor::{self, SetupError};
 
 /// The default of `--run-dir`.
 const DEFAULT_RUN_DIR: &str = "/run/pppoed";
@@ -48,6 +48,8 @@ pub enum Failure {
     Nothing,
     /// The files are wrong.
     Files(Vec<ConfigError>, Vec<Notice>),
+    /// The files are good, and do not go with the sessions that there are.
+    Conflict(SetupError),
 }
 
 impl Failure {
@@ -58,6 +60,35 @@ impl Failure {
             Self::Console(errors) => errors.join("; "),
             Self::Nothing => "the configuration is gone".to_owned(),
             Self::Files(errors, _) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            Self::Conflict(error) => error.to_string(),
+        }
+    }
+}
+
+/// What a start is to go by: what [`read`] finds, and with sessions to take over, for which that is no good, the last good
+/// configuration. With them, the problems that are known so far.
+///
+/// # Errors
+/// [`Failure`], if there is no such session, or nothing that was good.
+pub fn settle(words: &[OsString]) -> Result<(Startup, Problems), Failure> {
+    let found = read(words).and_then(|startup| match serves(startup.source.command_line()) {
+        true => startup.without_conflict(),
+        false => Ok(startup),
+    });
+    match found {
+        Ok(startup) => {
+            let sessions = supervisor::sessions_left(&startup.config.run_dir);
+            Ok((startup, Problems::new(sessions)))
+        }
+        Err(failure) => last_good(words, &failure).ok_or(failure),
+    }
+}
+
+impl Startup {
+    fn without_conflict(self) -> Result<Self, Failure> {
+        match supervisor::client_at_our_end(&self.config) {
+            Some(conflict) => Err(Failure::Conflict(conflict)),
+            None => Ok(self),
         }
     }
 }
@@ -66,7 +97,7 @@ impl Failure {
 ///
 /// # Errors
 /// [`Failure`].
-pub fn read(words: &[OsString]) -> Result<Startup, Failure> {
+fn read(words: &[OsString]) -> Result<Startup, Failure> {
     let command_line = CommandLine::try_parse_from(words).map_err(Failure::Usage)?;
     let (outcome, reads) = files::recorded(|| {
         let console = absolute(&command_line.flags().console_file);
@@ -88,7 +119,7 @@ pub fn read(words: &[OsString]) -> Result<Startup, Failure> {
 /// their first problem.
 ///
 /// A command line that is wrong counts as a start only if systemd says so: somebody at a terminal has mistyped.
-pub fn last_good(words: &[OsString], failure: &Failure) -> Option<(Startup, Problems)> {
+fn last_good(words: &[OsString], failure: &Failure) -> Option<(Startup, Problems)> {
     if !is_start(words, failure) {
         return None;
     }
@@ -100,7 +131,8 @@ pub fn last_good(words: &[OsString], failure: &Failure) -> Option<(Startup, Prob
     let LastGood { words: kept_words, directory, files, kept } = last_good::load(&run_dir).ok()?;
     // It may be gone; then relative paths lead nowhere.
     let _ = std::env::set_current_dir(directory);
-    let startup = files::with_copies(files, || read(words).or_else(|_| read(&kept_words)));
+    let fitting = |words: &[OsString]| read(words)?.without_conflict();
+    let startup = files::with_copies(files, || fitting(words).or_else(|_| fitting(&kept_words)));
     let startup =
         startup.inspect_err(|failure| debug!("the last good configuration: {}", failure.text())).ok()?;
     let mut problems = Problems::new(sessions);
@@ -114,11 +146,14 @@ pub fn last_good(words: &[OsString], failure: &Failure) -> Option<(Startup, Prob
 fn is_start(words: &[OsString], failure: &Failure) -> bool {
     match failure {
         Failure::Usage(error) => error.use_stderr() && std::env::var_os(SERVICE_VARIABLE).is_some(),
-        _ => CommandLine::try_parse_from(words).is_ok_and(|line| {
-            let flags = line.flags();
-            !(flags.check || flags.dump || flags.check_pool || !flags.hooks.check_hooks.is_empty())
-        }),
+        _ => CommandLine::try_parse_from(words).is_ok_and(|line| serves(&line)),
     }
+}
+
+/// Whether this command line is one of a server, and not of somebody who only asks something.
+fn serves(command_line: &CommandLine) -> bool {
+    let flags = command_line.flags();
+    !(flags.check || flags.dump || flags.check_pool || !flags.hooks.check_hooks.is_empty())
 }
 
 /// The run directory, as far as that can be told of a command line and a file that may be wrong.

@@ -143,6 +143,7 @@ use crate::problems::Problems;
 use crate::secrets::FixedAddresses;
 use crate::systemd::Watchdog;
 
+pub(crate) use self::adopt::client_at_our_end;
 pub use self::adopt::{ClaimError, RunDirClaim, sessions_left};
 pub use self::hooks::{HookScripts, load_hooks};
 pub use self::kept::KeptConfiguration;

@@ -38,8 +38,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-pub(super) use self::door::{Arrival, Stranger};
 use self::door::Workers;
+pub(super) use self::door::{Arrival, Stranger};
 use self::ghosts::Ghosts;
 pub(super) use self::ghosts::workers_of;
 pub(super) use self::guard::{Findings, INTERVAL as LOOK_INTERVAL};
@@ -53,7 +53,8 @@ use super::hook_scripts::forget_last_good;
 use super::session::Token;
 use super::session_log::about;
 use super::worker::chain;
-use super::{Supervisor, Work};
+use super::{SetupError, Supervisor, Work};
+use crate::config::Config;
 use crate::last_good;
 use crate::log_limit::LogLimit;
 use crate::message::{SERVER_LEAVING, SESSION_NOT_RECORDED};
@@ -272,14 +273,27 @@ impl Adoption {
     }
 }
 
-/// How many sessions an earlier `pppoed` left in this run directory, whose workers live. Changes nothing there: another one may be running.
+/// How many sessions an earlier `pppoed` left in this run directory, whose workers live. Changes nothing there: another one may be
+/// running.
 pub fn sessions_left(run_dir: &Path) -> usize {
+    left(run_dir).len()
+}
+
+/// A session that an earlier `pppoed` left, whose client has an address that this configuration makes our own end.
+pub(crate) fn client_at_our_end(config: &Config) -> Option<SetupError> {
+    let entries = || config.pools().flat_map(|(_, entries)| entries);
+    left(&config.run_dir).into_iter().find_map(|known| {
+        let address = known.client()?;
+        let is_ours = entries().any(|entry| entry.local == address);
+        is_ours.then_some(SetupError::ClientAtOurEnd { address, session: known.session_id })
+    })
+}
+
+fn left(run_dir: &Path) -> Vec<Known> {
     let root = run_dir.join(super::setup::EMPTY_DIRECTORY);
-    let lives = |kept: &Kept| {
-        Known::parse(&kept.ticket.record)
-            .is_ok_and(|known| take_over::find(known.process, Some(&root)).is_some())
-    };
-    store::load(run_dir, false).0.iter().filter(|kept| lives(kept)).count()
+    let known =
+        store::load(run_dir, false).0.into_iter().filter_map(|kept| Known::parse(&kept.ticket.record).ok());
+    known.filter(|known| take_over::find(known.process, Some(&root)).is_some()).collect()
 }
 
 impl Supervisor {

@@ -102,6 +102,11 @@ impl Changes {
 }
 
 impl Known {
+    /// The client's IPv4 address, if it has one.
+    pub(super) fn client(&self) -> Option<Ipv4Addr> {
+        self.lease.map(|(_, remote)| remote)
+    }
+
     /// Reads a record.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let missing = |what| RecordError::Incomplete { what };
