@@ -108,6 +108,10 @@ messages! {
         "a worker whose session nobody knows was ended" "It had no record, or could not come back; its address and interface are free now";
     RUN_DIRECTORY_REPAIRED "run-directory-repaired" 0x6c1e9c2d5b8b4bd2a6a07c4e5df1a913
         "the run directory was made again" "Somebody removed it, or something in it, while the server ran";
+    SESSION_REPAIRED "session-repaired" 0x3504790c907f41d59769a91934fceb70
+        "what the kernel has of a session was put right" "Somebody set its interface down, or removed its address or the rule of its worker; the field kind says which";
+    LEFTOVER_REMOVED "leftover-removed" 0x1fd2953c225c49fb8109f0f5563f5bf9
+        "what a session left behind was removed" "A record, or the rule of a worker, of a session that there is not; the field kind says which";
     MENDED "mended" 0xae25ffb4d2504dd6a14b55ff4688aa88
         "works again" "What did not work at the start";
 }

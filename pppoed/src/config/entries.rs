@@ -299,6 +299,7 @@ impl List<'_> {
             heartbeat,
             missing_protection,
             protection_check,
+            reconcile,
             reload_deadline,
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
@@ -325,6 +326,7 @@ impl List<'_> {
         self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
         self.add("missing-protection", Now, format!("{missing_protection:?}").to_lowercase());
         self.add("protection-check", Now, optional(protection_check.map(Time)));
+        self.add("reconcile-interval", Now, optional(reconcile.map(Time)));
         self.add("reload-deadline", Now, Time(*reload_deadline));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));

@@ -214,6 +214,7 @@ impl Supervisor {
                     if session.opened.is_some() {
                         session.note(format!("{what}: it was missing, and is in force again"), now);
                         about!(warn, PROTECTION_RESTORED, session, protection = what);
+                        self.repaired.count("protection");
                     }
                     session.missing.remove(what);
                 }

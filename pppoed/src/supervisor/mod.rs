@@ -57,6 +57,7 @@ mod quota;
 mod rate_meter;
 mod rates;
 mod reaper;
+mod reconcile;
 mod reload;
 mod renames;
 mod repaired;
@@ -117,6 +118,7 @@ use self::links::{LinkNews, LinkOrder, Links};
 use self::network::Configured;
 use self::policy::Policies;
 use self::quota::Measured;
+use self::reconcile::Reconciliation;
 use self::reload::{News, Reloads};
 use self::repaired::Repaired;
 use self::repeated_dials::RepeatedDials;
@@ -195,6 +197,8 @@ enum Work {
     Policy(policy::News),
     /// The run directory and the processes of workers were looked at.
     Looked(Findings),
+    /// Sessions were compared with what the kernel has of them.
+    Reconciled(reconcile::News),
 }
 
 /// A signal to the process.
@@ -281,6 +285,7 @@ pub struct Supervisor {
     problems: Problems,
     kept: KeptConfiguration,
     keeping: Keeping,
+    reconciliation: Reconciliation,
     repaired: Repaired,
     /// The sockets of consoles, to be opened again if they are lost; none before the server is ready.
     consoles: Option<Consoles>,
@@ -374,6 +379,7 @@ impl Supervisor {
         let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
         let looks = looks.chain(self.inspections.next()).chain(self.waiting.next()).chain(self.probes.next());
         let looks = looks.chain(self.adoption.next_timeout()).chain(self.hooks.next_timeout());
+        let looks = looks.chain(self.next_reconciliation());
         discovery.chain(self.deadlines.next()).chain(looks).min()
     }
 
@@ -385,6 +391,7 @@ impl Supervisor {
         self.handle_probes(now);
         self.handle_waiting(now);
         self.keep_counters(now);
+        self.reconcile(now);
         self.handle_hook_timeouts(now);
         for access in &mut self.accesses {
             access.handle_timeout(now);
@@ -443,6 +450,7 @@ impl Supervisor {
             Work::Reload(news) => self.handle_reload(news, now),
             Work::Policy(news) => self.handle_policy(news, now),
             Work::Looked(findings) => self.handle_findings(findings, now),
+            Work::Reconciled(news) => self.handle_reconciled(news, now),
         }
     }
 

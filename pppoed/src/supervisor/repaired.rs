@@ -5,7 +5,18 @@ use std::collections::BTreeMap;
 use ppp_ipc::control::NamedCount;
 
 /// The kinds that there are; a new one needs a line here and in `docs/metrics.md`.
-const KINDS: [&str; 2] = ["worker", "run-directory"];
+const KINDS: [&str; 10] = [
+    "worker",
+    "run-directory",
+    "record",
+    "interface",
+    "address",
+    "proxy-arp",
+    "filter",
+    "rule",
+    "protection",
+    "hook",
+];
 
 /// How often each kind was repaired since the start.
 #[derive(Debug, Default)]
@@ -13,7 +24,13 @@ pub(super) struct Repaired(BTreeMap<&'static str, u64>);
 
 impl Repaired {
     pub(super) fn count(&mut self, kind: &'static str) {
-        *self.0.entry(kind).or_default() += 1;
+        self.count_many(kind, 1);
+    }
+
+    pub(super) fn count_many(&mut self, kind: &'static str, count: u64) {
+        debug_assert!(KINDS.contains(&kind), "{kind}");
+        let counted = self.0.entry(kind).or_default();
+        *counted = counted.saturating_add(count);
     }
 
     pub(super) fn counts(&self) -> Vec<NamedCount> {

@@ -38,6 +38,7 @@ use super::kept::{Keeping, KeptConfiguration};
 use super::line::{Line, ListenError, Listening};
 use super::links::Links;
 use super::policy::Policies;
+use super::reconcile::Reconciliation;
 use super::reload::Reloads;
 use super::repaired::Repaired;
 use super::repeated_dials::RepeatedDials;
@@ -218,6 +219,7 @@ fn assemble(
         problems: Problems::default(),
         kept: KeptConfiguration::default(),
         keeping: Keeping::default(),
+        reconciliation: Reconciliation::new(config.limits.reconcile, now),
         repaired: Repaired::default(),
         consoles: None,
     };

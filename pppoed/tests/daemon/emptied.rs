@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use ppp_ipc::control::{Request, Response};
-
 use super::adoption::open;
 use super::exhaustion::dial_until_served;
 use super::lab::{Lab, ppp_interfaces, until, with_wire};
+use super::reconciled::repaired;
 
 const GO_ON: &[&str] = &["--orphan-timeout", "60", "-N", "4"];
 
@@ -29,13 +28,6 @@ fn empty(lab: &Lab) {
             false => fs::remove_file(path).unwrap(),
         }
     }
-}
-
-fn repaired(lab: &Lab, kind: &str) -> u64 {
-    let Response::Stats(stats) = lab.console().ask(&Request::ShowStats).remove(0) else {
-        panic!("no counters")
-    };
-    stats.repaired.iter().find(|count| count.name == kind).unwrap().count
 }
 
 fn emptied() {

@@ -38,6 +38,7 @@ mod own_addresses;
 mod peer;
 mod policy;
 mod random_ids;
+mod reconciled;
 mod reload;
 mod returning;
 mod rivals;
@@ -112,6 +113,7 @@ fn main() -> ExitCode {
     tests.extend(full_disk::tests());
     tests.extend(bad_files::tests());
     tests.extend(emptied::tests());
+    tests.extend(reconciled::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

@@ -1,5 +1,6 @@
 //! The run directory while the server runs: whatever is removed from it is made again, as the next `pppoed` needs it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,20 +15,18 @@ use super::ghosts::{GhostWorker, workers_of};
 use super::key;
 use super::run_dir::Claim;
 use super::store;
-use crate::message::RUN_DIRECTORY_REPAIRED;
+use crate::message::{LEFTOVER_REMOVED, RUN_DIRECTORY_REPAIRED};
 use crate::problems::Part;
+use crate::supervisor::session::Session;
 use crate::supervisor::{Supervisor, Work, prepare_directories};
 
 /// Time between two looks.
 pub(in super::super) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks between two at the processes, of which there may be many.
-const PROCESS_LOOKS: u32 = 30;
-
 /// What a look needs to know.
 struct Look {
-    /// Look at the processes, too.
-    processes: bool,
+    /// Look at the processes and the records, too, of which there may be many.
+    is_thorough: bool,
     run_dir: PathBuf,
     root: PathBuf,
     /// The sockets of consoles.
@@ -43,14 +42,14 @@ pub(in super::super) struct Findings {
     missing: Vec<&'static str>,
     /// Which one it is now.
     inode: Option<(u64, u64)>,
-    /// None: that was not looked at.
-    workers: Option<Vec<GhostWorker>>,
+    /// Workers, and the session ids of records; none: they were not looked at.
+    thorough: Option<(Vec<GhostWorker>, BTreeSet<u16>)>,
 }
 
 impl Look {
     /// Where it may block.
     fn carry_out(self) -> Findings {
-        let Self { processes, run_dir, root, consoles, has_records } = self;
+        let Self { is_thorough, run_dir, root, consoles, has_records } = self;
         let mut missing = Vec::new();
         let mut look = |name, path: &Path| {
             if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -65,7 +64,8 @@ impl Look {
             look("records", &run_dir.join(store::DIRECTORY));
         }
         let inode = inode(&run_dir);
-        Findings { missing, inode, workers: processes.then(|| workers_of(&root)) }
+        let thorough = is_thorough.then(|| (workers_of(&root), store::ids(&run_dir)));
+        Findings { missing, inode, thorough }
     }
 }
 
@@ -79,9 +79,14 @@ impl Supervisor {
         if std::mem::replace(&mut self.adoption.is_looking, true) {
             return;
         }
-        self.adoption.looks = self.adoption.looks.wrapping_add(1);
+        let interval = self.reloads.current.config.limits.reconcile;
+        let is_due = interval.is_some_and(|interval| self.adoption.thorough_look.elapsed() >= interval);
+        let is_thorough = is_due || !self.adoption.ghosts.is_empty();
+        if is_due {
+            self.adoption.thorough_look = Instant::now();
+        }
         let look = Look {
-            processes: !self.adoption.ghosts.is_empty() || self.adoption.looks.is_multiple_of(PROCESS_LOOKS),
+            is_thorough,
             run_dir: self.adoption.run_dir.clone(),
             root: self.adoption.root.clone(),
             consoles: self.consoles.as_ref().map(|consoles| consoles.paths()).unwrap_or_default(),
@@ -98,9 +103,10 @@ impl Supervisor {
 
     pub(in super::super) fn handle_findings(&mut self, findings: Findings, now: Instant) {
         self.adoption.is_looking = false;
-        let Findings { missing, inode, workers } = findings;
-        if let Some(workers) = workers {
+        let Findings { missing, inode, thorough } = findings;
+        if let Some((workers, records)) = thorough {
             self.end_ghosts(&workers, now);
+            self.compare_records(&records);
         }
         let is_other = inode.is_some() && self.adoption.inode.replace(inode.unwrap_or_default()) != inode;
         if missing.is_empty() && !is_other && self.adoption.is_open.get() && self.has_console() {
@@ -172,6 +178,39 @@ impl Supervisor {
             self.keep_configuration_again();
         }
         Ok(())
+    }
+
+    /// Records are written and removed a moment later than sessions change, so only what differs twice is put right.
+    fn compare_records(&mut self, found: &BTreeSet<u16>) {
+        // What cannot be written now is written when it can.
+        let Some(store) = self.adoption.store.as_ref().filter(|store| !store.is_failing()) else { return };
+        let is_kept = |session: &&Session| session.opened.is_some() && session.end.is_none();
+        let wanted: BTreeSet<u16> = self.table.iter().filter(is_kept).map(|session| session.id).collect();
+        let has_no_session = |id: &&u16| self.table.by_id(**id).is_none();
+        let left_over: BTreeSet<u16> = found.iter().filter(has_no_session).copied().collect();
+        let missing: BTreeSet<u16> = wanted.difference(found).copied().collect();
+        for id in left_over.intersection(&self.adoption.left_over_records) {
+            store.forget(*id);
+            warn!(name: LEFTOVER_REMOVED.name, session = id, kind = "record", "{}", LEFTOVER_REMOVED.words);
+            self.repaired.count("record");
+        }
+        let again: Vec<u16> = missing.intersection(&self.adoption.missing_records).copied().collect();
+        (self.adoption.left_over_records, self.adoption.missing_records) = (left_over, missing);
+        if again.is_empty() {
+            return;
+        }
+        warn!(
+            name: RUN_DIRECTORY_REPAIRED.name,
+            path = %self.adoption.run_dir.display(),
+            missing = format!("records of {} sessions", again.len()),
+            "{}", RUN_DIRECTORY_REPAIRED.words
+        );
+        for id in again {
+            self.repaired.count("record");
+            if let Some(token) = self.table.by_id(id).map(|session| session.token) {
+                self.keep_record(token);
+            }
+        }
     }
 
     fn has_console(&self) -> bool {

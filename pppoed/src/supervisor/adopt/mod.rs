@@ -23,7 +23,7 @@ mod store;
 mod take_over;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -82,8 +82,11 @@ pub(super) struct Adoption {
     is_key_kept: bool,
     /// Somebody looks at the run directory.
     is_looking: bool,
-    /// How often somebody has.
-    looks: u32,
+    /// When somebody looked at processes and records, too.
+    thorough_look: Instant,
+    /// Records of no session, and sessions without a record, at that look.
+    left_over_records: BTreeSet<u16>,
+    missing_records: BTreeSet<u16>,
     /// That it cannot be repaired was told.
     is_repair_failing: bool,
     /// Which directory it is.
@@ -174,7 +177,9 @@ impl Adoption {
             is_open: Rc::default(),
             is_key_kept: matches!(source, Source::Kept),
             is_looking: false,
-            looks: 0,
+            thorough_look: now,
+            left_over_records: BTreeSet::new(),
+            missing_records: BTreeSet::new(),
             is_repair_failing: false,
             inode: fs::metadata(run_dir).map(|metadata| (metadata.dev(), metadata.ino())).ok(),
             ghosts: Ghosts::default(),
