@@ -421,6 +421,7 @@ impl Supervisor {
         for call in &outcome.calls {
             self.hooks.stats.count(&label.function, call);
             self.tell_of_call(&label, call);
+            self.repaired.count_many("hook", call.logged.repaired);
             if let Err(failed) = &call.result {
                 log_failure(&call.file, &label, failed);
             }
