@@ -69,8 +69,8 @@ pub(crate) enum Piece {
     Event(Box<Event>),
     /// So many pieces came faster than we took them.
     Lost(u64),
-    /// To `trace`: a packet was seen.
-    Packet(Box<TracedFrame>),
+    /// To `trace`: a packet was seen, which may be one of before once more.
+    Packet { frame: Box<TracedFrame>, is_repeated: bool },
     /// So many packets came faster than we took them.
     LostPackets(u64),
     /// Why there are no more.

@@ -1,8 +1,8 @@
 //! Answers without end, shown piece by piece.
 
-use std::{io::Write, time::Duration};
+use std::{collections::VecDeque, io::Write, time::Duration};
 
-use ppp_ipc::control::{Request, Response};
+use ppp_ipc::control::{CapturedFrame, Request, Response, TracedFrame};
 
 use crate::{
     answer::{self, Piece},
@@ -15,6 +15,30 @@ use crate::{
 
 /// Time between two looks whether `pppoed` is there again.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Packets among which one is looked for that is seen again.
+const REMEMBERED: usize = 32;
+
+/// The latest packets of a trace, so that what is sent once more is told from what is new: the first Configure-Request goes
+/// out twice if the peer was not there for the first (RFC 1661 §4.6).
+#[derive(Default)]
+struct Repeats(VecDeque<(bool, Vec<u8>)>);
+
+impl Repeats {
+    /// Whether this packet was there before, from the same end.
+    fn see(&mut self, traced: &TracedFrame) -> bool {
+        let CapturedFrame { is_from_peer, bytes, .. } = &traced.frame;
+        let is_repeated =
+            self.0.iter().any(|(from_peer, before)| from_peer == is_from_peer && before == bytes);
+        if !is_repeated {
+            if self.0.len() >= REMEMBERED {
+                self.0.pop_front();
+            }
+            self.0.push_back((*is_from_peer, bytes.clone()));
+        }
+        is_repeated
+    }
+}
 
 /// As [`run`], and goes on with the next `pppoed` when this one ends; until Ctrl-C.
 pub(crate) fn run_on(
@@ -64,12 +88,14 @@ pub(crate) fn run(
     output: &dyn Output,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
+    let mut repeats = Repeats::default();
     console.exchange(request, Wait::Forever, |response| {
         let piece = match response {
             Response::Event(event) => Piece::Event(event),
             Response::Traced(frames) => {
                 for frame in frames {
-                    let piece = Piece::Packet(Box::new(frame));
+                    let is_repeated = repeats.see(&frame);
+                    let piece = Piece::Packet { frame: Box::new(frame), is_repeated };
                     output.write_piece(&piece, out).map_err(Error::Output)?;
                 }
                 out.flush().map_err(Error::Output)?;

@@ -58,7 +58,9 @@ impl Output for Json {
         write_document(
             match piece {
                 Piece::Event(event) => Body::Event(Timed { time: self.zone.iso_8601(event.time_ms), event }),
-                Piece::Packet(packet) => Body::Packet(Box::new(trace::Packet::new(packet, self.zone))),
+                Piece::Packet { frame, is_repeated } => {
+                    Body::Packet(Box::new(trace::Packet::new(frame, *is_repeated, self.zone)))
+                }
                 Piece::Connection(is_there) => Body::Connected(*is_there),
                 Piece::TraceEnd(end) => Body::TraceEnd(end.into()),
                 Piece::Lost(count) | Piece::LostPackets(count) => Body::Lost(*count),
@@ -266,8 +268,6 @@ struct Stats<'a> {
     max_sessions: u32,
     started: u64,
     ended: Counts<'a>,
-    problems: &'a [String],
-    repaired: Counts<'a>,
     interfaces: Interfaces<'a>,
 }
 
@@ -281,8 +281,6 @@ impl<'a> From<&'a ServerStats> for Stats<'a> {
             max_sessions: stats.max_sessions,
             started: stats.started,
             ended: Counts(&stats.ended),
-            problems: &stats.problems,
-            repaired: Counts(&stats.repaired),
             interfaces: Interfaces(&stats.interfaces),
         }
     }

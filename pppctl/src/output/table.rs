@@ -51,7 +51,9 @@ impl Output for Table {
     fn write_piece(&self, piece: &Piece, out: &mut dyn Write) -> io::Result<()> {
         match piece {
             Piece::Event(event) => writeln!(out, "{}", event::line(event, self.screen)),
-            Piece::Packet(packet) => writeln!(out, "{}", trace::line(packet, self.screen)),
+            Piece::Packet { frame, is_repeated } => {
+                writeln!(out, "{}", trace::line(frame, *is_repeated, self.screen))
+            }
             Piece::LostPackets(1) => writeln!(out, "-- 1 packet came too fast and is lost"),
             Piece::LostPackets(count) => writeln!(out, "-- {count} packets came too fast and are lost"),
             Piece::Connection(false) => writeln!(out, "-- pppoed is gone; waiting until it is there again"),
@@ -182,9 +184,6 @@ fn control(control: &ControlTraffic) -> String {
 
 impl Table {
     fn write_stats(&self, stats: &ServerStats, out: &mut dyn Write) -> io::Result<()> {
-        for problem in &stats.problems {
-            writeln!(out, "{:LABEL_WIDTH$}{}", "PROBLEM", printable(problem))?;
-        }
         let lines = [
             ("uptime", units::duration(stats.uptime_s)),
             ("service", service(stats.state, stats.sessions)),
@@ -197,10 +196,6 @@ impl Table {
         if stats.ended.iter().any(|it| it.count > 0) {
             writeln!(out)?;
             self.write_counts("ENDED BY", &stats.ended, out)?;
-        }
-        if stats.repaired.iter().any(|it| it.count > 0) {
-            writeln!(out)?;
-            self.write_counts("REPAIRED", &stats.repaired, out)?;
         }
         for interface in &stats.interfaces {
             writeln!(out, "\n{}", heading(interface))?;

@@ -8,9 +8,10 @@ use super::{count, printable, style::Style};
 use crate::{clock::Zone, terminal::Screen};
 
 /// `2026-11-30 11:31:02.123+01:00 rcvd 7 LCP Configure-Request id=1 mru=1492`, or of discovery
-/// `2026-11-30 11:31:02.120+01:00 rcvd eth1 02:00:5e:10:00:01 PADI service_name=""`
-pub(super) fn line(traced: &TracedFrame, screen: Screen) -> String {
-    let packet = Packet::new(traced, screen.zone);
+/// `2026-11-30 11:31:02.120+01:00 rcvd eth1 02:00:5e:10:00:01 PADI service_name=""`; behind one that is sent once more
+/// stands `(again)`
+pub(super) fn line(traced: &TracedFrame, is_repeated: bool, screen: Screen) -> String {
+    let packet = Packet::new(traced, is_repeated, screen.zone);
     let way = if traced.frame.is_from_peer { "rcvd" } else { "sent" };
     let whose = match packet.session {
         Some(session) if packet.is_session => session.to_string(),
@@ -19,7 +20,8 @@ pub(super) fn line(traced: &TracedFrame, screen: Screen) -> String {
     let description = printable(&packet.description.to_string()).into_owned();
     let time = screen.zone.moment(traced.frame.time_ns / 1_000_000);
     let words = style(&packet.description).paint(&description, screen.colour);
-    format!("{time} {way} {} {words}", printable(&whose))
+    let again = if is_repeated { " (again)" } else { "" };
+    format!("{time} {way} {} {words}{again}", printable(&whose))
 }
 
 /// Said at the end.
@@ -70,6 +72,7 @@ pub(super) struct Packet<'a> {
     direction: &'static str,
     mac: Option<String>,
     session: Option<u16>,
+    repeated: bool,
     length: u32,
     #[serde(flatten, with = "Described")]
     description: Description,
@@ -108,7 +111,7 @@ fn fields<S: serde::Serializer>(fields: &[Field], serializer: S) -> Result<S::Ok
 }
 
 impl<'a> Packet<'a> {
-    pub(super) fn new(traced: &'a TracedFrame, zone: Zone) -> Self {
+    pub(super) fn new(traced: &'a TracedFrame, is_repeated: bool, zone: Zone) -> Self {
         let frame = Frame::read(&traced.frame.bytes);
         let peer = if traced.frame.is_from_peer { frame.source } else { frame.destination };
         Self {
@@ -118,6 +121,7 @@ impl<'a> Packet<'a> {
             direction: if traced.frame.is_from_peer { "received" } else { "sent" },
             mac: peer.map(|peer| peer.to_string()),
             session: frame.session_id.filter(|id| *id != 0),
+            repeated: is_repeated,
             length: traced.frame.wire_len,
             is_session: frame.is_session,
             description: frame.packet,
@@ -150,7 +154,9 @@ mod tests {
 
     fn json(traced: TracedFrame) -> String {
         let mut out = Vec::new();
-        json::Json { zone: Zone::Utc }.write_piece(&Piece::Packet(Box::new(traced)), &mut out).unwrap();
+        json::Json { zone: Zone::Utc }
+            .write_piece(&Piece::Packet { frame: Box::new(traced), is_repeated: false }, &mut out)
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -158,16 +164,16 @@ mod tests {
     fn lines() {
         let padi = traced(true, frame(9, 0, &[1, 1, 0, 0]));
         assert_eq!(
-            line(&padi, samples::UTC),
+            line(&padi, false, samples::UTC),
             r#"1970-01-01 10:31:02.123+00:00 rcvd eth1 02:00:5e:10:00:01 PADI service_name="""#
         );
         let nak = traced(false, frame(0, 7, &[0xc0, 0x21, 3, 1, 0, 8, 1, 4, 5, 0xd4]));
         assert_eq!(
-            line(&nak, samples::UTC),
+            line(&nak, false, samples::UTC),
             "1970-01-01 10:31:02.123+00:00 sent 7 LCP Configure-Nak id=1 mru=1492"
         );
         assert!(
-            line(&nak, Screen { colour: true, ..samples::UTC })
+            line(&nak, false, Screen { colour: true, ..samples::UTC })
                 .ends_with("sent 7 \x1b[33mLCP Configure-Nak id=1 mru=1492\x1b[0m")
         );
         let end = |lost| super::end(&CaptureEnd { frames: 1, lost, why: "the session is over".into() });
@@ -183,7 +189,7 @@ mod tests {
             shown,
             concat!(
                 r#"{"schema":1,"packet":{"time":"1970-01-01T10:31:02.123+00:00","time_us":37862123456,"interface":"eth1","direction":"received","#,
-                r#""mac":"02:00:5e:10:00:01","session":7,"length":33,"protocol":"PAP","#,
+                r#""mac":"02:00:5e:10:00:01","session":7,"repeated":false,"length":33,"protocol":"PAP","#,
                 r#""code":"Authenticate-Request","identifier":9,"fields":[{"name":"name","value":"al\\u{1b}ce"},"#,
                 r#"{"name":"password","value":"<hidden>"}],"more_fields":0,"malformed":null,"head":null}}"#,
                 "\n"
@@ -203,7 +209,7 @@ mod tests {
             let behind_headers = frame(code, 7, &bytes);
             for bytes in [bytes, behind_headers] {
                 let traced = traced(is_from_peer, bytes);
-                let line = line(&traced, samples::UTC);
+                let line = line(&traced, true, samples::UTC);
                 prop_assert!(!line.chars().any(char::is_control), "{}", line);
                 let json = json(traced);
                 let text = json.strip_suffix('\n').unwrap();

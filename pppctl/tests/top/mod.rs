@@ -111,6 +111,12 @@ fn in_the_shell_it_ends_and_the_shell_goes_on() {
     terminal.send("\x03");
     terminal.wait_for_prompt("bras1 (30 sessions)>");
     terminal.wait_until(|_| !terminal.is_taken());
+    // What it showed last stays above the prompt.
+    terminal.send("top -n 1 -d 0.1\r");
+    terminal.wait_until(|screen| {
+        let lines: Vec<&str> = screen.trim_end().lines().collect();
+        !terminal.is_taken() && screen.contains("user30") && lines.last() == Some(&"bras1 (30 sessions)>")
+    });
     terminal.send("sh ses --limit 3 | count\r");
     terminal.wait_until(|screen| screen.contains("\n3\n"));
     // Signals do again what they did.

@@ -96,6 +96,21 @@ fn a_dial_line_by_line() {
     assert_eq!(result(&output), (0, expected, ""));
 }
 
+/// The first Configure-Request is sent again when the peer turns out to be there.
+#[test]
+fn what_is_sent_once_more_is_told_from_what_is_new() {
+    let request = |ms, is_from_peer| frame(ms, is_from_peer, 0, 7, b"\xc0\x21\x01\x01\0\x08\x01\x04\x05\xd4");
+    let frames = vec![request(1, false), request(2, true), request(3, false)];
+    let pieces = move |_| {
+        let end = CaptureEnd { frames: 3, lost: 0, why: "the session is over".into() };
+        vec![Response::Traced(frames.clone()), Response::CaptureEnd(end), Response::Done]
+    };
+    let output = Fake::answering(pieces).run(&["--utc", "trace", "7"]);
+    let (_, stdout, _) = result(&output);
+    let ends: Vec<bool> = stdout.lines().take(3).map(|line| line.ends_with(" mru=1492 (again)")).collect();
+    assert_eq!(ends, [false, false, true], "{stdout}");
+}
+
 #[test]
 fn a_document_for_each_packet() {
     let output = Fake::answering(|_| pieces(true)).run(&["trace", "new", "--json"]);
