@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use ppp_linux::interface::IfName;
 
+use crate::config::PerMac;
+
 pub use hooks::{HookFailure, HookFlags};
 pub use limits::{LimitFlags, MissingProtection, UserLimitPolicy};
 
@@ -75,10 +77,10 @@ pub struct Flags {
     #[arg(short = 'r', long)]
     pub random_order: bool,
 
-    /// Sessions that one host (MAC address) may have; more are ignored in silence; 0 is any number
-    /// [default: one, and a new dial replaces the old session]
+    /// Sessions that one host (MAC address) may have; more are ignored in silence; 0 is any number, and replace is one
+    /// that a new dial replaces [default: replace]
     #[arg(short = 'x', long, value_name = "COUNT", allow_negative_numbers = true)]
-    pub per_mac: Option<i64>,
+    pub per_mac: Option<PerMac>,
 
     /// When all sessions are taken, be silent instead of refusing
     #[arg(short = 'i', long)]
@@ -88,12 +90,12 @@ pub struct Flags {
     #[arg(short = 'O', long, value_name = "FILE")]
     pub options_file: Option<PathBuf>,
 
-    /// End a session after this many seconds without any frame from the client
-    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    /// End a session after this many seconds without any frame from the client; 0 for never
+    #[arg(short = 'T', long, value_name = "SECONDS")]
     pub dead_peer: Option<u32>,
 
-    /// Upper limit for the maximum segment size of TCP, in bytes
-    #[arg(short = 'm', long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(40..=1460))]
+    /// Upper limit for the maximum segment size of TCP, in bytes; 0 for none
+    #[arg(short = 'm', long, value_name = "BYTES", value_parser = parse_max_mss)]
     pub max_mss: Option<u16>,
 
     /// Ethernet frame types of discovery and session, in hexadecimal [default: 8863:8864]
@@ -105,11 +107,11 @@ pub struct Flags {
     pub unit_from_slot: bool,
 
     /// Text that the client is asked to show
-    #[arg(short = 'M', long, value_name = "TEXT", value_parser = parse_text)]
+    #[arg(short = 'M', long, value_name = "TEXT", value_parser = parse_optional_text)]
     pub motm: Option<String>,
 
     /// Address of a page that the client is asked to show
-    #[arg(short = 'H', long, value_name = "URL", value_parser = parse_text)]
+    #[arg(short = 'H', long, value_name = "URL", value_parser = parse_optional_text)]
     pub hurl: Option<String>,
 
     /// File to write the process id to; it stays locked
@@ -172,8 +174,8 @@ pub struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub auth_tries: u32,
 
-    /// Seconds that a client has to prove its identity [default: 30, or the option pap-timeout]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Seconds that a client has to prove its identity, 0 for any time [default: 30, or the option pap-timeout]
+    #[arg(long, value_name = "SECONDS")]
     pub auth_deadline: Option<u32>,
 
     /// Seconds from the beginning of a session until it has its address
@@ -335,6 +337,19 @@ fn parse_text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The text, or nothing for none.
+fn parse_optional_text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { parse_text(text) }
+}
+
+fn parse_max_mss(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(0) => Ok(0),
+        Ok(size) if (40..=1460).contains(&size) => Ok(size),
+        _ => Err("must be from 40 to 1460, or 0 for no limit".to_owned()),
+    }
+}
+
 fn parse_ac_name(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("control characters are not possible in a name".to_owned());
@@ -402,7 +417,7 @@ mod tests {
             check_pool: true,
             session_offset: Some(100),
             random_order: true,
-            per_mac: Some(2),
+            per_mac: Some(PerMac::AtMost(2)),
             ignore_when_full: true,
             options_file: Some("/etc/o".into()),
             dead_peer: Some(60),
@@ -457,7 +472,7 @@ mod tests {
     fn flags_may_be_joined_repeated_and_given_without_space() {
         let flags = flags("-kF -Ieth1 -N64 -N 20 -L10.0.0.9 -k -x -1 --control /a --interface eth2").unwrap();
         assert_eq!(flags.interfaces, ["eth1", "eth2"]);
-        assert_eq!((flags.sessions, flags.per_mac), (Some(20), Some(-1)));
+        assert_eq!((flags.sessions, flags.per_mac), (Some(20), Some(PerMac::Unlimited)));
         assert_eq!(flags.local, Some([10, 0, 0, 9].into()));
         assert!(flags.kernel_mode && flags.foreground);
         assert_eq!(flags.control_socket, Some("/a".into()));
@@ -501,7 +516,8 @@ mod tests {
             "-N 0",
             "-N 65535",
             "-o 65534",
-            "-T 0",
+            "-x some",
+            "-m 39",
             "-f 8863:8863",
             "--explain",
             "-z",

@@ -152,10 +152,8 @@ const MUTATIONS: &[Mutation] = &[
     ("lcp-deadline", |config| config.limits.lcp_deadline += Duration::from_secs(1)),
     ("replace-wait", |config| config.limits.replace_wait += Duration::from_millis(1)),
     ("sessions-per-interface", |config| config.limits.per_interface = NonZeroUsize::new(7)),
-    ("sessions-per-user", |config| {
-        let sessions = NonZeroUsize::MIN;
-        config.limits.per_user = Some(pppoed::config::UserLimit { sessions, policy: UserLimitPolicy::Deny });
-    }),
+    ("sessions-per-user", |config| config.limits.per_user.as_mut().unwrap().sessions = NonZeroUsize::MIN),
+    ("user-limit", |config| config.limits.per_user.as_mut().unwrap().policy = UserLimitPolicy::Deny),
     ("heartbeat", |config| {
         config.limits.heartbeat.as_mut().unwrap().interval += Duration::from_secs(1);
     }),
@@ -164,7 +162,6 @@ const MUTATIONS: &[Mutation] = &[
     }),
     ("missing-protection", |config| config.limits.missing_protection = MissingProtection::Refuse),
     ("protection-check", |config| config.limits.protection_check = None),
-    ("reconcile-interval", |config| config.limits.reconcile = None),
     ("refusal-delay", |config| config.limits.refusal_delay += Duration::from_millis(1)),
     ("hash-wait", |config| config.limits.hash_wait += Duration::from_millis(1)),
     ("name-wait", |config| config.limits.name_wait += Duration::from_millis(1)),
@@ -208,7 +205,7 @@ const MUTATIONS: &[Mutation] = &[
     ("maxconnect", |config| set(&mut config.session.maxconnect, 1)),
     ("maxoctets", |config| set(&mut config.session.maxoctets, 1)),
     ("mo-direction", |config| set(&mut config.session.mo_direction, OctetDirection::In)),
-    ("mo-timeout", |config| set(&mut config.session.mo_timeout, 1)),
+    ("mo-timeout", |config| set(&mut config.session.mo_timeout, 2)),
     ("mtu", |config| set(&mut config.session.mtu, 1000)),
     ("ms-dns", |config| config.session.ms_dns.push(Sourced::default_value([9, 9, 9, 9].into()))),
     ("ms-wins", |config| config.session.ms_wins.push(Sourced::default_value([9, 9, 9, 9].into()))),
@@ -216,7 +213,7 @@ const MUTATIONS: &[Mutation] = &[
     ("rate-down", |config| set(&mut config.session.rate_down, BitRate(1))),
     ("rate-up", |config| set(&mut config.session.rate_up, BitRate(1))),
     ("rate-burst", |config| set(&mut config.session.rate_burst, 1)),
-    ("sourcecheck", |config| set(&mut config.session.source_check, false)),
+    ("nosourcecheck", |config| set(&mut config.session.source_check, false)),
     ("ipparam", |config| set(&mut config.session.ipparam, b"x".to_vec())),
     ("set X", |config| {
         let value = Some(Sourced::default_value(b"y".to_vec()));
@@ -224,7 +221,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
     ("dead-peer", |config| config.dead_peer = Some(Duration::from_secs(1))),
     ("max-mss", |config| config.max_mss = Some(1000)),
-    ("IpUp", |config| {
+    ("ip-up-script", |config| {
         config.scripts.insert(Script::IpUp, Sourced::default_value(PathBuf::from("/x")));
     }),
     ("logfile", |config| set(&mut config.logfile, PathBuf::from("/x"))),
@@ -255,7 +252,8 @@ const MUTATIONS: &[Mutation] = &[
 
 #[test]
 fn every_setting_is_seen_and_told_when_it_takes_effect() {
-    let old = Etc::new("").read();
+    // Only with that limit there is a user-limit.
+    let old = Etc::new("--sessions-per-user 2").read();
     for (key, mutate) in MUTATIONS {
         let mut new = old.clone();
         mutate(&mut new.config);

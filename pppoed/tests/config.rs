@@ -375,12 +375,12 @@ fn echoes_are_left_out_on_busy_lines_only_if_that_is_asked_for() {
 #[test]
 fn command_lines_that_pppoe_server_takes() {
     let etc = Etc::new(&[("pppoe-server-options", "")]);
-    let (config, notices) = etc.load("-I eth0:3 -I eth0 -L 10.0.0.1/24 -T 0 -m 0 -u 0 stray -N 5");
+    let (config, notices) = etc.load("-I eth0:3 -I eth0 -L 10.0.0.1/24 -T 0 -m 0 -M= -u 0 stray -N 5");
     let config = config.unwrap();
     assert_eq!(config.interfaces, ["eth0"]);
-    assert_eq!((config.dead_peer, config.max_mss, config.pool.len()), (None, None, 5));
-    assert!(config.unit_from_slot && notices.len() == 6, "{notices:?}");
-    assert_eq!(notices[4], "\"0\": -u takes no value, and the word is ignored, as by pppoe-server");
+    assert_eq!((config.dead_peer, config.max_mss, &config.motm, config.pool.len()), (None, None, &None, 5));
+    assert!(config.unit_from_slot && notices.len() == 4, "{notices:?}");
+    assert_eq!(notices[2], "\"0\": -u takes no value, and the word is ignored, as by pppoe-server");
     // A name that no interface can have is seen before the start.
     for name in ["eth0/1", "eth%d", "interface-too-long", ":3"] {
         CommandLine::try_parse_from(["pppoed", "-I", name]).unwrap_err();

@@ -94,9 +94,9 @@ fn switches_and_options_without_argument_can_be_taken_back() {
     let config = etc.config("");
     assert!(config.probe);
     for (key, value, origin) in [
-        ("auth", "CHAP-MD5 PAP", "/etc/pppoed.toml:6"),
+        ("auth", "chap pap", "/etc/pppoed.toml:6"),
         ("proxyarp", "false", "/etc/pppoed.toml:4"),
-        ("ipv6", "any,any", "/etc/pppoed.toml:5"),
+        ("ipv6", "true", "/etc/pppoed.toml:5"),
         ("log-level", "info", "default"),
         ("no-probe", "false", "/etc/pppoed.toml:1"),
     ] {
@@ -124,7 +124,7 @@ fn every_setting_tells_its_line() {
         ("mtu", "1400", 10),
         ("logfile", "/etc/log", 11),
         ("set A", "\"b\"", 12),
-        ("IpUp", "/etc/up", 13),
+        ("ip-up-script", "/etc/up", 13),
         ("maxconnect", "3600", 14),
     ] {
         assert_eq!(etc.entry(&config, key), pair(value, &format!("/etc/pppoed.toml:{line}")), "{key}");

@@ -91,7 +91,7 @@ fn every_key_of_an_interface_and_a_pool() {
             "interface eth1.10: mac-rate = 50 (pppoed.toml:19)",
             "interface eth1.10: sessions = 40 (pppoed.toml:16)",
             "interface eth1.10: per-mac = 2 (pppoed.toml:17)",
-            "interface eth1.10: auth = CHAP-MD5 (pppoed.toml:21)",
+            "interface eth1.10: auth = chap (pppoed.toml:21)",
             "interface eth1.10: pool = offices (pppoed.toml:15)",
             "interface eth1.10: mtu = 1400 (pppoed.toml:24)",
             "interface eth1.10: ms-dns = 9.9.9.9 (pppoed.toml:22)",

@@ -3,9 +3,12 @@
 //! Every field of [`Config`] must be taken apart here, so that a new one cannot be forgotten: the comparison of two
 //! configurations goes by this list. Not in it are what has lists of its own in `change`: the addresses of
 //! the pool and the lists of MAC addresses.
+//!
+//! A setting that a console can change is shown in words that `set config` takes: `policy::shown` reads them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,9 +19,9 @@ use ppp_wire::escape::Escaped;
 use ppp_wire::name::NameText;
 
 use super::origins::Origins;
-use super::{Config, Hooks, Limits, PoolOrigins, Profile};
+use super::{Config, Hooks, Ipv6Config, Limits, PoolOrigins, Profile};
 use crate::mac_list::MacFiles;
-use crate::options::SessionOptions;
+use crate::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions, auth_word};
 use crate::origin::{Origin, Sourced};
 use crate::pool::Numbering;
 use crate::secrets;
@@ -50,6 +53,9 @@ pub struct Entry {
 }
 
 use Effect::{NewSessions, Now, Restart};
+
+/// More than this no session agrees to (RFC 4638), in bytes.
+const LARGEST_MTU: u16 = 1500;
 
 impl Config {
     /// All settings but the addresses of the pool and the lists of MAC addresses, in a fixed order.
@@ -118,7 +124,8 @@ impl Config {
         let types = [discovery_ether_type, session_ether_type].map(|&ether_type| u16::from(ether_type));
         list.add("frame-types", Restart, format_args!("{:04x}:{:04x}", types[0], types[1]));
         list.sourced("ac-name", Now, ac_name, |name| name_text(name));
-        list.add("service", Now, services.iter().map(name_text).collect::<Vec<_>>().join(" "));
+        let names = services.iter().map(name_text).collect::<Vec<_>>().join(" ");
+        list.add("service", Now, optional(Some(names).filter(|names| !names.is_empty())));
         list.add("motm", Now, optional(motm.as_deref().map(text)));
         list.add("hurl", Now, optional(hurl.as_deref().map(text)));
         list.add("ignore-when-full", Now, ignore_when_full);
@@ -136,7 +143,7 @@ impl Config {
         list.add("random-order", Restart, random_order);
         list.add("unit-from-slot", NewSessions, unit_from_slot);
         list.sourced("per-mac", Now, per_mac, ToString::to_string);
-        list.limits(limits);
+        list.limits(limits, self.max_sessions());
         list.hooks(hooks);
         list.sourced("mru", NewSessions, mru, ToString::to_string);
         list.restart(["lcp-restart", "lcp-max-configure", "lcp-max-terminate", "lcp-max-failure"], lcp);
@@ -147,7 +154,7 @@ impl Config {
         );
         list.add("lcp-echo-interval", NewSessions, optional(echo.map(|echo| Time(echo.interval))));
         list.add("lcp-echo-failure", NewSessions, optional(echo.map(|echo| echo.max_failures)));
-        list.add("lcp-echo-adaptive", NewSessions, optional(echo.map(|echo| echo.only_when_idle)));
+        list.add("lcp-echo-adaptive", NewSessions, echo.is_some_and(|echo| echo.only_when_idle));
         list.sourced("auth", NewSessions, auth_methods, |methods| auth_words(methods));
         list.auth(auth);
         list.secrets(secrets);
@@ -156,19 +163,12 @@ impl Config {
         list.add("adoption-grace", Restart, Time(*adoption_grace));
         list.add("no-offloads", NewSessions, !offloads);
         list.add("gather", NewSessions, format_args!("{} us", gather.as_micros()));
-        list.add(
-            "ipv6",
-            NewSessions,
-            optional(ipv6.map(|ipv6| {
-                let end = |id: Option<u64>| id.map_or("any".to_owned(), |id| format!("{id:016x}"));
-                format!("{},{}", end(ipv6.local), end(ipv6.remote))
-            })),
-        );
+        list.add("ipv6", NewSessions, ipv6.map_or_else(|| "false".to_owned(), ipv6_words));
         list.session(session);
         list.add("dead-peer", NewSessions, optional(dead_peer.map(Time)));
         list.add("max-mss", NewSessions, optional(*max_mss));
         for (script, path) in scripts {
-            list.sourced(format!("{script:?}"), NewSessions, path, |path| shown(path));
+            list.sourced(format!("{}-script", script.as_str()), NewSessions, path, |path| shown(path));
         }
         list.optional("logfile", Now, logfile, |path| shown(path));
         list.sourced("log-level", Now, log_level, |level| format!("{level:?}").to_lowercase());
@@ -245,6 +245,20 @@ impl List<'_> {
         }
     }
 
+    /// An option of a session that holds by default as well.
+    fn or_default<T>(
+        &mut self,
+        key: &'static str,
+        setting: &Option<Sourced<T>>,
+        default: &T,
+        show: impl Fn(&T) -> String,
+    ) {
+        match setting {
+            Some(setting) => self.sourced(key, NewSessions, setting, show),
+            None => self.push(key, NewSessions, show(default), Origin::Default),
+        }
+    }
+
     /// What a profile says, each with its name before the key.
     fn profile(&mut self, profile: &Profile) {
         let Profile {
@@ -284,7 +298,7 @@ impl List<'_> {
         }));
     }
 
-    fn limits(&mut self, limits: &Limits) {
+    fn limits(&mut self, limits: &Limits, sessions: usize) {
         let Limits {
             discovery,
             pado_delay,
@@ -299,7 +313,6 @@ impl List<'_> {
             heartbeat,
             missing_protection,
             protection_check,
-            reconcile,
             reload_deadline,
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
@@ -313,20 +326,23 @@ impl List<'_> {
             self.add(key, Now, optional(rate));
         }
         self.add("pado-delay", Now, pado_delay);
-        self.add("max-starting", Now, max_starting);
+        self.add("max-starting", Now, optional(max_starting.limit(sessions)));
         self.add("lcp-deadline", Now, Time(*lcp_deadline));
         self.add("replace-wait", Now, format_args!("{} ms", replace_wait.as_millis()));
         self.add("sessions-per-interface", Now, optional(*per_interface));
-        let per_user = per_user.map(|limit| format!("{}, {:?}", limit.sessions, limit.policy).to_lowercase());
-        self.add("sessions-per-user", Now, optional(per_user));
+        self.add("sessions-per-user", Now, optional(per_user.map(|limit| limit.sessions)));
+        if let Some(limit) = per_user {
+            self.add("user-limit", Now, format!("{:?}", limit.policy).to_lowercase());
+        }
         self.add("refusal-delay", Now, format_args!("{} ms", refusal_delay.as_millis()));
         self.add("hash-wait", Now, format_args!("{} ms", hash_wait.as_millis()));
         self.add("name-wait", Now, format_args!("{} ms", name_wait.as_millis()));
         self.add("heartbeat", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.interval))));
-        self.add("heartbeat-timeout", Now, optional(heartbeat.map(|heartbeat| Time(heartbeat.timeout))));
+        if let Some(heartbeat) = heartbeat {
+            self.add("heartbeat-timeout", Now, Time(heartbeat.timeout));
+        }
         self.add("missing-protection", Now, format!("{missing_protection:?}").to_lowercase());
         self.add("protection-check", Now, optional(protection_check.map(Time)));
-        self.add("reconcile-interval", Now, optional(reconcile.map(Time)));
         self.add("reload-deadline", Now, Time(*reload_deadline));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));
@@ -389,24 +405,23 @@ impl List<'_> {
             rate_up,
             rate_burst,
         } = options;
-        self.optional("idle", NewSessions, idle, ToString::to_string);
-        self.optional("maxconnect", NewSessions, maxconnect, ToString::to_string);
-        self.optional("maxoctets", NewSessions, maxoctets, |bytes| ByteCount(*bytes).to_string());
-        self.optional("mo-direction", NewSessions, mo_direction, |which| format!("{which:?}").to_lowercase());
-        self.optional("mo-timeout", NewSessions, mo_timeout, ToString::to_string);
-        self.optional("mtu", NewSessions, mtu, ToString::to_string);
+        self.optional("idle", NewSessions, idle, |seconds| limit(*seconds));
+        self.optional("maxconnect", NewSessions, maxconnect, |seconds| limit(*seconds));
+        self.optional("maxoctets", NewSessions, maxoctets, |bytes| byte_limit(*bytes));
+        let direction = |which: &OctetDirection| format!("{which:?}").to_lowercase();
+        self.or_default("mo-direction", mo_direction, &OctetDirection::Sum, direction);
+        self.or_default("mo-timeout", mo_timeout, &OCTETS_TIMEOUT, ToString::to_string);
+        self.or_default("mtu", mtu, &LARGEST_MTU, ToString::to_string);
         for (key, servers) in [("ms-dns", ms_dns), ("ms-wins", ms_wins)] {
             let all: Vec<String> = servers.iter().map(|server| server.value.to_string()).collect();
             let origin = servers.first().map_or(Origin::Default, |server| server.origin.clone());
             self.push(key, NewSessions, optional(Some(all.join(" ")).filter(|all| !all.is_empty())), origin);
         }
-        self.optional("proxyarp", NewSessions, proxyarp, ToString::to_string);
+        self.or_default("proxyarp", proxyarp, &false, ToString::to_string);
         self.optional("rate-down", NewSessions, rate_down, ToString::to_string);
         self.optional("rate-up", NewSessions, rate_up, ToString::to_string);
-        self.optional("rate-burst", NewSessions, rate_burst, |bytes| {
-            ByteCount(u64::from(*bytes)).to_string()
-        });
-        self.optional("sourcecheck", NewSessions, source_check, ToString::to_string);
+        self.optional("rate-burst", NewSessions, rate_burst, |bytes| byte_limit((*bytes).into()));
+        self.or_default("nosourcecheck", source_check, &true, |checked| (!checked).to_string());
         self.optional("ipparam", NewSessions, ipparam, |parameter| text(parameter));
         for (name, value) in environment {
             let key = format!("set {}", Escaped(name));
@@ -421,8 +436,27 @@ impl List<'_> {
 fn auth_words(methods: &[AuthMethod]) -> String {
     match methods {
         [] => "none".to_owned(),
-        methods => methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        methods => methods.iter().map(|method| auth_word(*method)).collect::<Vec<_>>().join(" "),
     }
+}
+
+/// As the option `ipv6` takes it.
+fn ipv6_words(ipv6: Ipv6Config) -> String {
+    let end = |id: Option<u64>| id.map_or_else(String::new, |id| Ipv6Addr::from(u128::from(id)).to_string());
+    match ipv6 {
+        Ipv6Config { local: None, remote: None } => "true".to_owned(),
+        Ipv6Config { local, remote } => format!("{},{}", end(local), end(remote)),
+    }
+}
+
+/// 0 is none.
+fn limit(count: u32) -> String {
+    optional(Some(count).filter(|count| *count > 0))
+}
+
+/// 0 is none.
+fn byte_limit(bytes: u64) -> String {
+    optional(Some(ByteCount(bytes)).filter(|bytes| bytes.0 > 0))
 }
 
 fn optional(value: Option<impl Display>) -> String {
@@ -448,6 +482,6 @@ struct Time(Duration);
 
 impl Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        if self.0.is_zero() { f.write_str("0s") } else { write!(f, "{:?}", self.0) }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, CommandFactory as _};
 
+use super::PerMac;
 use super::layer::Assignment;
 use crate::flags::Flags;
 use crate::spelling;
@@ -42,7 +43,7 @@ pub enum Kind {
     Switch,
     /// A whole number.
     Number,
-    /// A whole number, or a text with a unit.
+    /// A whole number, or a text: one with a unit, or a word.
     Quantity,
     /// A text, perhaps with a syntax of its own.
     Text,
@@ -58,7 +59,7 @@ impl Kind {
         match self {
             Self::Switch => "true or false",
             Self::Number => "a whole number, without quotes",
-            Self::Quantity => "a whole number, or a text with a unit such as \"50G\"",
+            Self::Quantity => "a whole number, or a text between quotes such as \"50G\"",
             Self::Text => "a text between quotes",
             Self::List => "a text between quotes, or a list of them: [\"…\", \"…\"]",
             Self::Path => "a path between quotes",
@@ -126,6 +127,7 @@ fn kind(arg: &Arg) -> Kind {
     match arg.get_action() {
         ArgAction::Append => Kind::List,
         action if !action.takes_values() => Kind::Switch,
+        _ if is(&[TypeId::of::<PerMac>()]) => Kind::Quantity,
         _ if is(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<i64>()]) => Kind::Number,
         _ if is(&[TypeId::of::<PathBuf>()]) => Kind::Path,
         _ => Kind::Text,
@@ -203,6 +205,9 @@ fn reason(error: &clap::Error) -> String {
     if matches!(error.kind(), clap::error::ErrorKind::InvalidValue) {
         return "must not be empty".to_owned();
     }
+    if error.source().is_some_and(|source| source.is::<std::num::ParseIntError>()) {
+        return "must be a whole number".to_owned();
+    }
     let rendered = || error.to_string().lines().next().unwrap_or_default().to_owned();
     error.source().map_or_else(rendered, ToString::to_string)
 }
@@ -231,7 +236,7 @@ mod tests {
             ("interface", Kind::List),
             ("service", Kind::List),
             ("local", Kind::Text),
-            ("per-mac", Kind::Number),
+            ("per-mac", Kind::Quantity),
             ("hook-hosts", Kind::Number),
             ("run-dir", Kind::Path),
             ("mac-allow", Kind::Path),
@@ -270,7 +275,15 @@ mod tests {
             ("local", &["10.0.0.256"], Err("\"10.0.0.256\": not an IPv4 address such as 10.0.0.1")),
             ("user-limit", &["maybe"], Err("\"maybe\": must be one of: replace, deny")),
             ("run-dir", &[""], Err("\"\": must not be empty")),
-            ("motm", &[""], Err("\"\": it is empty")),
+            ("motm", &[""], Ok(())),
+            ("per-mac", &["replace"], Ok(())),
+            (
+                "per-mac",
+                &["some"],
+                Err("\"some\": must be a number of sessions, 0 for any number, or replace"),
+            ),
+            ("ac-name", &[""], Err("\"\": it is empty")),
+            ("sessions", &["ten"], Err("\"ten\": must be a whole number")),
         ] {
             assert_eq!(check(name, values), expected.map_err(str::to_owned), "{name} {values:?}");
         }

@@ -16,7 +16,7 @@ use super::command_line::CommandLine;
 use super::file::Table;
 use super::keys::{self, Kind, ServerKey};
 use crate::flags::Flags;
-use crate::options::option_group;
+use crate::options::{option_group, overridden_groups};
 use crate::origin::Origin;
 
 /// One setting as text.
@@ -155,7 +155,7 @@ pub(super) fn merged_options<'a>(
     file: &'a Layer,
     console: &'a Layer,
 ) -> impl Iterator<Item = &'a Assignment> {
-    let groups: BTreeSet<_> = console.ppp.iter().filter_map(|option| option_group(&option.key)).collect();
+    let groups: BTreeSet<_> = console.ppp.iter().flat_map(overridden_groups).collect();
     let is_void =
         move |option: &&Assignment| option_group(&option.key).is_some_and(|group| groups.contains(group));
     file.ppp.iter().filter(move |option| !is_void(option)).chain(&console.ppp)

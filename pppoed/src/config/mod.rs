@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use ppp_proto::RestartConfig;
@@ -78,23 +79,34 @@ pub enum PerMac {
     Unlimited,
 }
 
-impl PerMac {
-    /// As `-x` says it.
-    pub(crate) fn from_flag(limit: i64) -> Self {
-        match usize::try_from(limit) {
+/// What is no [`PerMac`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a number of sessions, 0 for any number, or replace")]
+pub struct NotPerMac;
+
+/// As `-x` says it.
+impl FromStr for PerMac {
+    type Err = NotPerMac;
+
+    fn from_str(text: &str) -> Result<Self, NotPerMac> {
+        if text == "replace" {
+            return Ok(Self::Replace);
+        }
+        let limit: i64 = text.parse().map_err(|_| NotPerMac)?;
+        Ok(match usize::try_from(limit) {
             // pppoe-server takes negative numbers for 0
             Ok(0) | Err(_) => Self::Unlimited,
             Ok(limit) => Self::AtMost(limit),
-        }
+        })
     }
 }
 
 impl fmt::Display for PerMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replace => f.write_str("one, replaced by a new dial"),
+            Self::Replace => f.write_str("replace"),
             Self::AtMost(limit) => limit.fmt(f),
-            Self::Unlimited => f.write_str("any number"),
+            Self::Unlimited => f.write_str("none"),
         }
     }
 }
@@ -320,8 +332,8 @@ impl Config {
             session_ether_type: EtherType::from(session),
             ac_name,
             services: flags.services.iter().map(|name| bytes_of(name.as_bytes())).collect(),
-            motm: flags.motm.clone().map(String::into_bytes),
-            hurl: flags.hurl.clone().map(String::into_bytes),
+            motm: text(&flags.motm),
+            hurl: text(&flags.hurl),
             ignore_when_full: flags.ignore_when_full,
             wait_for_interfaces: flags.wait_for_interfaces,
             probe: !flags.no_probe,
@@ -353,8 +365,8 @@ impl Config {
             adoption_grace: seconds(flags.adoption_grace),
             ipv6: ppp::ipv6(&options),
             session: options.session,
-            dead_peer: flags.dead_peer.map(seconds),
-            max_mss: flags.max_mss,
+            dead_peer: flags.dead_peer.filter(|count| *count > 0).map(seconds),
+            max_mss: flags.max_mss.filter(|size| *size > 0),
             scripts: options.scripts,
             logfile: options.logfile,
             log_level: match (flags.log_level, options.debug) {
@@ -442,6 +454,11 @@ impl Config {
     }
 }
 
+/// The empty text is none.
+fn text(flag: &Option<String>) -> Option<Vec<u8>> {
+    flag.clone().filter(|text| !text.is_empty()).map(String::into_bytes)
+}
+
 fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())
 }
@@ -463,7 +480,7 @@ fn interfaces(flags: &Flags, patterns: bool) -> Vec<String> {
 fn per_mac(merged: &Merged) -> Sourced<PerMac> {
     match merged.flags.per_mac {
         None => Sourced::default_value(PerMac::Replace),
-        Some(limit) => Sourced::new(PerMac::from_flag(limit), merged.origin("per-mac")),
+        Some(limit) => Sourced::new(limit, merged.origin("per-mac")),
     }
 }
 

@@ -70,18 +70,16 @@ pub(super) fn auth_methods(options: &PppOptions, notices: &mut Vec<Notice>) -> S
 
 pub(super) fn auth(flags: &Flags, options: &PppOptions) -> AuthConfig {
     let default = AuthConfig::default();
-    let deadline = match (flags.auth_deadline, value(&options.pap_timeout)) {
-        (Some(deadline), _) => Some(seconds(deadline)),
-        (None, Some(0)) => None,
-        (None, Some(deadline)) => Some(seconds(deadline)),
-        (None, None) => default.deadline,
-    };
+    // 0 is no deadline, and no interval.
+    let time = |count: u32| (count > 0).then(|| seconds(count));
+    let deadline = flags.auth_deadline.or_else(|| value(&options.pap_timeout));
+    let deadline = deadline.map_or(default.deadline, time);
     AuthConfig {
         restart: value(&options.chap_restart).map_or(default.restart, seconds),
         max_transmits: value(&options.chap_max_challenge).unwrap_or(default.max_transmits),
         max_tries: flags.auth_tries,
         deadline,
-        rechallenge: value(&options.chap_interval).map(seconds),
+        rechallenge: value(&options.chap_interval).and_then(time),
     }
 }
 

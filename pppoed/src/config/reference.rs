@@ -42,7 +42,6 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("max-starting", "500"),
     ("motm", "\"Maintenance on Sunday\""),
     ("options-file", "\"/etc/ppp/pppoe-server-options\""),
-    ("per-mac", "1"),
     ("pid-file", "\"/run/pppoed/pppoed.pid\""),
     ("pool-file", "\"pool\""),
     ("service", "[\"internet\", \"tv\"]"),

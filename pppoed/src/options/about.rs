@@ -52,7 +52,11 @@ pub static OPTIONS: &[About] = &[
     example("login", "true", "Has no effect but a warning: PAP uses pap-secrets alone"),
     default("chap-restart", "3", "Seconds until a challenge without an answer is sent again"),
     default("chap-max-challenge", "10", "How often a challenge without an answer is sent"),
-    example("chap-interval", "3600", "Seconds between two challenges of an open session; none unless set"),
+    example(
+        "chap-interval",
+        "3600",
+        "Seconds between two challenges of an open session; 0, the default, for none",
+    ),
     example(
         "pap-timeout",
         "30",

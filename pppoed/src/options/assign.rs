@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use ppp_proto::auth::AuthMethod;
+
 use super::parse::Reader;
 use super::table::{self, Action, Row};
 use super::value::number;
 use super::{OptionError, ValueError};
 use crate::config::Assignment;
-use crate::origin::{Origin, Place};
+use crate::origin::{Origin, Place, Sourced};
 
 /// What the value of an option is in `pppoed.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,33 @@ const GROUPS: &[(&str, &[&str])] = &[
 const OPPOSITES: &[(&str, &str)] =
     &[("auth", "noauth"), ("ipv6", "noipv6"), ("+ipv6", "noipv6"), ("proxyarp", "noproxyarp")];
 
+/// The option whose value may be a list of methods as well: `auth = ["chap", "pap"]`.
+const AUTH: &str = "auth";
+/// What such a list makes void beside `auth` and `noauth`.
+const REQUIRED: [&str; 2] = ["require-chap", "require-pap"];
+
+/// A method of authentication as files and commands have it.
+pub fn auth_word(method: AuthMethod) -> &'static str {
+    match method {
+        AuthMethod::ChapMd5 => "chap",
+        AuthMethod::Pap => "pap",
+    }
+}
+
+/// The method of that word.
+pub fn auth_method(word: &str) -> Option<AuthMethod> {
+    [AuthMethod::ChapMd5, AuthMethod::Pap].into_iter().find(|method| auth_word(*method) == word)
+}
+
+/// The methods of a list; none for `none`.
+fn auth_methods(values: &[String]) -> Option<Vec<AuthMethod>> {
+    match values {
+        [none] if none == "none" => Some(Vec::new()),
+        [] => None,
+        words => words.iter().map(|word| auth_method(word)).collect(),
+    }
+}
+
 /// What the value of the option is; `None` if pppd has no such option.
 pub fn kind_of(name: &str) -> Option<OptionKind> {
     let row = table::find(name.as_bytes())?;
@@ -64,6 +93,9 @@ pub fn kind_of(name: &str) -> Option<OptionKind> {
 pub fn check_kind(name: &str, values: &[String]) -> Result<(), ValueError> {
     match (kind_of(name), values) {
         (Some(OptionKind::Switch), [value]) if value.parse::<bool>().is_ok() => Ok(()),
+        (Some(OptionKind::Switch), methods) if name == AUTH => {
+            auth_methods(methods).map(drop).ok_or(ValueError::NotMethods)
+        }
         (Some(OptionKind::Switch), _) => Err(ValueError::NotASwitch),
         (Some(OptionKind::Number), [value]) => number(value.as_bytes(), 0, u32::MAX).map(drop),
         (Some(OptionKind::List) | None, _) | (_, [_]) => Ok(()),
@@ -103,12 +135,19 @@ pub fn option_group(name: &str) -> Option<&'static str> {
     }
 }
 
+/// All groups that an assignment makes void in weaker layers.
+pub fn overridden_groups(assignment: &Assignment) -> impl Iterator<Item = &'static str> {
+    let Assignment { key, values, .. } = assignment;
+    let is_list = key == AUTH && auth_methods(values).is_some();
+    let more = if is_list { &REQUIRED[..] } else { &[] };
+    option_group(key).into_iter().chain(more.iter().copied())
+}
+
 impl Reader {
     /// Passes over, in files, the options that the assignments set, which are to come.
     #[must_use]
     pub fn overridden_by<'a>(mut self, assignments: impl IntoIterator<Item = &'a Assignment>) -> Self {
-        let groups: BTreeSet<_> =
-            assignments.into_iter().filter_map(|assignment| option_group(&assignment.key)).collect();
+        let groups: BTreeSet<_> = assignments.into_iter().flat_map(overridden_groups).collect();
         self.overridden = groups;
         self
     }
@@ -125,6 +164,9 @@ impl Reader {
             [value] => value.parse::<bool>().ok(),
             _ => None,
         };
+        if let Some(methods) = auth_methods(values).filter(|_| key == AUTH) {
+            return self.set_auth_methods(&methods, origin);
+        }
         let opposite = OPPOSITES.iter().find(|(name, _)| name == key).map(|(_, opposite)| *opposite);
         let name = match (switch, opposite) {
             (Some(true), _) if key == "ipv6" => "+ipv6",
@@ -145,6 +187,7 @@ impl Reader {
                     self.apply_at(row, place, origin, &[]);
                 }
             }
+            (None, None) if key == AUTH => self.bad(row, place, values, ValueError::NotMethods),
             (None, None) => self.bad(row, place, values, ValueError::NotASwitch),
             (Some(expects), _) if values.is_empty() => {
                 // An empty list is none at all.
@@ -161,6 +204,14 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// These methods and no other; with none of them, peers need not prove who they are.
+    fn set_auth_methods(&mut self, methods: &[AuthMethod], origin: &Origin) {
+        let wanted = |method| methods.contains(&method).then(|| origin.clone());
+        self.options.require_chap = wanted(AuthMethod::ChapMd5);
+        self.options.require_pap = wanted(AuthMethod::Pap);
+        self.options.auth = Some(Sourced::new(!methods.is_empty(), origin.clone()));
     }
 
     fn bad(&mut self, row: &Row, place: Place, values: &[String], why: ValueError) {

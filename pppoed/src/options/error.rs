@@ -130,6 +130,9 @@ pub enum ValueError {
     /// Neither `true` nor `false` for an option without an argument, in `pppoed.toml` or at the console.
     #[error("must be true or false")]
     NotASwitch,
+    /// Neither a switch nor a list of methods of authentication.
+    #[error("must be true or false, or \"chap\", \"pap\", both of them, or \"none\"")]
+    NotMethods,
     /// More than one value for an option that takes one.
     #[error("must be one value")]
     NotOne,

@@ -20,13 +20,13 @@ use std::path::PathBuf;
 
 pub use about::{About, OPTIONS};
 pub use assign::{
-    OptionKind, check_kind, is_accepted, is_session_option, kind_of, nearest_option, option_group,
-    session_options,
+    OptionKind, auth_method, auth_word, check_kind, is_accepted, is_session_option, kind_of, nearest_option,
+    option_group, overridden_groups, session_options,
 };
 pub use error::{OptionError, OptionNotice, ValueError};
 pub use info::{OptionInfo, OptionUse, all_options};
 pub use parse::{Applied, Presence, Reader, UserWord};
-pub use session::{OctetDirection, SessionOptions, parse_user_options};
+pub use session::{OCTETS_TIMEOUT, OctetDirection, SessionOptions, parse_user_options};
 pub use value::number_in_c;
 
 use crate::origin::{Origin, Sourced};
@@ -72,7 +72,7 @@ pub struct PppOptions {
     pub chap_restart: Option<Sourced<u32>>,
     /// `chap-max-challenge`: how often an unanswered challenge is sent.
     pub chap_max_challenge: Option<Sourced<u32>>,
-    /// `chap-interval`: seconds between re-challenges.
+    /// `chap-interval`: seconds between re-challenges; 0 is never.
     pub chap_interval: Option<Sourced<u32>>,
     /// `pap-timeout`: seconds that the peer has to authenticate itself with PAP; 0 is no limit of its own.
     pub pap_timeout: Option<Sourced<u32>>,

@@ -48,7 +48,7 @@ pub struct Applied {
 /// Collects the options of several files, and everything there is to say about them.
 #[derive(Debug, Default)]
 pub struct Reader {
-    options: PppOptions,
+    pub(super) options: PppOptions,
     errors: Vec<OptionError>,
     notices: Vec<OptionNotice>,
     /// Options whose notice was given already: once is enough.

@@ -46,6 +46,9 @@ pub struct SessionOptions {
     pub environment: BTreeMap<Vec<u8>, Option<Sourced<Vec<u8>>>>,
 }
 
+/// `mo-timeout` unless configured, in seconds, as in pppd.
+pub const OCTETS_TIMEOUT: u32 = 1;
+
 /// Which bytes count for `maxoctets`. "In" is what the server receives from the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OctetDirection {

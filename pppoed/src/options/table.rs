@@ -280,7 +280,7 @@ pub(super) static TABLE: &[Row] = &[
     row("eap-max-sreq", NUMBER, NoEffect(NO_EAP)),
     row("eap-restart", NUMBER, NoEffect(NO_EAP)),
     row("eap-timeout", NUMBER, NoEffect(NO_EAP)),
-    row("chap-interval", SECONDS, Global(|o, w, at| set(&mut o.chap_interval, number(w, 1, MAX)?, at))),
+    row("chap-interval", SECONDS, Global(|o, w, at| set(&mut o.chap_interval, number(w, 0, MAX)?, at))),
     row(
         "chap-max-challenge",
         NUMBER,

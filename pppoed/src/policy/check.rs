@@ -126,14 +126,10 @@ const FOR_SCRIPTS: &str = "it reaches scripts that run as root; set it in an opt
 /// [`Refusal`].
 pub fn check_setting(name: &str, values: &[String]) -> Result<(), Refusal> {
     let Some(key) = ServerKey::find(name) else {
-        let hint = match options::kind_of(name) {
-            Some(_) => match check_option(name) {
-                Ok(()) => format!("; it is an option of pppd: ppp.{name}"),
-                Err(refusal) => return Err(refusal),
-            },
-            None => did_you_mean(ServerKey::nearest_of(name, |key| key.kind != Kind::Path)),
-        };
-        return Err(Refusal::Unknown { key: name.to_owned(), hint });
+        let of_server = ServerKey::nearest_of(name, |key| key.kind != Kind::Path);
+        let nearest =
+            of_server.or_else(|| options::nearest_option(name, |option| check_option(option).is_ok()));
+        return Err(Refusal::Unknown { key: name.to_owned(), hint: did_you_mean(nearest) });
     };
     let refused = |why: &str| Err(Refusal::Refused { key: name.to_owned(), why: why.to_owned() });
     if let Some(why) = key.not_in_file {

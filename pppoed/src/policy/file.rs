@@ -306,6 +306,8 @@ fn kind_of_option(name: &str, values: &[String]) -> Kind {
         {
             Kind::Switch
         }
+        // `auth = ["chap"]`
+        Some(OptionKind::Switch) if values.iter().any(|value| value.parse::<bool>().is_err()) => Kind::List,
         Some(OptionKind::Switch) => Kind::Switch,
         Some(OptionKind::Number) => Kind::Number,
         Some(OptionKind::List) => Kind::List,

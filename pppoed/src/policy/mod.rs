@@ -6,6 +6,7 @@
 
 mod check;
 mod file;
+mod shown;
 mod user;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, MAX_ENTRIES, MAX_TEXT, MAX_VALUES, PolicyChange, Subject};
 use ppp_wire::MacAddr;
+use ppp_wire::escape::Escaped;
 
 pub use check::{Refusal, check_option, check_setting, check_values};
 pub use file::{PolicyFileError, parse, read, text};
@@ -172,8 +174,10 @@ impl Policy {
         match change {
             PolicyChange::Set { key, values } => {
                 let key = Key::of_setting(key);
-                key.check(values)?;
-                let values = values.iter().map(|value| key.in_decimal(value)).collect();
+                let values = shown::read(&key, values);
+                key.check(&values)?;
+                let values: Vec<String> = values.iter().map(|value| key.in_decimal(value)).collect();
+                new.make_void(&key, &values);
                 new.insert(key, values, by)?;
             }
             PolicyChange::Unset { key } => new.remove(&Key::of_setting(key))?,
@@ -237,9 +241,11 @@ impl Policy {
                     return Err(Refusal::Empty);
                 }
                 for (option, value) in options {
-                    user::check(option, value)?;
+                    let value = shown::of_user(option, value);
+                    user::check(option, &value)?;
                     let key = Key::User { name: name.clone(), option: option.clone() };
-                    new.insert(key, vec![value.clone()], by)?;
+                    new.make_void(&key, std::slice::from_ref(&value));
+                    new.insert(key, vec![value], by)?;
                 }
                 new.check_address_of(name)?;
             }
@@ -273,6 +279,28 @@ impl Policy {
             PolicyChange::UnsetAll => new.entries.clear(),
         }
         Ok(new)
+    }
+
+    /// Removes what says the same or the opposite of an option that is about to be set: the last word holds.
+    fn make_void(&mut self, key: &Key, values: &[String]) {
+        let void = |option: &str, values: &[String]| -> Vec<&'static str> {
+            let assignment =
+                Assignment { key: option.to_owned(), values: values.to_vec(), origin: Origin::Console };
+            options::overridden_groups(&assignment).collect()
+        };
+        match key {
+            Key::Option(option) => {
+                let void = void(option, values);
+                self.entries.retain(|key, _| !matches!(key, Key::Option(other) if is_in_group(other, &void)));
+            }
+            Key::User { name, option } => {
+                let void = void(option, values);
+                self.entries.retain(|key, _| {
+                    !matches!(key, Key::User { name: of, option: other } if of == name && is_in_group(other, &void))
+                });
+            }
+            Key::Setting(_) | Key::Listed(_) | Key::HookOff(_) => {}
+        }
     }
 
     fn remove(&mut self, key: &Key) -> Result<(), Refusal> {
@@ -383,12 +411,23 @@ impl Policy {
     }
 }
 
+fn is_in_group(option: &str, groups: &[&str]) -> bool {
+    options::option_group(option).is_some_and(|group| groups.contains(&group))
+}
+
 impl Key {
-    /// `ppp.WORD` is an option of pppd, and everything else a long flag.
+    /// `ppp.WORD` is an option of pppd, and everything else a long flag; or such an option, if no flag is called so: that is
+    /// how `show config` lists them.
     pub fn of_setting(key: &str) -> Self {
         match key.strip_prefix(PPP) {
             Some(option) => Self::Option(option.to_owned()),
-            None => Self::Setting(key.trim_start_matches("--").to_owned()),
+            None => {
+                let name = key.trim_start_matches("--");
+                match ServerKey::find(name).is_none() && options::kind_of(name).is_some() {
+                    true => Self::Option(name.to_owned()),
+                    false => Self::Setting(name.to_owned()),
+                }
+            }
         }
     }
 
@@ -402,10 +441,9 @@ impl Key {
 
     /// The value as TOML has it, if it is a number: 007 and 0x10 are none there.
     fn in_decimal(&self, value: &str) -> String {
+        let is_number = |key: &ServerKey| matches!(key.kind, Kind::Number | Kind::Quantity);
         let number = match self {
-            Self::Setting(name) if ServerKey::find(name).is_some_and(|key| key.kind == Kind::Number) => {
-                value.parse().ok()
-            }
+            Self::Setting(name) if ServerKey::find(name).is_some_and(is_number) => value.parse().ok(),
             Self::Option(name) if options::kind_of(name) == Some(OptionKind::Number) => {
                 options::number_in_c(value.as_bytes()).map(i64::from)
             }
@@ -458,6 +496,16 @@ impl Key {
             Self::User { option, .. } => format!("{option}={}", entry.values.join(" ")),
             Self::Listed(_) => String::new(),
             Self::HookOff(_) => "disabled".to_owned(),
+            _ if entry.values.is_empty() => "none".to_owned(),
+            // So that names with blanks in them can be told apart.
+            Self::Setting(name) if name == "service" => {
+                entry.values.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" ")
+            }
+            // So that a text that says "none" is not taken for none.
+            Self::Setting(name) if shown::TEXTS.contains(&name.as_str()) => match entry.values.as_slice() {
+                [text] if text.is_empty() => "none".to_owned(),
+                texts => texts.iter().map(|text| format!("\"{}\"", Escaped(text.as_bytes()))).collect(),
+            },
             _ => entry.values.join(" "),
         }
     }

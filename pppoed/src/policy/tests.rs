@@ -181,11 +181,8 @@ fn what_root_would_open_or_run_cannot_be_set() {
     }
     assert!(refused(&policy, &set("foreground", &["true"])).contains("belongs on the command line"));
     assert!(refused(&policy, &set_user("a", &[("set", "PATH=/tmp")])).contains("scripts that run as root"));
-    assert_eq!(
-        refused(&policy, &set("lcp-echo-interval", &["1"])),
-        "there is no setting \"lcp-echo-interval\"; it is an option of pppd: ppp.lcp-echo-interval: pppctl show \
-         config lists them"
-    );
+    let hint = "there is no setting \"lcp-echo-intervall\" (did you mean \"lcp-echo-interval\"?): pppctl show config lists them";
+    assert_eq!(refused(&policy, &set("lcp-echo-intervall", &["1"])), hint);
     assert!(refused(&policy, &set("pado-delays", &["1"])).contains("did you mean \"pado-delay\"?"));
     assert!(refused(&policy, &set("ppp.lcp-echo-intervall", &["1"])).contains("did you mean"));
     assert!(refused(&policy, &set("sessions", &["many"])).starts_with("sessions: \"many\": "));

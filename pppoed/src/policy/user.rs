@@ -44,9 +44,9 @@ pub(super) fn check(option: &str, value: &str) -> Result<(), Refusal> {
     }
     check_option(option)?;
     match options::kind_of(option) {
-        Some(OptionKind::Switch) if value != "true" => Err(Refusal::UserOption(format!(
-            "{option} {value:?}: must be true; unset it instead, or set its opposite (noproxyarp, nosourcecheck)"
-        ))),
+        Some(OptionKind::Switch) if value.parse::<bool>().is_err() => {
+            Err(Refusal::UserOption(format!("{option} {value:?}: must be true or false")))
+        }
         _ => parse(option, value).1.map_or(Ok(()), |why| Err(Refusal::UserOption(why))),
     }
 }
@@ -54,11 +54,22 @@ pub(super) fn check(option: &str, value: &str) -> Result<(), Refusal> {
 /// The option, and what is wrong with it.
 fn parse(option: &str, value: &str) -> (SessionOptions, Option<String>) {
     let place = || Place::new(Path::new(&Origin::Console.to_string()).into(), 0);
-    let mut words = vec![UserWord { bytes: option.as_bytes(), place: place() }];
-    match options::kind_of(option) {
-        Some(OptionKind::Switch) => {}
-        _ => words.push(UserWord { bytes: value.as_bytes(), place: place() }),
+    let user_word = |bytes| UserWord { bytes, place: place() };
+    let words: Vec<UserWord<'_>> = match options::kind_of(option) {
+        Some(OptionKind::Switch) => vec![user_word(option.as_bytes())],
+        // As a list is shown.
+        Some(OptionKind::List) => {
+            let values = value.split_whitespace();
+            values.flat_map(|value| [user_word(option.as_bytes()), user_word(value.as_bytes())]).collect()
+        }
+        _ => vec![user_word(option.as_bytes()), user_word(value.as_bytes())],
+    };
+    let (mut options, errors, _) = parse_user_options(&words);
+    // The opposite of a switch: what it sets, the other way round.
+    if value == "false" && matches!(options::kind_of(option), Some(OptionKind::Switch)) {
+        for switch in [&mut options.proxyarp, &mut options.source_check].into_iter().flatten() {
+            switch.value = !switch.value;
+        }
     }
-    let (options, errors, _) = parse_user_options(&words);
     (options, errors.first().map(ToString::to_string))
 }

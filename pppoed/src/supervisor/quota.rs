@@ -22,10 +22,8 @@ use super::session_log::about;
 use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::message::COUNTERS_DOUBTFUL;
-use crate::options::{OctetDirection, SessionOptions};
+use crate::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions};
 
-/// `mo-timeout` unless configured.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks that are due within this time are done together: the kernel is asked beside the event loop, and going there
 /// costs more than asking.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -50,11 +48,11 @@ impl Quota {
     /// `None` for as much as one likes.
     fn new(options: &SessionOptions) -> Option<Self> {
         let limit = options.maxoctets.as_ref()?.value;
-        let interval = options.mo_timeout.as_ref().map(|timeout| u64::from(timeout.value));
+        let interval = options.mo_timeout.as_ref().map_or(OCTETS_TIMEOUT, |timeout| timeout.value);
         (limit > 0).then(|| Self {
             limit,
             direction: options.mo_direction.as_ref().map_or(OctetDirection::Sum, |direction| direction.value),
-            interval: interval.map_or(DEFAULT_INTERVAL, Duration::from_secs),
+            interval: Duration::from_secs(interval.into()),
         })
     }
 

@@ -271,7 +271,7 @@ async fn run(
         warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
     }
     if gone.is_crash() {
-        factory.renew("a worker crashed").await;
+        factory.renew().await;
     }
     gone
 }

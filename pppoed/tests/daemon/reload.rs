@@ -125,7 +125,7 @@ fn applies() {
     write(&lab, "deny", &format!("{}\n", good_mac(3)));
     let expected = [
         "sessions: 2 (pool:1) -> 3 (pool:1), now",
-        "mtu: none (default) -> 1400 (options:8), new-sessions",
+        "mtu: 1500 (default) -> 1400 (options:8), new-sessions",
         "ms-dns: none (default) -> 9.9.9.9 (options:7), new-sessions",
         "addresses: 10.0.0.2-10.0.0.3, ours is 10.0.0.1 (pool:1) -> -, now",
         "addresses: - -> 10.0.0.9-10.0.0.11, ours is 10.0.0.1 (pool:1), now",
@@ -143,7 +143,7 @@ fn applies() {
     let (changes, summary) = ask(&lab, false).unwrap();
     assert_eq!(lines(&lab, &changes), expected);
     assert_eq!((summary.applied, summary.keeping_ids), (true, vec![old.session_id]));
-    lab.logged(&["reload: mtu: none (default) -> 1400 (", "options:8), for new sessions"]);
+    lab.logged(&["reload: mtu: 1500 (default) -> 1400 (", "options:8), for new sessions"]);
     lab.logged(&["reloaded changes=6 sessions_with_old_values=1"]);
     assert_eq!(max_sessions(&lab), 3);
 
@@ -267,7 +267,7 @@ fn keeps_rules() {
     write(&lab, "options", &options.replace("require-chap", "noauth"));
     let (changes, summary) = ask(&lab, false).unwrap();
     // With it go the lines of the secrets, which nobody reads any more.
-    assert_eq!(lines(&lab, &changes)[0], "auth: CHAP-MD5 (options:1) -> none (options:1), new-sessions");
+    assert_eq!(lines(&lab, &changes)[0], "auth: chap (options:1) -> none (options:1), new-sessions");
     assert_eq!(summary.keeping, 2);
     old.assert_alive();
     assert!(slow.is_undisturbed());

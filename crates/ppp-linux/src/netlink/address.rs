@@ -146,7 +146,7 @@ impl Netlink {
         })
     }
 
-    pub(super) fn remove_address(
+    fn remove_address(
         &mut self,
         interface: &InterfaceId,
         local: IpAddr,

@@ -72,15 +72,11 @@ fn shown(value: &OsString) -> String {
 }
 
 fn judge(flag: &str, value: &str) -> Verdict {
-    let is_zero = value.parse() == Ok(0);
     match flag {
-        "-T" if is_zero => Drop("no time limit, as without -T"),
-        "-m" if is_zero => Drop("no limit beside that of the MTU, as without -m"),
         "-C" if value.is_empty() => {
             Drop("an AC-Name cannot be empty (RFC 2516 appendix A); the host name is used, as without -C")
         }
         "-S" if value.is_empty() => Drop("the service without a name is offered in any case"),
-        "-M" | "-H" if value.is_empty() => Drop("there is nothing to show: as without it"),
         "-I" => match value.split_once(':') {
             Some((name, _)) if !name.is_empty() => Replace(
                 name.to_owned(),
@@ -135,16 +131,13 @@ mod tests {
             "5",
         ];
         let (line, remarks) = accepted(&words);
-        assert_eq!(line, "pppoed -I=eth0 -S=isp -L=10.0.0.1 -u -N=5");
+        assert_eq!(line, "pppoed -I=eth0 -T=0 -m=0 -S=isp -M= -L=10.0.0.1 -u -N=5");
         assert_eq!(
             remarks,
             [
                 "-I eth0:3: a label of an IPv4 address of eth0, which PPPoE does not use; eth0 is served",
-                "-T 0: no time limit, as without -T",
-                "-m 0: no limit beside that of the MTU, as without -m",
                 "-C \"\": an AC-Name cannot be empty (RFC 2516 appendix A); the host name is used, as without -C",
                 "-S \"\": the service without a name is offered in any case",
-                "-M \"\": there is nothing to show: as without it",
                 "-L 10.0.0.1/24: a point-to-point link has no netmask; the address is 10.0.0.1",
                 "\"0\": -u takes no value, and the word is ignored, as by pppoe-server",
                 "\"word\": the word is ignored, as by pppoe-server",

@@ -43,6 +43,8 @@ pub fn ppp_assignment(item: &Item, directory: &Path) -> Result<Assignment, FileE
     let kind = match (kind, &item.value.value) {
         // `ipv6 = true` for the option +ipv6
         (OptionKind::Text, Value::Boolean(_)) if item.key == "ipv6" => Kind::Switch,
+        // `auth = ["chap", "pap"]`, as an interface has it
+        (OptionKind::Switch, Value::Text(_) | Value::Array(_)) if item.key == "auth" => Kind::List,
         (OptionKind::Switch, _) => Kind::Switch,
         (OptionKind::Number, _) => Kind::Number,
         (OptionKind::Quantity, _) => Kind::Quantity,

@@ -18,7 +18,7 @@ use ppp_wire::name::bytes_of;
 use super::assign::values;
 use super::{FileError, Item, Node, Problem, Table, Value, ppp_assignment, unknown_key};
 use crate::config::keys::{self, Kind, ServerKey};
-use crate::config::{Assignment, ConfigError, Layer, NamedPool, Notice, PerMac, Profile, Sections};
+use crate::config::{Assignment, ConfigError, Layer, NamedPool, Notice, Profile, Sections};
 use crate::flags::Flags;
 use crate::options::{self, Reader};
 use crate::origin::{Origin, Sourced};
@@ -146,9 +146,10 @@ fn auth(item: &Item) -> Result<Sourced<Vec<AuthMethod>>, ConfigError> {
     for word in &words {
         match word.value.as_str() {
             "none" if words.len() == 1 => {}
-            "chap" => methods.push(AuthMethod::ChapMd5),
-            "pap" => methods.push(AuthMethod::Pap),
-            _ => return Err(bad(item, "must be \"chap\", \"pap\", [\"chap\", \"pap\"] or \"none\"")),
+            word => match options::auth_method(word) {
+                Some(method) => methods.push(method),
+                None => return Err(bad(item, "must be \"chap\", \"pap\", [\"chap\", \"pap\"] or \"none\"")),
+            },
         }
     }
     if words.is_empty() {
@@ -207,7 +208,7 @@ fn apply_flags(profile: &mut Profile, flags: Flags, table: &Table) {
         let count = NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX));
         Sourced::new(count, at("sessions"))
     });
-    profile.per_mac = flags.per_mac.map(|limit| Sourced::new(PerMac::from_flag(limit), at("per-mac")));
+    profile.per_mac = flags.per_mac.map(|limit| Sourced::new(limit, at("per-mac")));
     profile.ac_name = flags.ac_name.map(|name| Sourced::new(bytes_of(name.as_bytes()), at("ac-name")));
     if table.items.iter().any(|item| item.key == "service") {
         let services = flags.services.iter().map(|name| bytes_of(name.as_bytes())).collect();
