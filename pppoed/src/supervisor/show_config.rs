@@ -256,7 +256,7 @@ fn difference(change: &Change, console_file: &Path) -> ConfigDifference {
 
 /// What consoles have set beside settings of the server, and did not write.
 fn of_policies(running: &Policy, written: &Policy, console_file: &Path) -> Vec<ConfigDifference> {
-    let changes = super::policy::entry_changes(running, written);
+    let changes = super::policy::entry_changes(running, written, |_, _| None);
     changes
         .iter()
         .map(|change| ConfigDifference { fate: Fate::Lost, ..difference(change, console_file) })

@@ -1,6 +1,7 @@
 //! The configuration from the console: what holds, where it differs from the files, and what consoles change.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use ppp_ipc::control::{
     BitRate, ConfigDiffEnd, ConfigDifference, ConfigSetting, Failure, LogLevel, Phase, Request, Response,
@@ -20,12 +21,13 @@ use super::worker::good_mac;
 const OPTIONS: &str = "require-chap\nlcp-restart 1\nlcp-max-terminate 1\nnoipv6\nms-dns 9.9.9.9\n";
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("every setting is shown with its origin", shows),
         ("what runs is compared with the files as they are", compares),
         ("who is denied at the console does not get in", denies),
         ("settings of the console hold as those of files do", sets),
         ("users get rates at once, and the rest with their next session", overrides),
+        ("what files say of a user is the old value, and a user that none has is told", users_of_files),
         ("what was written outlives a restart, and the rest does not", writes),
         ("hook scripts are called no more, and again", switches_hooks),
     ];
@@ -157,7 +159,7 @@ fn shows() {
     for (key, value) in [
         ("setup-deadline", "5s (--setup-deadline)"),
         ("ms-dns", "9.9.9.9 (options:5)"),
-        ("auth", "CHAP-MD5 (options:1)"),
+        ("auth", "chap (options:1)"),
         ("idle", "none (default)"),
         ("addresses", "10.0.0.2-10.0.0.4, ours is 10.0.0.1 (-R)"),
         ("mac-deny address", &format!("{} (deny)", good_mac(9))),
@@ -191,7 +193,7 @@ fn compares() {
             format!(
                 "rates of session {id}: 10M down, none up (console: set rate) / none down, none up ({of_session}), kept"
             ),
-            "mtu: none (default) / 1400 (options:6), reload".to_owned(),
+            "mtu: 1500 (default) / 1400 (options:6), reload".to_owned(),
         ]
     );
     fs::write(lab.path("options"), "mtu big\n").unwrap();
@@ -275,10 +277,10 @@ fn sets() {
     let lab = start();
     let mut old = log_in(&lab, 1, "alice");
     let (changes, summary) = change(&lab, set("ppp.mtu", &["1400"])).unwrap();
-    assert_eq!(changes, ["mtu: none (default) -> 1400 (console), new-sessions"]);
+    assert_eq!(changes, ["mtu: 1500 (default) -> 1400 (console), new-sessions"]);
     assert_eq!(summary.keeping.ids, [old.session_id]);
     let (changes, _) = change(&lab, set("service", &["isp", "vpn"])).unwrap();
-    assert_eq!(changes, ["service:  (default) -> \"isp\" \"vpn\" (console), now"]);
+    assert_eq!(changes, ["service: none (default) -> \"isp\" \"vpn\" (console), now"]);
     change(&lab, PolicyChange::RemoveService(Name::new("vpn"))).unwrap();
     change(&lab, set("log-level", &["debug"])).unwrap();
     let all = settings(&lab, &mut lab.console());
@@ -322,7 +324,7 @@ fn sets() {
     assert!(all.iter().any(|one| one.0 == "mtu" && one.1 == "1400 (console)"), "{all:#?}");
     let (changes, _) = change(&lab, PolicyChange::UnsetAll).unwrap();
     assert!(
-        changes.contains(&"mtu: 1400 (console) -> none (default), new-sessions".to_owned()),
+        changes.contains(&"mtu: 1400 (console) -> 1500 (default), new-sessions".to_owned()),
         "{changes:?}"
     );
     lab.stop_with(&mut [&mut old, &mut new]);
@@ -339,9 +341,9 @@ fn overrides() {
     let options = [("rate-down", "10M"), ("maxconnect", "3600"), ("address", "10.0.0.77")];
     let (changes, summary) = change(&lab, set_user("alice", &options)).unwrap();
     let expected = [
-        "user alice address: - -> 10.0.0.77 (console), new-sessions",
-        "user alice maxconnect: - -> 3600 (console), new-sessions",
-        "user alice rate-down: - -> 10M (console), now",
+        "user alice address: * (secrets:1) -> 10.0.0.77 (console), new-sessions",
+        "user alice maxconnect: none (default) -> 3600 (console), new-sessions",
+        "user alice rate-down: none (default) -> 10M (console), now",
     ];
     assert_eq!(changes, expected);
     assert_eq!((summary.rates.ids, summary.keeping.ids), (vec![alice.session_id], vec![alice.session_id]));
@@ -360,6 +362,62 @@ fn overrides() {
     assert_eq!(rates(&alice), (BitRate(0), BitRate(0)));
     alice.assert_alive();
     lab.stop_with(&mut [&mut alice, &mut bob]);
+}
+
+fn users_of_files() {
+    let directory = lab::directory();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("secrets"), format!("bob * \"{}\" 10.0.0.9 -- rate-up 1M\n", lab::SECRET)).unwrap();
+    let users = "[alice]\npassword = \"x\"\naddress = \"10.0.0.7\"\nrate-down = \"5M\"\nproxyarp = true\n[bob]\nidle = 60\n";
+    fs::write(path("users.toml"), users).unwrap();
+    for name in ["secrets", "users.toml"] {
+        fs::set_permissions(path(name), Permissions::from_mode(0o600)).unwrap();
+    }
+    let lab = Lab::start_in(directory, &["--users-file", "{lab}/users.toml"]);
+    let changed = |change| {
+        let (changes, summary) = self::change(&lab, change).unwrap();
+        let remarks =
+            summary.remarks.iter().map(|remark| remark.replace(&lab.path("").display().to_string(), ""));
+        (changes, remarks.collect::<Vec<_>>())
+    };
+    let options = [("rate-down", "10M"), ("address", "10.0.0.8"), ("idle", "30s"), ("noproxyarp", "true")];
+    let (changes, remarks) = changed(set_user("alice", &options));
+    let expected = [
+        "user alice address: 10.0.0.7 (users.toml:1) -> 10.0.0.8 (console), new-sessions",
+        "user alice idle: none (default) -> 30 (console), new-sessions",
+        "user alice noproxyarp: false (users.toml:5) -> true (console), new-sessions",
+        "user alice rate-down: 5M (users.toml:4) -> 10M (console), now",
+    ];
+    assert_eq!(changes, expected);
+    assert!(remarks.is_empty(), "{remarks:?}");
+    let (changes, _) =
+        changed(set_user("bob", &[("rate-up", "2M"), ("idle", "none"), ("address", "10.0.0.10")]));
+    let expected = [
+        "user bob address: 10.0.0.9 (secrets:1) -> 10.0.0.10 (console), new-sessions",
+        "user bob idle: 60 (users.toml:7) -> 0 (console), new-sessions",
+        "user bob rate-up: 1M (secrets:1) -> 2M (console), now",
+    ];
+    assert_eq!(changes, expected);
+    // What is taken back goes back to that, and the last of two opposites holds.
+    let (changes, _) = changed(set_user("alice", &[("proxyarp", "true")]));
+    let expected = [
+        "user alice noproxyarp: true (console) -> false (users.toml:5), new-sessions",
+        "user alice proxyarp: true (users.toml:5) -> true (console), new-sessions",
+    ];
+    assert_eq!(changes, expected);
+    let unset = PolicyChange::UnsetUser { name: Name::new("alice"), options: vec!["rate-down".into()] };
+    assert_eq!(changed(unset).0, ["user alice rate-down: 10M (console) -> 5M (users.toml:4), now"]);
+
+    // Nobody is called so.
+    let slip = "users.toml:1: this line is for user \"alice\", not \"Alice\": upper and lower case differ";
+    assert_eq!(changed(set_user("Alice", &[("rate-down", "1M")])).1, [slip]);
+    for change in [set_user("carol", &[("idle", "60")]), deny(user("carol"))] {
+        let (_, remarks) = changed(change);
+        assert!(remarks.len() == 1 && remarks[0].contains("has no entry for user \"carol\""), "{remarks:?}");
+    }
+    assert!(changed(deny(user("car*"))).1.is_empty(), "a pattern is for whoever may come");
+    assert!(changed(deny(user("bob"))).1.is_empty());
+    lab.stop_with(&mut []);
 }
 
 fn entries(lab: &Lab) -> Vec<PolicyEntry> {
@@ -394,7 +452,7 @@ fn writes() {
             "user bob: deny (console) / -, lost",
             "user alice rate-down: 10M (console) / -, lost",
             "hooks all scripts: disabled (console) / -, lost",
-            "mtu: 1400 (console) / none (default), lost",
+            "mtu: 1400 (console) / 1500 (default), lost",
         ]
     );
     let written = write(&lab, true);

@@ -5,6 +5,7 @@
 //! come in through this door: then the change is refused until there was a reload.
 
 mod keep;
+mod known;
 mod touch;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::info;
 
+use self::known::{Asked, KnownUsers};
 use self::touch::Touched;
 use super::reload::{clean, in_words, lines, shown};
 use super::setup::check_discovery;
@@ -71,6 +73,8 @@ pub(super) struct Pending {
     request: PolicyRequest,
     caller: Caller,
     answer: oneshot::Sender<Answer>,
+    /// What files say about its users.
+    known: KnownUsers,
     /// The settings of consoles that the files were read with.
     layer: Layer,
 }
@@ -85,6 +89,8 @@ pub(super) enum News {
     Read(Box<(Pending, Compared)>),
     /// It had taken too long, and has ended.
     Over,
+    /// The files were asked about the users of a change.
+    Known(Box<Asked>),
 }
 
 impl Supervisor {
@@ -96,13 +102,26 @@ impl Supervisor {
         answer: oneshot::Sender<Answer>,
         now: Instant,
     ) {
+        match self.policy_after(&request, caller) {
+            Ok(new) => {
+                let asked = Asked { request, caller, answer, known: KnownUsers::default() };
+                self.ask_about_users(asked, &new, now);
+            }
+            Err(failure) => fail(answer, failure),
+        }
+    }
+
+    /// The users of the change are known, as far as files know them.
+    fn go_on(&mut self, asked: Asked, now: Instant) {
+        let Asked { request, caller, answer, known } = asked;
+        // Other consoles may have changed something meanwhile.
         let new = match self.policy_after(&request, caller) {
             Ok(new) => new,
             Err(failure) => return fail(answer, failure),
         };
         let layer = new.layer();
         if layer.is_same_as(&self.policy.current.layer()) {
-            let reply = self.finish_change(&request, caller, new, None, now);
+            let reply = self.finish_change(&request, caller, new, None, &known, now);
             // Fails, here and below, only when the client has hung up, or the supervisor is gone.
             let _ = answer.send(reply);
             return;
@@ -114,7 +133,7 @@ impl Supervisor {
         let mac_rules = self.mac_rules.clone();
         let deadline = current.config.limits.reload_deadline;
         let work = self.work.clone();
-        let pending = Pending { request, caller, answer, layer: layer.clone() };
+        let pending = Pending { request, caller, answer, known, layer: layer.clone() };
         tokio::task::spawn_local(async move {
             let mut reading = tokio::task::spawn_blocking(move || {
                 let mut running = current.config.clone();
@@ -140,9 +159,14 @@ impl Supervisor {
     }
 
     pub(super) fn handle_policy(&mut self, news: News, now: Instant) {
+        let read = match news {
+            News::Known(asked) => return self.go_on(*asked, now),
+            News::Read(read) => Some(read),
+            News::Over => None,
+        };
         self.reloads.end();
-        if let News::Read(read) = news {
-            let (Pending { request, caller, answer, layer }, read) = *read;
+        if let Some(read) = read {
+            let (Pending { request, caller, answer, known, layer }, read) = *read;
             let done = read.and_then(|read| {
                 // Lists may have changed meanwhile; settings have not, as files are read for one change at a time.
                 let new = self.policy_after(&request, caller)?;
@@ -155,7 +179,7 @@ impl Supervisor {
                 if let Some(conflict) = self.conflict(&reading) {
                     return Err(Failure::Refused(conflict));
                 }
-                Ok(self.finish_change(&request, caller, new, Some((reading, changes)), now))
+                Ok(self.finish_change(&request, caller, new, Some((reading, changes)), &known, now))
             });
             match done {
                 Ok(reply) => _ = answer.send(reply),
@@ -189,15 +213,29 @@ impl Supervisor {
         caller: Caller,
         new: Policy,
         settings: Option<(Reading, Changes)>,
+        users: &KnownUsers,
         now: Instant,
     ) -> Answer {
         let old = self.policy.current.clone();
         let mut changes = settings.as_ref().map_or_else(Changes::default, |(_, changes)| changes.clone());
-        changes.add(entry_changes(&old, &new));
+        let general = &self.reloads.current.config.session;
+        changes.add(entry_changes(&old, &new, |name, option| known::of_files(users, general, name, option)));
         let mut remarks = Vec::new();
+        self.remark_on_users(&request.change, users, &mut remarks);
         let is_same = new.says_the_same(&old);
         if changes.is_empty() && !is_same {
-            remarks.push("the value is what it was; from now on it stays so whatever files say".to_owned());
+            let is_asked_for =
+                |(reading, _): &(Reading, Changes)| !reading.config.auth_methods.value.is_empty();
+            let remark = match &request.change {
+                PolicyChange::Set { key, .. }
+                    if key.trim_start_matches("ppp.") == "noauth"
+                        && settings.as_ref().is_some_and(is_asked_for) =>
+                {
+                    "clients must still prove who they are, as require-chap or require-pap is set: set config auth none"
+                }
+                _ => "the value is what it was; from now on it stays so whatever files say",
+            };
+            remarks.push(remark.to_owned());
         }
         self.remark_on_hooks(&new, &mut remarks);
         if let Some((reading, _)) = &settings {
@@ -333,8 +371,12 @@ fn source_sizes_default_pool(layer: &Layer) -> bool {
     layer.server.iter().any(|setting| setting.key == "sessions")
 }
 
-/// What is different of lists, users and hooks.
-pub(super) fn entry_changes(old: &Policy, new: &Policy) -> Vec<Change> {
+/// What is different of lists, users and hooks; `of_files` knows the options of a user that no console has set.
+pub(super) fn entry_changes(
+    old: &Policy,
+    new: &Policy,
+    of_files: impl Fn(&Name, &str) -> Option<Setting>,
+) -> Vec<Change> {
     let of = |policy: &Policy| -> BTreeMap<Key, String> {
         let others = policy.entries().filter(|(key, _)| !matches!(key, Key::Setting(_) | Key::Option(_)));
         others.map(|(key, entry)| (key.clone(), value(key, entry))).collect()
@@ -343,11 +385,15 @@ pub(super) fn entry_changes(old: &Policy, new: &Policy) -> Vec<Change> {
     let setting = |value: &String| Setting { value: value.clone(), origin: "console".to_owned() };
     let keys: std::collections::BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
+    let without = |key: &Key| match key {
+        Key::User { name, option } => of_files(name, option),
+        _ => None,
+    };
     changed
         .map(|key| Change {
             key: key.to_string(),
-            old: before.get(key).map(setting),
-            new: after.get(key).map(setting),
+            old: before.get(key).map(setting).or_else(|| without(key)),
+            new: after.get(key).map(setting).or_else(|| without(key)),
             effect: match key {
                 Key::User { option, .. } if !option.starts_with("rate-") => Effect::NewSessions,
                 _ => Effect::Now,

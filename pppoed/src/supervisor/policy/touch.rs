@@ -109,7 +109,7 @@ impl Supervisor {
 }
 
 /// Users of whom something is different.
-fn changed_users(old: &Policy, new: &Policy) -> BTreeSet<Name> {
+pub(super) fn changed_users(old: &Policy, new: &Policy) -> BTreeSet<Name> {
     let differs = |one: &Policy, other: &Policy| -> Vec<Name> {
         let changed = one.entries().filter(|(key, entry)| {
             other.get(key).is_none_or(|counterpart| counterpart.values != entry.values)
