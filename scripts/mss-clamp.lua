@@ -34,6 +34,15 @@ end
 
 reload = server_start
 
+-- Somebody may have flushed the rules (`nft flush ruleset`, a restart of a firewall).
+every(60, function()
+  local listed = exec { "nft", "list", "chain", FAMILY, TABLE, "forward" }
+  if listed and not (listed.ok and listed.stdout:find("maxseg size set", 1, true)) then
+    server_start()
+    log.repaired("the table was gone, or had no rules")
+  end
+end)
+
 function server_stop()
   local rules = nft()
   rules:delete_table(FAMILY, TABLE)

@@ -34,6 +34,11 @@ local function in_the_set()
   return found
 end
 
+local function has_rule()
+  local listed = exec { "nft", "list", "chain", FAMILY, TABLE, "postrouting" }
+  return listed and listed.ok and listed.stdout:find("masquerade", 1, true)
+end
+
 -- In pieces, as a transaction has a limit of 1 MiB. What is to be removed is added first: nft refuses to remove what is not there.
 local function add(addresses, and_remove)
   for first = 1, #addresses, 1000 do
@@ -46,28 +51,34 @@ local function add(addresses, and_remove)
 end
 
 -- Makes the set what the sessions are: adds what lacks, and removes what an earlier pppoed, or somebody else, left there. The
--- sessions are asked for after the set: an address that is given to one meanwhile is not taken away.
+-- set is asked for before the sessions, so an address that is given to one meanwhile is not taken away; and after them, so one
+-- that is missing was not about to be added.
 local function reconcile()
-  local before = in_the_set()
-  local addresses, is_used = {}, {}
-  for s in each_session { "ipremote" } do
+  local before = in_the_set() or {}
+  local addresses, is_used, is_open = {}, {}, {}
+  for s in each_session { "ipremote", "state" } do
     if s.ipremote then
       addresses[#addresses + 1] = s.ipremote
       is_used[s.ipremote] = true
+      is_open[s.ipremote] = s.state == "open" or nil
     end
   end
-  add(addresses)
   local left = {}
-  for _, address in ipairs(before or {}) do
+  for _, address in ipairs(before) do
     if not is_used[address] then left[#left + 1] = address end
   end
+  for _, address in ipairs(in_the_set() or addresses) do is_open[address] = nil end
+  local missing = 0
+  for _ in pairs(is_open) do missing = missing + 1 end
+  add(addresses)
   add(left, true)
-  if #left > 0 then log.info(#left .. " addresses without a session were in the set") end
+  if #left > 0 then log.repaired(#left .. " addresses without a session were in the set") end
+  if missing > 0 then log.repaired("the addresses of " .. missing .. " sessions were not in the set") end
 end
 
 -- Puts table, set and rule as they should be, in one transaction: packets find either the old rules or the new ones. Elements
 -- of sessions stay.
-function server_start()
+local function set_up()
   local rules = nft()
   rules:add_table(FAMILY, TABLE)
   rules:add_set(FAMILY, TABLE, SET, { type = "ipv4_addr" })
@@ -79,7 +90,10 @@ function server_start()
     rules:add_rule(FAMILY, TABLE, "postrouting", "ip saddr @%s oifname != %q masquerade", SET, SUBSCRIBERS)
   end
   run(rules)
+end
 
+function server_start()
+  set_up()
   reconcile()
 
   if FORWARD and (file.read(IP_FORWARD) or ""):match("%d") ~= "1" then
@@ -92,10 +106,24 @@ end
 
 reload = server_start
 
--- A session whose worker came back late has its address again by then.
-every(60, reconcile)
+-- Somebody may have flushed the rules (`nft flush ruleset`, a restart of a firewall). And a session whose worker came back late
+-- has its address again by then.
+every(60, function()
+  if not has_rule() then
+    set_up()
+    log.repaired("the table was gone, or had no rule")
+  end
+  reconcile()
+end)
 
-function ip_pre_up(s) add { s.ipremote } end
+-- Not even for a minute is anybody refused because somebody has flushed the rules.
+function ip_pre_up(s)
+  if pcall(add, { s.ipremote }) then return end
+  set_up()
+  reconcile()
+  add { s.ipremote }
+  log.repaired("the table was gone")
+end
 
 -- The address is given to nobody else before this has returned.
 function ip_down(s) add({ s.ipremote }, true) end

@@ -26,10 +26,37 @@ local function ip(...)
   end
 end
 
-local function set_routes(s)
-  for _, network in ipairs(ROUTES[s.username] or {}) do
-    ip("route", "replace", network, "dev", s.ifname, "src", s.iplocal, "proto", PROTOCOL)
+local function set_route(s, network)
+  ip("route", "replace", network, "dev", s.ifname, "src", s.iplocal, "proto", PROTOCOL)
+end
+
+-- Makes the routes what the table says, and returns how many were missing. The kernel is asked before the sessions are, so the
+-- routes of one that is about to be up are left alone.
+local function reconcile()
+  local listed, why = exec { "ip", "-4", "route", "show", "proto", PROTOCOL, max_output = 1 << 20 }
+  if not listed or not listed.ok or listed.truncated then
+    log.failure("the routes are not compared: " .. (why or listed.stderr))
+    return 0
   end
+  local function key(network, ifname) return network:gsub("/32$", "") .. " dev " .. ifname end
+  local left, missing = {}, 0
+  for network, ifname in listed.stdout:gmatch("(%S+) dev (%S+)[^\n]*") do
+    left[key(network, ifname)] = { network, ifname }
+  end
+  for s in each_session { "state", "username", "ifname", "iplocal" } do
+    for _, network in ipairs(ROUTES[s.username] or {}) do
+      local name = key(network, s.ifname)
+      if not left[name] and s.state == "open" then
+        set_route(s, network)
+        missing = missing + 1
+      end
+      left[name] = nil
+    end
+  end
+  for _, route in pairs(left) do
+    ip("route", "delete", route[1], "dev", route[2], "proto", PROTOCOL)
+  end
+  return missing
 end
 
 -- The secrets files decide who gets in.
@@ -43,14 +70,13 @@ function ip_pre_up(s)
   local ok, why = file.write("/proc/sys/net/ipv4/conf/" .. s.ifname .. "/rp_filter", "1\n")
   -- Without either check the subscriber could send in anybody's name.
   if not ok then return false, why end
-  set_routes(s)
+  for _, network in ipairs(ROUTES[s.username]) do set_route(s, network) end
 end
 
-function reload()
-  for s in each_session { "state", "username", "ifname", "iplocal" } do
-    if s.state == "open" then
-      ip("route", "flush", "dev", s.ifname, "proto", PROTOCOL)
-      set_routes(s)
-    end
-  end
-end
+function reload() reconcile() end
+
+-- The kernel forgets them when somebody sets the interface down, or removes its address.
+every(60, function()
+  local missing = reconcile()
+  if missing > 0 then log.repaired(missing .. " routes were missing") end
+end)

@@ -166,6 +166,16 @@ pub fn keep_memory_private() -> anyhow::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, hard).context("setting the limit of core files")
 }
 
+/// Another `pppoed` has something that only one may have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct InUse(String);
+
+/// Whether the error of [`PidFile::create`] is that another `pppoed` runs.
+pub fn is_in_use(error: &anyhow::Error) -> bool {
+    error.is::<InUse>()
+}
+
 /// A file with our process id, locked for as long as we run.
 #[derive(Debug)]
 pub struct PidFile {
@@ -190,13 +200,15 @@ impl PidFile {
             .with_context(|| format!("{shown}: cannot open the pid file (-X)"))?;
         let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
-            Err((_, Errno::EWOULDBLOCK)) => bail!("{shown}: another pppoed has locked the pid file (-X)"),
+            Err((_, Errno::EWOULDBLOCK)) => {
+                bail!(InUse(format!("{shown}: another pppoed has locked the pid file (-X)")))
+            }
             Err((_, errno)) => bail!("{shown}: cannot lock the pid file (-X): {errno}"),
         };
         let (ours, named) = (lock.metadata(), path.metadata());
         if !matches!((&ours, &named), (Ok(ours), Ok(named)) if ours.ino() == named.ino()) {
             // Its owner removed it between our opening and locking it.
-            bail!("{shown}: another pppoed has just stopped; start again (-X)");
+            bail!(InUse(format!("{shown}: another pppoed has just stopped; start again (-X)")));
         }
         lock.set_len(0)
             .and_then(|()| writeln!(lock, "{}", std::process::id()))

@@ -1,5 +1,7 @@
 //! Reading configuration files with care.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -13,11 +15,21 @@ use zeroize::Zeroizing;
 /// # Errors
 /// Those of the system, and [`io::ErrorKind::InvalidInput`] for what is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
-    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let copy = copy_of(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(copy.as_deref().unwrap_or(path))
+        .inspect_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                note_read(path, None);
+            }
+        })?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
+    note_read(path, Some(Stamp::from(&metadata)));
     Ok((file, metadata))
 }
 
@@ -112,15 +124,76 @@ impl Stamp {
     /// # Errors
     /// When there is no such file, or it may not be looked at.
     pub fn of(path: &Path) -> io::Result<Self> {
-        let metadata = path.metadata()?;
-        Ok(Self {
+        Ok(Self::from(&path.metadata()?))
+    }
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
+        }
     }
+}
+
+/// The files that were looked at, and how each was; none: it was not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads(BTreeMap<PathBuf, Option<Stamp>>);
+
+impl Reads {
+    /// Each file, in order of its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, Option<&Stamp>)> {
+        self.0.iter().map(|(path, stamp)| (path.as_path(), stamp.as_ref()))
+    }
+
+    /// These and `others`.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+}
+
+thread_local! {
+    /// What [`recorded`] is to tell, while it runs on this thread.
+    static READS: RefCell<Option<Reads>> = const { RefCell::new(None) };
+    /// What [`with_copies`] reads instead, while it runs on this thread.
+    static COPIES: RefCell<BTreeMap<PathBuf, Option<PathBuf>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Does `work`, and tells which files it looked at with [`open_regular`] on this thread.
+pub fn recorded<T>(work: impl FnOnce() -> T) -> (T, Reads) {
+    READS.set(Some(Reads::default()));
+    let outcome = work();
+    (outcome, READS.take().unwrap_or_default())
+}
+
+fn note_read(path: &Path, stamp: Option<Stamp>) {
+    READS.with_borrow_mut(|reads| {
+        if let Some(Reads(reads)) = reads {
+            reads.insert(path.to_owned(), stamp);
+        }
+    });
+}
+
+/// Does `work` with these copies in place of files, and others as if they were not there, for [`open_regular`] on this
+/// thread.
+pub fn with_copies<T>(copies: BTreeMap<PathBuf, Option<PathBuf>>, work: impl FnOnce() -> T) -> T {
+    COPIES.set(copies);
+    let outcome = work();
+    COPIES.take();
+    outcome
+}
+
+/// The copy that is to be read instead, if any.
+fn copy_of(path: &Path) -> io::Result<Option<PathBuf>> {
+    COPIES.with_borrow(|copies| match copies.get(path) {
+        None => Ok(None),
+        Some(Some(copy)) => Ok(Some(copy.clone())),
+        Some(None) => Err(io::ErrorKind::NotFound.into()),
+    })
 }
 
 /// A way in which somebody other than root (or ourselves) could read or change a file.

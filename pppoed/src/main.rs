@@ -11,7 +11,7 @@ use clap::Parser as _;
 use pppoed::causes::chain;
 use pppoed::check::{self, Findings};
 use pppoed::config::{CommandLine, Config, ConfigError, DEFAULT_HOOKS_DIRECTORY, Notice, Source};
-use pppoed::control::{self, Answers, Sockets};
+use pppoed::control::{self, Answers, Consoles};
 use pppoed::daemon::{self, DescriptorNeed, PidFile, Readiness};
 use pppoed::first_run;
 use pppoed::hooks;
@@ -19,9 +19,11 @@ use pppoed::import::{self, ImportFlags};
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::oom;
-use pppoed::policy::{self, Policy};
+use pppoed::policy::Policy;
 use pppoed::preflight;
-use pppoed::supervisor::{self, Signal};
+use pppoed::problems::{Part, Problems};
+use pppoed::startup::{self, Failure, Startup};
+use pppoed::supervisor::{self, KeptConfiguration, Signal};
 use pppoed::systemd;
 use pppoed::threads;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +33,14 @@ use tracing::{debug, info, warn};
 
 /// Exit status for mistakes on the command line and in files, as clap has it.
 const EXIT_USAGE: u8 = 2;
+
+/// What the server is made of.
+struct Supply {
+    source: Source,
+    policy: Policy,
+    problems: Problems,
+    kept: KeptConfiguration,
+}
 
 fn main() -> ExitCode {
     if let Err(error) = daemon::keep_memory_private() {
@@ -44,28 +54,19 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "import") {
         return import_files();
     }
-    let command_line = CommandLine::parse(words());
-    let flags = command_line.flags().clone();
-    if !flags.hooks.check_hooks.is_empty() {
-        return check_hooks(&flags.hooks.check_hooks);
+    let words: Vec<OsString> = words().collect();
+    let check = CommandLine::try_parse_from(&words).map(|line| line.flags().hooks.check_hooks.clone());
+    if let Some(paths) = check.ok().filter(|paths| !paths.is_empty()) {
+        return check_hooks(&paths);
     }
-    let policy = match policy::read(&absolute(&flags.console_file)) {
-        Ok(policy) => policy,
-        Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("pppoed: {error}"));
-            return ExitCode::from(EXIT_USAGE);
-        }
+    let directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let (startup, problems) = match startup::settle(&words) {
+        Ok(settled) => settled,
+        Err(failure) => return give_up(failure),
     };
-    let source = Source::new(command_line).with_console(policy.layer());
-    if source.says_nothing() {
-        eprint!("{}", first_run::welcome());
-        return ExitCode::from(EXIT_USAGE);
-    }
-    let (config, notices) = source.config();
-    let config = match config {
-        Ok(config) => config,
-        Err(errors) => return refuse(&errors, &notices),
-    };
+    let Startup { source, policy, config, notices, reads } = startup;
+    let kept = KeptConfiguration { words, directory, reads };
+    let flags = source.command_line().flags().clone();
     if flags.check_pool {
         show(&notices);
         println!("{}", config.pool.len());
@@ -78,7 +79,8 @@ fn main() -> ExitCode {
     if flags.check {
         return check_all(&source, &config, &notices, flags.explain);
     }
-    match start(&config, source, policy, &notices, readiness) {
+    let supply = Supply { source, policy, problems, kept };
+    match start(&config, supply, &notices, readiness) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("pppoed: {}", chain(error.as_ref()));
@@ -140,11 +142,6 @@ fn check_all(source: &Source, config: &Config, notices: &[Notice], explain: bool
     ExitCode::SUCCESS
 }
 
-/// As seen from every directory. Fails for the empty path; then the open will say so.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
 /// Loads scripts and tells what is in them, or what is wrong.
 fn check_hooks(paths: &[PathBuf]) -> ExitCode {
     // All of them are checked, whatever is wrong with the first.
@@ -183,6 +180,21 @@ fn check_hooks_of(path: &Path) -> bool {
     }
 }
 
+/// Ends a start that has no configuration.
+fn give_up(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Usage(error) => error.exit(),
+        Failure::Console(errors) => errors.iter().for_each(|error| eprintln!("pppoed: {error}")),
+        Failure::Nothing => eprint!("{}", first_run::welcome()),
+        Failure::Files(errors, notices) => return refuse(&errors, &notices),
+        Failure::Conflict(error) => {
+            eprintln!("pppoed: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
 fn refuse(errors: &[ConfigError], notices: &[Notice]) -> ExitCode {
     show(notices);
     for error in errors {
@@ -199,15 +211,20 @@ fn show(notices: &[Notice]) {
 
 fn start(
     config: &Config,
-    source: Source,
-    policy: Policy,
+    mut supply: Supply,
     notices: &[Notice],
     readiness: Readiness,
 ) -> anyhow::Result<ExitCode> {
+    let problems = &mut supply.problems;
     let machine = preflight::machine(config);
-    if !machine.errors.is_empty() {
-        anyhow::bail!("{}", machine.errors.join("\npppoed: "));
+    let fatal = match problems.has_sessions() {
+        true => preflight::missing_capabilities(),
+        false => machine.errors.clone(),
+    };
+    if !fatal.is_empty() {
+        anyhow::bail!("{}", fatal.join("\npppoed: "));
     }
+    machine.errors.iter().for_each(|error| problems.add(Part::Machine, error));
     if !config.foreground && !readiness.is_background() {
         return daemon::start_in_background();
     }
@@ -221,11 +238,19 @@ fn start(
     }
     // The working directory stays until here, for the relative paths on the command line.
     std::env::set_current_dir("/").context("changing to /")?;
-    let log = logging::start(&LogSettings {
+    let mut settings = LogSettings {
         level: logging::level(config.log_level.value),
         file: config.logfile.as_ref().map(|file| file.value.clone()),
         background: readiness.is_background(),
-    })?;
+    };
+    let log = match problems.tolerate(Part::LogFile, logging::start(&settings))? {
+        Some(log) => log,
+        None => {
+            settings.file = None;
+            logging::start(&settings)?
+        }
+    };
+    problems.log();
     for notice in notices {
         match notice.is_mere_note() {
             true => info!("{notice}"),
@@ -244,7 +269,7 @@ fn start(
         debug!("{error:#}");
     }
     let runtime = threads::runtime()?;
-    let outcome = LocalSet::new().block_on(&runtime, serve(config, source, policy, readiness, log.clone()));
+    let outcome = LocalSet::new().block_on(&runtime, serve(config, supply, readiness, log.clone()));
     if outcome.is_ok() {
         info!(name: SERVER_STOPPED.name, "{}", SERVER_STOPPED.words);
     }
@@ -256,25 +281,34 @@ fn start(
 /// Runs the server until it is told to stop.
 async fn serve(
     config: &Config,
-    source: Source,
-    policy: Policy,
+    supply: Supply,
     mut readiness: Readiness,
     log: LogHandle,
 ) -> anyhow::Result<()> {
-    let pid_file = config.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let Supply { source, policy, mut problems, kept } = supply;
+    let pid_file = match config.pid_file.as_deref().map(PidFile::create).transpose() {
+        Err(error) if daemon::is_in_use(&error) => return Err(error),
+        file => problems.tolerate(Part::PidFile, file)?.flatten(),
+    };
     // Until this process ends: before that no other one may take its sessions over.
-    let _run_dir = supervisor::claim_run_dir(config)?;
-    let hooks = supervisor::load_hooks(&config.hooks).await;
+    let _run_dir = match supervisor::claim_run_dir(config) {
+        Err(error) if error.is_in_use() => return Err(error.into()),
+        claim => problems.tolerate(Part::RunDirectory, claim.map_err(anyhow::Error::from))?,
+    };
+    let hooks = supervisor::load_hooks(config, &mut problems).await;
     let hooks = hooks.map_err(|errors| anyhow::anyhow!(errors.join("\n")))?;
     if let Some(remark) = check::scripts_without_caller(config, hooks.is_empty()) {
         warn!("{remark}");
     }
-    let supervisor = supervisor::prepare(config, source, policy, hooks)?.with_log(log.clone());
+    let supervisor = supervisor::prepare(config, source, policy, hooks, &mut problems)?.with_log(log.clone());
     let answers = Answers::new();
-    let sockets = Sockets::open(config, &answers)?;
     let (calls, call_queue) = control::calls();
-    let sockets = sockets.serve(&calls);
-    drop(calls);
+    let mut consoles = Consoles::new(answers.clone(), calls);
+    match consoles.open(config) {
+        Err(error) if error.is_in_use() => return Err(error.into()),
+        opened => problems.tolerate(Part::Console, opened.map_err(anyhow::Error::from))?,
+    };
+    let supervisor = supervisor.with_problems(problems).with_kept(kept).with_consoles(consoles);
     let (signals, signal_queue) = mpsc::channel(4);
     watch_signals(&signals)?;
 
@@ -282,11 +316,11 @@ async fn serve(
     info!(name: SERVER_READY.name, sessions = config.max_sessions(), version, "{}", SERVER_READY.words);
     log.leave_terminal();
     readiness.announce()?;
-    systemd::ready(config.max_sessions());
+    supervisor.announce();
     supervisor.run(call_queue, signal_queue).await;
     systemd::stopping();
     answers.finish().await;
-    control::remove(&sockets);
+    control::remove(config);
     drop(pid_file);
     Ok(())
 }

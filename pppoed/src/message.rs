@@ -102,6 +102,18 @@ messages! {
         "discovery: a limit was reached" "Which one, and how many frames were dropped; once a minute for each";
     WORKERS_UNAVAILABLE "workers-unavailable" 0x6b3b181da42545db9e4b7142c7750d0f
         "the workers' template cannot be started: no session can begin" "With the step of the sandbox that failed";
+    DEGRADED "degraded" 0x1feac205c1d0496da5e776b0f44d204c
+        "started for its sessions although something does not work" "A mistake in a file, or something that is missing, which would have ended the start if there were no sessions to take over";
+    GHOST_ENDED "ghost-ended" 0x8da59782853e43a79a86496dd24f2b1b
+        "a worker whose session nobody knows was ended" "It had no record, or could not come back; its address and interface are free now";
+    RUN_DIRECTORY_REPAIRED "run-directory-repaired" 0x6c1e9c2d5b8b4bd2a6a07c4e5df1a913
+        "the run directory was made again" "Somebody removed it, or something in it, while the server ran";
+    SESSION_REPAIRED "session-repaired" 0x3504790c907f41d59769a91934fceb70
+        "what the kernel has of a session was put right" "Somebody set its interface down, or removed its address or the rule of its worker; the field kind says which";
+    LEFTOVER_REMOVED "leftover-removed" 0x1fd2953c225c49fb8109f0f5563f5bf9
+        "what a session left behind was removed" "A record, or the rule of a worker, of a session that there is not; the field kind says which";
+    MENDED "mended" 0xae25ffb4d2504dd6a14b55ff4688aa88
+        "works again" "What did not work at the start";
 }
 
 /// The message of this name.

@@ -67,18 +67,30 @@ const fn useful(number: u32, name: &'static str, without: &'static str) -> Capab
     Capability { number, name, purpose: "", without: Some(without) }
 }
 
+/// What no server can do without, whatever it is to do: to be root, with capabilities. Empty: nothing is missing. May block.
+pub fn missing_capabilities() -> Vec<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return vec![
+            "pppoed must be started as root: it listens on raw sockets and makes network interfaces"
+                .to_owned(),
+        ];
+    }
+    held().map(capabilities).unwrap_or_default().errors
+}
+
+fn held() -> Option<u64> {
+    fs::read_to_string(STATUS).ok().and_then(|status| effective(&status))
+}
+
 /// What keeps a server with this configuration from starting on this machine, and what it will have to do without. Not
 /// what interfaces there are. May block.
 pub fn machine(config: &Config) -> Findings {
     let mut findings = Findings::default();
     if !nix::unistd::geteuid().is_root() {
-        findings.errors.push(
-            "pppoed must be started as root: it listens on raw sockets and makes network interfaces"
-                .to_owned(),
-        );
+        findings.errors = missing_capabilities();
         return findings;
     }
-    let held = fs::read_to_string(STATUS).ok().and_then(|status| effective(&status));
+    let held = held();
     findings.extend(held.map(capabilities).unwrap_or_default());
     findings.errors.extend(tun().err());
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {

@@ -9,10 +9,23 @@ use sd_notify::NotifyState;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::warn;
 
-/// Says that the interfaces are served (`Type=notify`). `sessions` is how many there may be, for `systemctl status`.
-pub fn ready(sessions: usize) {
-    let status = format!("Serving up to {sessions} sessions");
+/// Says that the interfaces are served (`Type=notify`), and how the server is, as [`status`] does: in one message, so that
+/// nobody sees a server that is ready and not yet said to be degraded.
+pub(crate) fn ready(sessions: usize, problems: &[String]) {
+    let status = status_text(sessions, problems);
     tell(sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]));
+}
+
+/// Says how the server is: what does not work, in one line, or that all does.
+pub(crate) fn status(sessions: usize, problems: &[String]) {
+    tell(sd_notify::notify(&[NotifyState::Status(&status_text(sessions, problems))]));
+}
+
+fn status_text(sessions: usize, problems: &[String]) -> String {
+    match problems {
+        [] => format!("Serving up to {sessions} sessions"),
+        problems => format!("Degraded: {}", problems.join("; ")),
+    }
 }
 
 /// Says that the server ends by itself.

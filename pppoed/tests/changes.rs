@@ -162,6 +162,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
     ("missing-protection", |config| config.limits.missing_protection = MissingProtection::Refuse),
     ("protection-check", |config| config.limits.protection_check = None),
+    ("reconcile-interval", |config| config.limits.reconcile = None),
     ("refusal-delay", |config| config.limits.refusal_delay += Duration::from_millis(1)),
     ("hash-wait", |config| config.limits.hash_wait += Duration::from_millis(1)),
     ("name-wait", |config| config.limits.name_wait += Duration::from_millis(1)),

@@ -148,6 +148,8 @@ impl Simulation {
                 count: u64::from(self.sessions).saturating_sub(sessions.len().try_into().unwrap_or(0)),
             }],
             interfaces: Vec::new(),
+            problems: Vec::new(),
+            repaired: Vec::new(),
         }
     }
 }

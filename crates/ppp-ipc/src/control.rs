@@ -552,6 +552,10 @@ pub struct ServerStats {
     pub ended: Vec<NamedCount>,
     /// Per access interface: frames and drops by name.
     pub interfaces: Vec<InterfaceStats>,
+    /// What does not work although the server runs, each in a line that may be printed.
+    pub problems: Vec<String>,
+    /// What was found to be otherwise than it should be, and put right, by kind.
+    pub repaired: Vec<NamedCount>,
 }
 
 /// Counters of an access interface.

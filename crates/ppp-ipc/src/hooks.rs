@@ -281,6 +281,8 @@ pub enum Level {
     Error,
     /// An error that makes the call count as failed, although it goes on and its answer counts.
     Failure,
+    /// Something was otherwise than it should be, and the script put it right: a warning, and it is counted.
+    Repaired,
 }
 
 /// How a call ended.

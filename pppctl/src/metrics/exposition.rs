@@ -78,7 +78,13 @@ impl Facts {
         family("pppoed_sessions_started", Kind::Counter, help, one(stats.started)).fmt(f)?;
         let ended = stats.ended.iter().map(|end| (vec![("reason", end.name.as_str())], end.count));
         let help = "Sessions that ended, by reason.";
-        family("pppoed_sessions_ended", Kind::Counter, help, ended.collect()).fmt(f)
+        family("pppoed_sessions_ended", Kind::Counter, help, ended.collect()).fmt(f)?;
+        let help = "What does not work although the server runs (pppctl show stats).";
+        let problems = u64::try_from(stats.problems.len()).unwrap_or(u64::MAX);
+        family("pppoed_problems", Kind::Gauge, help, one(problems)).fmt(f)?;
+        let repaired = stats.repaired.iter().map(|it| (vec![("kind", it.name.as_str())], it.count));
+        let help = "What was otherwise than it should be, and was put right, by kind.";
+        family("pppoed_repaired", Kind::Counter, help, repaired.collect()).fmt(f)
     }
 
     fn pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -268,6 +268,8 @@ struct Stats<'a> {
     max_sessions: u32,
     started: u64,
     ended: Counts<'a>,
+    problems: &'a [String],
+    repaired: Counts<'a>,
     interfaces: Interfaces<'a>,
 }
 
@@ -281,6 +283,8 @@ impl<'a> From<&'a ServerStats> for Stats<'a> {
             max_sessions: stats.max_sessions,
             started: stats.started,
             ended: Counts(&stats.ended),
+            problems: &stats.problems,
+            repaired: Counts(&stats.repaired),
             interfaces: Interfaces(&stats.interfaces),
         }
     }

@@ -143,5 +143,7 @@ pub(crate) fn stats() -> ServerStats {
             packets: vec![named("padi-rx", 1200), named("pado-tx", 12)],
             dropped: vec![named("truncated", 1)],
         }],
+        problems: vec!["worker program: cannot open program /usr/libexec/ppp-worker".into()],
+        repaired: vec![named("worker", 2), named("interface", 0)],
     }
 }

@@ -184,6 +184,9 @@ fn control(control: &ControlTraffic) -> String {
 
 impl Table {
     fn write_stats(&self, stats: &ServerStats, out: &mut dyn Write) -> io::Result<()> {
+        for problem in &stats.problems {
+            writeln!(out, "{:LABEL_WIDTH$}{}", "PROBLEM", printable(problem))?;
+        }
         let lines = [
             ("uptime", units::duration(stats.uptime_s)),
             ("service", service(stats.state, stats.sessions)),
@@ -196,6 +199,10 @@ impl Table {
         if stats.ended.iter().any(|it| it.count > 0) {
             writeln!(out)?;
             self.write_counts("ENDED BY", &stats.ended, out)?;
+        }
+        if stats.repaired.iter().any(|it| it.count > 0) {
+            writeln!(out)?;
+            self.write_counts("REPAIRED", &stats.repaired, out)?;
         }
         for interface in &stats.interfaces {
             writeln!(out, "\n{}", heading(interface))?;

@@ -31,6 +31,13 @@ impl Prompt {
         };
         let host = output::printable(&host).into_owned();
         let sessions = output::count(stats.sessions.into(), "session");
+        // Told of in full by `show stats`.
+        let sessions = match stats.problems.len() {
+            0 => sessions,
+            count => {
+                format!("{sessions}, {}", output::count(count.try_into().unwrap_or(u64::MAX), "problem"))
+            }
+        };
         let state = match stats.state {
             ServiceState::Serving => "",
             ServiceState::Draining => "draining",

@@ -313,6 +313,7 @@ impl List<'_> {
             heartbeat,
             missing_protection,
             protection_check,
+            reconcile,
             reload_deadline,
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
@@ -343,6 +344,7 @@ impl List<'_> {
         }
         self.add("missing-protection", Now, format!("{missing_protection:?}").to_lowercase());
         self.add("protection-check", Now, optional(protection_check.map(Time)));
+        self.add("reconcile-interval", Now, optional(reconcile.map(Time)));
         self.add("reload-deadline", Now, Time(*reload_deadline));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));

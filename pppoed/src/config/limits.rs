@@ -46,6 +46,8 @@ const RELOAD_DEADLINE: u32 = 30;
 
 /// Seconds in which the protections of each session are verified, by default: what somebody switches off stays so no longer.
 const PROTECTION_CHECK: u32 = 300;
+/// `--reconcile-interval`, in seconds.
+const RECONCILE: u32 = 60;
 
 /// Every limit but the number of slots and `-x`.
 #[derive(Clone, Debug)]
@@ -76,6 +78,9 @@ pub struct Limits {
     pub missing_protection: MissingProtection,
     /// Time in which the protections of each open session are verified; `None` for only when it opens.
     pub protection_check: Option<Duration>,
+    /// Time between two comparisons of the sessions with what the kernel and the run directory have of them; `None` for only at the
+    /// start.
+    pub reconcile: Option<Duration>,
     /// How long reading all files again may take.
     pub reload_deadline: Duration,
     /// Where `mac_rules` come from.
@@ -182,6 +187,9 @@ impl Limits {
             heartbeat: heartbeat(flags),
             missing_protection: flags.missing_protection.unwrap_or_default(),
             protection_check: Some(flags.protection_check.unwrap_or(PROTECTION_CHECK))
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            reconcile: Some(flags.reconcile_interval.unwrap_or(RECONCILE))
                 .filter(|seconds| *seconds > 0)
                 .map(|seconds| Duration::from_secs(seconds.into())),
             reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),

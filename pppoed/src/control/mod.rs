@@ -30,7 +30,7 @@ use tracing::{debug, info, warn};
 use self::client::ClientError;
 use self::places::Places;
 use self::reserve::Reserve;
-pub use self::sockets::{Sockets, remove};
+pub use self::sockets::{Consoles, remove};
 pub use self::stream::{Stream, Subscription};
 use crate::log_limit::LogLimit;
 
@@ -232,6 +232,13 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether another `pppoed` has it.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::InUse { .. })
+    }
 }
 
 /// The listening control socket. Its name stays until `main` removes it: when this is dropped, a successor may listen.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::{Answers, CallSenders, ControlSocket, OpenError, Rights};
@@ -11,19 +12,30 @@ use crate::config::Config;
 /// User that workers become if the configured one does not exist.
 const FALLBACK_USER: &str = "nobody";
 
-/// All sockets for consoles.
+/// The sockets for consoles, and the tasks that serve them.
 #[derive(Debug)]
-pub struct Sockets {
-    sockets: Vec<ControlSocket>,
+pub struct Consoles {
+    answers: Answers,
+    calls: CallSenders,
+    serving: Vec<JoinHandle<()>>,
     paths: Vec<PathBuf>,
 }
 
-impl Sockets {
-    /// Opens the control socket and, if there is a group that may look, the socket of that group.
+impl Consoles {
+    /// None yet; what clients ask goes to `calls`.
+    pub fn new(answers: Answers, calls: CallSenders) -> Self {
+        Self { answers, calls, serving: Vec::new(), paths: Vec::new() }
+    }
+
+    /// Opens the control socket and, if there is a group that may look, the socket of that group, in place of those before,
+    /// and serves their clients in tasks of their own. Clients of those before are served on.
     ///
     /// # Errors
     /// [`OpenError`], also when another `pppoed` is alive.
-    pub fn open(config: &Config, answers: &Answers) -> Result<Self, OpenError> {
+    pub fn open(&mut self, config: &Config) -> Result<(), OpenError> {
+        // Nobody reaches them any more, and a socket that answers would count as another pppoed's.
+        self.serving.drain(..).for_each(|serving| serving.abort());
+        let answers = &self.answers;
         let stranger = worker_user(&config.worker_user);
         let open = |path: &Path, group: Option<Gid>, rights: Rights| {
             let socket = ControlSocket::open(path, group, rights, answers.clone())?;
@@ -34,25 +46,35 @@ impl Sockets {
             Some(viewers) => opened.push(open(&config.view_socket(), Some(viewers), Rights::ReadOnly)?),
             None => info!(group = config.view_group, "there is no such group, and so no socket to look only"),
         }
-        let (sockets, paths) = opened.into_iter().unzip();
-        Ok(Self { sockets, paths })
+        let (sockets, paths): (Vec<ControlSocket>, Vec<PathBuf>) = opened.into_iter().unzip();
+        self.paths = paths;
+        let serve = |socket: ControlSocket| {
+            let calls = self.calls.of(socket.rights);
+            tokio::task::spawn_local(socket.serve(calls))
+        };
+        self.serving = sockets.into_iter().map(serve).collect();
+        Ok(())
     }
 
-    /// Serves the clients of all sockets, in tasks of their own. Returns the paths, for [`remove`].
-    pub fn serve(self, calls: &CallSenders) -> Vec<PathBuf> {
-        for socket in self.sockets {
-            let calls = calls.of(socket.rights);
-            tokio::task::spawn_local(socket.serve(calls));
-        }
-        self.paths
+    /// Whether there is a socket.
+    pub fn is_open(&self) -> bool {
+        !self.serving.is_empty()
+    }
+
+    /// Where the sockets are; the first one is for everything.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.paths.clone()
     }
 }
 
-/// Removes the names of sockets that are no longer served.
-pub fn remove(paths: &[PathBuf]) {
-    for path in paths {
-        if let Err(error) = std::fs::remove_file(path) {
-            warn!(path = %path.display(), %error, "cannot remove the control socket");
+/// Removes the names of the sockets, which are no longer served.
+pub fn remove(config: &Config) {
+    for path in [config.control_socket.clone(), config.view_socket()] {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                warn!(path = %path.display(), %error, "cannot remove the control socket");
+            }
+            _ => {}
         }
     }
 }

@@ -93,6 +93,11 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub protection_check: Option<u32>,
 
+    /// Seconds between two comparisons of the sessions with their workers, interfaces, routes and records, which puts right and
+    /// counts what differs; 0 for only at the start [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub reconcile_interval: Option<u32>,
+
     /// Seconds that reading all files again may take (SIGHUP, pppctl reload) before it is given up [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub reload_deadline: Option<u32>,

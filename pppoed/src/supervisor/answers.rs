@@ -135,6 +135,8 @@ impl Supervisor {
             started: self.stats.total_started(),
             ended: self.stats.ends(),
             interfaces: self.accesses.iter().map(super::access::Access::stats).collect(),
+            problems: self.problems.lines(),
+            repaired: self.repaired.counts(),
         }
     }
 }

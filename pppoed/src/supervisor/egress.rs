@@ -15,9 +15,10 @@ use ppp_linux::packet::{SessionKey, SessionSocket};
 use ppp_wire::MacAddr;
 use tracing::{info, warn};
 
-use super::Supervisor;
+use super::reconcile::News;
 use super::session::Token;
 use super::worker::chain;
+use super::{Supervisor, Work};
 use crate::config::Config;
 
 /// Time between two looks at what was dropped.
@@ -58,6 +59,11 @@ impl Egress {
                 Ok(Self { filter: None, is_required })
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with(filter: EgressFilter) -> Self {
+        Self { filter: Some(Arc::new(filter)), is_required: true }
     }
 
     #[cfg(test)]
@@ -184,7 +190,7 @@ impl Supervisor {
             self.kill(token, EndReason::WorkerCrash, &detail);
             // Whoever has taken it over knows its layout of memory.
             let factory = self.factory.clone();
-            tokio::task::spawn_local(async move { factory.renew().await });
+            tokio::task::spawn_local(async move { factory.renew("a worker did what it must not").await });
         }
     }
 
@@ -203,9 +209,11 @@ impl Supervisor {
         let egress = self.egress.clone();
         let interfaces: Vec<InterfaceId> =
             self.accesses.iter().filter_map(|access| Some(access.line()?.0.clone())).collect();
+        let work = self.work.clone();
         // The kernel may be busy with many interfaces.
-        tokio::task::spawn_blocking(move || {
-            let Some(filter) = egress.filter() else { return };
+        let checking = tokio::task::spawn_blocking(move || {
+            let mut put_back = 0;
+            let Some(filter) = egress.filter() else { return put_back };
             for interface in interfaces {
                 // An interface that is just going has none.
                 if !matches!(filter.is_attached(&interface), Ok(false)) {
@@ -213,12 +221,20 @@ impl Supervisor {
                 }
                 match filter.attach(&interface) {
                     Ok(()) => {
-                        warn!(%interface, "somebody removed the filter of what workers send; it is back")
+                        put_back += 1;
+                        warn!(%interface, "somebody removed the filter of what workers send; it is back");
                     }
                     Err(error) => {
                         warn!(%interface, reason = chain(&error), "the filter of what workers send is gone");
                     }
                 }
+            }
+            put_back
+        });
+        tokio::task::spawn_local(async move {
+            if let Ok(count @ 1..) = checking.await {
+                // Fails only when the supervisor is gone.
+                let _ = work.send(Work::Reconciled(News::Filters(count))).await;
             }
         });
     }

@@ -202,7 +202,7 @@ mod tests {
                 took: Duration::ZERO,
                 result: Err(Failed::Error(long.join("\n"))),
                 shown: Some(long.concat()),
-                logged: Logged { lines: long, has_failure: false },
+                logged: Logged { lines: long, has_failure: false, repaired: 0 },
             };
             let (answer, mut answered) = oneshot::channel();
             answer_trial(answer, &Outcome { calls: vec![call] });

@@ -66,7 +66,7 @@ mod tests {
             took: Duration::ZERO,
             result,
             shown: None,
-            logged: Logged { lines: Vec::new(), has_failure },
+            logged: Logged { lines: Vec::new(), has_failure, repaired: 0 },
         };
         assert_eq!(super::outcome(&call(Ok(Answer::None), true)), "failed: see the log");
         assert_eq!(super::outcome(&call(Ok(Answer::Deny(None)), true)), "deny");

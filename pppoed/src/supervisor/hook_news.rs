@@ -116,6 +116,8 @@ pub(super) struct Logged {
     pub(super) lines: Vec<String>,
     /// A line said that the call failed (`log.failure`), whatever it returned.
     pub(super) has_failure: bool,
+    /// Lines that said that something was put right (`log.repaired`).
+    pub(super) repaired: u64,
 }
 
 /// Why a call failed.

@@ -234,6 +234,7 @@ impl HostProcess {
                 FromHost::Log { level, text } => {
                     lines = lines.saturating_add(1);
                     logged.has_failure |= level == Level::Failure;
+                    logged.repaired += u64::from(level == Level::Repaired);
                     if lines <= MAX_LOG_LINES {
                         log(level, &text, label, file);
                         if show {
@@ -342,7 +343,7 @@ fn log(level: Level, text: &[u8], label: &Label, file: &str) {
     match level {
         Level::Debug => log!(debug),
         Level::Info => log!(info),
-        Level::Warn => log!(warn),
+        Level::Warn | Level::Repaired => log!(warn),
         Level::Error | Level::Failure => log!(error),
     }
 }

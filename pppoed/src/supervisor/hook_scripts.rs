@@ -9,14 +9,16 @@ use std::time::Duration;
 use ppp_ipc::hooks::{Call, Event, FileReport, Function};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::Work;
 use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Logged, Outcome, PlannedCall};
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
 use crate::config::{Change, Effect, Setting};
+use crate::files;
 use crate::hooks::directory::{self, Script};
+use crate::last_good;
 use crate::log_ring::harmless;
 use crate::policy::HooksOff;
 
@@ -32,6 +34,7 @@ pub(super) struct ScriptSet {
     pub(super) generation: u64,
     pub(super) files: Vec<ScriptFile>,
     recipe: HostRecipe,
+    texts: Vec<Script>,
 }
 
 #[derive(Debug)]
@@ -116,6 +119,37 @@ pub(super) async fn compare(old: Option<Rc<ScriptSet>>, directory: PathBuf) -> R
     Ok(Reread { count: 0, changes })
 }
 
+/// Directory below the run directory with the scripts that loaded last.
+const LAST_GOOD: &str = "last-good-hooks";
+
+/// The scripts that loaded last, if they still do.
+pub(super) async fn load_last_good(
+    run_dir: &Path,
+    memory_limit: u64,
+    leftovers: Option<Duration>,
+) -> Option<Loaded> {
+    load(&run_dir.join(LAST_GOOD), memory_limit, leftovers, 0).await.ok().flatten()
+}
+
+/// What keeps these scripts for a start at which those of the directory do not load, in place of those before. May block.
+pub(super) fn keeping_last_good(run_dir: &Path, loaded: Option<&Loaded>) -> impl FnOnce() + Send + 'static {
+    let directory = run_dir.join(LAST_GOOD);
+    let scripts = loaded.map_or_else(Vec::new, |loaded| loaded.scripts.texts.clone());
+    move || {
+        let kept = last_good::replace_directory(&directory, |beside| {
+            scripts.iter().try_for_each(|script| files::replace(&beside.join(&script.name), &script.text))
+        });
+        if let Err(error) = kept {
+            debug!(%error, "the hook scripts are not kept");
+        }
+    }
+}
+
+/// Forgets them: there are no sessions.
+pub(super) fn forget_last_good(run_dir: &Path) {
+    last_good::forget_directory(&run_dir.join(LAST_GOOD));
+}
+
 /// A set, and the host that has shown that it loads.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -145,12 +179,13 @@ pub(super) async fn load(
     let recipe = HostRecipe::new(&scripts, memory_limit, leftovers).map_err(|error| vec![error])?;
     let (host, reports) =
         HostProcess::start(&recipe).await.map_err(super::hook_process::NotStarted::into_messages)?;
-    let files = scripts.into_iter().zip(reports).map(|(script, report)| ScriptFile {
-        version: Version::of(&script),
-        name: script.name,
+    let files = scripts.iter().zip(reports).map(|(script, report)| ScriptFile {
+        version: Version::of(script),
+        name: script.name.clone(),
         report,
     });
-    Ok(Some(Loaded { scripts: Rc::new(ScriptSet { generation, files: files.collect(), recipe }), host }))
+    let files = files.collect();
+    Ok(Some(Loaded { scripts: Rc::new(ScriptSet { generation, files, recipe, texts: scripts }), host }))
 }
 
 impl ScriptSet {

@@ -1,6 +1,7 @@
 //! What hook scripts keep: a table of keys and values that outlives their calls, and this process.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -151,16 +152,53 @@ impl Store {
         }
     }
 
-    /// A store with what is in the file at `path`.
-    pub(super) fn parse(path: &Path, contents: &[u8]) -> Result<Self, String> {
-        let mut store = Self {
+    /// A store with what can be understood of a file that [`Store::open`] refused, which is kept under another name. Tells
+    /// what was done.
+    pub(super) fn salvage(path: &Path) -> (Self, String) {
+        let mut store = Self::empty(path);
+        let mut damaged = path.as_os_str().to_owned();
+        damaged.push(".damaged");
+        let damaged = PathBuf::from(damaged);
+        let contents = files::read_bounded(path, MAX_FILE);
+        if let Err(error) = fs::rename(path, &damaged) {
+            // Not to be overwritten.
+            store.path = damaged;
+            return (store, format!("an empty one is in use, as the file cannot be renamed ({error})"));
+        }
+        let (mut kept, mut lost) = (0_usize, 0_usize);
+        let contents = contents.map(|contents| contents.to_vec()).unwrap_or_default();
+        for line in contents.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let entry = serde_json::from_slice(line).ok();
+            let put = |Line { key, value }| store.put(key.into_bytes(), value.into_value()).ok();
+            match entry.and_then(put) {
+                Some(()) => kept += 1,
+                None => lost += 1,
+            }
+        }
+        store.due = Some(Instant::now());
+        (
+            store,
+            format!(
+                "{kept} entries are in use, {lost} lines are lost, and the file is kept as {}",
+                damaged.display()
+            ),
+        )
+    }
+
+    fn empty(path: &Path) -> Self {
+        Self {
             path: path.to_owned(),
             values: BTreeMap::new(),
             bytes: 0,
             due: None,
             is_writing: false,
             has_failed: false,
-        };
+        }
+    }
+
+    /// A store with what is in the file at `path`.
+    pub(super) fn parse(path: &Path, contents: &[u8]) -> Result<Self, String> {
+        let mut store = Self::empty(path);
         let lines = contents.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
         for (line, number) in lines {
             let Line { key, value } = serde_json::from_slice(line).map_err(|error| {

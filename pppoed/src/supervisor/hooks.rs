@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::hooks::{Argument, Event, Function};
 use ppp_proto::discovery::server::OfferRequest;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -23,10 +24,12 @@ use super::hook_store::Store;
 use super::reload::{clean, in_words};
 use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
+use crate::config::{self, Config};
+use crate::control;
 use crate::flags::HookFailure;
 use crate::message::HOOK_FAILED;
 use crate::policy::HooksOff;
-use crate::{config, control};
+use crate::problems::{Part, Problems};
 
 /// Orders that may wait for a host's task; it has one job at most.
 const ORDER_QUEUE: usize = 4;
@@ -126,10 +129,35 @@ pub struct HookScripts {
 ///
 /// # Errors
 /// All that is wrong with them, or with the store.
-pub async fn load_hooks(config: &config::Hooks) -> Result<HookScripts, Vec<String>> {
-    let loaded = hook_scripts::load(&config.directory, config.memory_limit, config.leftovers, 0).await?;
+pub async fn load_hooks(config: &Config, problems: &mut Problems) -> Result<HookScripts, Vec<String>> {
+    let hooks = &config.hooks;
+    let loaded = match hook_scripts::load(&hooks.directory, hooks.memory_limit, hooks.leftovers, 0).await {
+        Err(errors) if problems.has_sessions() => {
+            let last =
+                hook_scripts::load_last_good(&config.run_dir, hooks.memory_limit, hooks.leftovers).await;
+            let instead = match &last {
+                Some(_) => "those that were in use before go on",
+                None => "none are called",
+            };
+            problems.add(Part::HookScripts, &format!("{instead}: {}", errors.join("; ")));
+            last
+        }
+        loaded => {
+            let loaded = loaded?;
+            // Fails only when the runtime ends.
+            let _ = spawn_blocking(hook_scripts::keeping_last_good(&config.run_dir, loaded.as_ref())).await;
+            loaded
+        }
+    };
     let store = match loaded {
-        Some(_) => Some(Store::open(&config.store).map_err(|error| vec![error])?),
+        Some(_) => Some(match Store::open(&hooks.store) {
+            Err(error) if problems.has_sessions() => {
+                let (store, what) = Store::salvage(&hooks.store);
+                problems.add(Part::HookStore, &format!("{what}: {error}"));
+                store
+            }
+            store => store.map_err(|error| vec![error])?,
+        }),
         None => None,
     };
     Ok(HookScripts { loaded, store })
@@ -305,7 +333,10 @@ impl Supervisor {
         if loaded.is_some() && self.hooks.store.is_none() {
             self.hooks.store = Some(Store::open(&self.hooks.config.store).map_err(|error| vec![error])?);
         }
+        let keep = hook_scripts::keeping_last_good(self.adoption.run_dir(), loaded.as_ref());
+        self.keeping.begin(keep);
         self.use_scripts(loaded, now);
+        self.mended(Part::HookScripts);
         self.call_server_hook(Event::Reload, Purpose::Tell);
         let count = self.hooks.scripts.as_ref().map_or(0, |scripts| scripts.files.len());
         Ok(Reread { count, changes })
@@ -390,6 +421,7 @@ impl Supervisor {
         for call in &outcome.calls {
             self.hooks.stats.count(&label.function, call);
             self.tell_of_call(&label, call);
+            self.repaired.count_many("hook", call.logged.repaired);
             if let Err(failed) = &call.result {
                 log_failure(&call.file, &label, failed);
             }

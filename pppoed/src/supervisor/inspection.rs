@@ -189,7 +189,7 @@ impl Supervisor {
             self.kill(token, EndReason::WorkerCrash, &detail);
             // Whoever has taken it over knows its layout of memory.
             let factory = self.factory.clone();
-            tokio::task::spawn_local(async move { factory.renew().await });
+            tokio::task::spawn_local(async move { factory.renew("a worker did what it must not").await });
         }
     }
 
@@ -214,6 +214,7 @@ impl Supervisor {
                     if session.opened.is_some() {
                         session.note(format!("{what}: it was missing, and is in force again"), now);
                         about!(warn, PROTECTION_RESTORED, session, protection = what);
+                        self.repaired.count("protection");
                     }
                     session.missing.remove(what);
                 }

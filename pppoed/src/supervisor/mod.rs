@@ -43,6 +43,7 @@ mod hooks;
 mod inspection;
 mod interfaces;
 mod ipv6;
+mod kept;
 mod line;
 mod links;
 mod mac_watch;
@@ -56,8 +57,10 @@ mod quota;
 mod rate_meter;
 mod rates;
 mod reaper;
+mod reconcile;
 mod reload;
 mod renames;
+mod repaired;
 mod repeated_dials;
 mod rivals;
 mod same_station;
@@ -98,7 +101,7 @@ use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;
 
 use self::access::{Access, AccessView, Frame, Stage};
-use self::adopt::{Adoption, Arrival, Stranger};
+use self::adopt::{Adoption, Arrival, Findings, LOOK_INTERVAL, Stranger};
 use self::auth::Outcome;
 use self::console_share::ConsoleShare;
 use self::deadlines::Deadlines;
@@ -110,11 +113,14 @@ use self::heartbeat::Heartbeats;
 use self::hook_news::HookNews;
 use self::hooks::Hooks;
 use self::inspection::{Inspected, Inspections};
+use self::kept::Keeping;
 use self::links::{LinkNews, LinkOrder, Links};
 use self::network::Configured;
 use self::policy::Policies;
 use self::quota::Measured;
+use self::reconcile::Reconciliation;
 use self::reload::{News, Reloads};
+use self::repaired::Repaired;
 use self::repeated_dials::RepeatedDials;
 use self::rivals::Rivals;
 use self::same_station::Probes;
@@ -122,6 +128,7 @@ use self::secret_files::SecretFiles;
 use self::session::{AccessIndex, Token};
 use self::session_sockets::SessionSockets;
 use self::settings::Settings;
+use self::setup::prepare_directories;
 use self::stats::Stats;
 use self::table::Table;
 use self::template::WorkerFactory;
@@ -130,15 +137,18 @@ use self::units::Units;
 use self::unproven::{KnownStations, WaitingDials};
 use self::user_limit::HandOvers;
 use self::worker::Report;
-use crate::control::{Answer, CallQueue};
+use crate::control::{Answer, CallQueue, Consoles};
 use crate::logging::LogHandle;
 use crate::mac_list::MacRules;
 use crate::pool::{AddressPool, Slots};
+use crate::problems::Problems;
 use crate::secrets::FixedAddresses;
 use crate::systemd::Watchdog;
 
-pub use self::adopt::{ClaimError, RunDirClaim};
+pub(crate) use self::adopt::client_at_our_end;
+pub use self::adopt::{ClaimError, RunDirClaim, sessions_left};
 pub use self::hooks::{HookScripts, load_hooks};
+pub use self::kept::KeptConfiguration;
 pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
 pub use self::start_check::check_start;
 use crate::message::SERVER_STOPPING;
@@ -185,6 +195,10 @@ enum Work {
     Reload(News),
     /// Files were read for a change that a console wants.
     Policy(policy::News),
+    /// The run directory and the processes of workers were looked at.
+    Looked(Findings),
+    /// Sessions were compared with what the kernel has of them.
+    Reconciled(reconcile::News),
 }
 
 /// A signal to the process.
@@ -267,6 +281,14 @@ pub struct Supervisor {
     rivals: Rivals,
     /// Tells the watch of interfaces what to watch.
     link_orders: mpsc::UnboundedSender<LinkOrder>,
+    /// What does not work since the start.
+    problems: Problems,
+    kept: KeptConfiguration,
+    keeping: Keeping,
+    reconciliation: Reconciliation,
+    repaired: Repaired,
+    /// The sockets of consoles, to be opened again if they are lost; none before the server is ready.
+    consoles: Option<Consoles>,
 }
 
 impl Supervisor {
@@ -292,6 +314,8 @@ impl Supervisor {
         let mut egress_looks = tokio::time::interval(egress::INTERVAL);
         egress_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watchdog = Watchdog::from_environment();
         while !(self.is_done() && self.hooks_are_done()) {
             let deadline = self.next_timeout();
@@ -319,6 +343,7 @@ impl Supervisor {
                 Some(call) = next_call => self.handle_call(call, Instant::now()),
                 _ = rotation.tick() => self.rotate_keys(Instant::now()),
                 _ = egress_looks.tick() => self.look_at_egress(),
+                _ = looks.tick() => self.look_around(),
                 _ = rate_looks.tick() => self.look_at_rates(Instant::now()),
                 _ = drop_log.tick() => self.log_drops(Instant::now()),
                 Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
@@ -326,6 +351,7 @@ impl Supervisor {
         }
         self.factory.stop().await;
         self.stop_hooks().await;
+        self.keeping.finish().await;
         let sockets = self.accesses.iter().filter_map(Access::session_sockets);
         match self.is_leaving {
             true => {
@@ -353,6 +379,7 @@ impl Supervisor {
         let looks = self.quota_looks.next().into_iter().chain(self.heartbeats.next());
         let looks = looks.chain(self.inspections.next()).chain(self.waiting.next()).chain(self.probes.next());
         let looks = looks.chain(self.adoption.next_timeout()).chain(self.hooks.next_timeout());
+        let looks = looks.chain(self.next_reconciliation());
         discovery.chain(self.deadlines.next()).chain(looks).min()
     }
 
@@ -364,6 +391,7 @@ impl Supervisor {
         self.handle_probes(now);
         self.handle_waiting(now);
         self.keep_counters(now);
+        self.reconcile(now);
         self.handle_hook_timeouts(now);
         for access in &mut self.accesses {
             access.handle_timeout(now);
@@ -421,6 +449,8 @@ impl Supervisor {
             Work::Hook(news) => self.handle_hook_news(news, now),
             Work::Reload(news) => self.handle_reload(news, now),
             Work::Policy(news) => self.handle_policy(news, now),
+            Work::Looked(findings) => self.handle_findings(findings, now),
+            Work::Reconciled(news) => self.handle_reconciled(news, now),
         }
     }
 

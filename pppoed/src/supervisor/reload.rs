@@ -20,10 +20,13 @@ use super::{Supervisor, Work, hook_scripts};
 use crate::config::{Change, Changes, Config, Effect, Entry, Layer, Reading, ServerKey, Setting, Source};
 use crate::control::Answer;
 use crate::daemon::{self, DescriptorNeed};
+use crate::files::{self, Reads};
 use crate::logging;
 use crate::message::{RELOAD_REFUSED, RELOADED};
 use crate::options;
 use crate::origin::Origin;
+use crate::policy;
+use crate::problems::Part;
 
 /// What holds, where it was read, and the reading that is under way.
 pub(super) struct Reloads {
@@ -74,6 +77,8 @@ pub(super) struct Reread {
     unreadable: Vec<String>,
     /// What would hold if consoles had set nothing.
     without_console: Vec<Entry>,
+    /// The files that were read.
+    reads: Reads,
 }
 
 impl Reloads {
@@ -191,7 +196,7 @@ impl Supervisor {
 
     /// Everything was read, well or badly.
     fn finish_reload(&mut self, read: Reread, check: bool, now: Instant) -> Vec<Response> {
-        let Reread { outcome, remarks, unreadable, without_console } = read;
+        let Reread { outcome, remarks, unreadable, without_console, reads } = read;
         for remark in remarks.iter().take(MAX_LINES) {
             warn!("reload: {remark}");
         }
@@ -215,6 +220,8 @@ impl Supervisor {
             self.tell(&changes, keeping.len());
             self.apply(reading, unreadable, now);
             self.reloads.without_console = Arc::new(without_console);
+            self.keep_configuration(reads);
+            self.mended(Part::Configuration);
         }
         responses(&changes, &keeping, &remarks, !check)
     }
@@ -329,13 +336,22 @@ impl Supervisor {
 impl Reread {
     fn cut_off(error: &tokio::task::JoinError) -> Self {
         let outcome = Err(vec![format!("the reading of the files was cut off: {error}")]);
-        Self { outcome, remarks: Vec::new(), unreadable: Vec::new(), without_console: Vec::new() }
+        Self {
+            outcome,
+            remarks: Vec::new(),
+            unreadable: Vec::new(),
+            without_console: Vec::new(),
+            reads: Reads::default(),
+        }
     }
 }
 
 /// Runs where it may block.
 fn read(source: &Source, current: &Reading, known: &[Entry], known_unreadable: &[String]) -> Reread {
-    let (config, notices) = source.config();
+    let console_file = &current.config.console_file;
+    let ((config, notices), mut reads) = files::recorded(|| source.config());
+    // Not read here: consoles have set what it says. But a start reads it, too.
+    reads.extend(files::recorded(|| policy::read(console_file)).1);
     let mut remarks: Vec<String> =
         notices.iter().filter(|notice| !notice.is_mere_note()).map(ToString::to_string).collect();
     let config = match config {
@@ -347,6 +363,7 @@ fn read(source: &Source, current: &Reading, known: &[Entry], known_unreadable: &
                 remarks,
                 unreadable: Vec::new(),
                 without_console: Vec::new(),
+                reads,
             };
         }
     };
@@ -368,7 +385,7 @@ fn read(source: &Source, current: &Reading, known: &[Entry], known_unreadable: &
         }
         false => Err(errors),
     };
-    Reread { outcome, remarks, unreadable, without_console }
+    Reread { outcome, remarks, unreadable, without_console, reads }
 }
 
 /// The settings as files and flags have them. Empty if they make no configuration without what consoles have set; then

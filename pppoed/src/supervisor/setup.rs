@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 pub use self::error::SetupError;
 use super::access::Access;
-use super::adopt::{Adoption, Opening, RunDirClaim};
+use super::adopt::{Adoption, Opening, RunDirClaim, workers_of};
 use super::console_share::ConsoleShare;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
@@ -34,10 +34,13 @@ use super::hashing::Hashing;
 use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::inspection::Inspections;
+use super::kept::{Keeping, KeptConfiguration};
 use super::line::{Line, ListenError, Listening};
 use super::links::Links;
 use super::policy::Policies;
+use super::reconcile::Reconciliation;
 use super::reload::Reloads;
+use super::repaired::Repaired;
 use super::repeated_dials::RepeatedDials;
 use super::rivals::Rivals;
 use super::same_station::Probes;
@@ -45,7 +48,7 @@ use super::secret_files::SecretFiles;
 use super::session_sockets::SocketSettings;
 use super::stats::Stats;
 use super::table::Table;
-use super::template::{Recipe, WorkerFactory};
+use super::template::{Recipe, WorkerFactory, WorkerProgram};
 use super::terms::{AllTerms, Terms};
 use super::units::Units;
 use super::unproven::{KnownStations, WaitingDials};
@@ -54,10 +57,11 @@ use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, start_chec
 use crate::config::{Config, Reading, Source};
 use crate::policy::Policy;
 use crate::pool::{AddressPool, Machine, PoolEntry, PoolName, Slots, ThisMachine};
+use crate::problems::{Part, Problems};
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
 /// come back.
-const EMPTY_DIRECTORY: &str = "empty";
+pub(super) const EMPTY_DIRECTORY: &str = "empty";
 /// Most access interfaces over the life of the process: those that were there once and match a pattern count, too.
 pub(super) const MAX_INTERFACES: usize = 4096;
 /// Limit of a worker's address space in bytes. One needs about 10 MB, most of them the program and its libraries.
@@ -69,19 +73,25 @@ const FALLBACK_USER: &str = "nobody";
 /// `policy`. Must be called in the runtime that will run it.
 ///
 /// # Errors
-/// [`SetupError`]; nothing is left behind then.
+/// [`SetupError`]; nothing is left behind then. With sessions to take over most of them are among `problems` instead.
 pub fn prepare(
     config: &Config,
     source: Source,
     policy: Policy,
     hooks: HookScripts,
-) -> Result<Supervisor, SetupError> {
-    let chroot = prepare_directories(&config.run_dir)?;
+    problems: &mut Problems,
+) -> anyhow::Result<Supervisor> {
+    let chroot = match problems
+        .tolerate(Part::RunDirectory, prepare_directories(&config.run_dir).map_err(Into::into))?
+    {
+        Some(chroot) => chroot,
+        None => config.run_dir.join(EMPTY_DIRECTORY),
+    };
     if !config.ebpf && !config.allow_unfiltered_workers {
-        return Err(SetupError::NoEbpf);
+        return Err(SetupError::NoEbpf.into());
     }
-    let egress = Egress::open(config)?;
-    assemble(config, source, policy, hooks, &chroot, &egress).inspect_err(|_| egress.give_up())
+    let egress = Egress::open(config).map_err(SetupError::from)?;
+    assemble(config, source, policy, hooks, &chroot, &egress, problems).inspect_err(|_| egress.give_up())
 }
 
 fn assemble(
@@ -91,23 +101,33 @@ fn assemble(
     hooks: HookScripts,
     chroot: &Path,
     egress: &Egress,
-) -> Result<Supervisor, SetupError> {
+    problems: &mut Problems,
+) -> anyhow::Result<Supervisor> {
     let sandbox = sandbox_parameters(&config.worker_user, chroot)?;
     let (uid, gid) = (sandbox.uid, sandbox.gid);
-    let program = Program::open(&worker_path(config))?;
-    let netns = netns::create()?;
+    let path = worker_path(config);
+    let program = match problems
+        .tolerate(Part::Worker, Program::open(&path).map_err(|error| SetupError::from(error).into()))?
+    {
+        Some(program) => WorkerProgram::Open(program),
+        None => WorkerProgram::At(path),
+    };
+    let netns = netns::create().map_err(SetupError::from)?;
     let factory = Rc::new(WorkerFactory::start(Recipe { program, netns, sandbox }));
 
     let now = Instant::now();
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
     let terms = AllTerms::new(config);
     let (link_orders, orders) = mpsc::unbounded_channel();
-    let mut links = Links::new(SocketSettings::new(config), egress.clone(), config.patterns.clone(), orders)?;
-    let mut netlink = Netlink::open()?;
+    let mut links = Links::new(SocketSettings::new(config), egress.clone(), config.patterns.clone(), orders)
+        .map_err(SetupError::from)?;
+    let mut netlink = Netlink::open().map_err(SetupError::from)?;
     let mut accesses = Vec::with_capacity(config.interfaces.len());
     for (index, name) in interfaces(config, &mut netlink)?.into_iter().enumerate() {
         let mut access = access(name.clone(), config, terms.of(config, name.as_str()), now)?;
-        if let Some(listening) = listen(&mut netlink, &name, config, egress)? {
+        let listening = listen(&mut netlink, &name, config, egress);
+        if let Some(listening) = problems.tolerate(Part::Interface, listening.map_err(Into::into))?.flatten()
+        {
             access.open(Line::new(listening, index, frames.clone()).map_err(SetupError::Watch)?);
         }
         links.add(name, access.interface().cloned());
@@ -143,8 +163,10 @@ fn assemble(
         fresh_key: random::<32>()?,
         grace: config.adoption_grace,
     };
-    let adoption = Adoption::open(opening, work.clone(), now).map_err(SetupError::Door)?;
-    let machine = ThisMachine::new()?;
+    let mut adoption = Adoption::open(opening, work.clone(), now);
+    problems
+        .tolerate(Part::RunDirectory, adoption.open_door().map_err(|error| SetupError::Door(error).into()))?;
+    let machine = ThisMachine::new().map_err(SetupError::from)?;
     warn_of_own_addresses(config, &machine);
     let mut supervisor = Supervisor {
         config: terms.general().settings.clone(),
@@ -194,14 +216,23 @@ fn assemble(
         links: Some(links),
         rivals: Rivals::default(),
         link_orders,
+        problems: Problems::default(),
+        kept: KeptConfiguration::default(),
+        keeping: Keeping::default(),
+        reconciliation: Reconciliation::new(config.limits.reconcile, now),
+        repaired: Repaired::default(),
+        consoles: None,
     };
     supervisor.hooks.off = supervisor.policy.current.hooks_off();
     supervisor.set_hooks(hooks);
     supervisor.restore_kept(now);
     if let Some((address, session)) = supervisor.client_at_our_end(config) {
-        return Err(SetupError::ClientAtOurEnd { address, session });
+        let conflict = SetupError::ClientAtOurEnd { address, session };
+        problems.tolerate::<()>(Part::Configuration, Err(conflict.into()))?;
     }
-    supervisor.attach_postponed()?;
+    // Before anybody can get an address: of sessions that are not in the run directory there may be workers.
+    supervisor.end_ghosts(&workers_of(chroot), now);
+    supervisor.attach_postponed().map_err(SetupError::from)?;
     supervisor.begin_hooks();
     if supervisor.adoption.was_draining() {
         info!("draining, as before the restart: pppctl drain off takes new sessions again");
@@ -382,7 +413,7 @@ pub(super) fn worker_path(config: &Config) -> PathBuf {
 }
 
 /// Makes the run directory, and in it the directory that becomes the workers' root.
-fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
+pub(super) fn prepare_directories(run_dir: &Path) -> Result<PathBuf, SetupError> {
     let empty = run_dir.join(EMPTY_DIRECTORY);
     for directory in [run_dir, &empty] {
         let failed = |problem: String| SetupError::Directory { path: directory.to_owned(), problem };

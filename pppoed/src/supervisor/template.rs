@@ -9,7 +9,8 @@ use std::future::pending;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,10 +55,32 @@ const PIPE_SIZE: i32 = 4096;
 /// What every template is started with.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    pub(super) program: Program,
+    pub(super) program: WorkerProgram,
     /// The empty network namespace that all workers share.
     pub(super) netns: OwnedFd,
     pub(super) sandbox: SandboxParameters,
+}
+
+/// The workers' program.
+#[derive(Debug)]
+pub(super) enum WorkerProgram {
+    /// As it was at the start.
+    Open(Program),
+    /// It was not there then, and may be when it is needed.
+    At(PathBuf),
+}
+
+impl WorkerProgram {
+    /// Has `start` execute it.
+    fn execute<T>(&self, start: impl FnOnce(Command) -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Open(program) => start(program.command()),
+            Self::At(path) => {
+                let program = Program::open(path).map_err(|error| io::Error::other(chain(&error)))?;
+                start(program.command())
+            }
+        }
+    }
 }
 
 /// Makes workers.
@@ -73,8 +96,8 @@ type Known = Rc<RefCell<BTreeSet<u32>>>;
 enum Request {
     /// Fork a worker with these descriptors.
     Birth { descriptors: [OwnedFd; DESCRIPTORS], answer: oneshot::Sender<Birth> },
-    /// Replace the template.
-    Renew,
+    /// Replace the template, as this has happened.
+    Renew(&'static str),
     /// End the template, and start no other.
     Stop(oneshot::Sender<()>),
 }
@@ -128,10 +151,10 @@ impl WorkerFactory {
     }
 
     /// Replaces the template. All workers of one template have the same layout of memory, which a peer that made its
-    /// worker crash may be about to find out.
-    pub(super) async fn renew(&self) {
+    /// worker crash may be about to find out. `why` completes a sentence of the log.
+    pub(super) async fn renew(&self, why: &'static str) {
         // Fails only when the supervisor is gone.
-        let _ = self.requests.send(Request::Renew).await;
+        let _ = self.requests.send(Request::Renew(why)).await;
     }
 
     /// Ends the template; returns when it is gone.
@@ -168,8 +191,8 @@ async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known) 
         template.end().await;
         match outcome {
             Outcome::Stop(_answered_when_dropped) => return,
-            Outcome::Renew => {
-                info!("a new template, as a worker crashed");
+            Outcome::Renew(why) => {
+                info!("a new template, as {why}");
                 earliest = Instant::now();
             }
             Outcome::Failed { unanswered, .. } => {
@@ -190,7 +213,7 @@ async fn refuse_until(time: Instant, queue: &mut mpsc::Receiver<Request>, why: &
             () = sleep_until(time) => return true,
             request = queue.recv() => match request {
                 None | Some(Request::Stop(_)) => return false,
-                Some(Request::Renew) => {}
+                Some(Request::Renew(_)) => {}
                 Some(Request::Birth { answer, .. }) => drop(answer.send(Err(why.to_owned()))),
             },
         }
@@ -201,8 +224,8 @@ async fn refuse_until(time: Instant, queue: &mut mpsc::Receiver<Request>, why: &
 enum Outcome {
     /// The supervisor is done; it waits for this to be dropped.
     Stop(Option<oneshot::Sender<()>>),
-    /// Somebody asked for another one.
-    Renew,
+    /// Somebody asked for another one, as this has happened.
+    Renew(&'static str),
     Failed {
         why: String,
         unanswered: Option<oneshot::Sender<Birth>>,
@@ -239,16 +262,17 @@ impl Template {
         ours.set_nonblocking()?;
         let (stderr, their_stderr) = pipe()?;
         let map = |parent_fd: OwnedFd, child_fd| FdMapping { parent_fd, child_fd };
-        let mut command = recipe.program.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // Neither it nor a worker may write to our log or terminal by itself.
-            .stderr(their_stderr)
-            .fd_mappings(vec![map(theirs.into(), SOCKET_FD), map(recipe.netns.try_clone()?, NETNS_FD)])
-            .map_err(io::Error::other)?;
-        // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
-        let child = command.process_group(0).spawn()?;
+        let child = recipe.program.execute(|mut command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                // Neither it nor a worker may write to our log or terminal by itself.
+                .stderr(their_stderr)
+                .fd_mappings(vec![map(theirs.into(), SOCKET_FD), map(recipe.netns.try_clone()?, NETNS_FD)])
+                .map_err(io::Error::other)?;
+            // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
+            command.process_group(0).spawn()
+        })?;
         oom::do_not_spare(child.id());
         let process = watch(PidFd::open(child.id())?)?;
         Ok(Self { pid: child.id(), process, socket: watch(ours)?, stderr })
@@ -266,7 +290,7 @@ impl Template {
             let (descriptors, answer) = match request {
                 None => return Outcome::Stop(None),
                 Some(Request::Stop(answer)) => return Outcome::Stop(Some(answer)),
-                Some(Request::Renew) => return Outcome::Renew,
+                Some(Request::Renew(why)) => return Outcome::Renew(why),
                 Some(Request::Birth { descriptors, answer }) => (descriptors, answer),
             };
             // Nobody waits any more: the session ended meanwhile.

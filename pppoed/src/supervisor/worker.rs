@@ -271,7 +271,7 @@ async fn run(
         warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
     }
     if gone.is_crash() {
-        factory.renew().await;
+        factory.renew("a worker crashed").await;
     }
     gone
 }

@@ -113,16 +113,19 @@ fn own_end() {
     lab.in_phase(alice.session_id, Phase::Open);
     let address = alice.address().unwrap().to_string();
     lab.kill();
-    let said = lab.refused_start(&["-L", &address, "-R", "10.7.0.2", "--orphan-timeout", "60"]);
+    until("the configuration to be kept", || lab.path("run/last-good/index.json").exists());
+    // No reason to end alice: the configuration that she logged in with stays in force.
+    lab.restart(&["-L", &address, "-R", "10.7.0.2", "--orphan-timeout", "60"]);
     let expected = format!(
         "{address} is to be our own end of links (-L), and the client of session {}",
         alice.session_id
     );
-    assert!(said.contains(&expected), "{said}");
-    lab.restart(&["--orphan-timeout", "60"]);
+    lab.logged(&["ERROR", "the last good one is in force", &expected]);
     lab.in_phase(alice.session_id, Phase::Open);
     alice.assert_alive();
-    lab.stop_with(&mut [&mut alice]);
+    let mut bob = super::exhaustion::dial_until_served(&lab, 2);
+    assert_eq!(bob.address().unwrap().to_string(), "10.0.0.3");
+    lab.stop_with(&mut [&mut alice, &mut bob]);
 }
 
 fn renames() {

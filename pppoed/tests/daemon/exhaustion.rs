@@ -89,7 +89,7 @@ fn few_processes() {
 }
 
 /// What could not be done for want of something is tried again now and then: dials until there is a session.
-fn dial_until_served(lab: &Lab, number: u8) -> Subscriber {
+pub(super) fn dial_until_served(lab: &Lab, number: u8) -> Subscriber {
     let mut time = 10;
     let mut host = Host::dial_again(good_mac(number), time);
     until("a session", || {

@@ -9,11 +9,13 @@
 mod adoption;
 mod advice;
 mod attacks;
+mod bad_files;
 mod capturing;
 mod console;
 mod consoles;
 mod dialling;
 mod egress;
+mod emptied;
 mod endings;
 mod exhaustion;
 mod failing;
@@ -36,6 +38,7 @@ mod own_addresses;
 mod peer;
 mod policy;
 mod random_ids;
+mod reconciled;
 mod reload;
 mod returning;
 mod rivals;
@@ -108,6 +111,9 @@ fn main() -> ExitCode {
     tests.extend(returning::tests());
     tests.extend(policy::tests());
     tests.extend(full_disk::tests());
+    tests.extend(bad_files::tests());
+    tests.extend(emptied::tests());
+    tests.extend(reconciled::tests());
     tests.retain(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())));
     run(tests)
 }

@@ -267,11 +267,16 @@ impl Subscriber {
         self.ended.is_some()
     }
 
+    /// Asks for an Echo-Reply.
+    pub(crate) fn ask_for_echo(&self) {
+        // An Echo-Request with a Magic-Number of 0, which every end has to take (RFC 1661 section 6.4).
+        self.send(&[0xc0, 0x21, 9, 0x77, 0, 8, 0, 0, 0, 0]);
+    }
+
     /// Asks for an Echo-Reply, and waits for it.
     pub(crate) fn assert_alive(&mut self) {
         const ECHO_REPLY: u8 = 10;
-        // An Echo-Request with a Magic-Number of 0, which every end has to take (RFC 1661 section 6.4).
-        self.send(&[0xc0, 0x21, 9, 0x77, 0, 8, 0, 0, 0, 0]);
+        self.ask_for_echo();
         let mut buffer = [0; 2048];
         until("an Echo-Reply", || {
             while let Ok(received) = self.socket.recv(&mut buffer) {

@@ -146,7 +146,7 @@ impl Netlink {
         })
     }
 
-    fn remove_address(
+    pub(super) fn remove_address(
         &mut self,
         interface: &InterfaceId,
         local: IpAddr,

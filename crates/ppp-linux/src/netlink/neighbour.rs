@@ -1,5 +1,6 @@
 //! Proxy ARP: answering for an address that lies behind another interface.
 
+use std::io;
 use std::net::Ipv4Addr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
@@ -43,6 +44,28 @@ impl Netlink {
         self.change(message, NLM_F_CREATE | NLM_F_REPLACE, || {
             format!("answer ARP requests for {address} on {interface}")
         })
+    }
+
+    /// Whether [`Netlink::add_proxy_neighbour`] is in force. (A kernel before Linux 5.0 cannot say, and is taken to have it.)
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked, and [`NetlinkError::NoSuchInterface`].
+    pub fn has_proxy_neighbour(
+        &mut self,
+        interface: &InterfaceId,
+        address: Ipv4Addr,
+    ) -> Result<bool, NetlinkError> {
+        let mut message = proxy_message(interface, address);
+        // The kernel wants no state in a question.
+        message.header.state = NeighbourState::None;
+        let operation = || format!("look whether ARP requests for {address} on {interface} are answered");
+        match self.query(RouteNetlinkMessage::GetNeighbour(message), operation) {
+            Err(NetlinkError::Refused { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(false)
+            }
+            Ok(_) | Err(NetlinkError::Refused { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends what [`Netlink::add_proxy_neighbour`] began.

@@ -75,30 +75,42 @@ impl Netlink {
         }
     }
 
-    /// Makes sure that there is a route to `peer`, and to nobody else, through `interface`.
+    /// Whether there is a route to `peer`, and to nobody else, through `interface`. The kernel makes it with the address, and
+    /// removes it with that, and when the interface is set down.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked, and [`NetlinkError::NoSuchInterface`].
+    pub fn has_host_route(&mut self, interface: &InterfaceId, peer: IpAddr) -> Result<bool, NetlinkError> {
+        let prefix_length = if peer.is_ipv4() { 32 } else { 128 };
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(peer);
+        message.header.destination_prefix_length = prefix_length;
+        // The entry of the table that matches, not the path that it leads to.
+        message.header.flags = RouteFlags::FibMatch;
+        message.attributes.push(RouteAttribute::Destination(peer.into()));
+        message.attributes.push(RouteAttribute::Oif(interface.index.get()));
+        let operation = || format!("look up the route to {peer} through {interface}");
+        let oif = RouteAttribute::Oif(interface.index.get());
+        match self.query(RouteNetlinkMessage::GetRoute(message), operation) {
+            Ok(RouteNetlinkMessage::NewRoute(RouteMessage { header, attributes, .. })) => Ok(header.kind
+                == RouteType::Unicast
+                && header.destination_prefix_length == prefix_length
+                && attributes.contains(&oif)),
+            // No route at all, or one of the kinds "unreachable", "prohibit" and "blackhole" (ip-route(8)).
+            Ok(_) | Err(NetlinkError::NotPermitted { .. } | NetlinkError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes sure of [`Netlink::has_host_route`].
     pub(super) fn verify_host_route(
         &mut self,
         interface: &InterfaceId,
         peer: Ipv4Addr,
     ) -> Result<(), NetlinkError> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = AddressFamily::Inet;
-        message.header.destination_prefix_length = 32;
-        // The entry of the table that matches, not the path that it leads to.
-        message.header.flags = RouteFlags::FibMatch;
-        message.attributes.push(RouteAttribute::Destination(RouteAddress::Inet(peer)));
-        message.attributes.push(RouteAttribute::Oif(interface.index.get()));
-        let operation = || format!("look up the route to {peer} through {interface}");
-        let answer = self.query(RouteNetlinkMessage::GetRoute(message), operation)?;
-
-        let oif = RouteAttribute::Oif(interface.index.get());
-        match answer {
-            RouteNetlinkMessage::NewRoute(RouteMessage { header, attributes, .. })
-                if header.destination_prefix_length == 32 && attributes.contains(&oif) =>
-            {
-                Ok(())
-            }
-            _ => Err(NetlinkError::NotInForce {
+        match self.has_host_route(interface, peer.into())? {
+            true => Ok(()),
+            false => Err(NetlinkError::NotInForce {
                 interface: interface.to_string(),
                 problem: format!("there is no route to {peer} through it"),
             }),

@@ -2,6 +2,7 @@
 //! here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
@@ -352,9 +353,45 @@ fn arp_is_answered_for_an_address_behind_another_interface() {
         netlink.add_proxy_neighbour(&lan, peer).unwrap();
         netlink.add_proxy_neighbour(&lan, peer).unwrap();
         assert_eq!(proxied(netlink), [(lan.index.get(), peer)]);
+        assert!(netlink.has_proxy_neighbour(&lan, peer).unwrap());
+        assert!(!netlink.has_proxy_neighbour(&lan, LOCAL).unwrap());
         netlink.remove_proxy_neighbour(&lan, peer).unwrap();
         assert_eq!(proxied(netlink), []);
+        assert!(!netlink.has_proxy_neighbour(&lan, peer).unwrap());
         assert!(netlink.remove_proxy_neighbour(&lan, peer).is_err());
+    });
+}
+
+#[test]
+fn a_host_route_is_there_as_long_as_address_and_interface_are() {
+    in_namespace(|netlink| {
+        let (_tun, id) = tun("ppp0");
+        netlink.configure_ptp(&id, &ipv4(1492, LOCAL, PEER)).unwrap();
+        let (ends, ends6) = (Ipv4Ends { local: LOCAL, peer: PEER }, link_local(1, 2));
+        netlink.set_ipv6_ends(&id, None, ends6).unwrap();
+        let has = |netlink: &mut Netlink, peer: IpAddr| netlink.has_host_route(&id, peer).unwrap();
+        let (peer, peer6) = (PEER.into(), ends6.peer.into());
+        // The kernel makes those of IPv6 a moment later, in a thread of its own.
+        let until_there = |netlink: &mut Netlink| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !has(netlink, peer6) {
+                assert!(Instant::now() < deadline, "no IPv6 route");
+                std::thread::yield_now();
+            }
+            assert!(has(netlink, peer));
+        };
+        until_there(netlink);
+        assert!(!netlink.has_host_route(&id, LOCAL.into()).unwrap());
+        netlink.remove_address(&id, LOCAL.into(), PEER.into()).unwrap();
+        netlink.remove_address(&id, ends6.local.into(), ends6.peer.into()).unwrap();
+        assert!(!has(netlink, peer) && !has(netlink, peer6));
+        netlink.set_ipv4_ends(&id, Some(ends), ends).unwrap();
+        netlink.set_ipv6_ends(&id, Some(ends6), ends6).unwrap();
+        until_there(netlink);
+        netlink.link_down(&id).unwrap();
+        assert!(!has(netlink, peer) && !has(netlink, peer6));
+        netlink.delete_link(&id).unwrap();
+        assert!(netlink.has_host_route(&id, PEER.into()).is_err());
     });
 }
 

@@ -153,6 +153,7 @@ fn install_log(api: &Api<'_>, globals: &Table) -> mlua::Result<()> {
         ("warn", "log.warn", Level::Warn),
         ("error", "log.error", Level::Error),
         ("failure", "log.failure", Level::Failure),
+        ("repaired", "log.repaired", Level::Repaired),
     ] {
         api.add(&log, (full, name), When::Always, move |lua, host, words: Variadic<Value>| {
             host.log(level, &joined(lua, &words)?);

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::files;
 
 /// Name of the file.
-const FILE: &str = "adoption.key";
+pub(super) const FILE: &str = "adoption.key";
 const KEY_LEN: usize = 32;
 /// The key and its SHA-256, which tells a file that was torn.
 const FILE_LEN: usize = 2 * KEY_LEN;

@@ -11,6 +11,8 @@
 mod describe;
 mod door;
 pub(super) mod fuzzing;
+mod ghosts;
+mod guard;
 mod heirlooms;
 mod key;
 mod record;
@@ -20,29 +22,40 @@ mod run_dir;
 mod store;
 mod take_over;
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::adoption::Ticket;
 use ppp_ipc::worker::ToWorker;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use self::door::Workers;
 pub(super) use self::door::{Arrival, Stranger};
+use self::ghosts::Ghosts;
+pub(super) use self::ghosts::workers_of;
+pub(super) use self::guard::{Findings, INTERVAL as LOOK_INTERVAL};
 use self::heirlooms::Heirlooms;
 use self::key::{Key, Source};
+use self::restore::Known;
 pub(super) use self::returning::Returning;
 pub use self::run_dir::{Claim as RunDirClaim, ClaimError};
 use self::store::{Kept, Store};
+use super::hook_scripts::forget_last_good;
 use super::session::Token;
 use super::session_log::about;
 use super::worker::chain;
-use super::{Supervisor, Work};
+use super::{SetupError, Supervisor, Work};
+use crate::config::Config;
+use crate::last_good;
 use crate::log_limit::LogLimit;
 use crate::message::{SERVER_LEAVING, SESSION_NOT_RECORDED};
 
@@ -61,6 +74,25 @@ pub(super) struct Adoption {
     run_dir: PathBuf,
     /// The workers' root directory.
     root: PathBuf,
+    workers: Workers,
+    /// Where workers come back; none while the socket cannot be made.
+    door: Option<JoinHandle<()>>,
+    is_open: Rc<Cell<bool>>,
+    /// The key is one that workers of an earlier `pppoed` know.
+    is_key_kept: bool,
+    /// Somebody looks at the run directory.
+    is_looking: bool,
+    /// When somebody looked at processes and records, too.
+    thorough_look: Instant,
+    /// Records of no session, and sessions without a record, at that look.
+    left_over_records: BTreeSet<u16>,
+    missing_records: BTreeSet<u16>,
+    /// That it cannot be repaired was told.
+    is_repair_failing: bool,
+    /// Which directory it is.
+    inode: Option<(u64, u64)>,
+    ghosts: Ghosts,
+    work: mpsc::Sender<Work>,
     key: Arc<Key>,
     store: Option<Store>,
     strangers: LogLimit,
@@ -95,10 +127,10 @@ pub(super) struct Opening<'a> {
 }
 
 impl Adoption {
-    /// Opens the socket for those that come back, and reads what the last `pppoed` left. Must be called in a `LocalSet`.
+    /// Reads what the last `pppoed` left; [`Adoption::open_door`] is to follow.
     ///
     /// Whatever is wrong in the run directory is told, and no reason not to start.
-    pub(super) fn open(opening: Opening<'_>, work: mpsc::Sender<Work>, now: Instant) -> io::Result<Self> {
+    pub(super) fn open(opening: Opening<'_>, work: mpsc::Sender<Work>, now: Instant) -> Self {
         let Opening { run_dir, root, uid, gid, fresh_key, grace } = opening;
         let (key, source) = Key::open(run_dir, fresh_key);
         let key = Arc::new(key);
@@ -119,7 +151,7 @@ impl Adoption {
                 "sessions of the last pppoed can only be taken over as far as their records are in the run directory"
             );
         }
-        let (kept, problems) = store::load(run_dir);
+        let (kept, problems) = store::load(run_dir, true);
         for problem in problems {
             warn!(reason = problem, "a session's record cannot be used");
         }
@@ -136,12 +168,22 @@ impl Adoption {
             }
         };
         let workers = Workers { uid, gid };
-        let listener = door::open(root, workers)?;
-        tokio::task::spawn_local(door::serve(listener, workers, work));
         let is_successor = !matches!(source, Source::New) || !kept.is_empty();
-        Ok(Self {
+        Self {
             run_dir: run_dir.to_owned(),
             root: root.to_owned(),
+            workers,
+            door: None,
+            is_open: Rc::default(),
+            is_key_kept: matches!(source, Source::Kept),
+            is_looking: false,
+            thorough_look: now,
+            left_over_records: BTreeSet::new(),
+            missing_records: BTreeSet::new(),
+            is_repair_failing: false,
+            inode: fs::metadata(run_dir).map(|metadata| (metadata.dev(), metadata.ino())).ok(),
+            ghosts: Ghosts::default(),
+            work,
             key,
             store,
             strangers: LogLimit::default(),
@@ -150,12 +192,33 @@ impl Adoption {
             kept,
             hold_back_until: is_successor.then(|| now + grace),
             next_counters: now,
-        })
+        }
+    }
+
+    /// Opens the socket for workers that come back, in place of the one before. Must be called in a `LocalSet`.
+    pub(super) fn open_door(&mut self) -> io::Result<()> {
+        let listener = door::open(&self.root, self.workers)?;
+        let serving = tokio::task::spawn_local(door::serve(listener, self.workers, self.work.clone()));
+        if let Some(before) = self.door.replace(serving) {
+            before.abort();
+        }
+        self.is_open.set(true);
+        Ok(())
+    }
+
+    /// Whether workers can come back, now and later.
+    fn has_door(&self) -> Rc<Cell<bool>> {
+        self.is_open.clone()
+    }
+
+    pub(super) fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 
     /// Whether sessions may not begin yet.
     pub(super) fn holds_back(&self, now: Instant) -> bool {
-        self.hold_back_until.is_some_and(|until| now < until)
+        // Somebody might get the address of a session that nobody knows.
+        self.hold_back_until.is_some_and(|until| now < until) || !self.ghosts.is_empty()
     }
 
     /// When [`Supervisor::keep_counters`] has something to do.
@@ -210,7 +273,32 @@ impl Adoption {
         key::remove(&self.run_dir);
         store::remove(&self.run_dir);
         let _ = fs::remove_file(self.run_dir.join(DRAINING));
+        last_good::forget(&self.run_dir);
+        forget_last_good(&self.run_dir);
     }
+}
+
+/// How many sessions an earlier `pppoed` left in this run directory, whose workers live. Changes nothing there: another one may be
+/// running.
+pub fn sessions_left(run_dir: &Path) -> usize {
+    left(run_dir).len()
+}
+
+/// A session that an earlier `pppoed` left, whose client has an address that this configuration makes our own end.
+pub(crate) fn client_at_our_end(config: &Config) -> Option<SetupError> {
+    let entries = || config.pools().flat_map(|(_, entries)| entries);
+    left(&config.run_dir).into_iter().find_map(|known| {
+        let address = known.client()?;
+        let is_ours = entries().any(|entry| entry.local == address);
+        is_ours.then_some(SetupError::ClientAtOurEnd { address, session: known.session_id })
+    })
+}
+
+fn left(run_dir: &Path) -> Vec<Known> {
+    let root = run_dir.join(super::setup::EMPTY_DIRECTORY);
+    let known =
+        store::load(run_dir, false).0.into_iter().filter_map(|kept| Known::parse(&kept.ticket.record).ok());
+    known.filter(|known| take_over::find(known.process, Some(&root)).is_some()).collect()
 }
 
 impl Supervisor {

@@ -102,6 +102,11 @@ impl Changes {
 }
 
 impl Known {
+    /// The client's IPv4 address, if it has one.
+    pub(super) fn client(&self) -> Option<Ipv4Addr> {
+        self.lease.map(|(_, remote)| remote)
+    }
+
     /// Reads a record.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let missing = |what| RecordError::Incomplete { what };
@@ -285,7 +290,11 @@ impl Supervisor {
         self.next_token += 1;
         let has_worker = process.is_some();
         let worker = match process {
-            Some(process) => WorkerHandle::expect(Returning { process }, token, self.reports.clone()),
+            Some(process) => WorkerHandle::expect(
+                Returning { process, door: self.adoption.has_door() },
+                token,
+                self.reports.clone(),
+            ),
             None => WorkerHandle::gone(),
         };
         if has_worker {

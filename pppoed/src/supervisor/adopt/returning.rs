@@ -1,6 +1,8 @@
 //! The task of a worker that another `pppoed` has started.
 
+use std::cell::Cell;
 use std::future::pending;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ppp_ipc::codec;
@@ -21,12 +23,14 @@ const RETURN_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(in super::super) struct Returning {
     pub(super) process: PidFd,
+    /// Whether it can come back: there is a socket for that.
+    pub(super) door: Rc<Cell<bool>>,
 }
 
 impl Returning {
     /// Its life from here. Returns when its process is gone.
     pub(in super::super) async fn run(self, mut orders: mpsc::Receiver<Order>, reporter: &Reporter) -> Gone {
-        let Self { process } = self;
+        let Self { process, door } = self;
         // What comes before it does waits for it.
         let mut first = Zeroizing::new(Vec::new());
         let expected = match watch(process) {
@@ -36,12 +40,16 @@ impl Returning {
                 return Gone(Some(Exit::Unknown));
             }
         };
-        let deadline = Instant::now() + RETURN_DEADLINE;
+        let mut deadline = Instant::now() + RETURN_DEADLINE;
         let stream = loop {
             let order = tokio::select! {
                 exit = wait(&expected) => return Gone(Some(exit)),
                 order = orders.recv() => order,
                 () = sleep_until(deadline) => {
+                    if !door.get() {
+                        deadline = Instant::now() + RETURN_DEADLINE;
+                        continue;
+                    }
                     reporter.report(Report::Failed("its worker did not come back to pppoed".to_owned())).await;
                     Some(Order::Kill)
                 }

@@ -5,11 +5,12 @@
 //! writes them, so that a slow disk holds up nobody, and the latest of a session replaces what it has not written yet.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use super::key::{Key, write_whole};
 use crate::files;
 
 /// Directory of the records, below the run directory.
-const DIRECTORY: &str = "sessions";
+pub(super) const DIRECTORY: &str = "sessions";
 /// File of the counters, below the run directory.
 const COUNTERS: &str = "counters";
 const SUM_LEN: usize = 32;
@@ -61,6 +62,8 @@ type Shared = Arc<(Mutex<Jobs>, Condvar)>;
 pub(super) struct Store {
     shared: Shared,
     recipe: Recipe,
+    /// Writing fails at present.
+    is_failing: Arc<AtomicBool>,
     /// The thread; none as long as the system has none for us.
     writer: RefCell<Option<JoinHandle<()>>>,
 }
@@ -78,7 +81,8 @@ impl Store {
     /// Where a limit of processes leaves no thread, what is to be written waits until there is one.
     pub(super) fn start(run_dir: &Path, key: Arc<Key>, key_is_stored: bool) -> Self {
         let recipe = Recipe { run_dir: run_dir.to_owned(), key, key_is_stored };
-        let store = Self { shared: Shared::default(), recipe, writer: RefCell::default() };
+        let (shared, is_failing) = (Shared::default(), Arc::default());
+        let store = Self { shared, recipe, is_failing, writer: RefCell::default() };
         if let Err(error) = store.ensure_writer() {
             warn!(
                 path = %run_dir.display(), %error,
@@ -98,13 +102,18 @@ impl Store {
                 key: key.clone(),
                 key_is_stored: *key_is_stored,
                 tried_key: Instant::now(),
-                is_failing: false,
+                is_failing: self.is_failing.clone(),
             };
             let jobs = self.shared.clone();
             let builder = std::thread::Builder::new().name("records".into());
             *thread = Some(builder.spawn(move || writer.run(&jobs))?);
         }
         Ok(())
+    }
+
+    /// Whether what was to be written last could not be.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// Writes a session's record, soon.
@@ -147,8 +156,8 @@ struct Writer {
     key: Arc<Key>,
     key_is_stored: bool,
     tried_key: Instant,
-    /// That writing fails was told.
-    is_failing: bool,
+    /// Writing fails, and that was told.
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -194,16 +203,16 @@ impl Writer {
     /// Once when it begins to fail, and once when it works again.
     fn tell(&mut self, outcome: io::Result<()>) {
         let run_dir = self.run_dir.display();
+        let was_failing = self.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match &outcome {
-            Err(error) if !self.is_failing => warn!(
+            Err(error) if !was_failing => warn!(
                 path = %run_dir, %error,
                 "records of sessions cannot be written: sessions go on, also when pppoed is started again; only what \
                  ends meanwhile may not be cleaned up"
             ),
-            Ok(()) if self.is_failing => info!(path = %run_dir, "records of sessions can be written again"),
+            Ok(()) if was_failing => info!(path = %run_dir, "records of sessions can be written again"),
             _ => {}
         }
-        self.is_failing = outcome.is_err();
     }
 }
 
@@ -212,8 +221,9 @@ pub(super) fn make_directory(run_dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(run_dir.join(DIRECTORY))
 }
 
-/// All records that are there, and what is wrong with others.
-pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
+/// All records that are there, and what is wrong with others. Tidies up what was being written when the last `pppoed` went, if
+/// the run directory is ours.
+pub(super) fn load(run_dir: &Path, is_ours: bool) -> (Vec<Kept>, Vec<String>) {
     let mut problems = Vec::new();
     let path = run_dir.join(COUNTERS);
     let counters = match files::read_bounded(&path, MAX_COUNTERS).map(|content| parse_counters(&content)) {
@@ -233,10 +243,11 @@ pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
     let entries = fs::read_dir(run_dir.join(DIRECTORY)).into_iter().flatten().flatten();
     for entry in entries {
         let path = entry.path();
-        let id = |name: &str| name.parse::<u16>().ok().filter(|id| id.to_string() == name);
-        let Some(session_id) = entry.file_name().to_str().and_then(id) else {
+        let Some(session_id) = entry.file_name().to_str().and_then(session_id) else {
             // What was being written when the machine or pppoed went.
-            let _ = fs::remove_file(&path);
+            if is_ours {
+                let _ = fs::remove_file(&path);
+            }
             continue;
         };
         match files::read_bounded(&path, MAX_RECORD_FILE).map(|content| parse_record(&content)) {
@@ -249,6 +260,17 @@ pub(super) fn load(run_dir: &Path) -> (Vec<Kept>, Vec<String>) {
         }
     }
     (found.into_values().collect(), problems)
+}
+
+/// The session ids of all records that are there, good or not.
+pub(super) fn ids(run_dir: &Path) -> BTreeSet<u16> {
+    let entries = fs::read_dir(run_dir.join(DIRECTORY)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| session_id(entry.file_name().to_str()?)).collect()
+}
+
+/// The session whose record has this name.
+fn session_id(name: &str) -> Option<u16> {
+    name.parse::<u16>().ok().filter(|id| id.to_string() == name)
 }
 
 /// What is in a file, with its SHA-256, which tells one that was torn.
@@ -338,10 +360,10 @@ mod tests {
         drop(store);
         let kept =
             |session_id, byte, number| Kept { session_id, ticket: ticket(byte), traffic: traffic(number) };
-        assert_eq!(load(run_dir), (vec![kept(1, 4, 10), kept(65534, 2, u64::MAX - 3)], vec![]));
+        assert_eq!(load(run_dir, true), (vec![kept(1, 4, 10), kept(65534, 2, u64::MAX - 3)], vec![]));
         remove(run_dir);
         assert_eq!(fs::read_dir(run_dir).unwrap().count(), 0);
-        assert_eq!(load(run_dir), (vec![], vec![]));
+        assert_eq!(load(run_dir, true), (vec![], vec![]));
     }
 
     #[test]
@@ -358,13 +380,13 @@ mod tests {
         let good = fs::read(path("sessions/1")).unwrap();
         for len in [0, 1, 63, 64, good.len() - 1] {
             fs::write(path("sessions/1"), &good[..len]).unwrap();
-            let (kept, problems) = load(run_dir);
+            let (kept, problems) = load(run_dir, true);
             assert_eq!(kept.len(), 1, "{len}");
             assert!(problems[0].ends_with("/sessions/1: it is damaged"), "{problems:?}");
         }
         assert!(!path("sessions/3.new").exists());
         fs::write(path("counters"), "torn").unwrap();
-        let (kept, problems) = load(run_dir);
+        let (kept, problems) = load(run_dir, true);
         assert_eq!((kept[0].traffic, problems.len()), (Traffic::default(), 2));
     }
 
@@ -378,7 +400,7 @@ mod tests {
         for name in files {
             fs::File::create(run_dir.join(name)).unwrap().set_len(1 << 40).unwrap();
         }
-        let (kept, problems) = load(run_dir);
+        let (kept, problems) = load(run_dir, true);
         assert_eq!((kept, problems.len()), (vec![], 2), "{problems:?}");
         assert!(problems.iter().all(|problem| problem.contains("larger than")), "{problems:?}");
         assert!(!run_dir.join("sessions/01").exists(), "another name of a session that has one");
@@ -394,6 +416,6 @@ mod tests {
         fs::remove_dir_all(run_dir.join(DIRECTORY)).unwrap();
         store.keep(1, ticket(1));
         drop(store);
-        assert_eq!(load(run_dir).0, []);
+        assert_eq!(load(run_dir, true).0, []);
     }
 }

@@ -357,7 +357,7 @@ impl Supervisor {
 
 /// The process of this name, if it still lives, and by how many ticks clocks have moved since it got the name. One that seems to have been
 /// started at another time is the one, too, if it has the workers' `root`: that is nobody else's.
-fn find((pid, started): Process, root: Option<&PathBuf>) -> Option<(PidFd, i64)> {
+pub(super) fn find((pid, started): Process, root: Option<&PathBuf>) -> Option<(PidFd, i64)> {
     let process = PidFd::open(pid).ok()?;
     // Looked at while the descriptor holds the process: if that lives, the time and the root are its own.
     let seen = start_time(pid).ok()?;

@@ -145,3 +145,10 @@ impl From<EgressError> for SetupError {
         }
     }
 }
+
+impl SetupError {
+    /// Whether another `pppoed` has the run directory.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::RunDir(ClaimError::InUse { .. }))
+    }
+}
