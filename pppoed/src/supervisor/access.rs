@@ -23,6 +23,7 @@ use super::session::AccessIndex;
 use super::session_sockets::{SessionSockets, SocketSettings};
 use super::table::Table;
 use super::terms::Terms;
+use super::unproven::KnownStations;
 use crate::mac_list::MacRules;
 use crate::message::RIVAL_SERVER;
 
@@ -329,8 +330,9 @@ pub(super) struct AccessView<'a> {
     pub(super) table: &'a Table,
     /// There is a free slot, or one that its session may have to give up.
     pub(super) has_slot: bool,
-    /// Too many sessions are in setup, and too many requests wait.
+    /// Too many sessions are in setup, and too many requests wait, for anybody but stations that are known.
     pub(super) is_crowded: bool,
+    pub(super) known_stations: &'a KnownStations,
     pub(super) limits: SessionLimits,
     pub(super) mac_rules: &'a MacRules,
     /// No new sessions: the server is draining or stopping.
@@ -349,7 +351,7 @@ impl Sessions for AccessView<'_> {
         self.limits.admit(&Present {
             of_peer: self.table.count_of_peer(self.access, peer),
             on_interface: self.table.count_on(self.access),
-            is_crowded: self.is_crowded,
+            is_crowded: self.is_crowded && !self.known_stations.contains((self.access, peer)),
             has_slot: self.has_slot,
         })
     }

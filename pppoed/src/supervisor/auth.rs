@@ -130,12 +130,14 @@ impl Supervisor {
     /// Compares a proof with the secrets, beside the event loop.
     pub(super) fn verify(&mut self, token: Token, number: u32, attempt: Attempt, ruling: Ruling) {
         let Some(session) = self.table.get_mut(token) else { return };
+        let station = (session.access, session.peer_mac);
         let comparison = Comparison {
             files: self.secrets.clone(),
             hashing: self.hashing.clone(),
             waits: self.reloads.current.config.limits.waits(),
             unit: session.unit,
-            station: (session.access, session.peer_mac),
+            station,
+            standing: self.known_stations.standing(station),
         };
         let claimant = Claimant::of(session);
         self.conclude(token, async move {

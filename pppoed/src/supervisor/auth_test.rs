@@ -4,6 +4,7 @@ use ppp_ipc::control::{AuthLine, AuthMethod, AuthTest, AuthVerdict, Failure, MAX
 use ppp_ipc::hooks::Event;
 use tokio::sync::oneshot;
 
+use super::hashing::Standing;
 use super::{Supervisor, Work};
 use crate::control::Answer;
 use crate::names::HostNames;
@@ -59,7 +60,7 @@ impl Supervisor {
                 }
                 by_method
             };
-            let by_method = match hashing.compare(&user, None, wait, compare).await {
+            let by_method = match hashing.compare(&user, None, Standing::Known, wait, compare).await {
                 Ok(by_method) => by_method,
                 Err(busy) => {
                     // Fails only when the client has hung up.

@@ -9,7 +9,7 @@ use ppp_proto::auth::chap;
 use tracing::warn;
 
 use super::auth::{Accepted, Attempt, AttemptProof};
-use super::hashing::{Hashing, Station};
+use super::hashing::{Hashing, Standing, Station};
 use super::hook_auth::{Decider, Ruling};
 use super::secret_files::SecretFiles;
 use crate::config::Limits;
@@ -25,6 +25,7 @@ pub(super) struct Comparison {
     /// Of the session's interface: addresses may depend on it.
     pub(super) unit: u32,
     pub(super) station: Station,
+    pub(super) standing: Standing,
 }
 
 /// How long a login may wait for what others have a share in.
@@ -95,7 +96,8 @@ impl Comparison {
         let compare = move || fits(&candidate, &proof).map(|()| candidate.into_grant());
         let compared = match is_slow {
             true => {
-                let turn = self.hashing.compare(&name, Some(self.station), self.waits.hash, compare);
+                let (station, wait) = (Some(self.station), self.waits.hash);
+                let turn = self.hashing.compare(&name, station, self.standing, wait, compare);
                 turn.await.map_err(|busy| busy.to_string())?
             }
             false => compare(),

@@ -1,9 +1,10 @@
 //! Whose hashed password is compared next: what strangers can cause costs as much computing as it does, and no more.
 //!
 //! A guess at a hashed password costs its sender a packet, and us milliseconds. So there are few threads for it, which leave
-//! the processors to everybody else; of each MAC address and of each user one comparison is under way; the users take
-//! turns, so that guesses at one user's password delay the logins of that user alone; and who has waited for longer than
-//! clients wait is refused.
+//! the processors to everybody else; of each MAC address and of each user one comparison is under way; stations that have logged
+//! in before go first, so that no stranger's guesses delay them by more than one comparison; among the others the users take
+//! turns, so that guesses at one user's password delay the logins of that user alone; and who has waited for longer than clients
+//! wait is refused.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -20,11 +21,20 @@ use tokio::time::timeout;
 use super::session::AccessIndex;
 use crate::threads::{Priority, Threads};
 
-/// Comparisons that may wait. The limits of sessions in setup bound them as well; this is for servers without.
+/// Comparisons of each kind of station that may wait. The limits of sessions in setup bound them as well; this is for servers
+/// without.
 const MAX_WAITING: usize = 1024;
 
 /// A station on an access interface.
 pub(super) type Station = (AccessIndex, MacAddr);
+
+/// Whose turn it is first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its station has logged in before; or it is a console.
+    Known,
+    Stranger,
+}
 
 /// The threads that compare hashes, and the queue before them. Clones share it.
 #[derive(Clone, Debug)]
@@ -54,7 +64,7 @@ impl Hashing {
         })
     }
 
-    /// Has the password of `user` compared, when it is its turn. A console has no station.
+    /// Has the password of `user` compared, when its turn comes. A console has no station.
     ///
     /// # Errors
     /// Why it was not.
@@ -62,10 +72,11 @@ impl Hashing {
         &self,
         user: &[u8],
         station: Option<Station>,
+        standing: Standing,
         patience: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let _turn = self.turns.take(user, station, patience).await?;
+        let _turn = self.turns.take(user, station, standing, patience).await?;
         self.threads.run(work).await.ok_or(Busy::QueueFull)
     }
 }
@@ -82,12 +93,19 @@ struct State {
     stations: HashSet<Station>,
     /// Users of whom a comparison is under way.
     busy: HashSet<Box<[u8]>>,
-    /// Those who wait, by user, in the order in which they came.
+    known: Queue,
+    strangers: Queue,
+    next: u64,
+}
+
+/// Those who wait, of one standing.
+#[derive(Debug, Default)]
+struct Queue {
+    /// By user, in the order in which they came.
     waiting: HashMap<Box<[u8]>, VecDeque<Waiting>>,
-    /// The users who wait, in the order of their turns.
+    /// The users, in the order of their turns.
     order: VecDeque<Box<[u8]>>,
     count: usize,
-    next: u64,
 }
 
 /// One's turn, which is over when this is dropped.
@@ -108,17 +126,22 @@ impl Turns {
             free: count,
             stations: HashSet::new(),
             busy: HashSet::new(),
-            waiting: HashMap::new(),
-            order: VecDeque::new(),
-            count: 0,
+            known: Queue::default(),
+            strangers: Queue::default(),
             next: 0,
         })))
     }
 
-    async fn take(&self, user: &[u8], station: Option<Station>, patience: Duration) -> Result<Turn, Busy> {
+    async fn take(
+        &self,
+        user: &[u8],
+        station: Option<Station>,
+        standing: Standing,
+        patience: Duration,
+    ) -> Result<Turn, Busy> {
         let place = self.enter(station)?;
         let user: Box<[u8]> = user.into();
-        let (number, turn) = self.0.borrow_mut().queue(user.clone())?;
+        let (number, turn) = self.0.borrow_mut().queue(user.clone(), standing)?;
         self.0.borrow_mut().call();
         match timeout(patience, turn).await {
             Ok(Ok(())) => Ok(Turn { turns: self.clone(), user, _place: place }),
@@ -142,35 +165,23 @@ impl Turns {
 }
 
 impl State {
-    fn queue(&mut self, user: Box<[u8]>) -> Result<(u64, oneshot::Receiver<()>), Busy> {
-        if self.count >= MAX_WAITING {
-            return Err(Busy::QueueFull);
-        }
+    fn queue(&mut self, user: Box<[u8]>, standing: Standing) -> Result<(u64, oneshot::Receiver<()>), Busy> {
+        let queue = match standing {
+            Standing::Known => &mut self.known,
+            Standing::Stranger => &mut self.strangers,
+        };
         let (caller, turn) = oneshot::channel();
         let number = self.next;
-        (self.next, self.count) = (self.next + 1, self.count + 1);
-        let of_user = self.waiting.entry(user.clone()).or_default();
-        if of_user.is_empty() {
-            self.order.push_back(user);
-        }
-        of_user.push_back((number, caller));
+        queue.push(user, (number, caller))?;
+        self.next += 1;
         Ok((number, turn))
     }
 
     /// Calls those whose turn it is.
     fn call(&mut self) {
         while self.free > 0 {
-            let Some(index) = self.order.iter().position(|user| !self.busy.contains(user)) else { return };
-            let Some(user) = self.order.remove(index) else { return };
-            let Some(of_user) = self.waiting.get_mut(&user) else { continue };
-            let first = of_user.pop_front();
-            match of_user.is_empty() {
-                true => drop(self.waiting.remove(&user)),
-                // It is the others' turn first.
-                false => self.order.push_back(user.clone()),
-            }
-            let Some((_, caller)) = first else { continue };
-            self.count -= 1;
+            let first = self.known.pop(&self.busy).or_else(|| self.strangers.pop(&self.busy));
+            let Some((user, (_, caller))) = first else { return };
             // Who has gone meanwhile has dropped its end.
             if caller.send(()).is_ok() {
                 self.free -= 1;
@@ -180,6 +191,40 @@ impl State {
     }
 
     /// One has waited in vain. False if it was called already.
+    fn leave(&mut self, user: &[u8], number: u64) -> bool {
+        self.known.leave(user, number) || self.strangers.leave(user, number)
+    }
+}
+
+impl Queue {
+    fn push(&mut self, user: Box<[u8]>, waiting: Waiting) -> Result<(), Busy> {
+        if self.count >= MAX_WAITING {
+            return Err(Busy::QueueFull);
+        }
+        self.count += 1;
+        let of_user = self.waiting.entry(user.clone()).or_default();
+        if of_user.is_empty() {
+            self.order.push_back(user);
+        }
+        of_user.push_back(waiting);
+        Ok(())
+    }
+
+    /// Takes out the first of the user whose turn it is, and of whom no comparison is under way.
+    fn pop(&mut self, busy: &HashSet<Box<[u8]>>) -> Option<(Box<[u8]>, Waiting)> {
+        let index = self.order.iter().position(|user| !busy.contains(user))?;
+        let user = self.order.remove(index)?;
+        let of_user = self.waiting.get_mut(&user)?;
+        let first = of_user.pop_front()?;
+        self.count -= 1;
+        match of_user.is_empty() {
+            true => drop(self.waiting.remove(&user)),
+            // It is the others' turn first.
+            false => self.order.push_back(user.clone()),
+        }
+        Some((user, first))
+    }
+
     fn leave(&mut self, user: &[u8], number: u64) -> bool {
         let Some(of_user) = self.waiting.get_mut(user) else { return false };
         let Some(index) = of_user.iter().position(|(other, _)| *other == number) else { return false };
@@ -230,8 +275,12 @@ mod tests {
     type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Turn, Busy>>>>;
 
     fn ask(turns: &Turns, user: &'static [u8], number: u8) -> Waiting {
+        ask_as(turns, user, number, Standing::Stranger)
+    }
+
+    fn ask_as(turns: &Turns, user: &'static [u8], number: u8, standing: Standing) -> Waiting {
         let turns = turns.clone();
-        Box::pin(async move { turns.take(user, station(number), PATIENCE).await })
+        Box::pin(async move { turns.take(user, station(number), standing, PATIENCE).await })
     }
 
     /// What has come of it by now.
@@ -270,6 +319,33 @@ mod tests {
     }
 
     #[test]
+    fn guesses_at_many_users_passwords_delay_no_station_that_is_known() {
+        run(async {
+            let turns = Turns::new(1);
+            let users: [&'static [u8]; 4] = [b"alice", b"bob", b"carol", b"dave"];
+            let mut guesses: Vec<_> =
+                (0..80).map(|number| ask(&turns, users[usize::from(number) % users.len()], number)).collect();
+            let first = now(&mut guesses[0]).await.unwrap().unwrap();
+            for guess in &mut guesses[1..] {
+                assert!(now(guess).await.is_none());
+            }
+            // Also of the user at whose password there are most guesses.
+            let mut customers: Vec<_> =
+                [100, 101].iter().map(|number| ask_as(&turns, b"bob", *number, Standing::Known)).collect();
+            for customer in &mut customers {
+                assert!(now(customer).await.is_none());
+            }
+            let mut before = first;
+            for customer in &mut customers {
+                drop(before);
+                before = now(customer).await.unwrap().unwrap();
+            }
+            drop(before);
+            assert!(now(&mut guesses[1]).await.unwrap().is_ok());
+        });
+    }
+
+    #[test]
     fn a_station_has_one_comparison_and_waits_no_longer_than_clients_do() {
         run(async {
             let turns = Turns::new(1);
@@ -280,7 +356,8 @@ mod tests {
             assert!(begun.elapsed() >= PATIENCE);
             drop(busy);
             let state = turns.0.borrow();
-            assert_eq!((state.free, state.count, state.waiting.len(), state.order.len()), (1, 0, 0, 0));
+            let queue = &state.strangers;
+            assert_eq!((state.free, queue.count, queue.waiting.len(), queue.order.len()), (1, 0, 0, 0));
             assert!(state.stations.is_empty() && state.busy.is_empty());
         });
     }
@@ -296,9 +373,9 @@ mod tests {
             turns.enter(station(1)).unwrap();
             let console = |turns: &Turns| {
                 let turns = turns.clone();
-                Box::pin(async move { turns.take(b"bob", None, PATIENCE).await }) as Waiting
+                Box::pin(async move { turns.take(b"bob", None, Standing::Known, PATIENCE).await }) as Waiting
             };
-            let mut waiting: Vec<_> = (0..MAX_WAITING - 1).map(|_| console(&turns)).collect();
+            let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| console(&turns)).collect();
             for one in &mut waiting {
                 assert!(now(one).await.is_none());
             }

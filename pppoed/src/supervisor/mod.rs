@@ -464,6 +464,7 @@ impl Supervisor {
             table: &self.table,
             has_slot: self.free_slots(frame.access) > 0 || self.has_unproven_on(frame.access),
             is_crowded: self.places_are_taken() && self.waiting_room_is_full(),
+            known_stations: &self.known_stations,
             limits: self.accesses.get(frame.access).map_or(self.config.limits, Access::limits),
             mac_rules: &self.mac_rules,
             closed: self.service != ServiceState::Serving

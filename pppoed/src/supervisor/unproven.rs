@@ -5,7 +5,8 @@
 //! that has been silent for the longest time. Without such a one it waits for a moment: a storm of honest clients after an
 //! outage sets up one session after the other.
 //!
-//! A station that has logged in before goes before those that have not, and no stranger takes its place: it is a customer's.
+//! A station that has logged in before goes before those that have not, and no stranger takes its place, nor its place in the
+//! queue: it is a customer's.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::server::SessionRequest;
 
 use super::Supervisor;
-use super::hashing::Station;
+use super::hashing::{Standing, Station};
 use super::session::{AccessIndex, Session, Token};
 
 /// Time after its PADS in which a silent session makes no room: the way to the client and back.
@@ -73,6 +74,12 @@ impl WaitingDials {
         taken
     }
 
+    /// Takes out the stranger that came last.
+    fn take_last_stranger(&mut self, known: &KnownStations) -> Option<WaitingDial> {
+        let index = self.dials.iter().rposition(|dial| !known.contains(dial.station()))?;
+        self.dials.remove(index)
+    }
+
     /// Takes out the first that may go on, those of `known` stations before others.
     fn take_first(
         &mut self,
@@ -108,6 +115,13 @@ impl KnownStations {
 
     pub(super) fn contains(&self, station: Station) -> bool {
         self.recent.contains(&station) || self.before.contains(&station)
+    }
+
+    pub(super) fn standing(&self, station: Station) -> Standing {
+        match self.contains(station) {
+            true => Standing::Known,
+            false => Standing::Stranger,
+        }
     }
 }
 
@@ -217,12 +231,20 @@ impl Supervisor {
         );
     }
 
-    /// A request waits, if there is room for it; otherwise its client gets no answer, and asks again.
+    /// A request waits, if there is room for it, and that of a known station in the place of a stranger's; otherwise its client gets
+    /// no answer, and asks again.
     pub(super) fn wait_for_room(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
-        match self.waiting_room_is_full() {
-            true => self.ignore(access, &request),
-            false => self.waiting.push(access, request, now),
+        if self.waiting_room_is_full() {
+            let goes = match self.known_stations.contains((access, request.peer_mac)) {
+                true => self.waiting.take_last_stranger(&self.known_stations),
+                false => None,
+            };
+            match goes {
+                Some(stranger) => self.ignore(stranger.access, &stranger.request),
+                None => return self.ignore(access, &request),
+            }
         }
+        self.waiting.push(access, request, now);
     }
 
     fn ignore(&mut self, access: AccessIndex, request: &SessionRequest) {

@@ -7,14 +7,16 @@ use ppp_ipc::control::Phase;
 
 use super::lab::{self, Lab, until, with_wire};
 use super::peer::{Host, Subscriber};
+use super::strays;
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("silent hosts make room for a customer", silent_hosts),
         ("a silent client has five seconds, or as told", first_packet),
         ("all customers get in after an outage", storm),
         ("who has logged in before goes before strangers", known_station),
+        ("no crowd of strangers keeps out who has logged in before", crowd),
         ("a PADR from a forged MAC address ends nobody's session", forged_padr),
         ("a client that has rebooted is in as soon as it has logged in", rebooted),
         ("without authentication a session goes when its peer does not answer", without_authentication),
@@ -114,6 +116,31 @@ fn known_station() {
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     customer.assert_alive();
     until("one of them to be gone", || strangers.iter_mut().any(|stranger| !stranger.host.is_undisturbed()));
+}
+
+/// Strangers who speak LCP have all places, and more of them wait than may.
+fn crowd() {
+    let lab = Lab::start(&["-N", "16", "--mac-rate", "0", "--setup-deadline", "60", "--lcp-deadline", "30"]);
+    let mut customer = Subscriber::open(good_mac(1));
+    customer.host.hang_up();
+    until("the session to be gone", || lab.console().sessions().is_empty());
+    let mut strangers: Vec<Subscriber> = (10..14)
+        .map(|number| {
+            let mut stranger = Subscriber::begin(Host::dial(good_mac(number)), b"mallory");
+            stranger.drive();
+            stranger
+        })
+        .collect();
+    let mut waiting: Vec<Host> = (20..60).map(|number| Host::dial(good_mac(number))).collect();
+    until("some to be turned away", || {
+        waiting.iter_mut().for_each(Host::drive);
+        strangers.iter_mut().for_each(Subscriber::drive);
+        strays::count(&lab, "too_many_starting") > 0
+    });
+    let start = Instant::now();
+    let mut customer = Subscriber::open_again(good_mac(1), 2);
+    assert!(start.elapsed() < Duration::from_secs(2), "it was not heard at once: {:?}", start.elapsed());
+    customer.assert_alive();
 }
 
 fn forged_padr() {

@@ -65,7 +65,8 @@ fn padts(host: MacAddr, act: impl FnOnce()) -> Vec<u16> {
     found
 }
 
-fn count(lab: &Lab, name: &str) -> u64 {
+/// A counter of discovery.
+pub(crate) fn count(lab: &Lab, name: &str) -> u64 {
     let answers = lab.console().ask(&Request::ShowStats);
     let Some(Response::Stats(stats)) = answers.into_iter().next() else { panic!("no statistics") };
     let interface = &stats.interfaces[0];

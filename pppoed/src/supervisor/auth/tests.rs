@@ -11,7 +11,7 @@ use ppp_wire::MacAddr;
 use tokio::task::LocalSet;
 
 use super::super::comparison::Waits;
-use super::super::hashing::Hashing;
+use super::super::hashing::{Hashing, Standing};
 use super::super::hook_auth::Decider;
 use super::super::secret_files::SecretFiles;
 use super::*;
@@ -52,6 +52,7 @@ fn comparison(secrets: &Path, names: HostNames, hashing: &Hashing) -> Comparison
         waits: Waits { hash: WAIT, name: WAIT },
         unit: 0,
         station: (0, MacAddr([2, 0, 0, 0, 0, 1])),
+        standing: Standing::Stranger,
     }
 }
 
@@ -97,7 +98,7 @@ fn guesses_at_a_hashed_password_hold_up_nobody_with_another() {
         let (release, released) = channel::<()>();
         let own = hashing.clone();
         let guess = tokio::task::spawn_local(async move {
-            own.compare(b"hashed", None, WAIT, move || released.recv().is_err()).await
+            own.compare(b"hashed", None, Standing::Stranger, WAIT, move || released.recv().is_err()).await
         });
         tokio::task::yield_now().await;
         for _ in 0..20 {
