@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use ppp_proto::auth::chap;
-use tracing::warn;
 
 use super::auth::{Accepted, Attempt, AttemptProof};
 use super::hashing::{Hashing, Standing, Station};
@@ -88,9 +87,7 @@ impl Comparison {
         let wanted = name.clone();
         let found = self.files.with(move |secrets, _| secrets.find(protocol, &wanted)).await;
         let (found, notices) = found.ok_or_else(cut_off)?;
-        for notice in notices {
-            warn!("{notice}");
-        }
+        self.files.tell(&notices);
         let candidate = found.map_err(|refusal| refusal.to_string())?;
         let is_slow = protocol == Protocol::Pap && candidate.is_hashed();
         let compare = move || fits(&candidate, &proof).map(|()| candidate.into_grant());
@@ -108,9 +105,7 @@ impl Comparison {
             (secrets.fixed_addresses(names), addresses.resolve(&name, unit, names))
         });
         let (fixed, (addresses, notices)) = asked.await?;
-        for notice in notices {
-            warn!("{notice}");
-        }
+        self.files.tell_of_login(&notices);
         Ok(Accepted {
             origin: grant.place.to_string(),
             addresses: Some(addresses),

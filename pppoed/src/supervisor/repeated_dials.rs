@@ -4,7 +4,8 @@
 //! What counts is a dial that came to nothing, and a session that was open for less than a [`PERIOD`]. Of each MAC address [`TOLD`]
 //! of each are told in full, and of each user [`TOLD_OF_USER`] sessions, because who has one account may have many MAC
 //! addresses; those after are left out until a minute has passed since the first. A line says so at once, and another one how
-//! many they were. A failing peer that gets in at last is told, and so is a session that lasts after all, when it has.
+//! many they were. A failing peer that gets in at last is told, and so is a session that lasts after all, when it has. Of dials that
+//! come to nothing [`TOLD_OF_ALL`] are told of all addresses together: anybody can make up any number of addresses.
 //!
 //! Anybody can dial with the MAC address of somebody else. So from the login on, a session is left out for what the same user did
 //! from the same address, and for nothing that others did with either. What we decide about a session is told in any case
@@ -23,23 +24,27 @@ use crate::log_limit::LogLimit;
 const TOLD: u32 = 3;
 /// Dials of one user that are told in a [`PERIOD`].
 const TOLD_OF_USER: u32 = 10;
+/// Dials that come to nothing and are told in a [`PERIOD`], of all addresses together.
+const TOLD_OF_ALL: u32 = 200;
 /// Time after which dials are told again; and a session that was open for so long was none of those that count.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
 /// MAC addresses, and users, that are remembered. Beyond them, newcomers are left out until others are forgotten.
 const MAX_REMEMBERED: usize = 1024;
 
 /// The peers whose last dials came to little.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RepeatedDials {
     /// Dials that came to nothing.
     failing: Repeaters<MacAddr>,
+    /// Those of them that were told.
+    failing_told: LogLimit,
     /// Sessions that did not last: of an address, whoever had them; of a user on an address; of a user.
     brief: Repeaters<MacAddr>,
     brief_logins: Repeaters<(MacAddr, Box<[u8]>)>,
     brief_of_users: Repeaters<Box<[u8]>>,
     /// Ends by a limit or a hook that were told although the dials are left out, of a user or address.
     by_limits: Repeaters<(Option<MacAddr>, Box<[u8]>)>,
-    /// Dials of peers that there was no room for.
+    /// Dials that were left out although their peers do not dial again and again.
     of_others: u64,
     others: LogLimit,
     /// Failures of workers that are told although the dial is left out.
@@ -75,6 +80,22 @@ pub(super) enum Telling {
 impl Telling {
     pub(super) fn is_quiet(self) -> bool {
         !matches!(self, Self::Told { .. })
+    }
+}
+
+impl Default for RepeatedDials {
+    fn default() -> Self {
+        Self {
+            failing: Repeaters::default(),
+            failing_told: LogLimit::of(TOLD_OF_ALL),
+            brief: Repeaters::default(),
+            brief_logins: Repeaters::default(),
+            brief_of_users: Repeaters::default(),
+            by_limits: Repeaters::default(),
+            of_others: 0,
+            others: LogLimit::default(),
+            crashes: LogLimit::default(),
+        }
     }
 }
 
@@ -124,7 +145,7 @@ impl<K: Eq + Hash> Repeaters<K> {
         }
     }
 
-    /// Counts a dial. False if there is no room to remember it.
+    /// Counts a dial. Whether it counts as one that was left out because there were many.
     fn count(&mut self, key: K, told: u32, now: Instant) -> bool {
         if !self.known.contains_key(&key) {
             self.sweep(now);
@@ -134,9 +155,10 @@ impl<K: Eq + Hash> Repeaters<K> {
         }
         let fresh = Repeater { since: now, dials: 0, left_out: 0, is_muted: false };
         let known = self.known.entry(key).or_insert(fresh);
-        known.left_out += u64::from(known.dials >= told);
+        let is_one_of_many = known.dials >= told;
+        known.left_out += u64::from(is_one_of_many);
         known.dials = known.dials.saturating_add(1);
-        true
+        is_one_of_many
     }
 
     /// Forgets those that have not dialled for long, at most once a minute.
@@ -154,7 +176,14 @@ impl RepeatedDials {
     pub(super) fn begin(&mut self, peer: MacAddr, now: Instant) -> Telling {
         match self.brief.is_quiet(&peer, TOLD, now) {
             true => self.brief.begin(&peer, TOLD, now),
-            false => self.failing.begin(&peer, TOLD, now),
+            false => match self.failing.begin(&peer, TOLD, now) {
+                Telling::Told { left_out } if self.failing_told.is_used_up(now) => {
+                    self.of_others += left_out;
+                    Telling::LeftOut
+                }
+                Telling::FirstLeftOut if self.failing_told.is_used_up(now) => Telling::LeftOut,
+                telling => telling,
+            },
         }
     }
 
@@ -181,22 +210,27 @@ impl RepeatedDials {
         was_quiet: bool,
         now: Instant,
     ) {
-        let is_remembered = match open {
+        let is_one_of_many = match open {
             Some(open) if open >= PERIOD => return,
-            None if user.is_none() => self.failing.count(peer, TOLD, now),
+            None if user.is_none() => {
+                if !was_quiet {
+                    self.failing_told.count(now);
+                }
+                self.failing.count(peer, TOLD, now)
+            }
             // Also one that logged in and hung up before it was open.
             Some(_) | None => {
-                if let Some(user) = user {
-                    self.brief_of_users.count(user.into(), TOLD_OF_USER, now);
-                    self.brief_logins.count((peer, user.into()), TOLD, now);
-                }
-                self.brief.count(peer, TOLD, now)
+                let of_user = user.is_some_and(|user| {
+                    let of_user = self.brief_of_users.count(user.into(), TOLD_OF_USER, now);
+                    self.brief_logins.count((peer, user.into()), TOLD, now) || of_user
+                });
+                self.brief.count(peer, TOLD, now) || of_user
             }
         };
-        self.of_others += u64::from(was_quiet && !is_remembered);
+        self.of_others += u64::from(was_quiet && !is_one_of_many);
     }
 
-    /// Dials that were left out because there was no room to remember their peers, once a minute if there are any.
+    /// Dials that were left out although their peers do not dial again and again, once a minute if there are any.
     pub(super) fn take_of_others(&mut self, now: Instant) -> Option<u64> {
         if self.of_others == 0 {
             return None;
@@ -337,11 +371,13 @@ mod tests {
         let mut dials = RepeatedDials::default();
         for number in 0..3000_u16 {
             let telling = dials.begin(mac(number), start);
-            assert_eq!(telling.is_quiet(), usize::from(number) >= MAX_REMEMBERED);
+            assert_eq!(telling.is_quiet(), u32::from(number) >= TOLD_OF_ALL);
             dials.ended(mac(number), None, None, telling.is_quiet(), start);
         }
         assert_eq!(dials.failing.known.len(), MAX_REMEMBERED);
-        assert_eq!(dials.take_of_others(start), Some(3000 - 1024));
+        assert_eq!(dials.take_of_others(start), Some(3000 - 200));
+        // Who logs in is told.
+        assert_eq!(dials.logged_in(mac(2999), b"alice", start), TELL);
         dials.ended(mac(3000), None, None, true, start);
         assert_eq!(dials.take_of_others(start), None, "not yet again");
         assert_eq!(dials.take_of_others(start + PERIOD), Some(1));

@@ -1,10 +1,16 @@
 //! The secrets files, and the one thread that reads them: whoever asks them waits for nobody but others who ask them.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use tracing::warn;
+
+use crate::log_limit::RepeatedTexts;
 use crate::names::HostNames;
-use crate::secrets::{Secrets, Settings};
+use crate::secrets::{Notice, Secrets, Settings};
 use crate::threads::{Priority, Threads};
 
 /// The files as they are now. Clones share them, until they are replaced.
@@ -14,6 +20,8 @@ pub(super) struct SecretFiles {
     secrets: Arc<Mutex<Secrets>>,
     thread: Arc<Threads>,
     pub(super) names: HostNames,
+    /// What was said about lines when somebody tried to log in by them.
+    told: Rc<RefCell<RepeatedTexts>>,
 }
 
 impl SecretFiles {
@@ -30,7 +38,7 @@ impl SecretFiles {
     pub(super) fn with_names(settings: Settings, names: HostNames) -> io::Result<Self> {
         let secrets = Arc::new(Mutex::new(Secrets::new(settings)));
         let thread = Arc::new(Threads::new("secrets", 1, Priority::Normal)?);
-        Ok(Self { secrets, thread, names })
+        Ok(Self { secrets, thread, names, told: Rc::default() })
     }
 
     /// Goes by other files from now on.
@@ -50,6 +58,24 @@ impl SecretFiles {
         work: impl FnOnce(&mut Secrets, &HostNames) -> T + Send + 'static,
     ) -> Option<T> {
         self.begin(work).await.ok()
+    }
+
+    /// Writes into the log what there is to say about the files, once, when they were read; and about the line of somebody who logs
+    /// in, once a minute: anybody may try.
+    pub(super) fn tell(&self, notices: &[Notice]) {
+        let (of_logins, of_files): (Vec<_>, Vec<_>) =
+            notices.iter().partition(|notice| matches!(notice, Notice::UnusableSecretFile { .. }));
+        of_files.into_iter().for_each(|notice| warn!("{notice}"));
+        self.tell_of_login(of_logins);
+    }
+
+    /// The same of what was found out by a login.
+    pub(super) fn tell_of_login<'a>(&self, notices: impl IntoIterator<Item = &'a Notice>) {
+        for text in notices.into_iter().map(Notice::to_string) {
+            if self.told.borrow_mut().is_news(&text, Instant::now()) {
+                warn!("{text}");
+            }
+        }
     }
 
     fn begin<T: Send + 'static>(

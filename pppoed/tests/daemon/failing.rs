@@ -12,10 +12,11 @@ use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("a router with a wrong password is told three times", failing),
         ("a wrong password is answered late, and nobody else waits", late),
         ("a verdict that is overtaken is logged as any other", overtaken),
+        ("guesses at a line that cannot be used write one notice", unusable_line),
         ("an account that comes and goes is told three times", coming_and_going),
         ("an end that we decide is told however often its host dials", decided_ends),
     ];
@@ -65,6 +66,22 @@ fn failing() {
     lab.logged(&["dials were left out of the log", "count=3", &good_mac(1).to_string()]);
     subscriber.close();
     lab.logged(&["session ended", "username=\"alice\"", "reason=\"peer-terminated\""]);
+}
+
+/// Anybody can guess at the password of a user whose line names a file that is not there, so that the next line decides.
+fn unusable_line() {
+    let secrets = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&secrets, "alice * @/nonexistent/password *\n* * another *\n").unwrap();
+    let secrets = secrets.path().to_str().unwrap();
+    let lab = Lab::start(&["--chap-secrets", secrets, "--refusal-delay", "0", "--mac-rate", "0"]);
+    for number in 0..8 {
+        let mut guesser = Subscriber::begin(Host::dial(good_mac(number)), b"alice");
+        until("the refusal", || guesser.is_over());
+    }
+    let count = |words: &str| lab.log().matches(words).count();
+    until("all in the log", || count("authentication refused") == 8);
+    // At the start, and at the first guess.
+    assert_eq!(count("the line is skipped: its secret cannot be read from"), 2, "{}", lab.log());
 }
 
 /// The worker of this host belongs to somebody who guesses, and begins LCP anew before each verdict.
