@@ -79,7 +79,7 @@ impl Threads {
         if try_one().is_err() {
             warn!(
                 name,
-                "no more threads can be made (TasksMax=, ulimit -u): logins may have to wait for others"
+                "no more threads can be made (TasksMax=, ulimit -u): logins and consoles may have to wait for others"
             );
             return Ok(Self(None));
         }

@@ -57,7 +57,7 @@ pub(super) async fn serve(
 ) -> Result<(), ClientError> {
     let credentials = stream.peer_creds()?;
     let caller = match (credentials.euid(), credentials.pid()) {
-        (Some(uid), Some(pid)) => Caller { uid, pid },
+        (Some(uid), Some(pid)) => Caller { uid, pid, rights },
         _ => return Err(ClientError::Anonymous),
     };
     if stranger.is_some_and(|stranger| stranger.as_raw() == caller.uid) {

@@ -107,6 +107,8 @@ pub struct Caller {
     pub uid: u32,
     /// Process.
     pub pid: i32,
+    /// What its socket lets it ask.
+    pub rights: Rights,
 }
 
 /// What the clients of a socket may ask.

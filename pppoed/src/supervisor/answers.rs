@@ -38,7 +38,7 @@ impl Supervisor {
             Request::ShowLog(query) => self.show_log(&query, after),
             Request::ShowVersion => self.show_version(now).into(),
             Request::ShowConfig => return self.show_config(answer),
-            Request::ShowConfigDiff => return self.show_config_diff(answer),
+            Request::ShowConfigDiff => return self.show_config_diff(caller.rights, answer),
             Request::Policy(request) => return self.change_policy(*request, caller, answer, now),
             Request::ShowPolicy => return self.show_policy(answer),
             Request::WritePolicy { check } => return self.write_policy(check, caller, answer),

@@ -14,6 +14,7 @@ mod capture;
 mod challenge;
 mod comparison;
 mod console_share;
+mod console_work;
 mod cover;
 mod deadlines;
 mod debug;
@@ -104,6 +105,7 @@ use self::access::{Access, AccessView, Frame, Stage};
 use self::adopt::{Adoption, Arrival, Findings, LOOK_INTERVAL, Stranger};
 use self::auth::Outcome;
 use self::console_share::ConsoleShare;
+use self::console_work::ConsoleWork;
 use self::deadlines::Deadlines;
 use self::drop_log::{DropLog, Refusals};
 use self::egress::{Egress, EgressWatch};
@@ -246,10 +248,7 @@ pub struct Supervisor {
     events: Events,
     /// The captures that may still be begun.
     captures: Arc<Semaphore>,
-    /// The comparisons with the files that may still be begun.
-    comparisons: Arc<Semaphore>,
-    /// The long lists of settings that may be made at once: the threads for it are those that passwords need as well.
-    listings: Arc<Semaphore>,
+    console_work: ConsoleWork,
     console_share: ConsoleShare,
     log: Option<LogHandle>,
     adoption: Adoption,

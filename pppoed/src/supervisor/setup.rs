@@ -26,6 +26,7 @@ pub use self::error::SetupError;
 use super::access::Access;
 use super::adopt::{Adoption, Opening, RunDirClaim, workers_of};
 use super::console_share::ConsoleShare;
+use super::console_work::ConsoleWork;
 use super::deadlines::Deadlines;
 use super::drop_log::{DropLog, Refusals};
 use super::egress::{Egress, EgressWatch};
@@ -188,8 +189,7 @@ fn assemble(
         stats: Stats::new(now),
         events: Events::new(),
         captures: super::capture::room(),
-        comparisons: super::show_config::room(),
-        listings: super::show_config::room(),
+        console_work: ConsoleWork::new().map_err(SetupError::Threads)?,
         log: None,
         console_share: ConsoleShare::new(now),
         adoption,

@@ -42,10 +42,9 @@ impl Supervisor {
             return;
         };
         let mut detail = session.detail(self.deadlines.of(session.token), now);
-        let look = self.look_at(session);
+        let (look, consoles) = (self.look_at(session), self.console_work.clone());
         tokio::task::spawn_local(async move {
-            let looking = tokio::task::spawn_blocking(move || look.take(Repair::No));
-            if let Ok(protections) = looking.await {
+            if let Some(protections) = consoles.run(move || look.take(Repair::No)).await {
                 detail.sandbox = protections.iter().map(ToString::to_string).collect();
             }
             let _ = answer.send(Response::Session(Box::new(detail)).into());

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{
@@ -12,7 +11,7 @@ use ppp_ipc::control::{
 };
 use ppp_ipc::reload as ipc;
 use ppp_ipc::worker::Rates;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
@@ -20,7 +19,7 @@ use super::Supervisor;
 use super::reload::{clean, lines};
 use super::setup::check_discovery;
 use crate::config::{Change, Changes, Config, Effect, Line, MAX_CHANGES, Setting, Source};
-use crate::control::Answer;
+use crate::control::{Answer, Rights};
 use crate::log_levels::Levels;
 use crate::logging::{self, LogHandle};
 use crate::mac_list::MacRules;
@@ -42,12 +41,6 @@ struct Live {
     /// Sessions whose rates are not those of their options, the first ones, with both; and how many there are beside.
     rates: Vec<(u16, Rates, Rates)>,
     more_rates: usize,
-}
-
-/// Room for one at a time: a second comparison with the files would only wait for the same disk, and a second list for
-/// the same processor.
-pub(super) fn room() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(1))
 }
 
 impl Supervisor {
@@ -73,13 +66,11 @@ impl Supervisor {
     /// `show config`.
     pub(super) fn show_config(&self, answer: oneshot::Sender<Answer>) {
         let (current, live) = (self.reloads.current.clone(), self.live());
-        let listings = self.listings.clone();
+        let consoles = self.console_work.clone();
         tokio::task::spawn_local(async move {
-            let _turn = listings.acquire().await;
-            let listing = tokio::task::spawn_blocking(move || live.listing(&current.config));
-            let responses = match listing.await {
-                Ok(list) => settings(&list),
-                Err(error) => vec![Response::Failed(Failure::Busy(error.to_string()))],
+            let responses = match consoles.list(move || live.listing(&current.config)).await {
+                Some(list) => settings(&list),
+                None => vec![Response::Failed(cut_off())],
             };
             // Fails only when the client has hung up.
             let _ = answer.send(Answer::Whole(responses));
@@ -87,8 +78,9 @@ impl Supervisor {
     }
 
     /// `show config --diff`.
-    pub(super) fn show_config_diff(&self, answer: oneshot::Sender<Answer>) {
-        let Ok(permit) = self.comparisons.clone().try_acquire_owned() else {
+    pub(super) fn show_config_diff(&self, rights: Rights, answer: oneshot::Sender<Answer>) {
+        let consoles = self.console_work.clone();
+        let Some(permit) = consoles.begin_comparison(rights) else {
             let busy = Failure::Busy("the files are being read for another console".to_owned());
             let _ = answer.send(Response::Failed(busy).into());
             return;
@@ -97,25 +89,30 @@ impl Supervisor {
         let (live, deadline) = (self.live(), current.config.limits.reload_deadline);
         let (policy, file) = (self.policy.current.clone(), self.policy.file.clone());
         tokio::task::spawn_local(async move {
-            let comparing = tokio::task::spawn_blocking(move || {
+            let comparing = consoles.run(move || {
                 let responses = live.compare(&current.config, &source, &policy, &file);
                 drop(permit);
                 responses
             });
             let failure = match timeout(deadline, comparing).await {
-                Ok(Ok(responses)) => {
+                Ok(Some(responses)) => {
                     let _ = answer.send(Answer::Whole(responses));
                     return;
                 }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!(
+                Ok(None) => cut_off(),
+                Err(_) => Failure::Busy(format!(
                     "reading the files takes longer than {} s (--reload-deadline)",
                     deadline.as_secs()
-                ),
+                )),
             };
-            let _ = answer.send(Response::Failed(Failure::Busy(failure)).into());
+            let _ = answer.send(Response::Failed(failure).into());
         });
     }
+}
+
+/// Why there is no answer, where the server is about to end.
+pub(super) fn cut_off() -> Failure {
+    Failure::Busy("the answer was cut off".to_owned())
 }
 
 impl Live {

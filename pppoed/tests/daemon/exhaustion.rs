@@ -70,7 +70,7 @@ fn few_processes() {
     let mut subscribers = [open(&lab, 1), open(&lab, 2)];
     // What is there while nobody starts: this thread, workers, and the server with its threads and template.
     let steady = processes.count();
-    for (times, most) in [(1, steady), (2, steady - 4), (3, steady - 7)] {
+    for (times, most) in [(1, steady), (2, steady - 6), (3, steady - 10)] {
         lab.kill();
         until("its threads to be gone", || processes.count() < most);
         processes.limit(Some(most));
@@ -83,6 +83,7 @@ fn few_processes() {
         processes.limit(None);
     }
     lab.logged(&["WARN", "not all threads could be made"]);
+    lab.logged(&["WARN", "no more threads can be made", "name=\"consoles\""]);
     let mut third = dial_until_served(&lab, 3);
     let [first, second] = &mut subscribers;
     lab.stop_with(&mut [first, second, &mut third]);

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::super::Supervisor;
 use super::super::reload::{clean, lines};
+use super::super::show_config::cut_off;
 use super::fail;
 use crate::control::{Answer, Caller};
 use crate::files;
@@ -19,13 +20,11 @@ impl Supervisor {
     /// `show policy`. The console file is read beside the event loop, to tell what a restart would lose.
     pub(in super::super) fn show_policy(&self, answer: oneshot::Sender<Answer>) {
         let (policy, path) = (self.policy.current.clone(), self.policy.file.clone());
-        let listings = self.listings.clone();
+        let consoles = self.console_work.clone();
         tokio::task::spawn_local(async move {
-            let _turn = listings.acquire().await;
-            let listing = tokio::task::spawn_blocking(move || entries(&policy, &path));
-            let responses = match listing.await {
-                Ok(all) => pieces(all).into_iter().map(Response::Policy).collect(),
-                Err(error) => vec![Response::Failed(Failure::Busy(error.to_string()))],
+            let responses = match consoles.list(move || entries(&policy, &path)).await {
+                Some(all) => pieces(all).into_iter().map(Response::Policy).collect(),
+                None => vec![Response::Failed(cut_off())],
             };
             // Fails, here and below, only when the client has hung up.
             let _ = answer.send(Answer::Whole(responses));
