@@ -54,6 +54,20 @@ pub trait Resolve {
     }
 }
 
+/// Knows no name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NoNames;
+
+impl Resolve for NoNames {
+    fn host(&self, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+
+    fn network(&self, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+}
+
 /// The system's own names: its resolver for hosts, `/etc/networks` for networks. May block.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemNames;

@@ -66,7 +66,7 @@ messages! {
     COUNTERS_DOUBTFUL "counters-doubtful" 0xf8bb34b29e634ae9bc81dbe790d4108f
         "the worker claims less traffic than its interface has carried" "The larger numbers count, for limits and in accounting";
     COUNTERS_STAY "counters-stay" 0xb26706e0630a435191a602c7a2350009
-        "the counters of a session that is taken over cannot be had (CAP_SYS_PTRACE is needed): they stay as they were"
+        "the counters of a session that is taken over cannot be read (CAP_SYS_PTRACE is needed): they stay as they were"
         "The session goes on, and its traffic is not counted";
     HOOK_FAILED "hook-failed" 0x578be33c735c40e78cd73dd9c2a707eb
         "a hook failed" "With the script, the function, and why";

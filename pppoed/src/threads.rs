@@ -1,6 +1,6 @@
 //! Threads for what may block, which are all there from the start.
 //!
-//! A thread that is made when it is needed may not be had then: a limit of processes (`TasksMax=`, `ulimit -u`) that a fork
+//! A thread that is made when it is needed may not be available then: a limit of processes (`TasksMax=`, `ulimit -u`) that a fork
 //! bomb, a leak or many sessions have used up. tokio makes threads for blocking work on demand, gives them up after ten
 //! seconds, and panics if it can have none. So they are made once, before sessions depend on them, and kept.
 //!
@@ -148,7 +148,7 @@ fn wait_for_one() -> io::Result<()> {
 /// one, or no more come.
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is what makes the threads; one can be had, as was just tried"
+    reason = "this is what makes the threads; one can be made, as was just tried"
 )]
 fn reserve(runtime: &Runtime, wanted: usize) -> usize {
     let begun = Arc::new((Mutex::new((0, false)), Condvar::new()));

@@ -317,7 +317,7 @@ pub enum Response {
     Log(Vec<LogLine>),
     /// Which server this is.
     Version(ServerVersion),
-    /// What would become of a user, by one method.
+    /// Whether a user would be let in, by one method.
     AuthVerdict(Box<AuthVerdict>),
     /// Frames of a capture.
     Frames(Vec<CapturedFrame>),

@@ -3,19 +3,8 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::inet::Resolve;
+use crate::inet::NoNames;
 use crate::secrets::{Protocol, SecretsFile};
-
-struct NoNames;
-
-impl Resolve for NoNames {
-    fn host(&self, _: &str) -> Option<Ipv4Addr> {
-        None
-    }
-    fn network(&self, _: &str) -> Option<Ipv4Addr> {
-        None
-    }
-}
 
 fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()

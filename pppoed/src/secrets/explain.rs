@@ -14,7 +14,7 @@ pub struct Near {
     pub more: usize,
 }
 
-/// What would become of a peer.
+/// Whether a peer would be let in, and by which line.
 #[derive(Debug)]
 pub struct Explanation {
     /// The line that decides.

@@ -1,4 +1,4 @@
-//! What there is to say about a secrets file that can be used all the same.
+//! What there is to say about a secrets file that can be used nevertheless.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::parse::read_secret_file;
 use super::{AddressList, Entry, Notice, Pattern, Protocol, Secrets, Source, Users};
-use crate::inet::Resolve;
+use crate::inet::{NoNames, Resolve};
 use crate::origin::Place;
 
 /// How long names are looked up: a resolver that does not answer takes seconds for each.
@@ -23,19 +23,6 @@ pub struct Survey<'a> {
     pub ours: &'a BTreeSet<Ipv4Addr>,
     /// Looks up the names in the address column, which may take its time; `None`: they are not looked at.
     pub names: Option<&'a dyn Resolve>,
-}
-
-/// Knows no name.
-struct NoNames;
-
-impl Resolve for NoNames {
-    fn host(&self, _: &str) -> Option<Ipv4Addr> {
-        None
-    }
-
-    fn network(&self, _: &str) -> Option<Ipv4Addr> {
-        None
-    }
 }
 
 impl Secrets {

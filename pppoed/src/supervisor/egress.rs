@@ -48,7 +48,7 @@ impl Egress {
             Ok(filter) => {
                 if filter.origin() == RulesOrigin::Lost {
                     info!(
-                        "the last pppoed's rules of what workers may send cannot be had (CAP_SYS_ADMIN): new ones"
+                        "the last pppoed's rules of what workers may send cannot be read (CAP_SYS_ADMIN): new ones"
                     );
                 }
                 Ok(Self { filter: Some(Arc::new(filter)), is_required })

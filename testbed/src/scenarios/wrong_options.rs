@@ -9,7 +9,7 @@ use crate::world::{Uplink, Wiring, World};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "wrong-options",
-    about: "options that cannot be had here stop the start, and the message names file, line and word",
+    about: "options that are not supported stop the start, and the message names file, line and word",
     peer: "none (pppoed alone)",
     run,
 };

@@ -30,7 +30,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What would become of the user, by one method.
+/// Whether the user would be let in, by one method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthVerdict {
     /// The method.

@@ -1,4 +1,4 @@
-//! A worker comes back: whether it is believed, and what becomes of its session.
+//! A worker comes back: whether it is believed, and what happens to its session.
 
 use std::collections::HashMap;
 use std::fs;
@@ -163,7 +163,10 @@ impl Supervisor {
         match heirloom {
             Some(socket) => self.adoption.heirlooms.keep(token, socket),
             None => {
-                debug!(worker_pid = pid, "the packet socket of a session that is taken over cannot be had")
+                debug!(
+                    worker_pid = pid,
+                    "the packet socket of a session that is taken over cannot be duplicated"
+                )
             }
         }
         let farewell = self.is_unserved(token);

@@ -59,7 +59,7 @@ pub enum SetupError {
     },
     /// The kernel has no eBPF, or not for us.
     #[error(
-        "workers cannot be kept to their own frames; --allow-unfiltered-workers starts all the same, and then a worker that \
+        "workers cannot be kept to their own frames; --allow-unfiltered-workers starts nevertheless, and then a worker that \
          its peer takes over can send frames in the name of other subscribers and of this server"
     )]
     NoEgressFilter(#[source] EgressError),
