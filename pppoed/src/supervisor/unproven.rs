@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
+use ppp_proto::discovery::DropCause;
 use ppp_proto::discovery::server::SessionRequest;
 
 use super::Supervisor;
@@ -249,7 +250,7 @@ impl Supervisor {
 
     fn ignore(&mut self, access: AccessIndex, request: &SessionRequest) {
         if let Some(access) = self.accesses.get_mut(access) {
-            access.with_server(|server| server.ignore(request.id));
+            access.with_server(|server| server.ignore(request.id, DropCause::TooManyStarting));
         }
     }
 

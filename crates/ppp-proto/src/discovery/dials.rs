@@ -95,6 +95,11 @@ impl Dials {
         }
     }
 
+    pub(super) fn find_id(&self, key: &DialKey) -> Option<(RequestId, &Dial)> {
+        let id = *self.by_key.get(key)?;
+        Some((id, self.by_id.get(&id)?))
+    }
+
     pub(super) fn get(&self, id: RequestId) -> Option<&Dial> {
         self.by_id.get(&id)
     }

@@ -61,6 +61,10 @@ drop_causes! {
     TooManyStarting => "too_many_starting",
     /// A PADI while there are so many sessions that none is answered.
     Overload => "overload",
+    /// A PADI while whoever dials now would have to wait for too long.
+    Congested => "congested",
+    /// A PADR whose client had given up before its turn came.
+    GaveUp => "gave_up",
     /// A PADI beyond the interface's rate.
     PadiRate => "padi_rate",
     /// A PADR, with a good cookie, beyond the interface's rate.

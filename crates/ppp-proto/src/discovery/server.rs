@@ -59,6 +59,8 @@ pub enum Event {
     },
     /// A PADI that would be answered; the supervisor wanted to be asked ([`Sessions::asks`]).
     OfferRequest(OfferRequest),
+    /// A peer repeated a PADR that waits for its answer.
+    StillWanted(RequestId),
     /// A good PADR was refused by Service-Name-Error.
     ServiceRefused {
         /// Who asked.
@@ -126,6 +128,12 @@ pub trait Sessions {
     /// Whether a PADI of `peer` that would be answered becomes an [`Event::OfferRequest`] first.
     fn asks(&self, _peer: MacAddr) -> Asks {
         Asks::No
+    }
+
+    /// Whether nobody is to be invited now, as whoever dials would have to wait for too long. Who has an offer already gets
+    /// its session.
+    fn is_congested(&self) -> bool {
+        false
     }
 
     /// The load that [`PadoDelay`] goes by: the number of sessions.
@@ -320,12 +328,12 @@ impl Server {
         Ok(())
     }
 
-    /// Forgets a request without an answer, as too many sessions are being set up ([`DropCause::TooManyStarting`]). The same
-    /// PADR, which a peer without an answer repeats, would be a new request.
-    pub fn ignore(&mut self, id: RequestId) {
+    /// Forgets a request without an answer, and counts why. The same PADR, which a peer without an answer repeats, would be a
+    /// new request.
+    pub fn ignore(&mut self, id: RequestId, cause: DropCause) {
         if self.waiting(id).is_ok() {
             self.dials.forget(id);
-            self.drops.count(DropCause::TooManyStarting);
+            self.drops.count(cause);
         }
     }
 
@@ -438,6 +446,9 @@ impl Server {
             Admission::Busy => return Err(DropCause::TooManyStarting),
             Admission::Welcome | Admission::NoSlots => {}
         }
+        if sessions.is_congested() {
+            return Err(DropCause::Congested);
+        }
         let PadoTiming::After(delay) = self.config.pado_delay.at(sessions.count()) else {
             return Err(DropCause::Overload);
         };
@@ -526,10 +537,13 @@ impl Server {
         let key = DialKey { peer_mac, cookie: sent.try_into().map_err(|_| DropCause::CookieWrong)? };
         self.dials.readdress(&key, message.host_uniq);
         // A repeated PADR may come later than its cookie lives.
-        match self.dials.find(&key).map(|dial| &dial.progress) {
-            Some(Progress::Starting) => return Err(DropCause::StillStarting),
+        match self.dials.find_id(&key).map(|(id, dial)| (id, &dial.progress)) {
+            Some((id, Progress::Starting)) => {
+                self.events.push_back(Event::StillWanted(id));
+                return Err(DropCause::StillStarting);
+            }
             None if expired => return Err(DropCause::CookieExpired),
-            Some(Progress::Confirmed { .. }) | None => {}
+            Some((_, Progress::Confirmed { .. })) | None => {}
         }
         // Only now: what a forger sends must not use up what honest peers need.
         self.meter.admit_padr(peer_mac, now)?;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ppp_proto::discovery::DropCause;
 use ppp_proto::discovery::cookie::CookieKey;
-use ppp_proto::discovery::server::{Admission, Config, ConfigError, Limits, PadoDelay, PadoTiming, Server};
+use ppp_proto::discovery::server::{
+    Admission, Config, ConfigError, Event, Limits, PadoDelay, PadoTiming, Server,
+};
 use ppp_proto::token_bucket::Rate;
 use ppp_wire::MacAddr;
 use ppp_wire::pppoe::{Code, TagType};
@@ -238,6 +240,40 @@ fn peers_that_are_not_served_spend_nothing_and_are_counted() {
         bench.table.admission.set(Admission::Welcome);
         assert!(bench.offers(OTHER));
     }
+}
+
+#[test]
+fn whoever_has_an_offer_gets_its_session_when_there_are_no_more_offers() {
+    let mut bench = Bench::new(|config| config.limits.padi = rate(2));
+    let padr = bench.good_padr(HOST);
+    bench.table.is_congested.set(true);
+    for _ in 0..10 {
+        bench.assert_dropped(&padi(&[ANY]), DropCause::Congested);
+    }
+    bench.feed(&padr);
+    assert_eq!(bench.events().len(), 1);
+    bench.table.is_congested.set(false);
+    assert!(bench.offers(OTHER), "what got no offer has spent nothing");
+}
+
+#[test]
+fn a_dial_that_was_given_up_is_forgotten() {
+    let mut bench = Bench::new(|_| {});
+    let padr = bench.good_padr(HOST);
+    bench.feed(&padr);
+    let events = bench.events();
+    let [Event::SessionRequest(request)] = events.as_slice() else { panic!("{events:?}") };
+    bench.feed(&padr);
+    assert_eq!(bench.events(), [Event::StillWanted(request.id)]);
+    bench.server.ignore(request.id, DropCause::GaveUp);
+    bench.server.ignore(request.id, DropCause::GaveUp);
+    assert_eq!((bench.sent().len(), bench.dropped(DropCause::GaveUp)), (0, 1));
+    bench.server.accept(request.id, 7).unwrap_err();
+    // A client that was only slow begins anew.
+    bench.feed(&padr);
+    let events = bench.events();
+    let [Event::SessionRequest(again)] = events.as_slice() else { panic!("{events:?}") };
+    assert_ne!(again.id, request.id);
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl World {
                 admission: Cell::new(Admission::Welcome),
                 owners: BTreeMap::new(),
                 count: 0,
+                is_congested: Cell::new(false),
             },
             clients: Vec::new(),
             connected: BTreeMap::new(),
@@ -124,6 +125,8 @@ impl World {
                     let delay = self.random.below(if self.faults { 1500 } else { 20 });
                     self.schedule(Duration::from_millis(delay), Arrival::Ready(request.id));
                 }
+                // It is being made.
+                Event::StillWanted(_) => {}
                 other => panic!("{other:?}"),
             }
         }

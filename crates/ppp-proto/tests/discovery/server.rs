@@ -355,7 +355,7 @@ fn a_request_that_is_ignored_is_counted_and_may_come_again() {
     let mut bench = Bench::new(|_| {});
     let (padr, request) = bench.request(&[ANY, UNIQ]);
     for _ in 0..2 {
-        bench.server.ignore(request.id);
+        bench.server.ignore(request.id, DropCause::TooManyStarting);
         assert_eq!(bench.sent(), []);
         assert_eq!(bench.server.drops().get(DropCause::TooManyStarting), 1);
     }

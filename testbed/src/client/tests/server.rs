@@ -186,7 +186,9 @@ impl Running<'_> {
                     let peer = self.peers.0.remove(&session_id);
                     self.account.padt_in.extend(peer.map(|peer| peer.link.phase()));
                 }
-                DiscoveryEvent::ServiceRefused { .. } | DiscoveryEvent::OfferRequest(_) => {}
+                DiscoveryEvent::ServiceRefused { .. }
+                | DiscoveryEvent::OfferRequest(_)
+                | DiscoveryEvent::StillWanted(_) => {}
             }
         }
         self.flush_discovery()
