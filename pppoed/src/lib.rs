@@ -37,4 +37,5 @@ pub mod startup;
 pub mod supervisor;
 pub mod systemd;
 pub mod threads;
+pub mod turns;
 pub mod words;

@@ -26,6 +26,7 @@ use pppoed::startup::{self, Failure, Startup};
 use pppoed::supervisor::{self, KeptConfiguration, Signal};
 use pppoed::systemd;
 use pppoed::threads;
+use pppoed::turns;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -337,7 +338,7 @@ fn watch_signals(signals: &mpsc::Sender<Signal>) -> anyhow::Result<()> {
     for (kind, meaning) in kinds {
         let mut stream = signal(kind).context("watching signals")?;
         let signals = signals.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("signals", async move {
             while stream.recv().await.is_some() {
                 if signals.send(meaning).await.is_err() {
                     return;

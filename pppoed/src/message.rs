@@ -100,6 +100,8 @@ messages! {
         "another program on this machine takes PPPoE discovery frames: clients get its answers, too" "Its process, and the interface";
     LIMIT_REACHED "limit-reached" 0xcbd63cfa1ab24071938e4d0f82227f2b
         "discovery: a limit was reached" "Which one, and how many frames were dropped; once a minute for each";
+    LOOP_STALLED "loop-stalled" 0xd4e6b6f0f2bf4e7bb5806116cbbd9270
+        "the event loop was held up" "By which kind of event, and how long (--stall-limit); once a minute for each kind";
     WORKERS_UNAVAILABLE "workers-unavailable" 0x6b3b181da42545db9e4b7142c7750d0f
         "the workers' template cannot be started: no session can begin" "With the step of the sandbox that failed";
     DEGRADED "degraded" 0x1feac205c1d0496da5e776b0f44d204c

@@ -149,6 +149,9 @@ const MUTATIONS: &[Mutation] = &[
         config.limits.pado_delay = "5".parse::<pppoed::config::PadoDelayText>().unwrap().0;
     }),
     ("max-starting", |config| config.limits.max_starting = pppoed::config::MaxStarting::Unlimited),
+    ("setups-at-once", |config| config.limits.setups.at_once = NonZeroUsize::MIN),
+    ("setup-wait", |config| config.limits.setups.wait = None),
+    ("dial-patience", |config| config.limits.setups.patience += Duration::from_secs(1)),
     ("lcp-deadline", |config| config.limits.lcp_deadline += Duration::from_secs(1)),
     ("replace-wait", |config| config.limits.replace_wait += Duration::from_millis(1)),
     ("sessions-per-interface", |config| config.limits.per_interface = NonZeroUsize::new(7)),
@@ -167,6 +170,7 @@ const MUTATIONS: &[Mutation] = &[
     ("hash-wait", |config| config.limits.hash_wait += Duration::from_millis(1)),
     ("name-wait", |config| config.limits.name_wait += Duration::from_millis(1)),
     ("reload-deadline", |config| config.limits.reload_deadline += Duration::from_secs(1)),
+    ("stall-limit", |config| config.limits.stall_limit = None),
     ("mac-allow", |config| config.limits.mac_files.allow = Some("/x".into())),
     ("mac-deny", |config| config.limits.mac_files.deny = None),
     ("mru", |config| config.mru.value -= 1),

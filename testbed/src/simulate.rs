@@ -150,6 +150,9 @@ impl Simulation {
             interfaces: Vec::new(),
             problems: Vec::new(),
             repaired: Vec::new(),
+            turns: Vec::new(),
+            waiting: 0,
+            setup_wait_ms: 0,
         }
     }
 }

@@ -556,6 +556,27 @@ pub struct ServerStats {
     pub problems: Vec<String>,
     /// What was found to be otherwise than it should be, and put right, by kind.
     pub repaired: Vec<NamedCount>,
+    /// How long the turns of the event loop took, by kind of event.
+    pub turns: Vec<TurnStats>,
+    /// Dials that wait for their turn to be set up.
+    pub waiting: u32,
+    /// How long a new dial would have to wait for its session, in milliseconds.
+    pub setup_wait_ms: u64,
+}
+
+/// How long the turns of the event loop took with one kind of event, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnStats {
+    /// The kind.
+    pub event: String,
+    /// How many there were.
+    pub turns: u64,
+    /// Time that they took together, in microseconds.
+    pub busy_us: u64,
+    /// Time that the longest took, in microseconds.
+    pub longest_us: u64,
+    /// How many took longer than `--stall-limit`.
+    pub stalls: u64,
 }
 
 /// Counters of an access interface.

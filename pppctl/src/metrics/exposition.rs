@@ -4,6 +4,7 @@ use std::fmt::{self, Display as _, Write as _};
 
 use ppp_ipc::control::{
     AccessInterface, InterfaceState, NamedCount, PoolStats, ServerStats, ServerVersion, ServiceState,
+    TurnStats,
 };
 
 use crate::output::printable;
@@ -32,6 +33,8 @@ struct Family<'a> {
     kind: Kind,
     unit: Option<&'a str>,
     help: &'a str,
+    /// Digits of the samples that stand behind the point.
+    decimals: u32,
     samples: Vec<(Vec<(&'a str, &'a str)>, u64)>,
 }
 
@@ -74,6 +77,11 @@ impl Facts {
         for (name, help, count) in gauges {
             family(name, Kind::Gauge, help, one(count.into())).fmt(f)?;
         }
+        let help = "Dials that wait for their turn to be set up.";
+        family("pppoed_waiting_dials", Kind::Gauge, help, one(stats.waiting.into())).fmt(f)?;
+        let help = "Time that a new dial would have to wait for its session.";
+        let wait = family("pppoed_setup_wait_seconds", Kind::Gauge, help, one(stats.setup_wait_ms));
+        Family { unit: Some("seconds"), decimals: 3, ..wait }.fmt(f)?;
         let help = "Sessions that were started.";
         family("pppoed_sessions_started", Kind::Counter, help, one(stats.started)).fmt(f)?;
         let ended = stats.ended.iter().map(|end| (vec![("reason", end.name.as_str())], end.count));
@@ -84,7 +92,27 @@ impl Facts {
         family("pppoed_problems", Kind::Gauge, help, one(problems)).fmt(f)?;
         let repaired = stats.repaired.iter().map(|it| (vec![("kind", it.name.as_str())], it.count));
         let help = "What was otherwise than it should be, and was put right, by kind.";
-        family("pppoed_repaired", Kind::Counter, help, repaired.collect()).fmt(f)
+        family("pppoed_repaired", Kind::Counter, help, repaired.collect()).fmt(f)?;
+        Self::event_loop(&stats.turns, f)
+    }
+
+    fn event_loop(turns: &[TurnStats], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family_of = |name, kind, help, value: fn(&TurnStats) -> u64| {
+            let samples = turns.iter().map(|turn| (vec![("event", turn.event.as_str())], value(turn)));
+            family(name, kind, help, samples.collect())
+        };
+        let help = "Turns of the event loop, by kind of event.";
+        family_of("pppoed_event_loop_turns", Kind::Counter, help, |turn| turn.turns).fmt(f)?;
+        let seconds = |family| Family { unit: Some("seconds"), decimals: 6, ..family };
+        let help = "Time that they took.";
+        let busy = family_of("pppoed_event_loop_busy_seconds", Kind::Counter, help, |turn| turn.busy_us);
+        seconds(busy).fmt(f)?;
+        let help = "Time that the longest took.";
+        let longest =
+            family_of("pppoed_event_loop_longest_turn_seconds", Kind::Gauge, help, |turn| turn.longest_us);
+        seconds(longest).fmt(f)?;
+        let help = "Turns that took longer than --stall-limit.";
+        family_of("pppoed_event_loop_stalls", Kind::Counter, help, |turn| turn.stalls).fmt(f)
     }
 
     fn pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,12 +164,13 @@ fn family<'a>(
     help: &'a str,
     samples: Vec<(Vec<(&'a str, &'a str)>, u64)>,
 ) -> Family<'a> {
-    Family { name, kind, unit: None, help, samples }
+    Family { name, kind, unit: None, help, decimals: 0, samples }
 }
 
 impl fmt::Display for Family<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, kind, unit, help, samples } = self;
+        let Self { name, kind, unit, help, decimals, samples } = self;
+        let one = 10_u64.saturating_pow(*decimals);
         let (kind, suffix) = match kind {
             Kind::Counter => ("counter", "_total"),
             Kind::Gauge => ("gauge", ""),
@@ -160,7 +189,11 @@ impl fmt::Display for Family<'_> {
                 escape(value, f)?;
                 f.write_char('"')?;
             }
-            writeln!(f, "{} {value}", if labels.is_empty() { "" } else { "}" })?;
+            write!(f, "{} {}", if labels.is_empty() { "" } else { "}" }, value / one)?;
+            match usize::try_from(*decimals) {
+                Ok(digits @ 1..) => writeln!(f, ".{:0digits$}", value % one)?,
+                _ => writeln!(f)?,
+            }
         }
         Ok(())
     }

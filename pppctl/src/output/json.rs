@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ppp_ipc::control::{
     AuthMethod, ControlTraffic, Event, HistoryEntry, InterfaceState, InterfaceStats, NamedCount,
     NegotiatedOption, ServerStats, ServiceState, SessionDetail, SessionHook, SessionRates, SessionSummary,
-    SessionTimers,
+    SessionTimers, TurnStats,
 };
 use ppp_ipc::reload::Change;
 use serde::{
@@ -271,6 +271,9 @@ struct Stats<'a> {
     problems: &'a [String],
     repaired: Counts<'a>,
     interfaces: Interfaces<'a>,
+    turns: &'a [TurnStats],
+    waiting: u32,
+    setup_wait_ms: u64,
 }
 
 impl<'a> From<&'a ServerStats> for Stats<'a> {
@@ -286,6 +289,9 @@ impl<'a> From<&'a ServerStats> for Stats<'a> {
             problems: &stats.problems,
             repaired: Counts(&stats.repaired),
             interfaces: Interfaces(&stats.interfaces),
+            turns: &stats.turns,
+            waiting: stats.waiting,
+            setup_wait_ms: stats.setup_wait_ms,
         }
     }
 }
@@ -346,7 +352,7 @@ pub(super) fn fields(value: &serde_json::Value) -> Vec<String> {
         serde_json::Value::Object(object) => object
             .iter()
             .flat_map(|(name, value)| {
-                let counters = matches!(name.as_str(), "ended" | "packets")
+                let counters = matches!(name.as_str(), "ended" | "packets" | "repaired")
                     || (name == "dropped" && value.get("source").is_none());
                 let inner = if counters { Vec::new() } else { fields(value) };
                 std::iter::once(name.clone()).chain(inner)
@@ -389,9 +395,13 @@ mod tests {
             render(&Answer::Stats(Box::new(samples::stats()))),
             concat!(
                 r#"{"schema":1,"stats":{"uptime_s":200000,"state":"draining","sessions":2,"open":1,"max_sessions":64,"started":12,"#,
-                r#""ended":{"peer-terminated":9,"echo-lost":1,"idle":0},"interfaces":[{"interface":"eth1","#,
+                r#""ended":{"peer-terminated":9,"echo-lost":1,"idle":0},"#,
+                r#""problems":["worker program: cannot open program /usr/libexec/ppp-worker"],"repaired":{"worker":2,"interface":0},"#,
+                r#""interfaces":[{"interface":"eth1","#,
                 r#""state":"up","mac":"02:50:50:00:00:01","mtu":1500,"#,
-                r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1}}]}}"#,
+                r#""packets":{"padi-rx":1200,"pado-tx":12},"dropped":{"truncated":1}}],"#,
+                r#""turns":[{"event":"discovery frame","turns":1212,"busy_us":31000,"longest_us":1900,"stalls":0},"#,
+                r#"{"event":"worker message","turns":108,"busy_us":150000,"longest_us":132400,"stalls":2}],"waiting":5,"setup_wait_ms":1234}}"#,
                 "\n"
             )
         );

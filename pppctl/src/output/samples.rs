@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ppp_ipc::control::{
     AuthMethod, BitRate, ControlTraffic, Event, EventName, EventSession, HistoryEntry, InterfaceState,
     InterfaceStats, NamedCount, NegotiatedOption, Phase, ServerStats, ServiceState, SessionDetail,
-    SessionHook, SessionRates, SessionSummary, SessionTimers, Traffic,
+    SessionHook, SessionRates, SessionSummary, SessionTimers, Traffic, TurnStats,
 };
 use ppp_ipc::name::Name;
 
@@ -145,5 +145,23 @@ pub(crate) fn stats() -> ServerStats {
         }],
         problems: vec!["worker program: cannot open program /usr/libexec/ppp-worker".into()],
         repaired: vec![named("worker", 2), named("interface", 0)],
+        turns: vec![
+            TurnStats {
+                event: "discovery frame".into(),
+                turns: 1212,
+                busy_us: 31_000,
+                longest_us: 1900,
+                stalls: 0,
+            },
+            TurnStats {
+                event: "worker message".into(),
+                turns: 108,
+                busy_us: 150_000,
+                longest_us: 132_400,
+                stalls: 2,
+            },
+        ],
+        waiting: 5,
+        setup_wait_ms: 1234,
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use ppp_ipc::control::{
     AuthMethod, ControlTraffic, InterfaceStats, NamedCount, NegotiatedOption, ServerStats, ServiceState,
-    SessionDetail, SessionHook, SessionRates, SessionTimers,
+    SessionDetail, SessionHook, SessionRates, SessionTimers, TurnStats,
 };
 
 use super::{
@@ -193,7 +193,10 @@ impl Table {
             ("sessions", format!("{} of {}, {} open", stats.sessions, stats.max_sessions, stats.open)),
             ("started", stats.started.to_string()),
         ];
-        for (label, value) in lines {
+        let queue = format!("{} dials wait, a new one would for {} ms", stats.waiting, stats.setup_wait_ms);
+        let queue = (stats.waiting > 0 || stats.setup_wait_ms > 0).then_some(("queue", queue));
+        let stalls = event_loop(stats).map(|value| ("event loop", value));
+        for (label, value) in lines.into_iter().chain(queue).chain(stalls) {
             writeln!(out, "{label:LABEL_WIDTH$}{value}")?;
         }
         if stats.ended.iter().any(|it| it.count > 0) {
@@ -242,6 +245,19 @@ fn service(state: ServiceState, sessions: u32) -> String {
         ServiceState::Stopping => format!("stopping, {sessions} left"),
         ServiceState::Leaving => format!("ending; {sessions} left to the next pppoed"),
     }
+}
+
+/// How busy the event loop has been, and the longest turn.
+fn event_loop(stats: &ServerStats) -> Option<String> {
+    let longest = stats.turns.iter().max_by_key(|turn| turn.longest_us)?;
+    let sum = |value: fn(&TurnStats) -> u64| stats.turns.iter().map(value).fold(0, u64::saturating_add);
+    let share = sum(|turn| turn.busy_us) / stats.uptime_s.max(1) / 10_000;
+    let stalls = match sum(|turn| turn.stalls) {
+        1 => "1 stall".to_owned(),
+        count => format!("{count} stalls"),
+    };
+    let milliseconds = longest.longest_us.div_ceil(1000);
+    Some(format!("{share} % busy, {stalls}, longest turn {milliseconds} ms ({})", text(&longest.event)))
 }
 
 fn heading(interface: &InterfaceStats) -> String {
@@ -341,14 +357,20 @@ history
         assert_eq!(
             render(&Answer::Stats(Box::new(samples::stats())), None),
             "\
+PROBLEM     worker program: cannot open program /usr/libexec/ppp-worker
 uptime      2d07h
 service     draining: no new sessions, 2 sessions left
 sessions    2 of 64, 1 open
 started     12
+queue       5 dials wait, a new one would for 1234 ms
+event loop  0 % busy, 2 stalls, longest turn 133 ms (worker message)
 
 ENDED BY         COUNT
 peer-terminated      9
 echo-lost            1
+
+REPAIRED  COUNT
+worker        2
 
 interface eth1, up, 02:50:50:00:00:01, mtu 1500
 PACKETS  COUNT

@@ -305,6 +305,7 @@ impl List<'_> {
             max_starting,
             lcp_deadline,
             replace_wait,
+            setups,
             per_interface,
             per_user,
             refusal_delay,
@@ -315,6 +316,7 @@ impl List<'_> {
             protection_check,
             reconcile,
             reload_deadline,
+            stall_limit,
             mac_files: MacFiles { allow, deny },
             mac_rules: _,
         } = limits;
@@ -328,6 +330,9 @@ impl List<'_> {
         }
         self.add("pado-delay", Now, pado_delay);
         self.add("max-starting", Now, optional(max_starting.limit(sessions)));
+        self.add("setups-at-once", Now, setups.at_once);
+        self.add("setup-wait", Now, optional(setups.wait.map(|wait| format!("{} ms", wait.as_millis()))));
+        self.add("dial-patience", Now, Time(setups.patience));
         self.add("lcp-deadline", Now, Time(*lcp_deadline));
         self.add("replace-wait", Now, format_args!("{} ms", replace_wait.as_millis()));
         self.add("sessions-per-interface", Now, optional(*per_interface));
@@ -346,6 +351,7 @@ impl List<'_> {
         self.add("protection-check", Now, optional(protection_check.map(Time)));
         self.add("reconcile-interval", Now, optional(reconcile.map(Time)));
         self.add("reload-deadline", Now, Time(*reload_deadline));
+        self.add("stall-limit", Now, optional(stall_limit.map(|limit| format!("{} ms", limit.as_millis()))));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));
         self.add("mac-deny", Restart, optional(deny.as_deref().map(shown)));
     }

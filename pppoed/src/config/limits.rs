@@ -49,6 +49,19 @@ const PROTECTION_CHECK: u32 = 300;
 /// `--reconcile-interval`, in seconds.
 const RECONCILE: u32 = 60;
 
+/// Workers that are made at once, by default: the kernel waits for its processors here and there, so that several can be
+/// made in the time of one; of more, each would only take longer.
+const SETUPS_AT_ONCE: u32 = 64;
+
+/// Milliseconds that whoever dials may have to wait, by default: most clients repeat a PADR after 5 seconds.
+const SETUP_WAIT: u32 = 3000;
+
+/// Seconds after the last PADR after which its client has given up, by default: it would have been repeated after 5.
+const DIAL_PATIENCE: u32 = 10;
+
+/// Milliseconds that a turn of the event loop may take, by default: what is done there takes microseconds.
+const STALL_LIMIT: u32 = 10;
+
 /// Every limit but the number of slots and `-x`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -62,6 +75,8 @@ pub struct Limits {
     pub lcp_deadline: Duration,
     /// How long the peer of an open session may take to answer when its host dials again.
     pub replace_wait: Duration,
+    /// How dials wait for their turn.
+    pub setups: Setups,
     /// Sessions on each interface.
     pub per_interface: Option<NonZeroUsize>,
     /// Sessions of one user.
@@ -83,6 +98,8 @@ pub struct Limits {
     pub reconcile: Option<Duration>,
     /// How long reading all files again may take.
     pub reload_deadline: Duration,
+    /// How long a turn of the event loop may take before it is a stall; `None` for any time.
+    pub stall_limit: Option<Duration>,
     /// Where `mac_rules` come from.
     pub mac_files: MacFiles,
     /// Who is served.
@@ -133,6 +150,28 @@ impl fmt::Display for MaxStarting {
     }
 }
 
+/// How dials wait for their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setups {
+    /// Sessions whose worker is being made, at once.
+    pub at_once: NonZeroUsize,
+    /// How long whoever dials now may have to wait, so that there are offers; `None` for any time.
+    pub wait: Option<Duration>,
+    /// How long after the last PADR its client has given up.
+    pub patience: Duration,
+}
+
+impl Setups {
+    fn new(flags: &LimitFlags) -> Self {
+        let at_once = flags.setups_at_once.unwrap_or(SETUPS_AT_ONCE);
+        Self {
+            at_once: count(at_once).unwrap_or(NonZeroUsize::MIN),
+            wait: milliseconds(flags.setup_wait.unwrap_or(SETUP_WAIT)),
+            patience: Duration::from_secs(flags.dial_patience.unwrap_or(DIAL_PATIENCE).into()),
+        }
+    }
+}
+
 /// How many sessions one user may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserLimit {
@@ -178,6 +217,7 @@ impl Limits {
             max_starting: MaxStarting::new(flags.max_starting),
             lcp_deadline: Duration::from_secs(flags.lcp_deadline.unwrap_or(LCP_DEADLINE).into()),
             replace_wait: Duration::from_millis(flags.replace_wait.unwrap_or(REPLACE_WAIT).into()),
+            setups: Setups::new(flags),
             per_interface: count(flags.sessions_per_interface.unwrap_or(0)),
             per_user: per_user
                 .map(|sessions| UserLimit { sessions, policy: flags.user_limit.unwrap_or_default() }),
@@ -193,6 +233,7 @@ impl Limits {
                 .filter(|seconds| *seconds > 0)
                 .map(|seconds| Duration::from_secs(seconds.into())),
             reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),
+            stall_limit: milliseconds(flags.stall_limit.unwrap_or(STALL_LIMIT)),
             mac_rules,
             mac_files,
         })
@@ -210,6 +251,11 @@ fn heartbeat(flags: &LimitFlags) -> Option<Heartbeat> {
     let interval = seconds(flags.heartbeat, HEARTBEAT);
     let timeout = seconds(flags.heartbeat_timeout, HEARTBEAT_TIMEOUT);
     (interval > Duration::ZERO).then_some(Heartbeat { interval, timeout })
+}
+
+/// 0 is no limit.
+fn milliseconds(number: u32) -> Option<Duration> {
+    (number > 0).then(|| Duration::from_millis(number.into()))
 }
 
 /// 0 is no limit.

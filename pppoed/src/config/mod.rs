@@ -47,7 +47,7 @@ pub use hooks::{DEFAULT_HOOKS_DIRECTORY, Hooks};
 pub(crate) use keys::NO_EFFECT;
 pub use keys::{BadValue, Kind, ServerKey, server_keys};
 pub use layer::{Assignment, Layer};
-pub use limits::{Heartbeat, Limits, MaxStarting, PadoDelayError, PadoDelayText, UserLimit};
+pub use limits::{Heartbeat, Limits, MaxStarting, PadoDelayError, PadoDelayText, Setups, UserLimit};
 pub use listing::{Line, MAX_MACS, MAX_RANGES};
 pub use named_pool::{NamedPool, RangeTextError};
 pub use profile::{Profile, Sections};

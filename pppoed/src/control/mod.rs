@@ -33,6 +33,7 @@ use self::reserve::Reserve;
 pub use self::sockets::{Consoles, remove};
 pub use self::stream::{Stream, Subscription};
 use crate::log_limit::LogLimit;
+use crate::turns;
 
 /// Clients of each socket that are served at once; more wait in the socket's backlog, or take the place of one that
 /// asks nothing.
@@ -312,7 +313,7 @@ impl ControlSocket {
                     let (rights, stranger) = (self.rights, self.stranger);
                     let reserve = reserve.clone();
                     let dropped = dropped.clone();
-                    tokio::task::spawn_local(async move {
+                    turns::spawn("console", async move {
                         match client::serve(stream, rights, stranger, &place, calls, answers).await {
                             Ok(()) => {}
                             // It only waited, and can come again.

@@ -123,6 +123,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::turns;
 
     fn run(test: impl Future<Output = ()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -141,7 +142,7 @@ mod tests {
             first.set_busy();
             second.set_busy();
             second.set_idle();
-            let newcomer = tokio::task::spawn_local(async move { places.take().await });
+            let newcomer = turns::spawn("test", async move { places.take().await });
             assert!(is_told(&third).await);
             assert!(!is_told(&first).await && !is_told(&second).await);
             assert!(!newcomer.is_finished());
@@ -156,7 +157,7 @@ mod tests {
             let places = Places::new(1);
             let busy = places.take().await;
             busy.set_busy();
-            let newcomer = tokio::task::spawn_local(async move { places.take().await });
+            let newcomer = turns::spawn("test", async move { places.take().await });
             assert!(!is_told(&busy).await);
             busy.set_idle();
             assert!(is_told(&busy).await);

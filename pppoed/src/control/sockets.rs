@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::{Answers, CallSenders, ControlSocket, OpenError, Rights};
 use crate::config::Config;
+use crate::turns;
 
 /// User that workers become if the configured one does not exist.
 const FALLBACK_USER: &str = "nobody";
@@ -50,7 +51,7 @@ impl Consoles {
         self.paths = paths;
         let serve = |socket: ControlSocket| {
             let calls = self.calls.of(socket.rights);
-            tokio::task::spawn_local(socket.serve(calls))
+            turns::spawn("console", socket.serve(calls))
         };
         self.serving = sockets.into_iter().map(serve).collect();
         Ok(())

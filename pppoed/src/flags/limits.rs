@@ -46,6 +46,19 @@ pub struct LimitFlags {
     /// no login by which the new session could prove whose it is [default: 2000]
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(100..=10_000))]
     pub replace_wait: Option<u32>,
+    /// Sessions whose workers are started at once; further dials wait for their turn [default: 64]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub setups_at_once: Option<u32>,
+
+    /// Longest time in milliseconds that a new dial may have to wait for the server, estimated from the rate at which sessions
+    /// have been set up; no offers (PADO) are made while it would be longer; 0 for no limit [default: 3000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(..=60_000))]
+    pub setup_wait: Option<u32>,
+
+    /// Time in seconds after the last PADR of a waiting dial after which it is dropped, as its client has given up
+    /// [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub dial_patience: Option<u32>,
 
     /// Sessions on each interface; more are refused, or ignored with -i; 0 for no limit [default: 0]
     #[arg(long, value_name = "COUNT")]
@@ -101,6 +114,10 @@ pub struct LimitFlags {
     /// Seconds that reading all files again may take (SIGHUP, pppctl reload) before it is given up [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub reload_deadline: Option<u32>,
+
+    /// Time in milliseconds after which a turn of the event loop is logged and counted as a stall; 0 for never [default: 10]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(..=60_000))]
+    pub stall_limit: Option<u32>,
 
     /// File with the only MAC addresses that are served, one to a line; read again when it changes
     #[arg(long, value_name = "FILE")]

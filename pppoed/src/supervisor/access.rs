@@ -1,6 +1,7 @@
 //! One access interface: its discovery socket and its discovery server.
 
 use std::cell::Cell;
+use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -33,6 +34,16 @@ pub(super) enum Stage {
     Discovery,
     /// Of no session that has a worker.
     Session,
+}
+
+impl Stage {
+    /// What the event loop's turn with a frame of it is called.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Discovery => "discovery frame",
+            Self::Session => "stray frame",
+        }
+    }
 }
 
 /// A frame that was received.
@@ -80,6 +91,8 @@ pub(super) struct Access {
     /// The search for them that is under way.
     probe: Option<Probe>,
     counters: FrameCounters,
+    /// Of those sent, how many [`Access::take_offers`] has told of.
+    offers_seen: u64,
 }
 
 impl Access {
@@ -88,7 +101,17 @@ impl Access {
     /// With `probes`, the EtherType of discovery, other servers that answer there are logged.
     pub(super) fn new(name: IfName, terms: Rc<Terms>, server: Server, probes: Option<EtherType>) -> Self {
         let counters = FrameCounters::default();
-        Self { name, terms, is_served: true, server, line: None, probes, probe: None, counters }
+        Self {
+            name,
+            terms,
+            is_served: true,
+            server,
+            line: None,
+            probes,
+            probe: None,
+            counters,
+            offers_seen: 0,
+        }
     }
 
     /// What holds for its sessions.
@@ -228,6 +251,13 @@ impl Access {
         self.counters.forged = self.counters.forged.saturating_add(frames);
     }
 
+    /// Offers that were sent since this was last called.
+    pub(super) fn take_offers(&mut self) -> u64 {
+        let pado = CODES.iter().zip(self.counters.sent).find(|((code, _), _)| *code == Code::Pado);
+        let sent = pado.map_or(0, |(_, count)| count);
+        sent.saturating_sub(mem::replace(&mut self.offers_seen, sent))
+    }
+
     pub(super) fn drops(&self) -> &DropCounters {
         self.server.drops()
     }
@@ -335,6 +365,10 @@ pub(super) struct AccessView<'a> {
     pub(super) known_stations: &'a KnownStations,
     pub(super) limits: SessionLimits,
     pub(super) mac_rules: &'a MacRules,
+    /// Dials of this interface that wait for their turn.
+    pub(super) waiting_here: usize,
+    /// Whoever dials now would wait for too long.
+    pub(super) is_congested: bool,
     /// No new sessions: the server is draining or stopping.
     pub(super) closed: bool,
     pub(super) hooks: &'a Hooks,
@@ -350,10 +384,14 @@ impl Sessions for AccessView<'_> {
         }
         self.limits.admit(&Present {
             of_peer: self.table.count_of_peer(self.access, peer),
-            on_interface: self.table.count_on(self.access),
+            on_interface: self.table.count_on(self.access) + self.waiting_here,
             is_crowded: self.is_crowded && !self.known_stations.contains((self.access, peer)),
             has_slot: self.has_slot,
         })
+    }
+
+    fn is_congested(&self) -> bool {
+        self.is_congested
     }
 
     fn asks(&self, peer: MacAddr) -> Asks {

@@ -12,6 +12,7 @@ use super::Supervisor;
 use crate::control::{Answer, Call, Caller};
 use crate::log_ring::harmless;
 use crate::message::CONSOLE_COMMAND;
+use crate::turns;
 
 /// Bytes of a pattern for sessions.
 const MAX_PATTERN: usize = 256;
@@ -125,7 +126,7 @@ impl Supervisor {
         Response::Terminated { count: number(tokens.len()) }
     }
 
-    fn server_stats(&self, now: Instant) -> ServerStats {
+    fn server_stats(&mut self, now: Instant) -> ServerStats {
         ServerStats {
             uptime_s: self.stats.uptime_s(now),
             state: self.service,
@@ -137,6 +138,10 @@ impl Supervisor {
             interfaces: self.accesses.iter().map(super::access::Access::stats).collect(),
             problems: self.problems.lines(),
             repaired: self.repaired.counts(),
+            turns: turns::stats(),
+            waiting: number(self.waiting.len()),
+            setup_wait_ms: u64::try_from(self.pace.wait(self.waiting.len(), now).as_millis())
+                .unwrap_or(u64::MAX),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::message::{AUTH_REFUSED, SESSION_UNAUTHENTICATED};
 use crate::options::SessionOptions;
 use crate::pool::{AssignError, Claim, Lease};
 use crate::secrets::{Addresses, FixedAddresses};
+use crate::turns;
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
 const REJECT_MESSAGE: &[u8] = b"Access denied";
@@ -152,7 +153,7 @@ impl Supervisor {
     fn conclude(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
         let work = self.work.clone();
         let delay = self.reloads.current.config.limits.refusal_delay;
-        tokio::task::spawn_local(async move {
+        turns::spawn("authentication", async move {
             let outcome = outcome.await;
             if outcome.result.is_err() {
                 tokio::time::sleep(delay).await;

@@ -10,6 +10,7 @@ use crate::control::Answer;
 use crate::names::HostNames;
 use crate::pool::Wish;
 use crate::secrets::{Addresses, Explanation, FixedAddresses, Protocol, Refusal, Secrets};
+use crate::turns;
 
 /// Characters of a text at most, so that all of them fit into one frame: names may be long.
 const MAX_TEXT: usize = 400;
@@ -42,7 +43,7 @@ impl Supervisor {
     pub(super) fn test_auth(&self, test: AuthTest, answer: oneshot::Sender<Answer>) {
         let (secrets, hashing, work) = (self.secrets.clone(), self.hashing.clone(), self.work.clone());
         let wait = self.reloads.current.config.limits.waits().hash;
-        tokio::task::spawn_local(async move {
+        turns::spawn("auth test", async move {
             let AuthTest { user, password } = test;
             let user = user.as_bytes().to_vec();
             let asked = user.clone();

@@ -19,6 +19,7 @@ use super::cover::{Secrets, cover_secrets};
 use super::watch::watch;
 use super::worker::chain;
 use crate::control::{Answer, Stream};
+use crate::turns;
 
 /// Captures and traces at once.
 pub(super) const MAX_CAPTURES: usize = 4;
@@ -81,7 +82,7 @@ impl Supervisor {
             lost: 0,
             _permit: permit,
         };
-        tokio::task::spawn_local(capture.run(socket));
+        turns::spawn("capture", capture.run(socket));
         Ok(frames)
     }
 }

@@ -17,14 +17,15 @@ use tracing::{info, warn};
 use super::access::Access;
 use super::auth::network;
 use super::drop_log::Refused;
+use super::pace::Work;
 use super::session::{AccessIndex, Origin, Place, Session, Token};
-use super::unproven::Room;
+use super::unproven::{Room, WaitingDial};
 use super::worker::{Launch, Started, WorkerHandle};
 use super::{Supervisor, units};
 use crate::message::DIAL_REFUSED;
 
 /// Time that a worker has to enter its sandbox.
-const START_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const START_DEADLINE: Duration = Duration::from_secs(10);
 
 const NO_NAME_LEFT: &str = "no interface name is left";
 
@@ -33,28 +34,24 @@ fn exists_already(unit: u32) -> String {
 }
 
 impl Supervisor {
-    pub(super) fn begin_session(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
-        if self.service == ServiceState::Stopping {
-            return self.refuse(access, &request, "the server is stopping");
-        }
+    /// A client asks for a session.
+    pub(super) fn handle_request(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
+        self.pace.asked(now);
         self.forget_earlier_dials((access, request.peer_mac));
-        let (slot, session_id) = match self.make_room(access, &request, now) {
+        self.begin_session(WaitingDial::new(access, request, now), now);
+    }
+
+    /// Begins a session, or lets its request wait until there is room.
+    pub(super) fn begin_session(&mut self, dial: WaitingDial, now: Instant) {
+        if self.service == ServiceState::Stopping {
+            return self.refuse(dial.access, &dial.request, "the server is stopping");
+        }
+        let (slot, session_id) = match self.make_room(dial.access, &dial.request, now) {
             Room::Slot(slot, id) => (slot, id),
-            Room::Later => return self.wait_for_room(access, request, now),
-            Room::Full => {
-                self.tell_refused(access, request.peer_mac, "no free slot");
-                if let Some(more) = self.refusals.count(Refused::NoSlot, now) {
-                    let place = self.accesses.get(access);
-                    let interface = place.map(Access::name);
-                    let pool = place.map(|access| &*access.terms().settings.pool);
-                    warn!(
-                        name: DIAL_REFUSED.name,
-                        interface, pool, peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)"
-                    );
-                }
-                return self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
-            }
+            Room::Later => return self.wait_for_room(dial, now),
+            Room::Full => return self.refuse_without_slot(&dial, now),
         };
+        let WaitingDial { access, request, .. } = dial;
         if let Err(why) = self.launch(access, slot, session_id, &request, now) {
             self.pool.release(slot);
             self.slots.release(slot);
@@ -64,6 +61,22 @@ impl Supervisor {
             }
             self.refuse(access, &request, "the server cannot start a session now");
         }
+    }
+
+    fn refuse_without_slot(&mut self, dial: &WaitingDial, now: Instant) {
+        let WaitingDial { access, request, .. } = dial;
+        let access = *access;
+        self.tell_refused(access, request.peer_mac, "no free slot");
+        if let Some(more) = self.refusals.count(Refused::NoSlot, now) {
+            let place = self.accesses.get(access);
+            let interface = place.map(Access::name);
+            let pool = place.map(|access| &*access.terms().settings.pool);
+            warn!(
+                name: DIAL_REFUSED.name,
+                interface, pool, peer_mac = %request.peer_mac, more, "refused: no free slot (see -N)"
+            );
+        }
+        self.answer(access, |server| server.refuse(request.id, &Refusal::NoSlots).err());
     }
 
     /// Slots that are free for sessions on an access interface: those of its pool. Sessions that have gone over into it from
@@ -145,6 +158,7 @@ impl Supervisor {
         session.tell(telling);
         session.note("PADR", now);
         self.table.insert(session);
+        self.pace.begin(Work::Start, token, now);
         self.deadlines.set(token, Some(now + START_DEADLINE));
         self.stats.started();
         Ok(())
@@ -192,6 +206,7 @@ impl Supervisor {
     pub(super) fn handle_ready(&mut self, token: Token, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         let Some(request) = session.pending.take() else { return };
+        self.pace.end(Work::Start, token, now);
         session.phase = Phase::Establish;
         session.pads_at = Some(now);
         session.note("PADS", now);
@@ -208,6 +223,7 @@ impl Supervisor {
             // A frame of LCP that overtook the PADS would be lost on the peer.
             Some(Ok(())) | None => self.send(token, ToWorker::Open),
         }
+        self.retry_waiting(now);
     }
 
     pub(super) fn send(&mut self, token: Token, message: ToWorker) {

@@ -107,7 +107,9 @@ impl Supervisor {
 fn is_limit(cause: DropCause) -> bool {
     matches!(
         cause,
-        DropCause::HookBusy
+        DropCause::Congested
+            | DropCause::GaveUp
+            | DropCause::HookBusy
             | DropCause::MacRate
             | DropCause::NoFreeSlot
             | DropCause::Overload

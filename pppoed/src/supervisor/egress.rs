@@ -20,6 +20,7 @@ use super::session::Token;
 use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::config::Config;
+use crate::turns;
 
 /// Time between two looks at what was dropped.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -190,7 +191,7 @@ impl Supervisor {
             self.kill(token, EndReason::WorkerCrash, &detail);
             // Whoever has taken it over knows its layout of memory.
             let factory = self.factory.clone();
-            tokio::task::spawn_local(async move { factory.renew("a worker did what it must not").await });
+            turns::spawn("template", async move { factory.renew("a worker did what it must not").await });
         }
     }
 
@@ -231,7 +232,7 @@ impl Supervisor {
             }
             put_back
         });
-        tokio::task::spawn_local(async move {
+        turns::spawn("egress filter", async move {
             if let Ok(count @ 1..) = checking.await {
                 // Fails only when the supervisor is gone.
                 let _ = work.send(Work::Reconciled(News::Filters(count))).await;

@@ -136,6 +136,7 @@ impl Supervisor {
         self.quota_looks.set(token, None);
         self.heartbeats.end(token);
         self.probes.end(token);
+        self.pace.forget(token, now);
         let detail = match self.adoption.is_expected(token) {
             true => "its worker ended while there was no pppoed".to_owned(),
             false => gone.to_string(),

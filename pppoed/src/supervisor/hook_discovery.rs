@@ -52,6 +52,7 @@ impl Supervisor {
                 Some(delay) => server.offer(request, delay, now),
                 None => server.withhold(request),
             });
+            self.pace.offered(access.take_offers(), now);
         }
     }
 }

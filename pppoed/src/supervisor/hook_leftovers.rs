@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
+use crate::turns;
+
 /// Groups that may have time at once; for another one, the oldest is killed at once.
 const MAX_GROUPS: usize = 256;
 /// Time between SIGTERM and SIGKILL.
@@ -64,7 +66,7 @@ impl Leftovers {
             end(Group { signal: Signal::SIGKILL, ..oldest });
         }
         if !std::mem::replace(&mut list.is_watched, true) {
-            tokio::task::spawn_local(watch(self.clone()));
+            turns::spawn("hook leftovers", watch(self.clone()));
         }
     }
 }

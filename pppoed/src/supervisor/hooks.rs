@@ -30,6 +30,7 @@ use crate::flags::HookFailure;
 use crate::message::HOOK_FAILED;
 use crate::policy::HooksOff;
 use crate::problems::{Part, Problems};
+use crate::turns;
 
 /// Orders that may wait for a host's task; it has one job at most.
 const ORDER_QUEUE: usize = 4;
@@ -268,11 +269,11 @@ impl Supervisor {
             let id = hooks.next_host;
             hooks.next_host += 1;
             let task = hook_scripts::keep(id, scripts.clone(), spare.take(), queue, self.work.clone());
-            tokio::task::spawn_local(task);
+            turns::spawn("hooks", task);
             hooks.hosts.insert(id, orders);
         }
         if let Some(spare) = spare {
-            tokio::task::spawn_local(spare.end());
+            turns::spawn("hooks", spare.end());
         }
     }
 
@@ -291,7 +292,7 @@ impl Supervisor {
         let (directory, memory_limit, leftovers) =
             (config.directory.clone(), config.memory_limit, config.leftovers);
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("hooks", async move {
             let result = hook_scripts::load(&directory, memory_limit, leftovers, generation).await;
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Hook(HookNews::Reloaded { result, answer })).await;
@@ -301,7 +302,7 @@ impl Supervisor {
     /// Tells what would be different if the scripts were loaded again.
     pub(super) fn compare_hooks(&mut self, answer: oneshot::Sender<Result<Reread, Vec<String>>>) {
         let (scripts, directory) = (self.hooks.scripts.clone(), self.hooks.config.directory.clone());
-        tokio::task::spawn_local(async move {
+        turns::spawn("hooks", async move {
             // Fails only when nobody waits any more.
             let _ = answer.send(hook_scripts::compare(scripts, directory).await);
         });
@@ -474,7 +475,7 @@ impl Supervisor {
         }
         if let Some(writing) = self.hooks.store.as_mut().and_then(|store| store.begin_writing(now)) {
             let work = self.work.clone();
-            tokio::task::spawn_local(async move {
+            turns::spawn("hooks", async move {
                 let written = tokio::task::spawn_blocking(move || writing.carry_out()).await;
                 let result = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
                 let _ = work.send(Work::Hook(HookNews::StoreWritten(result))).await;

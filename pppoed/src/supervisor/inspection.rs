@@ -22,6 +22,7 @@ use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::config::MissingProtection;
 use crate::message::{PROTECTION_MISSING, PROTECTION_RESTORED};
+use crate::turns;
 
 /// Time between two looks at the traffic of all sessions.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -124,7 +125,7 @@ impl Supervisor {
         self.inspections.is_running = true;
         let looks = self.next_looks();
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("protections", async move {
             let inspecting = tokio::task::spawn_blocking(move || inspect(looks));
             let inspected = inspecting.await.ok();
             // Fails only when the supervisor is gone.
@@ -189,7 +190,7 @@ impl Supervisor {
             self.kill(token, EndReason::WorkerCrash, &detail);
             // Whoever has taken it over knows its layout of memory.
             let factory = self.factory.clone();
-            tokio::task::spawn_local(async move { factory.renew("a worker did what it must not").await });
+            turns::spawn("template", async move { factory.renew("a worker did what it must not").await });
         }
     }
 

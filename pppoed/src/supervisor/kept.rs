@@ -12,6 +12,7 @@ use crate::control::Consoles;
 use crate::files::Reads;
 use crate::message::MENDED;
 use crate::problems::{Part, Problems};
+use crate::turns;
 use crate::{last_good, systemd};
 
 /// The configuration of the start, to be kept for the next one.
@@ -34,7 +35,7 @@ impl Keeping {
     /// Has this done after all the others, where it may block.
     pub(super) fn begin(&mut self, write: impl FnOnce() + Send + 'static) {
         let before = self.0.take();
-        self.0 = Some(tokio::task::spawn_local(async move {
+        self.0 = Some(turns::spawn("last good configuration", async move {
             if let Some(before) = before {
                 // Whether it worked is no matter to this one.
                 let _ = before.await;

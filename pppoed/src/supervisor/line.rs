@@ -21,6 +21,7 @@ use super::egress::Egress;
 use super::session::AccessIndex;
 use super::session_sockets::{SessionSockets, SocketSettings};
 use super::watch::watch_for;
+use crate::turns;
 
 /// Longest discovery frame that is read whole; a longer one is counted as over-long. The MTU of Ethernet is 1500.
 const FRAME_BUFFER: usize = 1600;
@@ -105,7 +106,8 @@ impl Line {
         )]
         let socket = Rc::new(AsyncFd::new(Watched(socket))?);
         let name = interface.id.name.to_string();
-        let reading = tokio::task::spawn_local(read(Rc::clone(&socket), name, access, frames.clone()));
+        let reading =
+            turns::spawn("discovery socket", read(Rc::clone(&socket), name, access, frames.clone()));
         let reader = reading.abort_handle();
         let mut line = Self { interface, mac, sessions, socket, reader, stray_reader: None, access, frames };
         line.read_strays()?;
@@ -126,7 +128,7 @@ impl Line {
     fn read_strays(&mut self) -> io::Result<()> {
         let Some(group) = self.sessions.group() else { return Ok(()) };
         let group = watch_for(group.clone(), READABLE_OR_ERROR)?;
-        let reading = tokio::task::spawn_local(read_strays(group, self.access, self.frames.clone()));
+        let reading = turns::spawn("strays", read_strays(group, self.access, self.frames.clone()));
         self.stray_reader = Some(reading.abort_handle());
         Ok(())
     }

@@ -51,6 +51,7 @@ mod mac_watch;
 mod messages;
 mod negotiated;
 mod network;
+mod pace;
 mod policy;
 mod protections;
 mod proxy_arp;
@@ -118,6 +119,7 @@ use self::inspection::{Inspected, Inspections};
 use self::kept::Keeping;
 use self::links::{LinkNews, LinkOrder, Links};
 use self::network::Configured;
+use self::pace::Pace;
 use self::policy::Policies;
 use self::quota::Measured;
 use self::reconcile::Reconciliation;
@@ -154,6 +156,7 @@ pub use self::kept::KeptConfiguration;
 pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
 pub use self::start_check::check_start;
 use crate::message::SERVER_STOPPING;
+use crate::turns;
 
 /// Reports of workers that may wait; a worker that sends more waits itself.
 const REPORT_QUEUE: usize = 1024;
@@ -201,6 +204,35 @@ enum Work {
     Looked(Findings),
     /// Sessions were compared with what the kernel has of them.
     Reconciled(reconcile::News),
+}
+
+impl Work {
+    /// What the event loop's turn with it is called.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::AuthTried(_) => "auth test",
+            Self::Verified(..) => "verdict",
+            Self::Configured(..) => "interface configured",
+            Self::Measured(_) => "traffic measured",
+            Self::Inspected(_) => "protections verified",
+            Self::Link(..) | Self::Found(_) => "access interface",
+            Self::Rivals(_) => "other servers found",
+            Self::Named(_) => "interface renamed",
+            Self::Pool(..) => "show pool answered",
+            Self::MacRules(_) => "MAC lists read",
+            Self::Arrived(_) => "worker returned",
+            Self::Hook(_) => "hook answered",
+            Self::Reload(_) => "files read",
+            Self::Policy(_) => "policy changed",
+            Self::Stranger(_) => "stranger called",
+            Self::Looked(_) | Self::Reconciled(_) => "reconciliation",
+        }
+    }
+}
+
+/// One turn of the event loop.
+fn turn(kind: &'static str, handle: impl FnOnce(Instant)) {
+    turns::measure(kind, || handle(Instant::now()));
 }
 
 /// A signal to the process.
@@ -265,6 +297,8 @@ pub struct Supervisor {
     repeated_dials: RepeatedDials,
     /// Requests that wait for a slot, or for others to be set up.
     waiting: WaitingDials,
+    /// How fast sessions get set up.
+    pace: Pace<Token>,
     known_stations: KnownStations,
     probes: Probes,
     next_token: u64,
@@ -298,10 +332,10 @@ impl Supervisor {
     pub async fn run(mut self, mut calls: CallQueue, mut signals: mpsc::Receiver<Signal>) {
         let Some(mut queues) = self.queues.take() else { return };
         if let Some(links) = self.links.take() {
-            tokio::task::spawn_local(links.run(self.work.clone()));
-            tokio::task::spawn_local(renames::watch_names(self.work.clone()));
+            turns::spawn("interfaces", links.run(self.work.clone()));
+            turns::spawn("interface names", renames::watch_names(self.work.clone()));
             if let Some(search) = rivals::RivalSearch::new(&self.reloads.current.config) {
-                tokio::task::spawn_local(rivals::keep_looking(search, self.work.clone()));
+                turns::spawn("other servers", rivals::keep_looking(search, self.work.clone()));
             }
         }
         reaper::begin();
@@ -334,18 +368,22 @@ impl Supervisor {
             // In order of importance: a flood of discovery frames delays nothing but discovery.
             tokio::select! {
                 biased;
-                Some(signal) = signals.recv() => self.handle_signal(signal, Instant::now()),
+                Some(signal) = signals.recv() => turn("signal", |now| self.handle_signal(signal, now)),
                 () = watchdog.due() => watchdog.show(),
-                () = deadline_passes => self.handle_timeouts(Instant::now()),
-                Some((token, report)) = queues.reports.recv() => self.handle_report(token, report, Instant::now()),
-                Some(work) = queues.work.recv() => self.handle_work(work, Instant::now()),
-                Some(call) = next_call => self.handle_call(call, Instant::now()),
-                _ = rotation.tick() => self.rotate_keys(Instant::now()),
-                _ = egress_looks.tick() => self.look_at_egress(),
-                _ = looks.tick() => self.look_around(),
-                _ = rate_looks.tick() => self.look_at_rates(Instant::now()),
-                _ = drop_log.tick() => self.log_drops(Instant::now()),
-                Some(frame) = queues.frames.recv() => self.handle_frame(&frame, Instant::now()),
+                () = deadline_passes => turn("deadlines", |now| self.handle_timeouts(now)),
+                Some((token, report)) = queues.reports.recv() => {
+                    turn(report.kind(), |now| self.handle_report(token, report, now));
+                }
+                Some(work) = queues.work.recv() => turn(work.kind(), |now| self.handle_work(work, now)),
+                Some(call) = next_call => turn("console request", |now| self.handle_call(call, now)),
+                _ = rotation.tick() => turn("key rotation", |now| self.rotate_keys(now)),
+                _ = egress_looks.tick() => turn("egress filter", |_| self.look_at_egress()),
+                _ = looks.tick() => turn("reconciliation", |_| self.look_around()),
+                _ = rate_looks.tick() => turn("rate meter", |now| self.look_at_rates(now)),
+                _ = drop_log.tick() => turn("drop log", |now| self.log_drops(now)),
+                Some(frame) = queues.frames.recv() => {
+                    turn(frame.stage.kind(), |now| self.handle_frame(&frame, now));
+                }
             }
         }
         self.factory.stop().await;
@@ -394,6 +432,7 @@ impl Supervisor {
         self.handle_hook_timeouts(now);
         for access in &mut self.accesses {
             access.handle_timeout(now);
+            self.pace.offered(access.take_offers(), now);
         }
     }
 
@@ -409,7 +448,7 @@ impl Supervisor {
                 info!(name: SERVER_STOPPING.name, sessions = self.table.len(), "{}", SERVER_STOPPING.words);
                 self.service = ServiceState::Stopping;
                 self.events.server(EventName::Service, ServiceState::Stopping.as_str());
-                drop(self.waiting.take(|_| true));
+                self.refuse_waiting("the server is stopping");
                 for token in self.table.tokens() {
                     self.terminate(token, EndReason::Shutdown, "pppoed is stopping", now);
                 }
@@ -460,9 +499,11 @@ impl Supervisor {
         }
         let view = AccessView {
             access: frame.access,
+            waiting_here: self.waiting.count_on(frame.access),
+            is_congested: frame.stage == Stage::Discovery && self.pace.is_congested(self.waiting.len(), now),
             table: &self.table,
             has_slot: self.free_slots(frame.access) > 0 || self.has_unproven_on(frame.access),
-            is_crowded: self.places_are_taken() && self.waiting_room_is_full(),
+            is_crowded: self.waiting_room_is_full() && (self.places_are_taken() || !self.pace.has_room(now)),
             known_stations: &self.known_stations,
             limits: self.accesses.get(frame.access).map_or(self.config.limits, Access::limits),
             mac_rules: &self.mac_rules,
@@ -473,6 +514,7 @@ impl Supervisor {
         };
         let Some(access) = self.accesses.get_mut(frame.access) else { return };
         access.handle_frame(frame, &view, now);
+        self.pace.offered(access.take_offers(), now);
         while let Some(event) = self.accesses.get_mut(frame.access).and_then(Access::poll_event) {
             self.handle_discovery(frame.access, event, now);
         }
@@ -480,7 +522,8 @@ impl Supervisor {
 
     fn handle_discovery(&mut self, access: AccessIndex, event: Event, now: Instant) {
         match event {
-            Event::SessionRequest(request) => self.begin_session(access, request, now),
+            Event::SessionRequest(request) => self.handle_request(access, request, now),
+            Event::StillWanted(id) => self.waiting.heard(access, id, now),
             Event::OfferRequest(request) => self.ask_about_offer(access, request),
             Event::PeerTerminated { session_id, message, .. } => {
                 self.peer_sent_padt(session_id, message.as_deref(), now);

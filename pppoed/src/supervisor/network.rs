@@ -16,8 +16,9 @@ use super::session::{Session, Token};
 use super::session_log::about;
 use super::settings::{max_connect, mtu};
 use super::worker::chain;
-use super::{Supervisor, Work, ipv6};
+use super::{Supervisor, Work, ipv6, pace};
 use crate::message::{IPV6_LEFT_OUT, PROXY_ARP_LEFT_OUT};
+use crate::turns;
 
 /// Least MTU that IPv6 works with, in bytes (RFC 8200 §5).
 const IPV6_MIN_MTU: u16 = 1280;
@@ -106,7 +107,8 @@ impl Supervisor {
         let ipv6 = wanted.ipv6.map(|ends| ends.peer);
         let look = self.look_at(session).with_protocols(wanted.ipv4.is_some(), ipv6, wanted.source_check);
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        self.pace.begin(pace::Work::Configure, token, now);
+        turns::spawn("interface", async move {
             let configuring = tokio::task::spawn_blocking(move || configure(&tun, given, &wanted, &look));
             let configured =
                 configuring.await.unwrap_or_else(|error| Err(format!("it was cut off: {error}")));
@@ -116,6 +118,7 @@ impl Supervisor {
     }
 
     pub(super) fn handle_configured(&mut self, token: Token, configured: Configured, now: Instant) {
+        self.pace.end(pace::Work::Configure, token, now);
         let Some(session) = self.table.get_mut(token) else { return };
         let Done { given, without_ipv6, without_proxy_arp, protections } = match configured {
             Ok(done) => done,

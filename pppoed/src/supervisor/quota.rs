@@ -23,6 +23,7 @@ use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::message::COUNTERS_DOUBTFUL;
 use crate::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions};
+use crate::turns;
 
 /// Looks that are due within this time are done together: the kernel is asked beside the event loop, and going there
 /// costs more than asking.
@@ -105,7 +106,7 @@ impl Supervisor {
             return;
         }
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("quota", async move {
             let measuring = tokio::task::spawn_blocking(move || measure(sessions));
             let Ok(measured) = measuring.await else { return };
             // Fails only when the supervisor is gone.

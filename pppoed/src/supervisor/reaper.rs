@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use crate::turns;
 use ppp_linux::pidfd::{PidFd, start_time};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::debug;
@@ -25,7 +26,7 @@ type Process = (u32, u64);
 /// Waits for them as long as `pppoed` runs, if it gets any. Must be called in a `LocalSet`.
 pub(super) fn begin() {
     if gets_orphans() {
-        tokio::task::spawn_local(reap());
+        turns::spawn("reaper", reap());
     }
 }
 

@@ -27,6 +27,7 @@ use crate::options;
 use crate::origin::Origin;
 use crate::policy;
 use crate::problems::Part;
+use crate::turns;
 
 /// What holds, where it was read, and the reading that is under way.
 pub(super) struct Reloads {
@@ -134,7 +135,7 @@ impl Supervisor {
         let known = reloads.without_console.clone();
         let deadline = current.config.limits.reload_deadline;
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("reload", async move {
             let mut reading =
                 tokio::task::spawn_blocking(move || read(&source, &current, &known, &unreadable));
             let read = match timeout(deadline, &mut reading).await {
@@ -166,7 +167,7 @@ impl Supervisor {
                 let Some(Running { check, asker, hooks }) = self.reloads.running.take() else { return };
                 let responses = self.finish_reload(*read, check, now);
                 if let Some(asker) = asker {
-                    tokio::task::spawn_local(answer_with_hooks(asker, responses, hooks));
+                    turns::spawn("reload", answer_with_hooks(asker, responses, hooks));
                 }
             }
             News::Late => {
@@ -319,6 +320,9 @@ impl Supervisor {
             let open = self.table.iter().filter(|session| session.opened.is_some());
             self.heartbeats.set_rhythm(new.limits.heartbeat, open.map(|session| session.token), now);
         }
+        turns::set_limit(new.limits.stall_limit);
+        self.pace.set_limits(new.limits.setups.into());
+        self.waiting.set_patience(new.limits.setups.patience);
         if let Some(log) = &self.log {
             log.reopen(new);
             // What a console has set stays as long as the files say the same.

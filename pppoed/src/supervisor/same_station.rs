@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::ToWorker;
+use ppp_proto::discovery::DropCause;
 use ppp_proto::discovery::server::Refusal;
 use tracing::warn;
 
@@ -113,7 +114,9 @@ impl Supervisor {
         if !self.replaces(station.0) {
             return;
         }
-        drop(self.waiting.take(|dial| dial.station() == station));
+        for dial in self.waiting.take(|dial| dial.station() == station) {
+            self.ignore(&dial, DropCause::GaveUp);
+        }
         for token in self.table.of_peer(station.0, station.1) {
             if self.table.get(token).is_some_and(|session| !session.is_proven()) {
                 self.kill(token, EndReason::Replaced, "the same host dialled again");

@@ -45,9 +45,7 @@ impl Supervisor {
     /// No new sessions from now on. PADI and PADR are met with silence, so that clients find another server.
     fn close_service(&mut self, state: ServiceState, caller: Caller) {
         // These have been promised nothing yet, and are told, as they would wait for their PADS.
-        for dial in self.waiting.take(|_| true) {
-            self.refuse(dial.access, &dial.request, "the server takes no new sessions now");
-        }
+        self.refuse_waiting("the server takes no new sessions now");
         self.enter(state, caller);
     }
 

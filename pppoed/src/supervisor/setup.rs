@@ -38,6 +38,7 @@ use super::inspection::Inspections;
 use super::kept::{Keeping, KeptConfiguration};
 use super::line::{Line, ListenError, Listening};
 use super::links::Links;
+use super::pace::Pace;
 use super::policy::Policies;
 use super::reconcile::Reconciliation;
 use super::reload::Reloads;
@@ -59,6 +60,7 @@ use crate::config::{Config, Reading, Source};
 use crate::policy::Policy;
 use crate::pool::{AddressPool, Machine, PoolEntry, PoolName, Slots, ThisMachine};
 use crate::problems::{Part, Problems};
+use crate::turns;
 
 /// Directory below the run directory that becomes the workers' root directory; empty but for the socket by which they
 /// come back.
@@ -148,13 +150,12 @@ fn assemble(
     let mac_lists = Rc::new(Notify::new());
     let (reports, report_queue) = mpsc::channel(REPORT_QUEUE);
     let (work, work_queue) = mpsc::channel(REPORT_QUEUE);
-    tokio::task::spawn_local(surroundings::watch());
+    turns::spawn("surroundings", surroundings::watch());
     if !config.limits.mac_files.is_empty() {
-        tokio::task::spawn_local(mac_watch::watch(
-            config.limits.mac_files.clone(),
-            mac_lists.clone(),
-            work.clone(),
-        ));
+        turns::spawn(
+            "MAC lists",
+            mac_watch::watch(config.limits.mac_files.clone(), mac_lists.clone(), work.clone()),
+        );
     }
     let opening = Opening {
         run_dir: &config.run_dir,
@@ -169,6 +170,7 @@ fn assemble(
         .tolerate(Part::RunDirectory, adoption.open_door().map_err(|error| SetupError::Door(error).into()))?;
     let machine = ThisMachine::new().map_err(SetupError::from)?;
     warn_of_own_addresses(config, &machine);
+    turns::set_limit(config.limits.stall_limit);
     let mut supervisor = Supervisor {
         config: terms.general().settings.clone(),
         terms,
@@ -202,7 +204,8 @@ fn assemble(
         drop_log: DropLog::default(),
         refusals: Refusals::default(),
         repeated_dials: RepeatedDials::default(),
-        waiting: WaitingDials::default(),
+        waiting: WaitingDials::new(config.limits.setups.patience),
+        pace: Pace::new(config.limits.setups.into(), now),
         known_stations: KnownStations::default(),
         probes: Probes::default(),
         next_token: 0,

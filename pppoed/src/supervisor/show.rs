@@ -21,6 +21,7 @@ use crate::log_levels::MAX_SESSIONS;
 use crate::logging::LogHandle;
 use crate::pool::{Part, PoolEntry};
 use crate::secrets::FixedAddresses;
+use crate::turns;
 
 /// Lines of the log in one page of an answer.
 const LINES_PER_PAGE: usize = 192;
@@ -43,7 +44,7 @@ impl Supervisor {
         };
         let mut detail = session.detail(self.deadlines.of(session.token), now);
         let (look, consoles) = (self.look_at(session), self.console_work.clone());
-        tokio::task::spawn_local(async move {
+        turns::spawn("show session", async move {
             if let Some(protections) = consoles.run(move || look.take(Repair::No)).await {
                 detail.sandbox = protections.iter().map(ToString::to_string).collect();
             }
@@ -55,7 +56,7 @@ impl Supervisor {
     pub(super) fn show_pool(&self, answer: oneshot::Sender<Answer>) {
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
         let addresses = self.policy.addresses.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("show pool", async move {
             let looking = secrets.with(|secrets, names| secrets.fixed_addresses(names));
             let fixed = looking.await.unwrap_or_default().with_console(addresses);
             // Fails only when the supervisor is gone.

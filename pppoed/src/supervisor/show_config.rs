@@ -25,6 +25,7 @@ use crate::logging::{self, LogHandle};
 use crate::mac_list::MacRules;
 use crate::origin::Origin;
 use crate::policy::{self, HooksOff, Policy};
+use crate::turns;
 
 /// The setting that `set log-level` changes beside the configuration.
 const LOG_LEVEL: &str = "log-level";
@@ -67,7 +68,7 @@ impl Supervisor {
     pub(super) fn show_config(&self, answer: oneshot::Sender<Answer>) {
         let (current, live) = (self.reloads.current.clone(), self.live());
         let consoles = self.console_work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("show config", async move {
             let responses = match consoles.list(move || live.listing(&current.config)).await {
                 Some(list) => settings(&list),
                 None => vec![Response::Failed(cut_off())],
@@ -88,7 +89,7 @@ impl Supervisor {
         let (source, current) = (self.reloads.source.clone(), self.reloads.current.clone());
         let (live, deadline) = (self.live(), current.config.limits.reload_deadline);
         let (policy, file) = (self.policy.current.clone(), self.policy.file.clone());
-        tokio::task::spawn_local(async move {
+        turns::spawn("show config", async move {
             let comparing = consoles.run(move || {
                 let responses = live.compare(&current.config, &source, &policy, &file);
                 drop(permit);

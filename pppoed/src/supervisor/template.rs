@@ -32,6 +32,7 @@ use super::watch::watch;
 use super::worker::{chain, printable};
 use crate::message::WORKERS_UNAVAILABLE;
 use crate::oom;
+use crate::turns;
 
 /// Requests that may wait for the template. More dials than this wait before they ask.
 const QUEUE_LEN: usize = 256;
@@ -138,7 +139,7 @@ impl WorkerFactory {
     /// Starts the first template. Must be called in the runtime's `LocalSet`.
     pub(super) fn start(recipe: Recipe) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE_LEN);
-        tokio::task::spawn_local(keep(recipe, queue, Known::default()));
+        turns::spawn("template", keep(recipe, queue, Known::default()));
         Self { requests }
     }
 
@@ -200,7 +201,7 @@ async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known) 
                 if let Some(answer) = unanswered {
                     let _ = answer.send(Err("the workers' template failed".to_owned()));
                 }
-                tokio::task::spawn_local(reap_strays(pid, known.clone()));
+                turns::spawn("template", reap_strays(pid, known.clone()));
             }
         }
     }

@@ -27,6 +27,7 @@ use super::session::{AccessIndex, Session};
 use super::watch::watch;
 use super::worker::chain;
 use crate::control::{Answer, Stream};
+use crate::turns;
 
 /// Sockets of one trace: access interfaces, or hosts of one user.
 const MAX_SOCKETS: usize = 256;
@@ -78,14 +79,14 @@ impl Supervisor {
         let mut watchers = JoinSet::new();
         for spot in spots {
             let Some(watcher) = self.watcher(spot, request.data, &shared)? else { continue };
-            watchers.spawn_local(watcher.run());
+            watchers.spawn_local(turns::metered("trace", watcher.run()));
         }
         if watchers.is_empty() {
             return Err(Failure::Busy("no access interface to watch is there".to_owned()));
         }
         let deadline = Instant::now() + Duration::from_secs(request.seconds.into());
         let keeper = Keeper { shared, watchers, session, deadline, _permit: permit };
-        tokio::task::spawn_local(keeper.run());
+        turns::spawn("trace", keeper.run());
         Ok(frames)
     }
 

@@ -1,4 +1,5 @@
-//! Sessions whose peers have proven nothing yet: how many there may be, and which of them makes room.
+//! Sessions whose peers have proven nothing yet: how many there may be, and which of them makes room; and the requests that wait
+//! for room, or for their turn.
 //!
 //! Whoever is on the segment gets such a session with two frames. So they have a part of the slots only (`--max-starting`);
 //! who is silent after the PADS has it for `--lcp-deadline`; and when all are taken, a newcomer gets the place of the one
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::DropCause;
-use ppp_proto::discovery::server::SessionRequest;
+use ppp_proto::discovery::server::{RequestId, SessionRequest};
 
 use super::Supervisor;
 use super::hashing::{Standing, Station};
@@ -22,20 +23,21 @@ use super::session::{AccessIndex, Session, Token};
 
 /// Time after its PADS in which a silent session makes no room: the way to the client and back.
 const GRACE: Duration = Duration::from_millis(250);
-/// Time for which a request waits: most clients repeat their PADR after five seconds, and then it is taken anew.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// Time between two looks for sessions that have been silent for too long, while others wait.
+/// Time between two looks, while requests wait: for clients that have given up, and for sessions that have been silent for too
+/// long.
 const LOOK: Duration = Duration::from_millis(50);
 /// Requests that wait, for each session that may be in setup.
 const WAITING_PER_PLACE: usize = 4;
 /// Stations of which it is known that they have logged in, at least; twice as many at most.
 const KNOWN: usize = 32_768;
 
-/// Requests that wait for a slot or a place, the oldest first.
+/// Requests that wait for a slot, a place, or their turn ([`super::pace`]), the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct WaitingDials {
     dials: VecDeque<WaitingDial>,
-    /// When silent sessions are looked for that have become old enough to make room.
+    /// Time after its last PADR after which a client has given up (`--dial-patience`).
+    patience: Duration,
+    /// When they are looked through next: silent sessions may have become old enough to make room, or clients have given up.
     look: Option<Instant>,
 }
 
@@ -43,28 +45,59 @@ pub(super) struct WaitingDials {
 pub(super) struct WaitingDial {
     pub(super) access: AccessIndex,
     pub(super) request: SessionRequest,
-    until: Instant,
+    /// When its client was last heard.
+    heard: Instant,
 }
 
 impl WaitingDial {
+    pub(super) fn new(access: AccessIndex, request: SessionRequest, now: Instant) -> Self {
+        Self { access, request, heard: now }
+    }
+
     pub(super) fn station(&self) -> Station {
         (self.access, self.request.peer_mac)
     }
 }
 
 impl WaitingDials {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, ..Self::default() }
+    }
+
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// How many there are on an interface.
+    pub(super) fn count_on(&self, access: AccessIndex) -> usize {
+        self.dials.iter().filter(|dial| dial.access == access).count()
+    }
+
+    /// A client asks again, and so still wants what it waits for.
+    pub(super) fn heard(&mut self, access: AccessIndex, id: RequestId, now: Instant) {
+        if let Some(dial) = self.dials.iter_mut().find(|dial| (dial.access, dial.request.id) == (access, id))
+        {
+            dial.heard = now;
+        }
+    }
+
+    /// Takes out those whose clients have given up.
+    fn take_given_up(&mut self, now: Instant) -> Vec<WaitingDial> {
+        let patience = self.patience;
+        self.take(|dial| now.saturating_duration_since(dial.heard) > patience)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.dials.len()
     }
 
     /// When [`Supervisor::handle_waiting`] has something to do.
     pub(super) fn next(&self) -> Option<Instant> {
-        let front = self.dials.front()?;
-        Some(self.look.map_or(front.until, |look| look.min(front.until)))
+        self.look.filter(|_| !self.dials.is_empty())
     }
 
-    fn push(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
-        self.dials.push_back(WaitingDial { access, request, until: now + PATIENCE });
+    fn push(&mut self, dial: WaitingDial, now: Instant) {
+        self.dials.push_back(dial);
         self.look.get_or_insert(now + LOOK);
     }
 
@@ -189,6 +222,9 @@ impl Supervisor {
             }
             return if self.has_unproven_on(access) { Room::Later } else { Room::Full };
         }
+        if !self.pace.has_room(now) {
+            return Room::Later;
+        }
         if self.places_are_taken() {
             match self.silent_session(station, false, now) {
                 Some(victim) => self.give_way(victim),
@@ -234,35 +270,43 @@ impl Supervisor {
 
     /// A request waits, if there is room for it, and that of a known station in the place of a stranger's; otherwise its client gets
     /// no answer, and asks again.
-    pub(super) fn wait_for_room(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
+    pub(super) fn wait_for_room(&mut self, dial: WaitingDial, now: Instant) {
         if self.waiting_room_is_full() {
-            let goes = match self.known_stations.contains((access, request.peer_mac)) {
+            let goes = match self.known_stations.contains(dial.station()) {
                 true => self.waiting.take_last_stranger(&self.known_stations),
                 false => None,
             };
             match goes {
-                Some(stranger) => self.ignore(stranger.access, &stranger.request),
-                None => return self.ignore(access, &request),
+                Some(stranger) => self.ignore(&stranger, DropCause::TooManyStarting),
+                None => return self.ignore(&dial, DropCause::TooManyStarting),
             }
         }
-        self.waiting.push(access, request, now);
+        self.waiting.push(dial, now);
     }
 
-    fn ignore(&mut self, access: AccessIndex, request: &SessionRequest) {
-        if let Some(access) = self.accesses.get_mut(access) {
-            access.with_server(|server| server.ignore(request.id, DropCause::TooManyStarting));
+    /// A request gets no answer.
+    pub(super) fn ignore(&mut self, dial: &WaitingDial, cause: DropCause) {
+        if let Some(access) = self.accesses.get_mut(dial.access) {
+            access.with_server(|server| server.ignore(dial.request.id, cause));
+        }
+    }
+
+    /// Nobody gets a turn any more.
+    pub(super) fn refuse_waiting(&mut self, why: &str) {
+        for dial in self.waiting.take(|_| true) {
+            self.refuse(dial.access, &dial.request, why);
         }
     }
 
     /// Tries again for requests that wait.
     pub(super) fn retry_waiting(&mut self, now: Instant) {
-        while let Some(dial) = self.next_waiting() {
-            self.begin_session(dial.access, dial.request, now);
+        while let Some(dial) = self.next_waiting(now) {
+            self.begin_session(dial, now);
         }
     }
 
-    fn next_waiting(&mut self) -> Option<WaitingDial> {
-        if self.waiting.len() == 0 || self.places_are_taken() {
+    fn next_waiting(&mut self, now: Instant) -> Option<WaitingDial> {
+        if self.waiting.len() == 0 || self.places_are_taken() || !self.pace.has_room(now) {
             return None;
         }
         let mut waiting = std::mem::take(&mut self.waiting);
@@ -275,14 +319,14 @@ impl Supervisor {
         next
     }
 
-    /// Requests that have waited for long enough are forgotten: their clients ask again. Before that, silent sessions may have
-    /// become old enough to make room.
+    /// Requests whose clients have given up are forgotten. For the others, silent sessions may have become old enough to make
+    /// room.
     pub(super) fn handle_waiting(&mut self, now: Instant) {
-        while let Some(dial) = self.waiting.dials.pop_front_if(|dial| dial.until <= now) {
-            self.ignore(dial.access, &dial.request);
-        }
         if self.waiting.look.is_none_or(|look| look > now) {
             return;
+        }
+        for dial in self.waiting.take_given_up(now) {
+            self.ignore(&dial, DropCause::GaveUp);
         }
         self.waiting.look = (self.waiting.len() > 0).then(|| now + LOOK);
         let known = |dial: &&WaitingDial| self.known_stations.contains(dial.station());
@@ -332,5 +376,39 @@ mod tests {
         (count..3 * count).for_each(|number| known.insert(station(number)));
         assert!(!known.contains(station(0)) && known.contains(station(3 * count - 1)));
         assert!(known.recent.len() + known.before.len() <= 2 * KNOWN);
+    }
+
+    fn dial(access: AccessIndex, number: u32, now: Instant) -> WaitingDial {
+        let request = SessionRequest {
+            id: RequestId::default(),
+            peer_mac: station(number).1,
+            host_uniq: None,
+            relay_session_id: None,
+            service_name: Vec::new(),
+            max_payload: None,
+            circuit_id: None,
+            remote_id: None,
+        };
+        WaitingDial::new(access, request, now)
+    }
+
+    #[test]
+    fn a_dial_waits_until_its_client_has_given_up() {
+        let start = Instant::now();
+        let (patience, milli) = (Duration::from_secs(10), Duration::from_millis(1));
+        let mut waiting = WaitingDials::new(patience);
+        assert_eq!(waiting.next(), None);
+        waiting.push(dial(0, 1, start), start);
+        waiting.push(dial(1, 2, start), start);
+        assert_eq!((waiting.next(), waiting.count_on(1)), (Some(start + LOOK), 1));
+        waiting.heard(1, RequestId::default(), start + milli);
+        let given_up = |waiting: &mut WaitingDials, at| {
+            let taken = waiting.take_given_up(at);
+            taken.iter().map(|dial| dial.access).collect::<Vec<_>>()
+        };
+        assert_eq!(given_up(&mut waiting, start + patience), [0; 0]);
+        assert_eq!(given_up(&mut waiting, start + patience + milli), [0]);
+        assert_eq!(given_up(&mut waiting, start + patience + 2 * milli), [1]);
+        assert_eq!((waiting.len(), waiting.next()), (0, None));
     }
 }

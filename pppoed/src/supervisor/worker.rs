@@ -41,6 +41,7 @@ use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
 pub(super) use crate::causes::chain;
 use crate::secrets::MAX_NAME;
+use crate::turns;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is
 /// room for an answer to each of [`MESSAGE_BURST`], so that a flood is called one.
@@ -95,6 +96,20 @@ pub(super) enum Report {
     Flooded,
     /// The process is gone. Always the last report.
     Gone(Gone),
+}
+
+impl Report {
+    /// What the event loop's turn with it is called.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "worker started",
+            Self::NameInUse(_) => "interface name in use",
+            Self::Message(_) => "worker message",
+            Self::NotStarted(_) => "worker not started",
+            Self::Failed(_) | Self::Flooded => "worker failed",
+            Self::Gone(_) => "worker gone",
+        }
+    }
 }
 
 /// How a worker went.
@@ -154,7 +169,7 @@ impl WorkerHandle {
     ) -> Self {
         let (orders, queue) = mpsc::channel(QUEUE_LEN);
         let reporter = Reporter { token, reports };
-        tokio::task::spawn_local(async move {
+        turns::spawn("worker", async move {
             let gone = run(&factory, launch, queue, &reporter).await;
             reporter.report(Report::Gone(gone)).await;
         });
@@ -165,7 +180,7 @@ impl WorkerHandle {
     pub(super) fn expect(returning: Returning, token: Token, reports: mpsc::Sender<(Token, Report)>) -> Self {
         let (orders, queue) = mpsc::channel(QUEUE_LEN);
         let reporter = Reporter { token, reports };
-        tokio::task::spawn_local(async move {
+        turns::spawn("worker", async move {
             let gone = returning.run(queue, &reporter).await;
             reporter.report(Report::Gone(gone)).await;
         });
@@ -207,7 +222,7 @@ impl WorkerHandle {
     /// Kills the worker with SIGKILL; [`Report::Gone`] follows.
     pub(super) fn kill(&self) {
         let orders = self.orders.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("worker", async move {
             // Fails only if the task has ended, and the worker with it.
             let _ = orders.send(Order::Kill).await;
         });
@@ -234,6 +249,8 @@ async fn run(
     reporter: &Reporter,
 ) -> Gone {
     let outcome = match prepare_named(&mut launch, reporter).await {
+        // Its client has gone meanwhile.
+        Ok(_) if matches!(orders.try_recv(), Ok(Order::Kill)) => return Gone(None),
         Ok(prepared) => {
             launch.start.offloads = prepared.offloads;
             prepared.start(factory).await

@@ -40,7 +40,7 @@ use super::meter::Meter;
 use super::{DropCause, DropCounters, DropSample};
 
 /// Names one [`SessionRequest`] of one server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub(super) u64);
 
 /// What the server reports.

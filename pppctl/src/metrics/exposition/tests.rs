@@ -12,7 +12,7 @@ struct Read {
     kind: String,
     unit: Option<String>,
     help: String,
-    samples: BTreeMap<Labels, u64>,
+    samples: BTreeMap<Labels, f64>,
 }
 
 fn facts() -> Facts {
@@ -146,19 +146,26 @@ fn what_is_written_can_be_read() {
             labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         *families[name].samples.get(&labels).unwrap_or_else(|| panic!("{name} {labels:?}"))
     };
-    assert_eq!(value("pppoed", &[("version", "0.1.0"), ("protocol", "2")]), 1);
-    assert_eq!(value("pppoed_uptime_seconds", &[]), 200_000);
+    assert_eq!(value("pppoed", &[("version", "0.1.0"), ("protocol", "2")]), 1.0);
+    assert_eq!(value("pppoed_uptime_seconds", &[]), 200_000.0);
     assert_eq!(families["pppoed_uptime_seconds"].unit.as_deref(), Some("seconds"));
-    assert_eq!(value("pppoed_service", &[("pppoed_service", "draining")]), 1);
-    assert_eq!(value("pppoed_service", &[("pppoed_service", "serving")]), 0);
-    assert_eq!(value("pppoed_sessions_started", &[]), 12);
-    assert_eq!(value("pppoed_sessions_ended", &[("reason", "echo-lost")]), 1);
-    assert_eq!(value("pppoed_pool_addresses", &[("state", "free")]), 7);
+    assert_eq!(value("pppoed_service", &[("pppoed_service", "draining")]), 1.0);
+    assert_eq!(value("pppoed_service", &[("pppoed_service", "serving")]), 0.0);
+    assert_eq!(value("pppoed_sessions_started", &[]), 12.0);
+    assert_eq!(value("pppoed_sessions_ended", &[("reason", "echo-lost")]), 1.0);
+    assert_eq!(value("pppoed_pool_addresses", &[("state", "free")]), 7.0);
+    assert_eq!(value("pppoed_waiting_dials", &[]), 5.0);
+    assert_eq!(value("pppoed_setup_wait_seconds", &[]), 1.234);
+    let busy = [("event", "worker message")];
+    assert_eq!(value("pppoed_event_loop_turns", &busy), 108.0);
+    assert_eq!(value("pppoed_event_loop_busy_seconds", &busy), 0.15);
+    assert_eq!(value("pppoed_event_loop_longest_turn_seconds", &busy), 0.1324);
+    assert_eq!(value("pppoed_event_loop_stalls", &busy), 2.0);
     // Nothing that acts on a terminal is left.
     let odd = ("interface", "odd\"\\\\n\\u{1b}[2J\\u{202e}name");
-    assert_eq!(value("pppoed_interface_sessions", &[odd]), 3);
-    assert_eq!(value("pppoed_discovery_packets", &[odd, ("direction", "received"), ("code", "padi")]), 7);
-    assert_eq!(value("pppoed_discovery_dropped_packets", &[odd, ("cause", "truncated")]), 1);
+    assert_eq!(value("pppoed_interface_sessions", &[odd]), 3.0);
+    assert_eq!(value("pppoed_discovery_packets", &[odd, ("direction", "received"), ("code", "padi")]), 7.0);
+    assert_eq!(value("pppoed_discovery_dropped_packets", &[odd, ("cause", "truncated")]), 1.0);
     assert!(families.values().all(|family| !family.help.is_empty()));
 }
 

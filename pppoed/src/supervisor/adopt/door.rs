@@ -35,6 +35,7 @@ use tracing::warn;
 use crate::log_limit::LogLimit;
 use crate::supervisor::Work;
 use crate::supervisor::worker::chain;
+use crate::turns;
 
 /// Connections that are listened to at once; more wait in the socket's queue.
 const MAX_CALLERS: usize = 256;
@@ -174,7 +175,7 @@ pub(super) async fn serve(listener: UnixListener, workers: Workers, work: mpsc::
             continue;
         }
         let work = work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("take-over", async move {
             let news = match listen_to(stream, &caller, workers).await {
                 Ok(arrival) => Work::Arrived(arrival),
                 Err(why) => Work::Stranger(Stranger { pid: caller.pid, why, is_excess: false }),

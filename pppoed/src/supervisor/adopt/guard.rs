@@ -19,6 +19,7 @@ use crate::message::{LEFTOVER_REMOVED, RUN_DIRECTORY_REPAIRED};
 use crate::problems::Part;
 use crate::supervisor::session::Session;
 use crate::supervisor::{Supervisor, Work, prepare_directories};
+use crate::turns;
 
 /// Time between two looks.
 pub(in super::super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -93,7 +94,7 @@ impl Supervisor {
             has_records: self.adoption.store.is_some(),
         };
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("run directory", async move {
             // Fails only when the runtime ends.
             if let Ok(findings) = tokio::task::spawn_blocking(move || look.carry_out()).await {
                 let _ = work.send(Work::Looked(findings)).await;
@@ -159,7 +160,7 @@ impl Supervisor {
         if missing.contains(&"directory") {
             // The old one forks workers into the directory that is gone, from which they could not come back.
             let factory = self.factory.clone();
-            tokio::task::spawn_local(async move {
+            turns::spawn("run directory", async move {
                 factory.renew("the workers' root directory was made again").await;
             });
         }

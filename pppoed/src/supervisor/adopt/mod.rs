@@ -58,6 +58,7 @@ use crate::config::Config;
 use crate::last_good;
 use crate::log_limit::LogLimit;
 use crate::message::{SERVER_LEAVING, SESSION_NOT_RECORDED};
+use crate::turns;
 
 /// Time between two looks at the counters of all sessions, for the account of those whose worker goes while `pppoed` is
 /// not there.
@@ -198,7 +199,7 @@ impl Adoption {
     /// Opens the socket for workers that come back, in place of the one before. Must be called in a `LocalSet`.
     pub(super) fn open_door(&mut self) -> io::Result<()> {
         let listener = door::open(&self.root, self.workers)?;
-        let serving = tokio::task::spawn_local(door::serve(listener, self.workers, self.work.clone()));
+        let serving = turns::spawn("take-over", door::serve(listener, self.workers, self.work.clone()));
         if let Some(before) = self.door.replace(serving) {
             before.abort();
         }

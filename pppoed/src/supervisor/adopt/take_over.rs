@@ -28,6 +28,7 @@ use crate::supervisor::network::session_end;
 use crate::supervisor::session::{Session, Token};
 use crate::supervisor::session_log::about;
 use crate::supervisor::worker::{Gone, Order, Replacement, chain, kill, printable};
+use crate::turns;
 
 /// A claim that is believed.
 struct Believed {
@@ -221,7 +222,7 @@ impl Supervisor {
             peer: session.peer_mac,
         };
         let egress = self.egress.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("take-over", async move {
             let opening = move || sockets.open_session(&interface, &key, &egress);
             let opened = tokio::task::spawn_blocking(opening).await;
             match opened {

@@ -15,13 +15,14 @@ use super::fail;
 use crate::control::{Answer, Caller};
 use crate::files;
 use crate::policy::{self, By, Key, Policy};
+use crate::turns;
 
 impl Supervisor {
     /// `show policy`. The console file is read beside the event loop, to tell what a restart would lose.
     pub(in super::super) fn show_policy(&self, answer: oneshot::Sender<Answer>) {
         let (policy, path) = (self.policy.current.clone(), self.policy.file.clone());
         let consoles = self.console_work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("console file", async move {
             let responses = match consoles.list(move || entries(&policy, &path)).await {
                 Some(all) => pieces(all).into_iter().map(Response::Policy).collect(),
                 None => vec![Response::Failed(cut_off())],
@@ -43,7 +44,7 @@ impl Supervisor {
             return fail(answer, Failure::Busy(busy));
         };
         let (policy, path) = (self.policy.current.clone(), self.policy.file.clone());
-        tokio::task::spawn_local(async move {
+        turns::spawn("console file", async move {
             let writing = tokio::task::spawn_blocking(move || {
                 let written = write(&policy, path, caller.uid, check);
                 drop(permit);

@@ -19,6 +19,7 @@ use crate::control::{Answer, Caller};
 use crate::options::SessionOptions;
 use crate::policy::{ADDRESS, Policy};
 use crate::secrets::{KnownUser, Protocol};
+use crate::turns;
 
 /// Time that a change waits for the files.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ impl Supervisor {
         }
         let (secrets, work) = (self.secrets.clone(), self.work.clone());
         let protocols = protocols(&self.terms.auth_methods());
-        tokio::task::spawn_local(async move {
+        turns::spawn("users of the files", async move {
             let asking = secrets.with(move |secrets, _| {
                 let ask = |name: Name| (name.clone(), secrets.known(&protocols, name.as_bytes()));
                 names.into_iter().map(ask).collect()

@@ -32,6 +32,7 @@ use crate::control::{Answer, Caller};
 use crate::log_ring::harmless;
 use crate::mac_list::ConsoleMacs;
 use crate::policy::{By, Key, Lists, Policy, Refusal};
+use crate::turns;
 
 /// What consoles have set, and what follows from it.
 pub(super) struct Policies {
@@ -134,7 +135,7 @@ impl Supervisor {
         let deadline = current.config.limits.reload_deadline;
         let work = self.work.clone();
         let pending = Pending { request, caller, answer, known, layer: layer.clone() };
-        tokio::task::spawn_local(async move {
+        turns::spawn("policy", async move {
             let mut reading = tokio::task::spawn_blocking(move || {
                 let mut running = current.config.clone();
                 running.limits.mac_rules = mac_rules;

@@ -23,6 +23,7 @@ use super::session_log::about;
 use super::{Supervisor, Work};
 use crate::log_limit::LogLimit;
 use crate::message::{LEFTOVER_REMOVED, SESSION_REPAIRED};
+use crate::turns;
 
 /// Time from the start to the first comparison: what is taken over is complete by then.
 const FIRST: Duration = Duration::from_secs(15);
@@ -95,7 +96,7 @@ impl Supervisor {
         let rules: Vec<RuleOf> = self.table.iter().filter_map(|session| self.rule_of(session)).collect();
         let egress = self.egress.clone();
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("reconciliation", async move {
             let looking = tokio::task::spawn_blocking(move || Survey {
                 interfaces: interfaces::survey(looks),
                 programs: programs::compare(&egress, &rules),
@@ -136,7 +137,7 @@ impl Supervisor {
             return;
         };
         let work = self.work.clone();
-        tokio::task::spawn_local(async move {
+        turns::spawn("reconciliation", async move {
             let repairing = tokio::task::spawn_blocking(move || {
                 let outcome = interfaces::repair(&tun, &settings);
                 (given, outcome)
