@@ -6,7 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// A package, and the program that it is needed for.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 18] = [
+    ("busybox-static", "busybox"),
+    ("cpio", "cpio"),
     ("ethtool", "ethtool"),
     ("fish", "fish"),
     ("iperf3", "iperf3"),
@@ -17,6 +19,7 @@ const PACKAGES: [(&str, &str); 15] = [
     ("nftables", "nft"),
     ("ppp", "pppd"),
     ("pppoe", "pppoe-server"),
+    ("qemu-system-x86", "qemu-system-x86_64"),
     ("systemd", "journalctl"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
@@ -54,12 +57,20 @@ pub(crate) fn install() -> Result<()> {
         return Ok(());
     }
     println!("installing {}", missing.join(" "));
-    apt_get(&["update", "-qq"])?;
+    update()?;
     apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], &missing[..]].concat())?;
     match PACKAGES.iter().find(|(_, program)| find(program).is_none()) {
         Some((package, program)) => bail!("{package} was installed, but {program} is missing"),
         None => Ok(()),
     }
+}
+
+/// Has apt-get learn what packages there are now.
+///
+/// # Errors
+/// When it fails.
+pub(crate) fn update() -> Result<()> {
+    apt_get(&["update", "-qq"])
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

@@ -3,11 +3,14 @@
 mod all;
 mod attack;
 mod console;
+pub(crate) mod floor;
 mod hooks;
 mod memory;
+mod overload;
 mod relay;
 mod scale;
 mod setup;
+mod stock;
 
 use std::process::ExitCode;
 
@@ -22,8 +25,10 @@ pub(crate) enum Benchmark {
     Console(console::Arguments),
     Scale(scale::Arguments),
     Hooks(hooks::Arguments),
+    Overload(overload::Arguments),
     Relay(relay::Arguments),
     Setup(setup::Arguments),
+    Stock(stock::Arguments),
 }
 
 impl Benchmark {
@@ -38,8 +43,10 @@ impl Benchmark {
             Self::Console(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Scale(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Hooks(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+            Self::Overload(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Relay(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
             Self::Setup(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+            Self::Stock(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         }
     }
 }

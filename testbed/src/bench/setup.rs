@@ -15,6 +15,7 @@ use ppp_proto::auth::AuthMethod;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::floor;
 use super::memory::{self, Machine, Use};
 use crate::client::{self, LoadConfig, Report};
 use crate::own_client::LINE;
@@ -34,10 +35,16 @@ const DISCARD_PORT: u16 = 9;
 /// Address of the first session; the others have the next ones.
 const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
 
+/// Sessions of which only process, TUN and address are made.
+const FLOOR_SESSIONS: u32 = 1000;
+
 /// Longest time that the sessions may take to open.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Time between two questions of a console during the set-up.
 const CONSOLE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Sessions begun per second, to see how many the server sets up.
+const FULL_LOAD: f64 = 5000.0;
 
 /// Sessions per second and memory per session, of sessions with CHAP, from the PADI to an open IPCP
 #[derive(Args, Debug)]
@@ -45,8 +52,8 @@ pub(crate) struct Arguments {
     /// Number of sessions
     #[arg(short = 'n', long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=60000))]
     sessions: u32,
-    /// Sessions begun per second: the set-up time says whether the server kept up
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 600.0)]
+    /// Sessions begun per second; by default more than any server sets up, so that the rate is what it can do
+    #[arg(long, value_name = "PER_SECOND", default_value_t = FULL_LOAD)]
     rate: f64,
     /// In JSON
     #[arg(long)]
@@ -57,6 +64,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
     load: Report,
+    /// Process, TUN and address alone, one after the other: how many per second, and what part of that the server does.
+    floor_per_second: f64,
+    floor_ratio: f64,
     /// Of one session, the client's own memory not counted.
     memory: Use,
     /// The same after a burst each way through each session and a few quiet seconds.
@@ -78,7 +88,7 @@ pub(super) struct Outcome {
 impl Arguments {
     /// What is measured by default.
     pub(super) fn brief() -> Self {
-        Self { sessions: 2000, rate: 600.0, json: false }
+        Self { sessions: 2000, rate: FULL_LOAD, json: false }
     }
 
     pub(super) fn run(&self) -> Result<()> {
@@ -99,7 +109,8 @@ impl Arguments {
         let secrets: String = (1..=self.sessions).map(|n| format!("user{n} * password{n} *\n")).collect();
         // The limits of discovery are not what is to be measured.
         let flags = format!(
-            "-I eth1 -L 10.0.0.1 -R {FIRST_ADDRESS} -N {} --padi-rate 0 --padr-rate 0 --max-starting 0",
+            "-I eth1 -L 10.0.0.1 -R {FIRST_ADDRESS} -N {} --padi-rate 0 --padr-rate 0 --max-starting 0 \
+             --setup-wait 0 --dial-patience 30",
             self.sessions
         );
         let setup = Setup {
@@ -108,9 +119,12 @@ impl Arguments {
             chap_secrets: &secrets,
             ..Setup::default()
         };
+        let floor = floor::per_second(&world, self.sessions.min(FLOOR_SESSIONS))?;
         let server = Server::start_by_flags(&world, directory.path(), &setup)?;
-        let outcome = self.measure(&world, &server)?;
+        let mut outcome = self.measure(&world, &server)?;
         server.stop(&world)?;
+        outcome.floor_per_second = floor;
+        outcome.floor_ratio = outcome.load.setup_rate / floor;
         Ok(outcome)
     }
 
@@ -173,6 +187,8 @@ impl Arguments {
             let console_ms = console.as_secs_f64() * 1e3;
             Ok(Outcome {
                 load,
+                floor_per_second: 0.0,
+                floor_ratio: 0.0,
                 memory,
                 memory_after_burst,
                 worker_kb,
@@ -269,6 +285,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             load,
+            floor_per_second,
+            floor_ratio,
             memory,
             memory_after_burst,
             worker_kb,
@@ -280,6 +298,11 @@ impl fmt::Display for Outcome {
             console_ms,
         } = self;
         write!(f, "{load}")?;
+        writeln!(
+            f,
+            "floor        {floor_per_second:.0} per second: process, TUN, address alone, one after the other; the server does {:.0} % of it",
+            floor_ratio * 100.0
+        )?;
         writeln!(f, "processor    {server_cpu_s:.1} s of the server, {client_cpu_s:.1} s of the client")?;
         writeln!(f, "console      {console_ms:.0} ms the longest answer to pppctl during the set-up")?;
         let Use { total_kb, programs_kb, slab_kb, kernel_stacks_kb, page_tables_kb } = memory;

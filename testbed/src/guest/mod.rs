@@ -1,6 +1,7 @@
-//! A User-Mode Linux guest: an unprivileged process with a whole Linux kernel in it, PPP included.
+//! Guests: a whole Linux kernel in a process, PPP included. Most are User-Mode Linux; [`stock`] has Debian's own kernel.
 
 mod pppd;
+mod stock;
 
 use std::cell::{Cell, RefCell};
 use std::fs::{self, Permissions};
@@ -18,6 +19,7 @@ use crate::wait;
 use crate::world::World;
 
 pub(crate) use pppd::{Carrier, Dial};
+pub(crate) use stock::StockKernel;
 
 const INIT: &str = include_str!("init.sh");
 const BOOT_LIMIT: Duration = Duration::from_secs(40);
@@ -57,12 +59,7 @@ impl Guest {
         directory: &Path,
     ) -> Result<Self> {
         let tap = world.add_tap(name, bridge)?;
-        let spool = directory.join(name);
-        fs::create_dir_all(&spool)?;
-        let init = spool.join("init");
-        fs::write(&init, INIT)?;
-        fs::set_permissions(&init, Permissions::from_mode(0o755))?;
-
+        let (spool, init) = Self::make_spool(directory, name)?;
         let mac = format!("02:00:00:00:0c:{number:02x}");
         let mut command = packages::command("linux.uml")?;
         command
@@ -73,8 +70,24 @@ impl Guest {
             .arg("LIFETIME=240")
             .stdin(Stdio::piped())
             .current_dir(&spool);
-        let mut process =
-            Process::start(&world.cli, &mut command, &directory.join(format!("{name}-console.log")))?;
+        let log = directory.join(format!("{name}-console.log"));
+        let process = Process::start(&world.cli, &mut command, &log)?;
+        Self::of_process(name, mac, spool, process)
+    }
+
+    /// Makes the directory that a guest shares with the test bed, and the guest's first process in it.
+    fn make_spool(directory: &Path, name: &str) -> Result<(PathBuf, PathBuf)> {
+        let spool = directory.join(name);
+        // Of one that did not boot.
+        let _ = fs::remove_dir_all(&spool);
+        fs::create_dir_all(&spool)?;
+        let init = spool.join("init");
+        fs::write(&init, INIT)?;
+        fs::set_permissions(&init, Permissions::from_mode(0o755))?;
+        Ok((spool, init))
+    }
+
+    fn of_process(name: &str, mac: String, spool: PathBuf, mut process: Process) -> Result<Self> {
         let console = process.take_stdin().context("the guest's console")?;
         Ok(Guest {
             name: name.to_owned(),
@@ -91,8 +104,12 @@ impl Guest {
     /// # Errors
     /// When it does not boot.
     pub(crate) fn ready(&self) -> Result<()> {
+        self.ready_within(BOOT_LIMIT)
+    }
+
+    fn ready_within(&self, limit: Duration) -> Result<()> {
         let ready = self.spool.join("ready");
-        wait::until_true(&format!("guest {} to boot", self.name), BOOT_LIMIT, || {
+        wait::until_true(&format!("guest {} to boot", self.name), limit, || {
             self.check_alive()?;
             Ok(ready.exists())
         })

@@ -29,6 +29,7 @@ mod rp_pppoe_from_source;
 mod sandbox;
 mod server_restarted;
 mod sigterm;
+mod stock_kernel;
 mod storm;
 mod worker_hung;
 mod worker_killed;
@@ -98,6 +99,7 @@ pub(crate) static ALL: &[Scenario] = &[
     compat::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
+    stock_kernel::SCENARIO,
     installed::SCENARIO,
     full_mtu::SCENARIO,
     rates::SCENARIO,
