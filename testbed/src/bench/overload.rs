@@ -121,6 +121,7 @@ impl Arguments {
             setup_deadline: Duration::from_secs(30),
             ping: None,
             hold: Duration::ZERO,
+            conduct: client::Conduct::Honest,
         };
         let report = world.cli.run(|| client::run(&config, Instant::now() + time))?;
         server.stop(world)?;

@@ -174,6 +174,7 @@ impl Arguments {
             setup_deadline: Duration::from_secs(30),
             ping,
             hold,
+            conduct: client::Conduct::Honest,
         };
         world.cli.run(|| client::run(&config, Instant::now() + PATIENCE))
     }
