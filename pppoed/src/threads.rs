@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::io;
+use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,15 @@ pub fn runtime() -> anyhow::Result<Runtime> {
         );
     }
     Ok(runtime)
+}
+
+/// Starts a process from a thread for blocking work, as a fork of a process with much memory takes milliseconds. That thread
+/// never ends, so a process that asks to be killed with its parent (`PR_SET_PDEATHSIG` goes by the thread) ends with `pppoed`.
+///
+/// # Errors
+/// Those of the system.
+pub async fn start_process(mut command: Command) -> io::Result<Child> {
+    tokio::task::spawn_blocking(move || command.spawn()).await.map_err(io::Error::other)?
 }
 
 /// A runtime with so many threads for blocking work.

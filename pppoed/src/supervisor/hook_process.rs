@@ -36,6 +36,7 @@ use super::worker::{chain, printable};
 use crate::hooks::directory::Script;
 use crate::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
 use crate::oom;
+use crate::threads::start_process;
 
 /// Time that all scripts have to be loaded, and a dying host to die.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,7 +131,7 @@ impl HostProcess {
     /// Starts a host and has it load the scripts; tells what is in each.
     pub(super) async fn start(recipe: &HostRecipe) -> Result<(Self, Vec<FileReport>), NotStarted> {
         let system = |error: io::Error| NotStarted::Host(format!("cannot start a hook host: {error}"));
-        let mut host = Self::execute(recipe).map_err(system)?;
+        let mut host = Self::execute(recipe).await.map_err(system)?;
         let why = match timeout(PATIENCE, host.load(&recipe.load)).await {
             Ok(Ok(reports)) if reports.len() == recipe.load.files.len() => return Ok((host, reports)),
             Ok(Ok(_)) => NotStarted::Host("a hook host loaded another number of scripts".to_owned()),
@@ -147,7 +148,7 @@ impl HostProcess {
         })
     }
 
-    fn execute(recipe: &HostRecipe) -> io::Result<Self> {
+    async fn execute(recipe: &HostRecipe) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let (stderr, their_stderr) = pipe()?;
@@ -162,7 +163,8 @@ impl HostProcess {
         ];
         command.fd_mappings(mappings).map_err(io::Error::other)?;
         // A group of its own: an interrupt from the terminal is for us.
-        let child = command.process_group(0).spawn()?;
+        command.process_group(0);
+        let child = start_process(command).await?;
         oom::do_not_spare(child.id());
         let process = watch(PidFd::open(child.id())?)?;
         Ok(Self {

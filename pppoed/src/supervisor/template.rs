@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ use super::watch::watch;
 use super::worker::{chain, printable};
 use crate::message::WORKERS_UNAVAILABLE;
 use crate::oom;
+use crate::threads::start_process;
 use crate::turns;
 
 /// Requests that may wait for the template. More dials than this wait before they ask.
@@ -72,15 +73,19 @@ pub(super) enum WorkerProgram {
 }
 
 impl WorkerProgram {
-    /// Has `start` execute it.
-    fn execute<T>(&self, start: impl FnOnce(Command) -> io::Result<T>) -> io::Result<T> {
-        match self {
-            Self::Open(program) => start(program.command()),
+    /// Starts it, when `prepare` has said with what.
+    async fn start(&self, prepare: impl FnOnce(&mut Command) -> io::Result<()>) -> io::Result<Child> {
+        let opened;
+        let program = match self {
+            Self::Open(program) => program,
             Self::At(path) => {
-                let program = Program::open(path).map_err(|error| io::Error::other(chain(&error)))?;
-                start(program.command())
+                opened = Program::open(path).map_err(|error| io::Error::other(chain(&error)))?;
+                &opened
             }
-        }
+        };
+        let mut command = program.command();
+        prepare(&mut command)?;
+        start_process(command).await
     }
 }
 
@@ -243,7 +248,7 @@ struct Template {
 
 impl Template {
     async fn start(recipe: &Recipe) -> Result<Self, String> {
-        let template = Self::execute(recipe).map_err(|error| chain(&error))?;
+        let template = Self::execute(recipe).await.map_err(|error| chain(&error))?;
         let enter = ToTemplate::Enter { version: VERSION, sandbox: recipe.sandbox.clone() };
         let why = match template.ask(&enter, &[]).await {
             Ok(FromTemplate::Ready { version: VERSION }) => return Ok(template),
@@ -258,22 +263,29 @@ impl Template {
         Err(why)
     }
 
-    fn execute(recipe: &Recipe) -> io::Result<Self> {
+    async fn execute(recipe: &Recipe) -> io::Result<Self> {
         let (ours, theirs) = RecordSocket::pair()?;
         ours.set_nonblocking()?;
         let (stderr, their_stderr) = pipe()?;
         let map = |parent_fd: OwnedFd, child_fd| FdMapping { parent_fd, child_fd };
-        let child = recipe.program.execute(|mut command| {
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                // Neither it nor a worker may write to our log or terminal by itself.
-                .stderr(their_stderr)
-                .fd_mappings(vec![map(theirs.into(), SOCKET_FD), map(recipe.netns.try_clone()?, NETNS_FD)])
-                .map_err(io::Error::other)?;
-            // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
-            command.process_group(0).spawn()
-        })?;
+        let child = recipe
+            .program
+            .start(|command| {
+                command
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    // Neither it nor a worker may write to our log or terminal by itself.
+                    .stderr(their_stderr)
+                    .fd_mappings(vec![
+                        map(theirs.into(), SOCKET_FD),
+                        map(recipe.netns.try_clone()?, NETNS_FD),
+                    ])
+                    .map_err(io::Error::other)?;
+                // A group of its own, and its workers': an interrupt from the terminal is for us, and we end them in order.
+                command.process_group(0);
+                Ok(())
+            })
+            .await?;
         oom::do_not_spare(child.id());
         let process = watch(PidFd::open(child.id())?)?;
         Ok(Self { pid: child.id(), process, socket: watch(ours)?, stderr })

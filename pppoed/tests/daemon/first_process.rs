@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::lab::{self, Lab, until, until_some, with_wire};
+use nix::unistd::Pid;
+
+use super::lab::{self, Lab, children, until, until_some, with_wire};
 use super::peer::Subscriber;
 use super::worker::good_mac;
 
@@ -13,12 +15,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
     )]
 }
 
-fn children(pid: &str) -> Vec<String> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children.split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-fn has_ended(pid: &str) -> bool {
+fn has_ended(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z"))
 }
@@ -32,11 +29,10 @@ fn waited_for() {
     let script = format!("function ip_up(s) exec({{ 'sh', '-c', {left_behind:?} }}) end\n");
     fs::write(hooks.join("a.lua"), script).unwrap();
     let lab = Lab::start_in_container(directory, &["--hooks-dir", "{lab}/hooks.d"]);
-    let container = lab.pid().to_string();
-    let server = until_some("the server", || children(&container).pop()).unwrap();
+    let server = until_some("the server", || children(lab.pid()).pop()).unwrap();
     let mut subscriber = Subscriber::open(good_mac(1));
     until("the script's child", || fs::read_to_string(&notes).is_ok_and(|notes| notes.contains("done")));
-    until("its remains to go", || !children(&server).iter().any(|child| has_ended(child)));
+    until("its remains to go", || !children(server).into_iter().any(has_ended));
     subscriber.assert_alive();
     // The worker and the others that it knows have not been taken from it.
     subscriber.host.hang_up();

@@ -10,7 +10,7 @@ use ppp_ipc::control::{EventFilter, EventName, Failure, HookTrial, Request, Resp
 use ppp_ipc::name::Name;
 use tempfile::TempDir;
 
-use super::lab::{Lab, SECRET, until, with_wire};
+use super::lab::{self, Lab, SECRET, until, with_wire};
 use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
 
@@ -99,12 +99,10 @@ fn text(path: &Path) -> &str {
 
 /// Hosts of the server, by their process ids.
 fn hook_hosts(lab: &Lab) -> Vec<i32> {
-    let children = format!("/proc/{0}/task/{0}/children", lab.pid());
-    let children = fs::read_to_string(children).unwrap_or_default();
     let is_host = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "pppoed-hooks")
     };
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(is_host).collect()
+    lab::children(lab.pid()).into_iter().map(Pid::as_raw).filter(is_host).collect()
 }
 
 fn life() {

@@ -314,6 +314,15 @@ pub(crate) fn ppp_interfaces() -> Vec<String> {
     names.filter(|name| name.starts_with("ppp")).collect()
 }
 
+/// The children of a process: of all its threads (proc_tid_children(5)), as any of them may have started one.
+pub(crate) fn children(pid: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    let pids =
+        |list: String| list.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>();
+    lists.flat_map(pids).map(Pid::from_raw).collect()
+}
+
 /// Waits for a condition.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     if let Err(why) = until_some(what, || condition().then_some(())) {

@@ -234,14 +234,13 @@ fn passwords() {
     let mut places =
         vec![("the console".to_owned(), everything_shown(&lab, subscriber.session_id).into_bytes())];
     places.push(("the log".to_owned(), lab.log().into_bytes()));
-    let mut processes = vec![lab.pid().as_raw()];
+    let mut processes = vec![lab.pid()];
     while let Some(pid) = processes.pop() {
         for file in ["cmdline", "environ", "comm", "stack"] {
             let path = format!("/proc/{pid}/{file}");
             places.push((path.clone(), fs::read(path).unwrap_or_default()));
         }
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        processes.extend(children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        processes.extend(lab::children(pid));
     }
     for directory in [lab.path("run"), lab.path("run/sessions")] {
         let files = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -264,10 +263,8 @@ fn memory() {
     let lab = Lab::start_in(directory("require-chap"), &FLAGS);
     let mut subscriber = Subscriber::open(good_mac(1));
     lab.in_phase(subscriber.session_id, Phase::Open);
-    let children = format!("/proc/{0}/task/{0}/children", lab.pid());
-    let children = fs::read_to_string(children).unwrap();
-    let pids: Vec<Pid> = children.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect();
-    assert!(pids.len() >= 3, "a template, a worker and a hook host: {children}");
+    let pids = lab::children(lab.pid());
+    assert!(pids.len() >= 3, "a template, a worker and a hook host: {pids:?}");
     for pid in pids.into_iter().chain([lab.pid()]) {
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();

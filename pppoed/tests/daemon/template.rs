@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::lab::{Lab, until, until_some, with_wire};
+use super::lab::{self, Lab, until, until_some, with_wire};
 use super::misbehaviour::mac_of;
 use super::peer::{Host, Subscriber};
 use super::worker::good_mac;
@@ -24,10 +24,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
 
 /// The server's template.
 fn template(lab: &Lab) -> Pid {
-    let find = || {
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", lab.pid())).ok()?;
-        children.split_ascii_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).find(is_template)
-    };
+    let find = || lab::children(lab.pid()).into_iter().find(is_template);
     until_some("a template", find).unwrap_or_else(|why| panic!("{why}:\n{}", lab.log()))
 }
 
