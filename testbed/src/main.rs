@@ -4,6 +4,7 @@
 
 mod bench;
 mod capture;
+mod chaos;
 mod client;
 mod demo;
 mod echo;
@@ -65,6 +66,7 @@ enum Command {
         #[command(subcommand)]
         benchmark: bench::Benchmark,
     },
+    Chaos(chaos::Arguments),
     Load(client::LoadArguments),
     SimulateConsole(simulate::Arguments),
     Dial(client::DialArguments),
@@ -114,6 +116,7 @@ fn run() -> Result<ExitCode> {
             suite::scenarios(&names, captures.as_deref()).map(|tally| tally.report())
         }
         Command::Bench { benchmark } => benchmark.run(),
+        Command::Chaos(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         Command::Load(arguments) => arguments.run(),
         Command::SimulateConsole(arguments) => arguments.run(),
         Command::Dial(arguments) => arguments.run(),

@@ -149,6 +149,19 @@ impl Server {
         }
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.process.ended()?.is_some())
+    }
+
+    /// Where its files are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The process id of the supervisor.
     pub(crate) fn pid(&self) -> Pid {
         self.process.pid()
