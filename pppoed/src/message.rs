@@ -113,7 +113,7 @@ messages! {
     SESSION_REPAIRED "session-repaired" 0x3504790c907f41d59769a91934fceb70
         "what the kernel has of a session was put right" "Somebody set its interface down, or removed its address or the rule of its worker; the field kind says which";
     LEFTOVER_REMOVED "leftover-removed" 0x1fd2953c225c49fb8109f0f5563f5bf9
-        "what a session left behind was removed" "A record, or the rule of a worker, of a session that there is not; the field kind says which";
+        "what sessions left behind was removed" "Records, or rules of workers, of sessions that there are not; the fields kind and count say which and how many";
     MENDED "mended" 0xae25ffb4d2504dd6a14b55ff4688aa88
         "works again" "What did not work at the start";
 }

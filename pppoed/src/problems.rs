@@ -112,6 +112,11 @@ impl Problems {
         self.list.len() < before
     }
 
+    /// Whether this part does not work.
+    pub fn has(&self, part: Part) -> bool {
+        self.list.iter().any(|(other, _)| *other == part)
+    }
+
     /// Whether everything works.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -179,7 +179,7 @@ impl Store {
         (
             store,
             format!(
-                "{kept} entries are in use, {lost} lines are lost, and the file is kept as {}",
+                "entries in use: {kept}, lines lost: {lost}, and the damaged file is kept as {}",
                 damaged.display()
             ),
         )

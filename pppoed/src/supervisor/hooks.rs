@@ -338,6 +338,8 @@ impl Supervisor {
         self.keeping.begin(keep);
         self.use_scripts(loaded, now);
         self.mended(Part::HookScripts);
+        // Whoever reloads has seen that entries are lost; what is there is good.
+        self.mended(Part::HookStore);
         self.call_server_hook(Event::Reload, Purpose::Tell);
         let count = self.hooks.scripts.as_ref().map_or(0, |scripts| scripts.files.len());
         Ok(Reread { count, changes })

@@ -1,19 +1,20 @@
 //! What a start, or a reload, leaves to the next start: the last good configuration, and what does not work.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
+use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
-use tokio::task::JoinHandle;
-
 use super::Supervisor;
+use crate::config::Config;
 use crate::control::Consoles;
 use crate::files::Reads;
 use crate::message::MENDED;
 use crate::problems::{Part, Problems};
 use crate::turns;
-use crate::{last_good, systemd};
+use crate::{last_good, preflight, systemd};
 
 /// The configuration of the start, to be kept for the next one.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,28 @@ pub struct KeptConfiguration {
 /// end, when everything is removed.
 #[derive(Debug, Default)]
 pub(super) struct Keeping(Option<JoinHandle<()>>);
+
+/// What did not work at the start, and may by now.
+#[derive(Debug)]
+pub(super) struct Doubtful {
+    /// The machine, for this configuration.
+    machine: Option<Box<Config>>,
+    log_file: Option<PathBuf>,
+}
+
+impl Doubtful {
+    /// What of it works. May block.
+    pub(super) fn working(self) -> Vec<Part> {
+        let mut working = Vec::new();
+        if self.machine.is_some_and(|config| preflight::machine(&config).errors.is_empty()) {
+            working.push(Part::Machine);
+        }
+        if self.log_file.is_some_and(|path| OpenOptions::new().create(true).append(true).open(path).is_ok()) {
+            working.push(Part::LogFile);
+        }
+        working
+    }
+}
 
 impl Keeping {
     /// Has this done after all the others, where it may block.
@@ -87,6 +110,37 @@ impl Supervisor {
         let Some(reads) = reads else { return };
         let run_dir: PathBuf = self.adoption.run_dir().to_owned();
         self.keeping.begin(move || keep(&run_dir, &words, &directory, &reads));
+    }
+
+    /// What is to be looked at, to see whether it works by now.
+    pub(super) fn doubtful(&self) -> Doubtful {
+        let config = &self.reloads.current.config;
+        let log_file = config.logfile.as_ref().filter(|_| self.problems.has(Part::LogFile));
+        Doubtful {
+            machine: self.problems.has(Part::Machine).then(|| Box::new(config.clone())),
+            log_file: log_file.map(|file| file.value.clone()),
+        }
+    }
+
+    /// What did not work at the start may work by now: `looked_at` does, and there is what nobody has to look for.
+    pub(super) fn works_again(&mut self, looked_at: Vec<Part>) {
+        if self.problems.is_empty() {
+            return;
+        }
+        if self.factory.is_running() {
+            self.mended(Part::Worker);
+        }
+        if self.accesses.iter().all(|access| access.line().is_some()) {
+            self.mended(Part::Interface);
+        }
+        for part in looked_at {
+            if part == Part::LogFile
+                && let Some(log) = &self.log
+            {
+                log.reopen(&self.reloads.current.config);
+            }
+            self.mended(part);
+        }
     }
 
     /// A part of the server works, and perhaps did not before.

@@ -3,7 +3,7 @@
 //! One task owns it ([`keep`]) and takes one request at a time. A template that dies, hangs or says what it should
 //! not is killed and replaced; running sessions notice nothing, for their workers are this process's own children.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::io::{self, Read};
@@ -93,6 +93,7 @@ impl WorkerProgram {
 #[derive(Debug)]
 pub(super) struct WorkerFactory {
     requests: mpsc::Sender<Request>,
+    is_running: Rc<Cell<bool>>,
 }
 
 /// The process ids of the workers that somebody waits for.
@@ -144,8 +145,14 @@ impl WorkerFactory {
     /// Starts the first template. Must be called in the runtime's `LocalSet`.
     pub(super) fn start(recipe: Recipe) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE_LEN);
-        turns::spawn("template", keep(recipe, queue, Known::default()));
-        Self { requests }
+        let is_running = Rc::new(Cell::new(false));
+        turns::spawn("template", keep(recipe, queue, Known::default(), is_running.clone()));
+        Self { requests, is_running }
+    }
+
+    /// Whether there is a template.
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running.get()
     }
 
     /// Forks a worker; `descriptors` are those of [`ToTemplate::Fork`].
@@ -173,7 +180,7 @@ impl WorkerFactory {
 }
 
 /// Keeps a template running and hands it the requests.
-async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known) {
+async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known, is_running: Rc<Cell<bool>>) {
     let mut earliest = Instant::now();
     loop {
         sleep_until(earliest).await;
@@ -190,7 +197,9 @@ async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known) 
             }
         };
         let pid = template.pid;
+        is_running.set(true);
         let outcome = template.serve(&mut queue, &known).await;
+        is_running.set(false);
         if let Outcome::Failed { why, .. } = &outcome {
             warn!(reason = why, "the workers' template failed and is started again; sessions go on");
         }

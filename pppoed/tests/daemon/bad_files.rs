@@ -14,7 +14,7 @@ const GO_ON: &[&str] =
     &["--orphan-timeout", "30", "-N", "4", "-X", "{lab}/pid", "--hooks-dir", "{lab}/hooks"];
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         ("bad options end no session", bad_options),
         ("a bad pppoed.toml ends no session", bad_toml),
         ("a bad console file ends no session", bad_console_file),
@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<super::Test> {
         ("a damaged store of hooks ends no session", bad_store),
         ("a missing worker program ends no session", no_worker),
         ("an absent interface ends no other session's server", absent_interface),
+        ("a log file that cannot be written ends no session", no_log_file),
         ("a pid file that cannot be written ends no session", no_pid_file),
         ("a read-only run directory ends no session", read_only),
     ];
@@ -141,7 +142,7 @@ fn bad_store() {
     let good = "{\"key\":\"a\",\"value\":7}\n{\"key\":\"b\",\"value\":1}\n";
     let spoil = |lab: &Lab| write(lab, "hooks.store", &good.replace("1}", "1"));
     let (lab, mut subscriber) =
-        goes_on(GO_ON, spoil, &["hooks' store", "1 entries are in use, 1 lines are lost", "hooks.store:2"]);
+        goes_on(GO_ON, spoil, &["hooks' store", "entries in use: 1, lines lost: 1", "hooks.store:2"]);
     assert!(lab.path("hooks.store.damaged").exists());
     until("the store to be written", || {
         fs::read_to_string(lab.path("hooks.store")).is_ok_and(|text| text == "{\"key\":\"a\",\"value\":7}\n")
@@ -155,6 +156,8 @@ fn no_worker() {
     let (lab, mut subscriber) = goes_on(GO_ON, spoil, &["worker program", "cannot open program"]);
     Host::dial(good_mac(2)).refused();
     fs::rename(lab.path("away"), lab.path(name)).unwrap();
+    // Without anybody who dials.
+    lab.logged(&["works again", "worker program"]);
     let mut second = super::exhaustion::dial_until_served(&lab, 3);
     lab.stop_with(&mut [&mut subscriber, &mut second]);
 }
@@ -165,7 +168,28 @@ fn absent_interface() {
         goes_on(&flags, |_| (), &["access interface", "there is no interface nowhere0"]);
     let mut second = open(&lab, 2);
     second.assert_alive();
+    super::lab::add_veth("nowhere0", "nowhere1");
+    lab.logged(&["works again", "access interface"]);
+    assert!(stats(&lab).problems.is_empty());
     lab.stop_with(&mut [&mut subscriber, &mut second]);
+}
+
+fn no_log_file() {
+    let (mut lab, mut subscriber) = begin();
+    lab.kill();
+    let options = fs::read_to_string(lab.path("options")).unwrap();
+    write(&lab, "options", &format!("{options}logfile {}\n", lab.path("log2").display()));
+    fs::create_dir(lab.path("log2")).unwrap();
+    lab.restart(GO_ON);
+    taken_over(&lab, 1, 1);
+    subscriber.assert_alive();
+    assert!(stats(&lab).problems[0].starts_with("log file: "), "{:?}", stats(&lab).problems);
+    fs::remove_dir(lab.path("log2")).unwrap();
+    until("the log file", || {
+        fs::read_to_string(lab.path("log2")).is_ok_and(|text| text.contains("works again"))
+    });
+    assert!(stats(&lab).problems.is_empty());
+    lab.stop_with(&mut [&mut subscriber]);
 }
 
 fn no_pid_file() {

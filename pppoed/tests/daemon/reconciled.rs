@@ -72,6 +72,6 @@ fn records() {
     until("its record again, and none of others", || own.exists() && !other.exists());
     until("both to be counted", || repaired(&lab, "record") == 2);
     lab.logged(&["WARN", "the run directory was made again", "records of 1 sessions"]);
-    lab.logged(&["WARN", "what a session left behind was removed", "session=77"]);
+    lab.logged(&["WARN", "what sessions left behind was removed", "kind=\"record\" count=1"]);
     lab.stop_with(&mut [&mut subscriber]);
 }

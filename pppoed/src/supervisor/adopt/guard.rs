@@ -15,8 +15,9 @@ use super::ghosts::{GhostWorker, workers_of};
 use super::key;
 use super::run_dir::Claim;
 use super::store;
-use crate::message::{LEFTOVER_REMOVED, RUN_DIRECTORY_REPAIRED};
+use crate::message::RUN_DIRECTORY_REPAIRED;
 use crate::problems::Part;
+use crate::supervisor::kept::Doubtful;
 use crate::supervisor::session::Session;
 use crate::supervisor::{Supervisor, Work, prepare_directories};
 use crate::turns;
@@ -34,6 +35,7 @@ struct Look {
     consoles: Vec<PathBuf>,
     /// Whether there has been a session of which something is kept.
     has_records: bool,
+    doubtful: Doubtful,
 }
 
 /// What was found.
@@ -45,12 +47,14 @@ pub(in super::super) struct Findings {
     inode: Option<(u64, u64)>,
     /// Workers, and the session ids of records; none: they were not looked at.
     thorough: Option<(Vec<GhostWorker>, BTreeSet<u16>)>,
+    /// Of what was [`Doubtful`], what works.
+    working: Vec<Part>,
 }
 
 impl Look {
     /// Where it may block.
     fn carry_out(self) -> Findings {
-        let Self { is_thorough, run_dir, root, consoles, has_records } = self;
+        let Self { is_thorough, run_dir, root, consoles, has_records, doubtful } = self;
         let mut missing = Vec::new();
         let mut look = |name, path: &Path| {
             if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -66,7 +70,7 @@ impl Look {
         }
         let inode = inode(&run_dir);
         let thorough = is_thorough.then(|| (workers_of(&root), store::ids(&run_dir)));
-        Findings { missing, inode, thorough }
+        Findings { missing, inode, thorough, working: doubtful.working() }
     }
 }
 
@@ -92,6 +96,7 @@ impl Supervisor {
             root: self.adoption.root.clone(),
             consoles: self.consoles.as_ref().map(|consoles| consoles.paths()).unwrap_or_default(),
             has_records: self.adoption.store.is_some(),
+            doubtful: self.doubtful(),
         };
         let work = self.work.clone();
         turns::spawn("run directory", async move {
@@ -104,7 +109,8 @@ impl Supervisor {
 
     pub(in super::super) fn handle_findings(&mut self, findings: Findings, now: Instant) {
         self.adoption.is_looking = false;
-        let Findings { missing, inode, thorough } = findings;
+        let Findings { missing, inode, thorough, working } = findings;
+        self.works_again(working);
         if let Some((workers, records)) = thorough {
             self.end_ghosts(&workers, now);
             self.compare_records(&records);
@@ -190,13 +196,11 @@ impl Supervisor {
         let has_no_session = |id: &&u16| self.table.by_id(**id).is_none();
         let left_over: BTreeSet<u16> = found.iter().filter(has_no_session).copied().collect();
         let missing: BTreeSet<u16> = wanted.difference(found).copied().collect();
-        for id in left_over.intersection(&self.adoption.left_over_records) {
-            store.forget(*id);
-            warn!(name: LEFTOVER_REMOVED.name, session = id, kind = "record", "{}", LEFTOVER_REMOVED.words);
-            self.repaired.count("record");
-        }
+        let removed: Vec<u16> = left_over.intersection(&self.adoption.left_over_records).copied().collect();
+        removed.iter().for_each(|id| store.forget(*id));
         let again: Vec<u16> = missing.intersection(&self.adoption.missing_records).copied().collect();
         (self.adoption.left_over_records, self.adoption.missing_records) = (left_over, missing);
+        self.count_removed("record", removed.len());
         if again.is_empty() {
             return;
         }

@@ -198,12 +198,18 @@ impl Supervisor {
         }
         let unknown: BTreeSet<u16> =
             unknown.into_iter().filter(|id| self.table.by_id(*id).is_none()).collect();
-        for id in unknown.intersection(&self.reconciliation.unknown_rules) {
-            self.forbid(*id);
-            warn!(name: LEFTOVER_REMOVED.name, session = id, kind = "rule", "{}", LEFTOVER_REMOVED.words);
-            self.repaired.count("rule");
-        }
+        let left_over: Vec<u16> = unknown.intersection(&self.reconciliation.unknown_rules).copied().collect();
+        left_over.iter().for_each(|id| self.forbid(*id));
+        self.count_removed("rule", left_over.len());
         self.reconciliation.unknown_rules = unknown;
+    }
+
+    /// So many of this kind were there of sessions that are over, and are gone.
+    pub(super) fn count_removed(&mut self, kind: &'static str, count: usize) {
+        if count > 0 {
+            warn!(name: LEFTOVER_REMOVED.name, kind, count, "{}", LEFTOVER_REMOVED.words);
+            self.repaired.count_many(kind, u64::try_from(count).unwrap_or(u64::MAX));
+        }
     }
 }
 
