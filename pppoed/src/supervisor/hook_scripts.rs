@@ -132,9 +132,12 @@ pub(super) async fn load_last_good(
 }
 
 /// What keeps these scripts for a start at which those of the directory do not load, in place of those before. May block.
-pub(super) fn keeping_last_good(run_dir: &Path, loaded: Option<&Loaded>) -> impl FnOnce() + Send + 'static {
+pub(super) fn keeping_last_good(
+    run_dir: &Path,
+    scripts: Option<&ScriptSet>,
+) -> impl FnOnce() + Send + 'static {
     let directory = run_dir.join(LAST_GOOD);
-    let scripts = loaded.map_or_else(Vec::new, |loaded| loaded.scripts.texts.clone());
+    let scripts = scripts.map_or_else(Vec::new, |scripts| scripts.texts.clone());
     move || {
         let kept = last_good::replace_directory(&directory, |beside| {
             scripts.iter().try_for_each(|script| files::replace(&beside.join(&script.name), &script.text))

@@ -146,7 +146,8 @@ pub async fn load_hooks(config: &Config, problems: &mut Problems) -> Result<Hook
         loaded => {
             let loaded = loaded?;
             // Fails only when the runtime ends.
-            let _ = spawn_blocking(hook_scripts::keeping_last_good(&config.run_dir, loaded.as_ref())).await;
+            let scripts = loaded.as_ref().map(|loaded| &*loaded.scripts);
+            let _ = spawn_blocking(hook_scripts::keeping_last_good(&config.run_dir, scripts)).await;
             loaded
         }
     };
@@ -308,6 +309,12 @@ impl Supervisor {
         });
     }
 
+    /// Keeps the scripts that are in use for a start at which those of the directory do not load.
+    pub(super) fn keep_hook_scripts(&mut self) {
+        let keep = hook_scripts::keeping_last_good(self.adoption.run_dir(), self.hooks.scripts.as_deref());
+        self.keeping.begin(keep);
+    }
+
     fn hooks_reloaded(
         &mut self,
         result: Result<Option<Loaded>, Vec<String>>,
@@ -334,9 +341,8 @@ impl Supervisor {
         if loaded.is_some() && self.hooks.store.is_none() {
             self.hooks.store = Some(Store::open(&self.hooks.config.store).map_err(|error| vec![error])?);
         }
-        let keep = hook_scripts::keeping_last_good(self.adoption.run_dir(), loaded.as_ref());
-        self.keeping.begin(keep);
         self.use_scripts(loaded, now);
+        self.keep_hook_scripts();
         self.mended(Part::HookScripts);
         // Whoever reloads has seen that entries are lost; what is there is good.
         self.mended(Part::HookStore);

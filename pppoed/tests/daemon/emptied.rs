@@ -39,10 +39,21 @@ fn removed() {
 }
 
 fn is_made_again(spoil: fn(&Lab)) {
-    let mut lab = Lab::start(GO_ON);
+    let directory = super::lab::directory();
+    fs::create_dir(directory.path().join("hooks")).unwrap();
+    fs::write(directory.path().join("hooks/a.lua"), "function ip_up(s) end").unwrap();
+    let go_on = [GO_ON, &["--hooks-dir", "{lab}/hooks"]].concat();
+    let mut lab = Lab::start_in(directory, &go_on);
     let mut subscriber = open(&lab, 1);
     let made = || {
-        let names = ["control.sock", "adoption.key", "sessions/1", "empty/supervisor.sock"];
+        let names = [
+            "control.sock",
+            "adoption.key",
+            "sessions/1",
+            "empty/supervisor.sock",
+            "last-good/index.json",
+            "last-good-hooks/a.lua",
+        ];
         names.iter().all(|name| lab.path("run").join(name).exists())
     };
     until("everything to be there", made);
@@ -55,7 +66,7 @@ fn is_made_again(spoil: fn(&Lab)) {
     let mut second = open(&lab, 2);
     // Those that were there before cannot come back, and get nobody else into trouble.
     lab.kill();
-    lab.restart(GO_ON);
+    lab.restart(&go_on);
     lab.logged(&["session taken over", "session=2 "]);
     lab.logged(&["session ended", "session=1 "]);
     second.assert_alive();

@@ -183,6 +183,7 @@ impl Supervisor {
                 self.adoption.remember_drain(true);
             }
             self.keep_configuration_again();
+            self.keep_hook_scripts();
         }
         Ok(())
     }
