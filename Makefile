@@ -13,6 +13,8 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share/pppoed
 DOCDIR ?= $(PREFIX)/share/doc/pppoed
+# Where bash-completion looks.
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 # Texts for "journalctl -x", after "journalctl --update-catalog".
 CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 # Where systemd and others look is not a matter of the prefix, but for packages.
@@ -49,6 +51,7 @@ install:
 	$(INSTALL) -m 644 etc/sysusers.d/pppoed.conf $(DESTDIR)$(SYSUSERSDIR)/pppoed.conf
 	$(INSTALL) -m 644 etc/tmpfiles.d/pppoed.conf $(DESTDIR)$(TMPFILESDIR)/pppoed.conf
 	$(INSTALL) -m 644 etc/pppoed.catalog $(DESTDIR)$(CATALOGDIR)/pppoed.catalog
+	$(INSTALL) -m 644 etc/bash-completion/pppctl $(DESTDIR)$(BASHCOMPDIR)/pppctl
 	$(INSTALL) -d $(DESTDIR)$(DATADIR)
 	$(PLACED) etc/init.d/pppoed > $(DESTDIR)$(DATADIR)/pppoed.init
 	chmod 755 $(DESTDIR)$(DATADIR)/pppoed.init
@@ -67,7 +70,7 @@ install:
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/pppoed $(DESTDIR)$(SBINDIR)/ppp-worker $(DESTDIR)$(BINDIR)/pppctl
-	rm -f $(DESTDIR)$(UNITDIR)/pppoed.service $(DESTDIR)$(CATALOGDIR)/pppoed.catalog
+	rm -f $(DESTDIR)$(UNITDIR)/pppoed.service $(DESTDIR)$(CATALOGDIR)/pppoed.catalog $(DESTDIR)$(BASHCOMPDIR)/pppctl
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/pppoed.conf $(DESTDIR)$(TMPFILESDIR)/pppoed.conf
 	for page in man/*.[1-8]; do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	rm -rf $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)

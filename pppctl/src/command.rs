@@ -89,6 +89,8 @@ pub(crate) mod values {
     pub(crate) const IFNAME: &str = "IFNAME";
     /// Name of a file on this machine.
     pub(crate) const FILE: &str = "FILE";
+    /// Path of a file, directory or socket on this machine.
+    pub(crate) const PATH: &str = "PATH";
     /// List of fields of sessions.
     pub(crate) const FIELDS: &str = "FIELD,...";
     /// List of fields of sessions, with their directions.

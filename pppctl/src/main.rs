@@ -58,6 +58,9 @@ fn main() -> ExitCode {
         (Some(CliCommand::Completions { shell }), None) => {
             completions::write(shell, &mut io::stdout().lock())
         }
+        (Some(CliCommand::Complete { line, breaks }), None) => {
+            completions::complete(&line, &breaks, &console, &mut io::stdout().lock())
+        }
         (Some(CliCommand::Metrics { listen }), None) => {
             metrics::Listen(listen).run(&mut console, &mut io::stdout().lock())
         }

@@ -45,7 +45,7 @@ Exit status:
 
 const COMPLETIONS: &str = "\
 Examples:
-  pppctl completions bash > /etc/bash_completion.d/pppctl
+  pppctl completions bash > /etc/bash_completion.d/pppctl     installed already with the package, and by make install
   pppctl completions zsh > /usr/local/share/zsh/site-functions/_pppctl
   pppctl completions fish > /etc/fish/completions/pppctl.fish";
 
@@ -81,6 +81,16 @@ pub(crate) enum CliCommand {
         /// Where to listen, such as 127.0.0.1:9752; there is no password
         #[arg(long, value_name = "ADDRESS:PORT")]
         listen: SocketAddr,
+    },
+    /// What may stand at the end of a line of bash, for its completion
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The line up to the cursor
+        #[arg(allow_hyphen_values = true)]
+        line: String,
+        /// COMP_WORDBREAKS
+        #[arg(allow_hyphen_values = true)]
+        breaks: String,
     },
     /// Print what a shell needs to complete the words of pppctl
     #[command(after_help = COMPLETIONS)]

@@ -7,6 +7,7 @@
     reason = "clippy.toml excuses the test functions themselves only, not what they share"
 )]
 
+mod bash;
 mod fake;
 mod names;
 mod programs;
@@ -195,28 +196,6 @@ fn an_endless_list_is_refused() {
     let fake = Fake::answering(|_| vec![Response::Sessions(vec![summary(1); 64]); 1100]);
     let output = fake.run(&["show", "sessions", "--sort", "id"]);
     assert_fails(&output, 5, "pppoed listed more than 65534 sessions");
-}
-
-/// Sources the script in bash and completes a line as it would.
-#[test]
-fn bash_completes_the_words_of_the_table() {
-    let directory = tempfile::tempdir().unwrap();
-    let script = directory.path().join("pppctl.bash");
-    let output = pppctl(Path::new("/nonexistent"), &["completions", "bash"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    std::fs::write(&script, &output.stdout).unwrap();
-    let complete = |words: &str, count: usize| {
-        let program = format!(
-            "source {}; COMP_WORDS=({words}); COMP_CWORD={count}; cur=${{COMP_WORDS[{count}]}}; \
-             _pppctl pppctl \"$cur\" \"${{COMP_WORDS[{count}-1]}}\"; echo ${{COMPREPLY[@]}}",
-            script.display()
-        );
-        let output = Command::new("bash").args(["-c", &program]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    assert_eq!(complete("pppctl termi", 1), "terminate");
-    assert_eq!(complete("pppctl show ses", 2), "sessions session");
-    assert_eq!(complete("pppctl show sessions --sta", 3), "--state");
 }
 
 // ---- Failures.

@@ -164,6 +164,8 @@ pub enum Request {
     /// The sessions that a word may stand for, by the first of [`Selector::readings`] of which there are any:
     /// [`Response::Sessions`] in order of session id.
     FindSessions(Name),
+    /// What consoles can set: [`Response::Settable`].
+    ShowSettable,
 }
 
 impl Request {
@@ -172,7 +174,7 @@ impl Request {
     pub fn is_read_only(&self) -> bool {
         match self {
             Self::ShowSessions | Self::ShowSession { .. } | Self::ShowStats | Self::Monitor(_) => true,
-            Self::FindSessions(_) => true,
+            Self::FindSessions(_) | Self::ShowSettable => true,
             Self::ShowPool | Self::ShowInterfaces | Self::ShowVersion | Self::Count(_) => true,
             Self::ShowLog(_) | Self::ShowHooks | Self::ShowConfig | Self::ShowConfigDiff => true,
             Self::RunHook(_) => false,
@@ -196,6 +198,7 @@ impl fmt::Display for Request {
             Self::ShowSessions => f.write_str("show sessions"),
             Self::ShowSession { id } => write!(f, "show session {id}"),
             Self::FindSessions(name) => write!(f, "show session {name}"),
+            Self::ShowSettable => f.write_str("show settable"),
             Self::ShowStats => f.write_str("show stats"),
             Self::Terminate(selector) => write!(f, "terminate {selector}"),
             Self::Drain { on } => write!(f, "drain {}", if *on { "on" } else { "off" }),
@@ -359,6 +362,8 @@ pub enum Response {
     Policy(Vec<policy::PolicyEntry>),
     /// What was written.
     PolicyWritten(Box<policy::PolicyWritten>),
+    /// Some of what consoles can set.
+    Settable(Vec<policy::Settable>),
 }
 
 /// Why a request failed.

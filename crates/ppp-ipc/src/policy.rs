@@ -179,6 +179,19 @@ pub struct PolicyEntry {
     pub is_written: bool,
 }
 
+/// Something that a console can set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settable {
+    /// The setting as `set config` takes it, or the option as `set user` does.
+    pub key: String,
+    /// Whether it is an option of one user; else a setting.
+    pub is_of_user: bool,
+    /// Its values, if they are few.
+    pub values: Vec<String>,
+    /// What it does.
+    pub about: String,
+}
+
 /// The end of an answer about a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicySummary {

@@ -39,6 +39,14 @@ pub(crate) struct Candidate {
     pub(crate) about: String,
 }
 
+/// What may stand somewhere.
+pub(crate) enum Wanted {
+    /// The name of a file.
+    File,
+    /// One of these words; whether more may stand right behind it.
+    Word { candidates: Vec<String>, goes_on: bool },
+}
+
 /// The word that is being typed, and the words in front of it.
 struct Typed<'a> {
     before: Vec<&'a str>,
@@ -51,12 +59,12 @@ struct Typed<'a> {
 
 impl Completion {
     pub(crate) fn new(live: Live) -> Self {
-        Self {
-            table: grammar::table(),
-            live: RefCell::new(live),
-            files: FilenameCompleter::new(),
-            prompt: String::new(),
-        }
+        Self::of(grammar::table(), live)
+    }
+
+    /// For the commands of this table, which was built.
+    pub(crate) fn of(table: Command, live: Live) -> Self {
+        Self { table, live: RefCell::new(live), files: FilenameCompleter::new(), prompt: String::new() }
     }
 
     /// What may stand at the end of `line`, whose last word may have begun: offset of that word, and the candidates.
@@ -70,6 +78,21 @@ impl Completion {
             return (typed.start, found);
         }
         (typed.start, self.next(&typed.before, typed.prefix))
+    }
+
+    /// What may stand behind these words, where `prefix` has begun.
+    pub(crate) fn after(&self, before: &[&str], prefix: &str) -> Wanted {
+        let place = grammar::follow(&self.table, before).ok();
+        let arg = place.as_ref().and_then(|place| place.option.or(place.positional()));
+        if !prefix.starts_with('-')
+            && arg.is_some_and(|arg| [values::FILE, values::PATH].contains(&value_name(arg)))
+        {
+            return Wanted::File;
+        }
+        let candidates: Vec<String> = self.next(before, prefix).into_iter().map(|it| it.word).collect();
+        let is_list = arg.is_some_and(|arg| arg.get_value_delimiter().is_some());
+        let goes_on = is_list || matches!(candidates.as_slice(), [only] if only.ends_with('='));
+        Wanted::Word { candidates, goes_on }
     }
 
     fn next(&self, before: &[&str], prefix: &str) -> Vec<Candidate> {
@@ -103,7 +126,11 @@ impl Completion {
             let commands = place.subcommands();
             found.extend(commands.map(|it| Candidate::new(it.get_name(), &about(it.get_about()))));
             if !before_help && let Some(positional) = place.positional() {
-                found.extend(self.values(positional));
+                let of_place = self.live.borrow_mut().of_place(&place.path, &place.given, prefix);
+                match of_place {
+                    Some(known) => found.extend(known),
+                    None => found.extend(self.values(positional)),
+                }
             }
         }
         found.retain(|candidate| candidate.word.starts_with(prefix));
@@ -176,7 +203,7 @@ impl Completion {
 }
 
 impl Candidate {
-    fn new(word: &str, about: &str) -> Self {
+    pub(super) fn new(word: &str, about: &str) -> Self {
         Self { word: word.to_owned(), about: about.to_owned() }
     }
 }
@@ -225,8 +252,9 @@ impl Completer for Completion {
             return self.files.complete(line, pos, context);
         }
         let (start, found) = self.candidates(line);
-        // A list may go on.
-        let only = found.len() == 1 && !self.is_list(line);
+        // A list, and what has a value behind it, may go on.
+        let goes_on = found.iter().any(|candidate| candidate.word.ends_with('='));
+        let only = found.len() == 1 && !self.is_list(line) && !goes_on;
         let pairs = found.into_iter().map(|candidate| Pair {
             // A word that is certain is finished.
             replacement: words::quote(&candidate.word) + if only { " " } else { "" },

@@ -19,7 +19,7 @@ pub(crate) struct Place<'a> {
     /// Its words, in full.
     pub(crate) path: Vec<&'a str>,
     /// Arguments without a name that were given.
-    given: usize,
+    pub(crate) given: Vec<&'a str>,
     /// The option whose value comes next.
     pub(crate) option: Option<&'a Arg>,
 }
@@ -53,26 +53,26 @@ pub(crate) fn list(words: &[String], joint: &str) -> String {
 }
 
 /// Follows words from the root of the table.
-pub(crate) fn follow<'a>(table: &'a Command, words: &[&str]) -> Result<Place<'a>, Lost> {
-    let mut place = Place { command: table, path: Vec::new(), given: 0, option: None };
+pub(crate) fn follow<'a>(table: &'a Command, words: &[&'a str]) -> Result<Place<'a>, Lost> {
+    let mut place = Place { command: table, path: Vec::new(), given: Vec::new(), option: None };
     for word in words {
         if place.option.take().is_some() {
             continue;
         }
         if word.len() > 1 && word.starts_with('-') {
             place.option = place.option_with_value(word);
-        } else if place.command.has_subcommands() && place.given == 0 {
+        } else if place.command.has_subcommands() && place.given.is_empty() {
             match place.subcommand(word) {
                 Ok(next) => {
                     place.path.push(next.get_name());
                     place.command = next;
                 }
                 // `trace 7` beside `trace new`.
-                Err(Lost::Unknown { .. }) if place.positional().is_some() => place.given += 1,
+                Err(Lost::Unknown { .. }) if place.positional().is_some() => place.given.push(word),
                 Err(lost) => return Err(lost),
             }
         } else {
-            place.given += 1;
+            place.given.push(word);
         }
     }
     Ok(place)
@@ -119,7 +119,7 @@ impl<'a> Place<'a> {
     pub(crate) fn positional(&self) -> Option<&'a Arg> {
         let all: Vec<&Arg> = self.command.get_positionals().collect();
         let repeated = |arg: &&&Arg| arg.get_num_args().is_some_and(|range| range.max_values() > 1);
-        all.get(self.given).or_else(|| all.last().filter(repeated)).copied()
+        all.get(self.given.len()).or_else(|| all.last().filter(repeated)).copied()
     }
 
     /// The commands that may come next.
@@ -129,7 +129,7 @@ impl<'a> Place<'a> {
 
     /// The options that may come next, beside the arguments that were given.
     pub(crate) fn options(&self) -> impl Iterator<Item = &'a Arg> {
-        let given = self.command.get_positionals().take(self.given);
+        let given = self.command.get_positionals().take(self.given.len());
         let excluded: Vec<_> =
             given.flat_map(|arg| self.command.get_arg_conflicts_with(arg)).map(Arg::get_id).collect();
         let possible = self.command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set());

@@ -23,10 +23,13 @@ use rustyline::{
 };
 
 use self::{
-    complete::{Asked, Completion, QuestionMark},
+    complete::{Asked, QuestionMark},
     execute::Next,
-    live::Live,
     prompt::Prompt,
+};
+pub(crate) use self::{
+    complete::{Completion, Wanted},
+    live::Live,
 };
 use crate::{console::Console, error::Error, interrupt, program::DisplayOptions, terminal::Screen};
 

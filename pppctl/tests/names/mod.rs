@@ -15,7 +15,7 @@ use crate::{
     terminal::Terminal,
 };
 
-const NAMES: [&[u8]; 17] = [
+pub(crate) const NAMES: [&[u8]; 17] = [
     br"DOM\bob",
     br"\\srv\xe9",
     b"say \"hi\" it's",
@@ -35,7 +35,7 @@ const NAMES: [&[u8]; 17] = [
     "Zoë@用户".as_bytes(),
 ];
 
-fn named(name: &[u8]) -> SessionSummary {
+pub(crate) fn named(name: &[u8]) -> SessionSummary {
     SessionSummary { username: Some(Name::new(name)), service: Name::new(name), ..summary(7) }
 }
 

@@ -1,6 +1,7 @@
 //! The real program in a terminal of its own, which is looked at as its user would.
 
 use std::{
+    ffi::OsStr,
     io::{Read, Write},
     num::NonZeroU16,
     os::unix::process::ExitStatusExt,
@@ -43,17 +44,44 @@ impl Terminal {
         (rows, columns): (u16, u16),
         environment: &[(&str, &str)],
     ) -> Self {
+        let pppctl = env!("CARGO_BIN_EXE_pppctl");
+        let arguments: Vec<&OsStr> = [OsStr::new("--socket"), socket.as_os_str()]
+            .into_iter()
+            .chain(arguments.iter().map(OsStr::new))
+            .collect();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::of(Path::new(pppctl), &arguments, (rows, columns), &path, environment)
+    }
+
+    /// A bash that has the completion of pppctl, which it finds by its name, and nothing else of its user's.
+    pub(crate) fn bash() -> Self {
+        let mut path = Path::new(env!("CARGO_BIN_EXE_pppctl")).parent().unwrap().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let environment = [("PS1", "$ "), ("LC_ALL", "C.UTF-8"), ("NO_COLOR", "1")];
+        let bash = Path::new("/bin/bash");
+        let arguments = ["--norc", "--noprofile", "-i"].map(OsStr::new);
+        let terminal = Self::of(bash, &arguments, (24, 200), &path, &environment);
+        terminal.wait_for_prompt("$");
+        terminal
+    }
+
+    fn of(
+        program: &Path,
+        arguments: &[&OsStr],
+        (rows, columns): (u16, u16),
+        path: &OsStr,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (pty, other_side) = pty_process::blocking::open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
-        let child = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_pppctl"))
+        let child = pty_process::blocking::Command::new(program)
             .env_clear()
             .env("HOME", home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", path)
             .env("TERM", "xterm")
             .envs(environment.iter().copied())
-            .arg("--socket")
-            .arg(socket)
             .args(arguments)
             .spawn(other_side)
             .unwrap();

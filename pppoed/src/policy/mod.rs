@@ -6,6 +6,7 @@
 
 mod check;
 mod file;
+mod settable;
 mod shown;
 mod user;
 
@@ -21,6 +22,7 @@ use ppp_wire::escape::Escaped;
 
 pub use check::{Refusal, check_option, check_setting, check_values};
 pub use file::{PolicyFileError, parse, read, text};
+pub use settable::settable;
 pub use user::UserOverride;
 
 use crate::config::{Assignment, Kind, Layer, ServerKey};

@@ -42,6 +42,7 @@ impl Supervisor {
             Request::ShowConfigDiff => return self.show_config_diff(caller.rights, answer),
             Request::Policy(request) => return self.change_policy(*request, caller, answer, now),
             Request::ShowPolicy => return self.show_policy(answer),
+            Request::ShowSettable => return self.show_settable(answer),
             Request::WritePolicy { check } => return self.write_policy(check, caller, answer),
             Request::ShowHooks => self.show_hooks(),
             Request::RunHook(trial) => return self.try_hook(*trial, caller, answer, now),

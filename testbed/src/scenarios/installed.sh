@@ -56,6 +56,7 @@ say "the package installs, with its user, and starts nothing by itself"
 dpkg -i "$1"/*.deb
 getent passwd pppoed
 [ "$(id -gn pppoed)" = pppoed ]
+[ -f /usr/share/bash-completion/completions/pppctl ]
 fails systemctl -q is-active pppoed
 fails systemctl -q is-enabled pppoed
 

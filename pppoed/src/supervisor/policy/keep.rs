@@ -32,6 +32,18 @@ impl Supervisor {
         });
     }
 
+    /// What can be set. That asks for the settings of a server without files, and so is made beside the event loop.
+    pub(in super::super) fn show_settable(&self, answer: oneshot::Sender<Answer>) {
+        let consoles = self.console_work.clone();
+        turns::spawn("what can be set", async move {
+            let responses = match consoles.list(policy::settable).await {
+                Some(all) => pieces(all).into_iter().map(Response::Settable).collect(),
+                None => vec![Response::Failed(cut_off())],
+            };
+            let _ = answer.send(Answer::Whole(responses));
+        });
+    }
+
     /// `write`: keeps what consoles have set.
     pub(in super::super) fn write_policy(
         &self,
