@@ -93,9 +93,7 @@ pub fn machine(config: &Config) -> Findings {
     let held = held();
     findings.extend(held.map(capabilities).unwrap_or_default());
     findings.errors.extend(tun().err());
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let can_raise = held.is_none_or(|held| held & (1 << SYS_RESOURCE) != 0);
-        let limit = if can_raise { u64::MAX } else { hard };
+    if let Some(limit) = descriptor_limit() {
         findings.extend(descriptors(DescriptorNeed::of(config.descriptor_users()), limit));
     }
     if let Some((limit, file)) = process_limit() {
@@ -160,6 +158,19 @@ fn tun() -> Result<(), String> {
             "{TUN} cannot be opened; a container needs --device {TUN} and --cap-add=NET_ADMIN: {error}"
         )),
     }
+}
+
+/// Whether there are as many descriptors as a start needs.
+pub fn has_descriptors(config: &Config) -> bool {
+    let need = DescriptorNeed::of(config.descriptor_users());
+    descriptor_limit().is_none_or(|limit| limit >= need.least)
+}
+
+/// How many descriptors there can be.
+fn descriptor_limit() -> Option<u64> {
+    let can_raise = held().is_none_or(|held| held & (1 << SYS_RESOURCE) != 0);
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    Some(if can_raise { u64::MAX } else { hard })
 }
 
 /// What to say about a limit of open files that cannot be raised.

@@ -14,6 +14,7 @@ use super::worker::chain;
 use crate::check::Findings;
 use crate::config::Config;
 use crate::origin::Origin;
+use crate::preflight;
 
 /// Looks for the access interfaces, the worker program, the workers' user, and the places of files that the server
 /// writes. May block.
@@ -35,6 +36,8 @@ pub fn check_start(config: &Config) -> Findings {
         Err(error) => findings.errors.push(said(&error.into())),
     }
     match Program::open(&worker_path(config)) {
+        // With too few descriptors no program can be opened, and that is told as such.
+        Err(_) if !preflight::has_descriptors(config) => {}
         Ok(_) => {}
         Err(error) => findings.errors.push(said(&error.into())),
     }
