@@ -204,7 +204,8 @@ impl Supervisor {
                     session.note(format!("authenticated as {}", printable_name(&outcome.name)), now);
                     // A link that is negotiated anew is no news.
                     if session.opened.is_none() {
-                        session.tell(self.repeated_dials.logged_in(session.peer_mac, &outcome.name, now));
+                        let (peer, was_quiet) = (session.peer_mac, session.is_quiet);
+                        session.tell(self.repeated_dials.logged_in(peer, &outcome.name, was_quiet, now));
                         session.log_authenticated();
                     }
                     self.events.session(EventName::AuthAccepted, session);

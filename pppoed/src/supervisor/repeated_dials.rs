@@ -5,7 +5,8 @@
 //! of each are told in full, and of each user [`TOLD_OF_USER`] sessions, because who has one account may have many MAC
 //! addresses; those after are left out until a minute has passed since the first. A line says so at once, and another one how
 //! many they were. A failing peer that gets in at last is told, and so is a session that lasts after all, when it has. Of dials that
-//! come to nothing [`TOLD_OF_ALL`] are told of all addresses together: anybody can make up any number of addresses.
+//! come to nothing, or to the login of a user who is left out, [`TOLD_OF_ALL`] are told of all addresses together: anybody can
+//! make up any number of addresses.
 //!
 //! Anybody can dial with the MAC address of somebody else. So from the login on, a session is left out for what the same user did
 //! from the same address, and for nothing that others did with either. What we decide about a session is told in any case
@@ -24,7 +25,7 @@ use crate::log_limit::LogLimit;
 const TOLD: u32 = 3;
 /// Dials of one user that are told in a [`PERIOD`].
 const TOLD_OF_USER: u32 = 10;
-/// Dials that come to nothing and are told in a [`PERIOD`], of all addresses together.
+/// Dials that are told in a [`PERIOD`] and come to nothing that is, of all addresses together.
 const TOLD_OF_ALL: u32 = 200;
 /// Time after which dials are told again; and a session that was open for so long was none of those that count.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
@@ -36,8 +37,8 @@ const MAX_REMEMBERED: usize = 1024;
 pub(super) struct RepeatedDials {
     /// Dials that came to nothing.
     failing: Repeaters<MacAddr>,
-    /// Those of them that were told.
-    failing_told: LogLimit,
+    /// Dials that were told although what came of them is not worth it.
+    told_in_vain: LogLimit,
     /// Sessions that did not last: of an address, whoever had them; of a user on an address; of a user.
     brief: Repeaters<MacAddr>,
     brief_logins: Repeaters<(MacAddr, Box<[u8]>)>,
@@ -87,7 +88,7 @@ impl Default for RepeatedDials {
     fn default() -> Self {
         Self {
             failing: Repeaters::default(),
-            failing_told: LogLimit::of(TOLD_OF_ALL),
+            told_in_vain: LogLimit::of(TOLD_OF_ALL),
             brief: Repeaters::default(),
             brief_logins: Repeaters::default(),
             brief_of_users: Repeaters::default(),
@@ -177,18 +178,26 @@ impl RepeatedDials {
         match self.brief.is_quiet(&peer, TOLD, now) {
             true => self.brief.begin(&peer, TOLD, now),
             false => match self.failing.begin(&peer, TOLD, now) {
-                Telling::Told { left_out } if self.failing_told.is_used_up(now) => {
+                Telling::Told { left_out } if self.told_in_vain.is_used_up(now) => {
                     self.of_others += left_out;
                     Telling::LeftOut
                 }
-                Telling::FirstLeftOut if self.failing_told.is_used_up(now) => Telling::LeftOut,
+                Telling::FirstLeftOut if self.told_in_vain.is_used_up(now) => Telling::LeftOut,
                 telling => telling,
             },
         }
     }
 
-    /// A peer has proved who it is, and that counts from here on.
-    pub(super) fn logged_in(&mut self, peer: MacAddr, user: &[u8], now: Instant) -> Telling {
+    /// A peer has proved who it is, and that counts from here on. `was_quiet`: its dial was left out of the log.
+    pub(super) fn logged_in(&mut self, peer: MacAddr, user: &[u8], was_quiet: bool, now: Instant) -> Telling {
+        let telling = self.tell_login(peer, user, now);
+        if telling.is_quiet() && !was_quiet {
+            self.told_in_vain.count(now);
+        }
+        telling
+    }
+
+    fn tell_login(&mut self, peer: MacAddr, user: &[u8], now: Instant) -> Telling {
         let login = (peer, user.into());
         if self.brief_logins.is_quiet(&login, TOLD, now) {
             return Telling::LeftOut;
@@ -214,7 +223,7 @@ impl RepeatedDials {
             Some(open) if open >= PERIOD => return,
             None if user.is_none() => {
                 if !was_quiet {
-                    self.failing_told.count(now);
+                    self.told_in_vain.count(now);
                 }
                 self.failing.count(peer, TOLD, now)
             }
@@ -315,7 +324,7 @@ mod tests {
         let mut dials = RepeatedDials::default();
         for _ in 0..100 {
             assert_eq!(dials.begin(ROUTER, start), TELL);
-            assert_eq!(dials.logged_in(ROUTER, b"alice", start), TELL);
+            assert_eq!(dials.logged_in(ROUTER, b"alice", false, start), TELL);
             dials.ended(ROUTER, Some(b"alice"), Some(PERIOD), false, start);
         }
         // One account, and another MAC address each time.
@@ -323,7 +332,7 @@ mod tests {
         let tellings: Vec<_> = (0..14)
             .map(|number| {
                 assert_eq!(dials.begin(mac(number), start), TELL);
-                let telling = dials.logged_in(mac(number), b"mallory", start);
+                let telling = dials.logged_in(mac(number), b"mallory", false, start);
                 dials.ended(mac(number), Some(b"mallory"), short, telling.is_quiet(), start);
                 telling
             })
@@ -332,9 +341,9 @@ mod tests {
         assert!(told.iter().all(|telling| *telling == TELL), "{told:?}");
         assert_eq!(left_out[0], Telling::FirstLeftOut);
         assert!(left_out[1..].iter().all(|telling| *telling == Telling::LeftOut));
-        let later = dials.logged_in(mac(99), b"mallory", start + PERIOD);
+        let later = dials.logged_in(mac(99), b"mallory", false, start + PERIOD);
         assert_eq!(later, Telling::Told { left_out: 4 });
-        assert_eq!(dials.logged_in(ROUTER, b"alice", start), TELL);
+        assert_eq!(dials.logged_in(ROUTER, b"alice", false, start), TELL);
     }
 
     #[test]
@@ -345,7 +354,7 @@ mod tests {
         for second in 0..120 {
             let now = start + Duration::from_secs(second);
             dials.begin(ROUTER, now);
-            let telling = dials.logged_in(ROUTER, b"alice", now);
+            let telling = dials.logged_in(ROUTER, b"alice", false, now);
             told += u32::from(!telling.is_quiet());
             dials.ended(ROUTER, Some(b"alice"), Some(Duration::ZERO), telling.is_quiet(), now);
         }
@@ -361,7 +370,7 @@ mod tests {
             dials.ended(ROUTER, None, None, telling.is_quiet(), start);
         }
         assert_eq!(dials.begin(ROUTER, start), Telling::LeftOut);
-        assert_eq!(dials.logged_in(ROUTER, b"alice", start), Telling::Told { left_out: 3 });
+        assert_eq!(dials.logged_in(ROUTER, b"alice", false, start), Telling::Told { left_out: 3 });
         assert_eq!(dials.begin(ROUTER, start), TELL);
     }
 
@@ -377,7 +386,7 @@ mod tests {
         assert_eq!(dials.failing.known.len(), MAX_REMEMBERED);
         assert_eq!(dials.take_of_others(start), Some(3000 - 200));
         // Who logs in is told.
-        assert_eq!(dials.logged_in(mac(2999), b"alice", start), TELL);
+        assert_eq!(dials.logged_in(mac(2999), b"alice", false, start), TELL);
         dials.ended(mac(3000), None, None, true, start);
         assert_eq!(dials.take_of_others(start), None, "not yet again");
         assert_eq!(dials.take_of_others(start + PERIOD), Some(1));
@@ -394,12 +403,28 @@ mod tests {
             dials.begin(ROUTER, start);
             dials.ended(ROUTER, None, None, true, start);
             dials.begin(ROUTER, start);
-            let telling = dials.logged_in(ROUTER, b"mallory", start);
+            let telling = dials.logged_in(ROUTER, b"mallory", false, start);
             dials.ended(ROUTER, Some(b"mallory"), Some(Duration::ZERO), telling.is_quiet(), start);
         }
         assert!(dials.begin(ROUTER, start).is_quiet());
-        assert!(dials.logged_in(ROUTER, b"mallory", start).is_quiet());
-        assert!(!dials.logged_in(ROUTER, b"alice", start).is_quiet());
+        assert!(dials.logged_in(ROUTER, b"mallory", false, start).is_quiet());
+        assert!(!dials.logged_in(ROUTER, b"alice", false, start).is_quiet());
+    }
+
+    #[test]
+    fn one_account_with_any_number_of_addresses_writes_little() {
+        let start = Instant::now();
+        let mut dials = RepeatedDials::default();
+        let (mut started, mut logged_in) = (0, 0);
+        for number in 0..3000 {
+            let dial = dials.begin(mac(number), start);
+            started += u32::from(!dial.is_quiet());
+            let login = dials.logged_in(mac(number), b"mallory", dial.is_quiet(), start);
+            logged_in += u32::from(!login.is_quiet());
+            dials.ended(mac(number), Some(b"mallory"), Some(Duration::ZERO), login.is_quiet(), start);
+        }
+        assert_eq!((started, logged_in), (TOLD_OF_ALL + TOLD_OF_USER, TOLD_OF_USER));
+        assert_eq!(dials.logged_in(mac(3001), b"alice", true, start), TELL);
     }
 
     #[test]
