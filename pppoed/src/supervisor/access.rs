@@ -24,7 +24,7 @@ use super::session::AccessIndex;
 use super::session_sockets::{SessionSockets, SocketSettings};
 use super::table::Table;
 use super::terms::Terms;
-use super::unproven::KnownStations;
+use super::unproven::{Congestion, KnownStations};
 use crate::mac_list::MacRules;
 use crate::message::RIVAL_SERVER;
 
@@ -367,8 +367,8 @@ pub(super) struct AccessView<'a> {
     pub(super) mac_rules: &'a MacRules,
     /// Dials of this interface that wait for their turn.
     pub(super) waiting_here: usize,
-    /// Whoever dials now would wait for too long.
-    pub(super) is_congested: bool,
+    /// Who would wait for too long, if it dialled now.
+    pub(super) congestion: Congestion,
     /// No new sessions: the server is draining or stopping.
     pub(super) closed: bool,
     pub(super) hooks: &'a Hooks,
@@ -390,8 +390,12 @@ impl Sessions for AccessView<'_> {
         })
     }
 
-    fn is_congested(&self) -> bool {
-        self.is_congested
+    fn is_congested(&self, peer: MacAddr) -> bool {
+        match self.congestion {
+            Congestion::None => false,
+            Congestion::ForStrangers => !self.known_stations.contains((self.access, peer)),
+            Congestion::ForAll => true,
+        }
     }
 
     fn asks(&self, peer: MacAddr) -> Asks {

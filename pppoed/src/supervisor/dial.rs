@@ -38,7 +38,8 @@ impl Supervisor {
     pub(super) fn handle_request(&mut self, access: AccessIndex, request: SessionRequest, now: Instant) {
         self.pace.asked(now);
         self.forget_earlier_dials((access, request.peer_mac));
-        self.begin_session(WaitingDial::new(access, request, now), now);
+        let is_known = self.known_stations.contains((access, request.peer_mac));
+        self.begin_session(WaitingDial::new(access, request, is_known, now), now);
     }
 
     /// Begins a session, or lets its request wait until there is room.

@@ -138,7 +138,7 @@ use self::table::Table;
 use self::template::WorkerFactory;
 use self::terms::AllTerms;
 use self::units::Units;
-use self::unproven::{KnownStations, WaitingDials};
+use self::unproven::{Congestion, KnownStations, WaitingDials};
 use self::user_limit::HandOvers;
 use self::worker::Report;
 use crate::control::{Answer, CallQueue, Consoles};
@@ -497,10 +497,14 @@ impl Supervisor {
             // Perhaps of a session whose worker has not come back yet.
             return;
         }
+        let congestion = match frame.stage {
+            Stage::Discovery => self.congestion(now),
+            Stage::Session => Congestion::None,
+        };
         let view = AccessView {
             access: frame.access,
             waiting_here: self.waiting.count_on(frame.access),
-            is_congested: frame.stage == Stage::Discovery && self.pace.is_congested(self.waiting.len(), now),
+            congestion,
             table: &self.table,
             has_slot: self.free_slots(frame.access) > 0 || self.has_unproven_on(frame.access),
             is_crowded: self.waiting_room_is_full() && (self.places_are_taken() || !self.pace.has_room(now)),

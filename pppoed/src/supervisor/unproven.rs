@@ -10,6 +10,7 @@
 //! queue: it is a customer's.
 
 use std::collections::{HashSet, VecDeque};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::control::Phase;
@@ -28,6 +29,9 @@ const GRACE: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_millis(50);
 /// Requests that wait, for each session that may be in setup.
 const WAITING_PER_PLACE: usize = 4;
+/// Requests that wait, for each session that may be in setup, while strangers are made offers: so that there is room for those who
+/// take theirs. A client without an offer asks again sooner than one without a PADS.
+const WAITING_WITH_OFFERS: usize = 3;
 /// Stations of which it is known that they have logged in, at least; twice as many at most.
 const KNOWN: usize = 32_768;
 
@@ -35,6 +39,8 @@ const KNOWN: usize = 32_768;
 #[derive(Debug, Default)]
 pub(super) struct WaitingDials {
     dials: VecDeque<WaitingDial>,
+    /// How many of them are of known stations.
+    known: usize,
     /// Time after its last PADR after which a client has given up (`--dial-patience`).
     patience: Duration,
     /// When they are looked through next: silent sessions may have become old enough to make room, or clients have given up.
@@ -45,13 +51,15 @@ pub(super) struct WaitingDials {
 pub(super) struct WaitingDial {
     pub(super) access: AccessIndex,
     pub(super) request: SessionRequest,
+    /// Its station has logged in before.
+    is_known: bool,
     /// When its client was last heard.
     heard: Instant,
 }
 
 impl WaitingDial {
-    pub(super) fn new(access: AccessIndex, request: SessionRequest, now: Instant) -> Self {
-        Self { access, request, heard: now }
+    pub(super) fn new(access: AccessIndex, request: SessionRequest, is_known: bool, now: Instant) -> Self {
+        Self { access, request, is_known, heard: now }
     }
 
     pub(super) fn station(&self) -> Station {
@@ -96,7 +104,13 @@ impl WaitingDials {
         self.look.filter(|_| !self.dials.is_empty())
     }
 
+    /// How many are of known stations.
+    pub(super) fn known(&self) -> usize {
+        self.known
+    }
+
     fn push(&mut self, dial: WaitingDial, now: Instant) {
+        self.known += usize::from(dial.is_known);
         self.dials.push_back(dial);
         self.look.get_or_insert(now + LOOK);
     }
@@ -105,30 +119,27 @@ impl WaitingDials {
     pub(super) fn take(&mut self, is_wanted: impl Fn(&WaitingDial) -> bool) -> Vec<WaitingDial> {
         let (taken, left): (Vec<_>, Vec<_>) = self.dials.drain(..).partition(is_wanted);
         self.dials = left.into();
+        self.known -= taken.iter().filter(|dial| dial.is_known).count();
         taken
     }
 
     /// Takes out the stranger that came last.
-    fn take_last_stranger(&mut self, known: &KnownStations) -> Option<WaitingDial> {
-        let index = self.dials.iter().rposition(|dial| !known.contains(dial.station()))?;
+    fn take_last_stranger(&mut self) -> Option<WaitingDial> {
+        let index = self.dials.iter().rposition(|dial| !dial.is_known)?;
         self.dials.remove(index)
     }
 
-    /// Takes out the first that may go on, those of `known` stations before others.
-    fn take_first(
-        &mut self,
-        may_go_on: impl Fn(&WaitingDial) -> bool,
-        known: &KnownStations,
-    ) -> Option<WaitingDial> {
+    /// Takes out the first that may go on, those of known stations before others.
+    fn take_first(&mut self, may_go_on: impl Fn(&WaitingDial) -> bool) -> Option<WaitingDial> {
         let mut ready = self.dials.iter().enumerate().filter(|(_, dial)| may_go_on(dial));
-        let first = ready.next().map(|(index, dial)| (index, known.contains(dial.station())))?;
-        let index = match first {
-            (index, true) => index,
-            (index, false) => {
-                ready.find(|(_, dial)| known.contains(dial.station())).map_or(index, |(index, _)| index)
-            }
+        let (first, is_known) = ready.next().map(|(index, dial)| (index, dial.is_known))?;
+        let index = match is_known {
+            true => first,
+            false => ready.find(|(_, dial)| dial.is_known).map_or(first, |(index, _)| index),
         };
-        self.dials.remove(index)
+        let dial = self.dials.remove(index)?;
+        self.known -= usize::from(dial.is_known);
+        Some(dial)
     }
 }
 
@@ -157,6 +168,14 @@ impl KnownStations {
             false => Standing::Stranger,
         }
     }
+}
+
+/// Who would have to wait for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Congestion {
+    None,
+    ForStrangers,
+    ForAll,
 }
 
 /// The place of a request for a session.
@@ -189,8 +208,22 @@ impl Supervisor {
 
     /// Whether no more requests can wait.
     pub(super) fn waiting_room_is_full(&self) -> bool {
-        let places = self.config.limits.max_starting.map_or(usize::MAX, std::num::NonZeroUsize::get);
-        self.waiting.len() >= places.saturating_mul(WAITING_PER_PLACE)
+        self.has_waiting(WAITING_PER_PLACE)
+    }
+
+    fn has_waiting(&self, per_place: usize) -> bool {
+        let places = self.config.limits.max_starting.map_or(usize::MAX, NonZeroUsize::get);
+        self.waiting.len() >= places.saturating_mul(per_place)
+    }
+
+    /// Who is not to be offered a session now. Known stations go before the requests of strangers, and so do not wait for those.
+    pub(super) fn congestion(&mut self, now: Instant) -> Congestion {
+        match self.pace.is_congested(self.waiting.len(), now) {
+            false if self.has_waiting(WAITING_WITH_OFFERS) => Congestion::ForStrangers,
+            false => Congestion::None,
+            true if self.pace.is_congested(self.waiting.known(), now) => Congestion::ForAll,
+            true => Congestion::ForStrangers,
+        }
     }
 
     /// Whether a slot for sessions on an access interface can be made free by sessions that have proven nothing.
@@ -272,8 +305,8 @@ impl Supervisor {
     /// no answer, and asks again.
     pub(super) fn wait_for_room(&mut self, dial: WaitingDial, now: Instant) {
         if self.waiting_room_is_full() {
-            let goes = match self.known_stations.contains(dial.station()) {
-                true => self.waiting.take_last_stranger(&self.known_stations),
+            let goes = match dial.is_known {
+                true => self.waiting.take_last_stranger(),
                 false => None,
             };
             match goes {
@@ -314,7 +347,7 @@ impl Supervisor {
             self.free_slots(dial.access) > 0
                 && (self.asks_for_proof(dial.access) || self.proven_sessions_of(dial.station()).is_empty())
         };
-        let next = waiting.take_first(may_go_on, &self.known_stations);
+        let next = waiting.take_first(may_go_on);
         self.waiting = waiting;
         next
     }
@@ -329,11 +362,9 @@ impl Supervisor {
             self.ignore(&dial, DropCause::GaveUp);
         }
         self.waiting.look = (self.waiting.len() > 0).then(|| now + LOOK);
-        let known = |dial: &&WaitingDial| self.known_stations.contains(dial.station());
         let dials = &self.waiting.dials;
-        let Some(first) = dials.iter().find(known).or_else(|| dials.front()).map(WaitingDial::station) else {
-            return;
-        };
+        let first = dials.iter().find(|dial| dial.is_known).or_else(|| dials.front());
+        let Some(first) = first.map(WaitingDial::station) else { return };
         let lacks_slot = self.free_slots(first.0) == 0;
         if !lacks_slot && !self.places_are_taken() {
             return self.retry_waiting(now);
@@ -379,6 +410,10 @@ mod tests {
     }
 
     fn dial(access: AccessIndex, number: u32, now: Instant) -> WaitingDial {
+        dial_of(access, number, false, now)
+    }
+
+    fn dial_of(access: AccessIndex, number: u32, is_known: bool, now: Instant) -> WaitingDial {
         let request = SessionRequest {
             id: RequestId::default(),
             peer_mac: station(number).1,
@@ -389,7 +424,7 @@ mod tests {
             circuit_id: None,
             remote_id: None,
         };
-        WaitingDial::new(access, request, now)
+        WaitingDial::new(access, request, is_known, now)
     }
 
     #[test]
@@ -410,5 +445,23 @@ mod tests {
         assert_eq!(given_up(&mut waiting, start + patience + milli), [0]);
         assert_eq!(given_up(&mut waiting, start + patience + 2 * milli), [1]);
         assert_eq!((waiting.len(), waiting.next()), (0, None));
+    }
+
+    #[test]
+    fn known_stations_go_first_and_take_the_place_of_the_last_stranger() {
+        let now = Instant::now();
+        let mut waiting = WaitingDials::new(Duration::from_secs(10));
+        for (number, is_known) in [(1, false), (2, true), (3, false), (4, true)] {
+            waiting.push(dial_of(0, number, is_known, now), now);
+        }
+        let number = |dial: Option<WaitingDial>| dial.map(|dial| dial.request.peer_mac.0[5]);
+        assert_eq!(waiting.known(), 2);
+        assert_eq!(number(waiting.take_last_stranger()), Some(3));
+        assert_eq!(number(waiting.take_first(|dial| dial.request.peer_mac.0[5] != 2)), Some(4));
+        assert_eq!([(); 3].map(|()| number(waiting.take_first(|_| true))), [Some(2), Some(1), None]);
+        assert_eq!((waiting.known(), waiting.len()), (0, 0));
+        waiting.push(dial_of(0, 5, true, now), now);
+        assert_eq!((waiting.take(|_| true).len(), waiting.known()), (1, 0));
+        assert!(waiting.take_last_stranger().is_none());
     }
 }

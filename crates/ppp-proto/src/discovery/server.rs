@@ -130,9 +130,8 @@ pub trait Sessions {
         Asks::No
     }
 
-    /// Whether nobody is to be invited now, as whoever dials would have to wait for too long. Who has an offer already gets
-    /// its session.
-    fn is_congested(&self) -> bool {
+    /// Whether `peer` is not to be invited now, as it would have to wait for too long. Who has an offer already gets its session.
+    fn is_congested(&self, _peer: MacAddr) -> bool {
         false
     }
 
@@ -446,7 +445,7 @@ impl Server {
             Admission::Busy => return Err(DropCause::TooManyStarting),
             Admission::Welcome | Admission::NoSlots => {}
         }
-        if sessions.is_congested() {
+        if sessions.is_congested(received.source) {
             return Err(DropCause::Congested);
         }
         let PadoTiming::After(delay) = self.config.pado_delay.at(sessions.count()) else {

@@ -87,7 +87,7 @@ impl Sessions for Table {
         self.asks.get()
     }
 
-    fn is_congested(&self) -> bool {
+    fn is_congested(&self, _: MacAddr) -> bool {
         self.is_congested.get()
     }
 
