@@ -8,13 +8,13 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+#[cfg(feature = "programs")]
 mod bpf;
 pub mod child;
 pub mod counters;
-pub mod egress;
-pub mod handover;
+#[cfg(feature = "programs")]
+pub mod device;
 pub mod interface;
-pub mod ipv6_source;
 pub mod net_dev;
 pub mod netlink;
 pub mod netns;

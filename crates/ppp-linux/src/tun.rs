@@ -108,10 +108,23 @@ pub enum TunError {
 #[derive(Debug)]
 pub struct Tun {
     fd: OwnedFd,
+    header: Header,
+}
+
+/// Whether there is a virtio header in front of each packet, by which a writer may ask the kernel to cut the packet or to fill in a
+/// checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// There is.
+    Virtio,
+    /// There is none: readers see zeroes in its place, and what is written as such is left out.
+    None,
 }
 
 #[allow(clippy::cast_possible_truncation)] // All flags are below 2^15; the kernel's field is a short.
-const MODE: c_short = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as c_short;
+const PLAIN_MODE: c_short = (libc::IFF_TUN | libc::IFF_NO_PI) as c_short;
+#[allow(clippy::cast_possible_truncation)]
+const MODE: c_short = PLAIN_MODE | libc::IFF_VNET_HDR as c_short;
 
 impl Tun {
     /// Makes the TUN device `name` in the calling thread's network namespace. The interface is down and has
@@ -120,7 +133,19 @@ impl Tun {
     /// # Errors
     /// [`TunError::NameInUse`] when any interface has that name; an existing device is never taken over.
     pub fn create(name: &IfName) -> Result<(Self, InterfaceId), TunError> {
-        let fd = attach(name, MODE)?;
+        Self::create_with(name, Header::Virtio)
+    }
+
+    /// As [`Tun::create`], with or without a virtio header.
+    ///
+    /// # Errors
+    /// As [`Tun::create`].
+    pub fn create_with(name: &IfName, header: Header) -> Result<(Self, InterfaceId), TunError> {
+        let mode = match header {
+            Header::Virtio => MODE,
+            Header::None => PLAIN_MODE,
+        };
+        let fd = attach(name, mode)?;
         let vanished = || TunError::Vanished { name: name.clone() };
         #[expect(
             clippy::disallowed_methods,
@@ -128,7 +153,7 @@ impl Tun {
         )]
         let index = if_nametoindex(name.as_str()).map_err(|_| vanished())?;
         let index = IfIndex::new(index).ok_or_else(vanished)?;
-        Ok((Self { fd }, InterfaceId { index, name: name.clone() }))
+        Ok((Self { fd, header }, InterfaceId { index, name: name.clone() }))
     }
 
     /// Takes over a descriptor that [`Tun::create`] made in another process.
@@ -146,10 +171,12 @@ impl Tun {
         let found = unsafe { request.ifr_ifru.ifru_flags };
         #[allow(clippy::cast_possible_truncation)] // As for MODE.
         let layout = (libc::IFF_TUN | libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as c_short;
-        if found & layout != MODE {
-            return Err(TunError::WrongMode { expected: MODE, found });
-        }
-        Ok(Self { fd })
+        let header = match found & layout {
+            MODE => Header::Virtio,
+            PLAIN_MODE => Header::None,
+            _ => return Err(TunError::WrongMode { expected: MODE, found }),
+        };
+        Ok(Self { fd, header })
     }
 
     /// Tells the kernel that whoever reads cuts packets and computes checksums, as far as the kernel knows of it.
@@ -176,16 +203,29 @@ impl Tun {
     /// [`io::ErrorKind::WouldBlock`] when there is none; the kernel's `EBADFD` once the interface was
     /// deleted.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(nix::unistd::read(&self.fd, buffer)?)
+        match self.header {
+            Header::Virtio => Ok(nix::unistd::read(&self.fd, buffer)?),
+            Header::None => {
+                let Some((header, packet)) = buffer.split_at_mut_checked(VNET_HEADER_LEN) else {
+                    return Err(Errno::EINVAL.into());
+                };
+                header.fill(0);
+                Ok(VNET_HEADER_LEN + nix::unistd::read(&self.fd, packet)?)
+            }
+        }
     }
 
-    /// Hands one packet from the peer to the kernel: the header, and what follows it in any number of parts up to
-    /// 1024.
+    /// Hands one packet from the peer to the kernel: the header, which is the first part, and what follows it in any number of
+    /// parts up to 1024.
     ///
     /// # Errors
     /// The kernel's `EIO` while the interface is down, `EINVAL` when the packet is neither IPv4 nor IPv6 or not
     /// what its header says, `EBADFD` once the interface was deleted.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let parts = match self.header {
+            Header::Virtio => parts,
+            Header::None => parts.get(1..).unwrap_or_default(),
+        };
         nix::sys::uio::writev(&self.fd, parts)?;
         Ok(())
     }
@@ -196,6 +236,9 @@ impl Tun {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.header == Header::None {
+            return Ok(nix::unistd::read(&self.fd, buffer)?);
+        }
         let mut header = [0; VNET_HEADER_LEN];
         let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(buffer)];
         let len = nix::sys::uio::readv(&self.fd, &mut parts)?;
@@ -326,6 +369,35 @@ mod tests {
 
             let error = tun.send(&[0xff; 20]).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "that is no IP packet");
+        });
+    }
+
+    #[test]
+    fn without_a_header_packets_pass_as_they_are() {
+        netns::for_test(|| {
+            let (tun, id) = Tun::create_with(&name("ppp7"), Header::None).unwrap();
+            let (local, peer) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+            let config = PtpConfig { mtu: 1492, ipv4: Some(Ipv4Ends { local, peer }) };
+            Netlink::open().unwrap().configure_ptp(&id, &config).unwrap();
+            let tun = Tun::from_fd(tun.into()).unwrap();
+            let socket = UdpSocket::bind((local, 1000)).unwrap();
+            socket.send_to(b"to the peer", (peer, 2000)).unwrap();
+            let mut buffer = [0xee; VNET_HEADER_LEN + 1492];
+            let length = tun.read(&mut buffer).unwrap();
+            assert_eq!(length, VNET_HEADER_LEN + 28 + 11);
+            assert_eq!(buffer[..VNET_HEADER_LEN], [0; VNET_HEADER_LEN]);
+            let packet = &mut buffer[VNET_HEADER_LEN..length];
+            for (one, other, length) in [(12, 16, 4), (20, 22, 2)] {
+                for offset in 0..length {
+                    packet.swap(one + offset, other + offset);
+                }
+            }
+            // A request for a checksum says nothing here.
+            let asks = [1, 0, 0, 0, 0, 0, 0, 0, 12, 0];
+            tun.write(&[IoSlice::new(&asks), IoSlice::new(packet)]).unwrap();
+            let mut payload = [0; 64];
+            let (length, from) = socket.recv_from(&mut payload).unwrap();
+            assert_eq!((&payload[..length], from), (&b"to the peer"[..], (peer, 2000).into()));
         });
     }
 

@@ -1,64 +1,62 @@
-//! Programs and maps that somebody else has loaded.
+//! Programs that somebody has loaded.
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use super::{Attributes, HashMap, MAP_TYPE_HASH, address, bpf, call, object_name};
+use super::{Attributes, address, bpf, call};
 
 // Of linux/bpf.h.
 const PROG_GET_FD_BY_ID: c_int = 13;
-const MAP_GET_FD_BY_ID: c_int = 14;
 const OBJ_GET_INFO_BY_FD: c_int = 15;
 
-/// The map of this name and shape that a loaded program uses, if it uses one.
-///
-/// # Errors
-/// `ENOENT` when there is no such program; `EPERM` without `CAP_SYS_ADMIN`.
-pub(crate) fn map_of_program<const N: usize>(
-    program_id: u32,
-    map_name: &str,
-) -> io::Result<Option<HashMap<N>>> {
-    let program = program_by_id(program_id)?;
-    let mut map_ids = [0_u32; 8];
-    let mut info = ProgramInfo { map_ids: address(&raw mut map_ids), ..ProgramInfo::default() };
-    info.nr_map_ids = u32::try_from(map_ids.len()).unwrap_or_default();
-    examine(&program, &mut info)?;
-    let count = usize::try_from(info.nr_map_ids).unwrap_or_default();
-    for &id in map_ids.iter().take(count) {
-        let map = bpf(MAP_GET_FD_BY_ID, &ById { id, next_id: 0, open_flags: 0 })?;
-        let mut info = MapInfo::default();
-        examine(&map, &mut info)?;
-        let value_size = usize::try_from(info.value_size).unwrap_or_default();
-        let is_it = info.map_type == MAP_TYPE_HASH
-            && (info.key_size, value_size) == (4, size_of::<[u64; N]>())
-            && info.name == object_name(map_name);
-        if is_it {
-            return Ok(Some(HashMap(map)));
-        }
-    }
-    Ok(None)
+/// What is known of a loaded program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProgramFacts {
+    /// The kernel's number of it.
+    pub(crate) id: u32,
+    /// Hash of its instructions: the same for programs that do the same with maps that may be others.
+    pub(crate) tag: [u8; 8],
+    /// The name that it was loaded with, cut after 15 bytes.
+    pub(crate) name: String,
 }
 
 /// A loaded program.
 ///
 /// # Errors
-/// As [`map_of_program`].
-pub(super) fn program_by_id(id: u32) -> io::Result<OwnedFd> {
+/// `ENOENT` when there is no such program; `EPERM` without `CAP_SYS_ADMIN`.
+pub(crate) fn program_by_id(id: u32) -> io::Result<OwnedFd> {
     bpf(PROG_GET_FD_BY_ID, &ById { id, next_id: 0, open_flags: 0 })
 }
 
-/// The name that a program was loaded with, as far as the kernel keeps it.
-pub(super) fn name_of_program(program: &OwnedFd) -> io::Result<[u8; 16]> {
+/// What is known of a loaded program.
+///
+/// # Errors
+/// The kernel's answer.
+pub(crate) fn program_facts(program: impl AsFd) -> io::Result<ProgramFacts> {
     let mut info = ProgramInfo::default();
     examine(program, &mut info)?;
-    Ok(info.name)
+    let name: Vec<u8> = info.name.into_iter().take_while(|byte| *byte != 0).collect();
+    Ok(ProgramFacts { id: info.id, tag: info.tag, name: String::from_utf8_lossy(&name).into_owned() })
 }
 
-fn examine<T: Info>(object: &OwnedFd, info: &mut T) -> io::Result<()> {
+/// The numbers of the maps that a loaded program uses: the first 16.
+///
+/// # Errors
+/// The kernel's answer.
+pub(crate) fn map_ids(program: impl AsFd) -> io::Result<Vec<u32>> {
+    let mut ids = [0_u32; 16];
+    let mut info = ProgramInfo { map_ids: address(&raw mut ids), ..ProgramInfo::default() };
+    info.nr_map_ids = u32::try_from(ids.len()).unwrap_or_default();
+    examine(program, &mut info)?;
+    let count = usize::try_from(info.nr_map_ids).unwrap_or_default();
+    Ok(ids.into_iter().take(count).collect())
+}
+
+fn examine(object: impl AsFd, info: &mut ProgramInfo) -> io::Result<()> {
     let attributes = GetInfo {
-        bpf_fd: object.as_raw_fd().cast_unsigned(),
-        info_len: u32::try_from(size_of::<T>()).unwrap_or_default(),
+        bpf_fd: object.as_fd().as_raw_fd().cast_unsigned(),
+        info_len: u32::try_from(size_of::<ProgramInfo>()).unwrap_or_default(),
         info: address(&raw mut *info),
     };
     call(OBJ_GET_INFO_BY_FD, &attributes)?;
@@ -97,30 +95,8 @@ struct ProgramInfo {
     name: [u8; 16],
 }
 
-/// The beginning of `struct bpf_map_info`.
-#[repr(C)]
-#[derive(Default)]
-struct MapInfo {
-    map_type: u32,
-    id: u32,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-    map_flags: u32,
-    name: [u8; 16],
-}
-
-/// What `OBJ_GET_INFO_BY_FD` reads and writes.
-///
-/// # Safety
-/// Integers without padding; where one is an address, that of memory which has the room that the one beside it says.
-unsafe trait Info {}
-// SAFETY: `map_of_program` makes the one value with an address, of an array and its length.
-unsafe impl Info for ProgramInfo {}
-// SAFETY: there are no addresses in it.
-unsafe impl Info for MapInfo {}
-
 // SAFETY: there are no addresses in it.
 unsafe impl Attributes for ById {}
-// SAFETY: `examine` makes the only value, from an `Info` of this length that it borrows mutably.
+// SAFETY: `examine` makes the only value, from a `ProgramInfo` of this length that it borrows mutably, whose one address is 0 or
+// that of an array with the length beside it (`map_ids`).
 unsafe impl Attributes for GetInfo {}

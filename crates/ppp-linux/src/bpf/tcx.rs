@@ -2,65 +2,101 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use super::objects::{name_of_program, program_by_id};
-use super::{Attributes, ClassifierProgram, address, call, call_for_answer, object_name};
+use super::objects::{ProgramFacts, program_by_id, program_facts};
+use super::{Attributes, address, call, call_for_answer};
 use crate::interface::IfIndex;
+use crate::netlink::Direction;
 
 // Of linux/bpf.h.
 const PROG_ATTACH: c_int = 8;
+const PROG_DETACH: c_int = 9;
 const PROG_QUERY: c_int = 16;
 const TCX_INGRESS: u32 = 46;
+const TCX_EGRESS: u32 = 47;
 const F_REPLACE: u32 = 1 << 2;
 const F_BEFORE: u32 = 1 << 3;
 
 /// More programs than anybody has at one interface; the kernel takes no more than 64.
 const MAX_PROGRAMS: usize = 64;
 
-/// What comes in through an interface.
+/// The programs of one direction of an interface.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TcxIngress {
+pub(crate) struct Tcx {
     interface: IfIndex,
+    direction: Direction,
 }
 
-impl TcxIngress {
-    pub(crate) fn new(interface: IfIndex) -> Self {
-        Self { interface }
+/// Whether the kernel has tcx; `interface` is any that is there.
+///
+/// # Errors
+/// When the kernel cannot be asked.
+pub(crate) fn is_supported(interface: IfIndex) -> io::Result<bool> {
+    match Tcx::new(interface, Direction::Ingress).programs() {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Tcx {
+    pub(crate) fn new(interface: IfIndex, direction: Direction) -> Self {
+        Self { interface, direction }
     }
 
-    /// Attaches a program in front of all others, or in the place of the one that has this name.
+    /// Attaches a program in front of all others, or in the place of `former`, in one step. It stays as long as the interface does.
     ///
     /// # Errors
     /// `EINVAL` before Linux 6.6, and the kernel's other answers.
-    pub(crate) fn attach(self, program: &ClassifierProgram, name: &str) -> io::Result<()> {
-        let former = self.find(name)?;
+    pub(crate) fn attach(self, program: BorrowedFd<'_>, former: Option<&OwnedFd>) -> io::Result<()> {
         let attributes = Attach {
-            target_ifindex: self.interface.get(),
             attach_bpf_fd: descriptor(program),
-            attach_type: TCX_INGRESS,
             attach_flags: if former.is_some() { F_REPLACE } else { F_BEFORE },
-            replace_bpf_fd: former.as_ref().map_or(0, descriptor),
-            relative_fd: 0,
-            expected_revision: 0,
+            replace_bpf_fd: former.map_or(0, |former| descriptor(std::os::fd::AsFd::as_fd(former))),
+            ..self.target()
         };
         call(PROG_ATTACH, &attributes)?;
         Ok(())
     }
 
-    /// Whether a program of this name is attached.
+    /// Takes a program away.
     ///
     /// # Errors
-    /// As [`Self::attach`].
-    pub(crate) fn has(self, name: &str) -> io::Result<bool> {
-        Ok(self.find(name)?.is_some())
+    /// `ENOENT` when it is not there.
+    pub(crate) fn detach(self, program: BorrowedFd<'_>) -> io::Result<()> {
+        call(PROG_DETACH, &Attach { attach_bpf_fd: descriptor(program), ..self.target() })?;
+        Ok(())
     }
 
-    fn find(self, name: &str) -> io::Result<Option<OwnedFd>> {
+    fn target(self) -> Attach {
+        Attach {
+            target_ifindex: self.interface.get(),
+            attach_bpf_fd: 0,
+            attach_type: self.attach_type(),
+            attach_flags: 0,
+            replace_bpf_fd: 0,
+            relative_fd: 0,
+            expected_revision: 0,
+        }
+    }
+
+    fn attach_type(self) -> u32 {
+        match self.direction {
+            Direction::Ingress => TCX_INGRESS,
+            Direction::Egress => TCX_EGRESS,
+        }
+    }
+
+    /// The programs that are there, in their order.
+    ///
+    /// # Errors
+    /// `EINVAL` before Linux 6.6, and the kernel's other answers.
+    pub(crate) fn programs(self) -> io::Result<Vec<(ProgramFacts, OwnedFd)>> {
         let mut ids = [0_u32; MAX_PROGRAMS];
         let mut attributes = Query {
             target_ifindex: self.interface.get(),
-            attach_type: TCX_INGRESS,
+            attach_type: self.attach_type(),
             query_flags: 0,
             attach_flags: 0,
             prog_ids: address(ids.as_mut_ptr()),
@@ -73,19 +109,14 @@ impl TcxIngress {
         };
         call_for_answer(PROG_QUERY, &mut attributes)?;
         let count = usize::try_from(attributes.count).unwrap_or_default();
-        for &id in ids.iter().take(count) {
-            // It may be gone by now.
-            let Ok(program) = program_by_id(id) else { continue };
-            if name_of_program(&program)? == object_name(name) {
-                return Ok(Some(program));
-            }
-        }
-        Ok(None)
+        // One may be gone by now.
+        let programs = ids.iter().take(count).filter_map(|id| program_by_id(*id).ok());
+        programs.map(|program| Ok((program_facts(&program)?, program))).collect()
     }
 }
 
-fn descriptor(program: &impl AsFd) -> u32 {
-    program.as_fd().as_raw_fd().cast_unsigned()
+fn descriptor(program: BorrowedFd<'_>) -> u32 {
+    program.as_raw_fd().cast_unsigned()
 }
 
 #[repr(C)]
@@ -116,5 +147,5 @@ struct Query {
 
 // SAFETY: there are no addresses in it.
 unsafe impl Attributes for Attach {}
-// SAFETY: `TcxIngress::find` makes the only value, from an array and its length, and no other address.
+// SAFETY: `Tcx::programs` makes the only value, from an array and its length, and no other address.
 unsafe impl Attributes for Query {}

@@ -59,8 +59,17 @@ impl InterfaceNetwork {
 }
 
 impl Netlink {
-    /// Sets the MTU and the addresses of a TUN that is down, and then sets it up, so that nobody ever sees it
-    /// half configured. The kernel adds the route to the peer by itself; that is verified. IPv6 is off until
+    /// Sets a TUN up that has no addresses and no IPv6: packets of a session's control pass, and nothing is routed there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn raise_bare(&mut self, interface: &InterfaceId) -> Result<(), NetlinkError> {
+        self.switch_ipv6(interface, false)?;
+        self.no_automatic_ipv6(interface)?;
+        self.link_up(interface)
+    }
+
+    /// Sets the MTU and the addresses of a TUN, and sets it up if it is down. The kernel adds the route to the peer by itself; that is verified. IPv6 is off until
     /// [`Netlink::set_ipv6_ends`]. To be called in the network namespace that the socket was opened in.
     ///
     /// The outcome looks like pppd's interfaces: point-to-point, no ARP, `inet LOCAL peer PEER/32`.

@@ -1,6 +1,5 @@
 //! Interfaces: what they are, and setting them up and down.
 
-use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 
@@ -177,53 +176,9 @@ impl Netlink {
         Ok(())
     }
 
-    /// Has the kernel drop IPv4 packets that come in through an interface from addresses that are not routed to it
-    /// (`rp_filter` 1: RFC 3704 §2.2, strict), and makes sure that it does.
-    ///
-    /// # Errors
-    /// The kernel's answer, for instance where `/proc/sys` is read-only (some containers); and as
-    /// [`Netlink::verify_ipv4_source_check`].
-    pub fn check_ipv4_sources(&self, interface: &InterfaceId) -> Result<(), NetlinkError> {
-        let path = source_check(interface);
-        fs::write(&path, "1").map_err(|source| refusal(format!("write 1 to {path}"), source, None))?;
-        self.verify_ipv4_source_check(interface)
-    }
-
-    /// Makes sure that [`Netlink::check_ipv4_sources`] is in force. Of an interface's setting and that of `all`, the kernel goes
-    /// by the larger number (Documentation/networking/ip-sysctl.rst), and 2 is a loose check, which any source passes that
-    /// there is a route to.
-    ///
-    /// # Errors
-    /// [`NetlinkError::NotInForce`] with what is in the way, or the kernel's answer.
-    pub fn verify_ipv4_source_check(&self, interface: &InterfaceId) -> Result<(), NetlinkError> {
-        let read = |whose: &dyn fmt::Display| -> Result<u8, NetlinkError> {
-            let path = source_check(whose);
-            let failed = |source| refusal(format!("read {path}"), source, None);
-            let text = fs::read_to_string(&path).map_err(failed)?;
-            text.trim().parse().map_err(|_| failed(ErrorKind::InvalidData.into()))
-        };
-        let (own, all) = (read(interface)?, read(&"all")?);
-        let problem = match own.max(all) {
-            1 => return Ok(()),
-            0 => format!("net.ipv4.conf.{interface}.rp_filter is 0"),
-            _ if all > own => {
-                format!(
-                    "net.ipv4.conf.all.rp_filter is {all}, which counts more (sysctl net.ipv4.conf.all.rp_filter=1)"
-                )
-            }
-            _ => format!("net.ipv4.conf.{interface}.rp_filter is {own}"),
-        };
-        Err(NetlinkError::NotInForce { interface: interface.to_string(), problem })
-    }
-
     fn set_link(&mut self, message: LinkMessage, operation: impl Fn() -> String) -> Result<(), NetlinkError> {
         self.change(RouteNetlinkMessage::SetLink(message), 0, operation)
     }
-}
-
-/// The file of the check of IPv4 sources of an interface, or of `all`.
-fn source_check(whose: &(impl fmt::Display + ?Sized)) -> String {
-    format!("/proc/sys/net/ipv4/conf/{whose}/rp_filter")
 }
 
 pub(super) fn link_message(interface: &InterfaceId) -> LinkMessage {

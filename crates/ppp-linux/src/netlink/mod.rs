@@ -4,8 +4,9 @@
 //! for and a single-threaded program may use it between two polls.
 
 mod address;
-mod egress;
 mod error;
+#[cfg(feature = "programs")]
+mod filter;
 mod link;
 mod neighbour;
 mod route;
@@ -27,6 +28,8 @@ use nix::libc::MSG_TRUNC;
 pub use self::address::{Ipv4Ends, Ipv6Ends, PtpConfig};
 pub use self::error::NetlinkError;
 use self::error::{extended_message, refusal};
+#[cfg(feature = "programs")]
+pub(crate) use self::filter::{BpfFilter, Direction};
 pub use self::route::Route;
 pub use self::traffic::LinkTraffic;
 pub use self::watch::{LinkHint, LinkWatch};

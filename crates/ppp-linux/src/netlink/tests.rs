@@ -209,56 +209,6 @@ fn a_peer_is_not_asked_for_routes() {
     });
 }
 
-/// An empty UDP datagram to port 9 of [`LOCAL`].
-fn datagram(source: Ipv4Addr) -> [u8; 28] {
-    let mut packet = [0; 28];
-    packet[..10].copy_from_slice(&[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17]);
-    packet[12..16].copy_from_slice(&source.octets());
-    packet[16..20].copy_from_slice(&LOCAL.octets());
-    let sum: u32 = packet[..20].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    packet[10..12].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
-    packet[20..26].copy_from_slice(&[0, 9, 0, 9, 0, 8]);
-    packet
-}
-
-#[test]
-fn the_kernel_takes_nobody_elses_address_from_an_interface() {
-    in_namespace(|netlink| {
-        for path in ["all", "default"] {
-            std::fs::write(format!("/proc/sys/net/ipv4/conf/{path}/rp_filter"), "0").unwrap();
-        }
-        let neighbour = Ipv4Addr::new(10, 0, 0, 3);
-        let (tun, id) = self::tun("ppp0");
-        netlink.configure_ptp(&id, &ipv4(1492, LOCAL, PEER)).unwrap();
-        let (_other_tun, other) = self::tun("ppp1");
-        netlink.configure_ptp(&other, &ipv4(1492, LOCAL, neighbour)).unwrap();
-        let socket = std::net::UdpSocket::bind((LOCAL, 9)).unwrap();
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
-        let arrives = |source| {
-            tun.send(&datagram(source)).unwrap();
-            socket.recv_from(&mut [0; 1]).ok().map(|(_, from)| from.ip())
-        };
-        assert_eq!(arrives(neighbour), Some(neighbour.into()));
-        // The kernel would go by the larger number, and take whatever it has a route to.
-        let all = |value: &str| std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", value).unwrap();
-        all("2");
-        let error = netlink.check_ipv4_sources(&id).unwrap_err().to_string();
-        assert!(error.contains("net.ipv4.conf.all.rp_filter is 2"), "{error}");
-        assert_eq!(arrives(neighbour), Some(neighbour.into()));
-        all("0");
-        std::fs::write("/proc/sys/net/ipv4/conf/ppp0/rp_filter", "0").unwrap();
-        let error = netlink.verify_ipv4_source_check(&id).unwrap_err().to_string();
-        assert!(error.contains("net.ipv4.conf.ppp0.rp_filter is 0"), "{error}");
-        netlink.check_ipv4_sources(&id).unwrap();
-        netlink.verify_ipv4_source_check(&id).unwrap();
-        for nobody in [neighbour, Ipv4Addr::new(192, 0, 2, 1), LOCAL] {
-            assert_eq!(arrives(nobody), None, "{nobody}");
-        }
-        assert_eq!(arrives(PEER), Some(PEER.into()));
-    });
-}
-
 #[test]
 fn own_addresses_are_told_from_others() {
     in_namespace(|netlink| {

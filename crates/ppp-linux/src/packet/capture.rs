@@ -57,6 +57,7 @@ impl CaptureSocket {
             filter: Some(&filter),
             lock_filter: true,
             outgoing: true,
+            cooked: false,
         };
         Ok(Self { socket: PacketSocket::open(&setup)?, own: key.own, peer: key.peer })
     }

@@ -58,6 +58,7 @@ impl DiscoverySocket {
             filter: None,
             lock_filter: false,
             outgoing: false,
+            cooked: false,
         };
         PacketSocket::open(&setup).map(Self)
     }

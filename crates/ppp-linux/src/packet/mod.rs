@@ -1,22 +1,16 @@
 //! Packet sockets (packet(7)): one for an interface's discovery frames, one for each session.
 //!
-//! The sessions of an interface are a group ([`SessionGroup`]), so that a frame finds its socket without a question to
-//! each of them.
-//!
-//! All carry whole Ethernet frames, header included, and are bound to one interface and one EtherType. All
-//! are non-blocking.
+//! All are bound to one interface and one EtherType, and are non-blocking. All carry whole Ethernet frames, header included, but for
+//! those of sessions on their own devices ([`Framing`]).
 
 mod batch;
 mod capture;
 mod discovery;
 mod filter;
-mod group;
-#[cfg(test)]
-mod group_tests;
 mod pace;
-mod selector;
 mod session;
 mod socket;
+mod stray;
 #[cfg(test)]
 pub(crate) mod tests;
 mod watch;
@@ -30,10 +24,10 @@ use thiserror::Error;
 pub use self::batch::{Frame, FrameBatch, MAX_BATCH};
 pub use self::capture::{CaptureSocket, Captured};
 pub use self::discovery::{DiscoverySocket, Received};
-pub use self::group::{MAX_MEMBERS, Membership, SessionGroup};
 pub use self::pace::Pace;
-pub use self::session::{SessionKey, SessionSocket};
+pub use self::session::{Framing, PADT, SessionKey, SessionSocket};
 pub(crate) use self::socket::attach_filter;
+pub use self::stray::StraySocket;
 pub use self::watch::{Seen, Watch, WatchSocket};
 use crate::interface::IfName;
 
@@ -92,17 +86,6 @@ pub enum PacketError {
         step: &'static str,
         /// The kernel's answer.
         source: io::Error,
-    },
-    /// There is no room for one session more on an interface.
-    #[error(
-        "the fanout group of {interface} is full: it has {members} members, some of which may be about to leave; \
-         start again with a larger -N, or with --no-ebpf"
-    )]
-    GroupFull {
-        /// The interface.
-        interface: IfName,
-        /// How many members there are, the one for strays included.
-        members: usize,
     },
     /// A descriptor that was handed over as a session's socket is something else.
     #[error("the descriptor that was handed over is not a session socket: {problem}")]

@@ -26,20 +26,66 @@ pub struct SessionKey {
     pub peer: MacAddr,
 }
 
+/// What goes through a session's socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Frames of the access interface, from the Ethernet header on, both ways.
+    Ethernet,
+    /// Of the session's own device. What is received begins with the PPPoE header. What is sent is a packet of IP, or a PPP packet of
+    /// control from its Protocol field on, but without its Length field, or [`PADT`]; the kernel writes all headers
+    /// (`bpf/session.bpf.c`).
+    Device,
+}
+
+/// What is sent for a PADT by [`Framing::Device`]: a Protocol that no packet has.
+pub const PADT: [u8; 2] = [0; 2];
+
 /// Receives the frames of one session and no others, and sends frames. Non-blocking.
 ///
-/// The filter that sees to the former is attached and locked before the socket is bound, so whoever holds the
-/// descriptor has never seen and will never see anybody else's frame. The kernel runs every session's filter on
-/// every frame, unless the socket is in a [`super::SessionGroup`], which finds the session's socket; the filter then
-/// only guards.
+/// One on the session's own device receives what the kernel's program sends there. One on the access interface has a filter,
+/// which is attached and locked before the socket is bound, so whoever holds the descriptor has never seen and will never
+/// see anybody else's frame; the kernel runs every session's filter on every frame.
 #[derive(Debug)]
-pub struct SessionSocket(PacketSocket);
+pub struct SessionSocket {
+    socket: PacketSocket,
+    framing: Framing,
+}
 
 impl SessionSocket {
     /// Enough for some 400 full frames.
     pub const DEFAULT_RECEIVE_BUFFER: usize = 1 << 20;
 
-    /// Opens the socket for the session `key` on `interface`; `receive_buffer` is how many bytes may wait to
+    /// Opens the socket on a session's own device, which has to be up. All that is sent is marked (`SO_MARK`).
+    ///
+    /// # Errors
+    /// As [`SessionSocket::open`].
+    pub fn open_on_device(
+        device: &InterfaceId,
+        ether_type: EtherType,
+        receive_buffer: usize,
+        mark: u32,
+    ) -> Result<Self, PacketError> {
+        let setup = Setup {
+            purpose: "session",
+            interface: device,
+            ether_type,
+            receive_buffer,
+            filter: None,
+            lock_filter: true,
+            outgoing: false,
+            cooked: true,
+        };
+        let socket = PacketSocket::open(&setup)?;
+        setsockopt(&socket, sockopt::Mark, &mark).map_err(|errno| PacketError::Setup {
+            purpose: "session",
+            interface: device.name.clone(),
+            step: "mark what it sends",
+            source: errno.into(),
+        })?;
+        Ok(Self { socket, framing: Framing::Device })
+    }
+
+    /// Opens the socket for the session `key` on its access interface; `receive_buffer` is how many bytes may wait to
     /// be read, the kernel's book-keeping of about 800 bytes for each frame included.
     ///
     /// # Errors
@@ -58,33 +104,45 @@ impl SessionSocket {
             filter: Some(&filter),
             lock_filter: true,
             outgoing: false,
+            cooked: false,
         };
-        PacketSocket::open(&setup).map(Self)
+        Ok(Self { socket: PacketSocket::open(&setup)?, framing: Framing::Ethernet })
     }
 
-    /// Takes over a descriptor that [`SessionSocket::open`] made in another process.
+    /// Takes over a descriptor that was made here in another process.
     ///
     /// # Errors
     /// [`PacketError::NotSessionSocket`] when it is anything else, in particular a packet socket without a
-    /// locked filter.
+    /// locked filter, or on a device without a mark.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, PacketError> {
         let option = |option| {
             get_integer(fd.as_fd(), libc::SOL_SOCKET, option)
                 .map_err(|source| PacketError::Examine { source })
         };
-        let problem = if option(libc::SO_DOMAIN)? != libc::AF_PACKET {
-            Some("it is not a packet socket")
-        } else if option(libc::SO_TYPE)? != libc::SOCK_RAW {
-            Some("it does not carry whole frames")
-        } else if option(libc::SO_LOCK_FILTER)? == 0 {
-            Some("its filter is not locked")
-        } else {
-            None
+        let framing = match option(libc::SO_TYPE)? {
+            libc::SOCK_RAW => Some(Framing::Ethernet),
+            libc::SOCK_DGRAM => Some(Framing::Device),
+            _ => None,
         };
-        match problem {
-            Some(problem) => Err(PacketError::NotSessionSocket { problem }),
-            None => Ok(Self(PacketSocket::from_fd(fd))),
+        let not = |problem| Err(PacketError::NotSessionSocket { problem });
+        let Some(framing) =
+            framing.filter(|_| option(libc::SO_DOMAIN).is_ok_and(|domain| domain == libc::AF_PACKET))
+        else {
+            return not("it is not a packet socket");
+        };
+        if option(libc::SO_LOCK_FILTER)? == 0 {
+            return not("its filter is not locked");
         }
+        if framing == Framing::Device && option(libc::SO_MARK)? == 0 {
+            return not("what it sends is not marked");
+        }
+        Ok(Self { socket: PacketSocket::from_fd(fd), framing })
+    }
+
+    /// What is received and sent.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// Receives one frame into `buffer` and returns its length on the wire; a longer one than the buffer is
@@ -93,7 +151,7 @@ impl SessionSocket {
     /// # Errors
     /// As [`super::DiscoverySocket::recv`].
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(buffer).map(|(wire_len, _)| wire_len)
+        self.socket.recv(buffer).map(|(wire_len, _)| wire_len)
     }
 
     /// Replaces the content of `batch` by frames that wait, and returns their number, at least 1.
@@ -101,20 +159,10 @@ impl SessionSocket {
     /// # Errors
     /// As [`super::DiscoverySocket::recv`].
     pub fn recv_batch(&self, batch: &mut FrameBatch) -> io::Result<usize> {
-        batch.receive(&self.0)
+        batch.receive(&self.socket)
     }
 
-    /// Throws away what waits to be read, but no more than the default buffer holds: a peer may send faster.
-    pub fn discard_waiting(&self) {
-        const MOST: usize = 4096;
-        for _ in 0..MOST {
-            if self.recv(&mut [0; 1]).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Sends one frame, which has to have its Ethernet header and padding.
+    /// Sends what its [`Framing`] says; frames of Ethernet with their padding.
     ///
     /// Many frames take as many calls. One sendmmsg(2) for all would save nothing that can be measured (1.2 µs
     /// for each 64-byte frame either way), and the sandbox could not allow it: see its list of system calls.
@@ -122,7 +170,7 @@ impl SessionSocket {
     /// # Errors
     /// As [`super::DiscoverySocket::send`].
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.0.send(frame)
+        self.socket.send(frame)
     }
 
     /// Marks all frames that are sent (`SO_MARK`); only who may administer the network can do that.
@@ -130,7 +178,7 @@ impl SessionSocket {
     /// # Errors
     /// Without `CAP_NET_ADMIN`.
     pub fn set_mark(&self, mark: u32) -> io::Result<()> {
-        setsockopt(&self.0, sockopt::Mark, &mark)?;
+        setsockopt(&self.socket, sockopt::Mark, &mark)?;
         Ok(())
     }
 
@@ -139,7 +187,7 @@ impl SessionSocket {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn mark(&self) -> io::Result<u32> {
-        Ok(getsockopt(&self.0, sockopt::Mark)?)
+        Ok(getsockopt(&self.socket, sockopt::Mark)?)
     }
 
     /// Changes how many bytes may wait to be read; the kernel has a least number, enough for one or two short frames.
@@ -147,7 +195,7 @@ impl SessionSocket {
     /// # Errors
     /// When the kernel refuses.
     pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
-        setsockopt(&self.0, sockopt::RcvBuf, &bytes)?;
+        setsockopt(&self.socket, sockopt::RcvBuf, &bytes)?;
         Ok(())
     }
 
@@ -156,18 +204,18 @@ impl SessionSocket {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn take_statistics(&self) -> io::Result<Statistics> {
-        self.0.statistics()
+        self.socket.statistics()
     }
 }
 
 impl AsFd for SessionSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 
 impl From<SessionSocket> for OwnedFd {
     fn from(socket: SessionSocket) -> Self {
-        socket.0.into()
+        socket.socket.into()
     }
 }

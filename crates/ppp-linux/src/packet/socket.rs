@@ -35,6 +35,8 @@ pub(super) struct Setup<'a> {
     pub(super) lock_filter: bool,
     /// Whether to see what this host sends, as sockets for all protocols can.
     pub(super) outgoing: bool,
+    /// Without the headers of the link layer.
+    pub(super) cooked: bool,
 }
 
 impl PacketSocket {
@@ -49,7 +51,8 @@ impl PacketSocket {
         };
         // Without a protocol the socket receives nothing until it is bound.
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)
+        let kind = if setup.cooked { SockType::Datagram } else { SockType::Raw };
+        let fd = socket(AddressFamily::Packet, kind, flags, None)
             .map_err(|errno| step("create the socket (this needs CAP_NET_RAW)")(errno.into()))?;
         if let Some(filter) = setup.filter {
             attach_filter(fd.as_fd(), filter).map_err(step("attach the filter"))?;
@@ -125,34 +128,6 @@ pub(super) fn get_integer(fd: BorrowedFd<'_>, level: c_int, option: c_int) -> io
     get_option(fd, level, option)
 }
 
-/// `struct fanout_args` (linux/if_packet.h): a fanout group, and its member's wish to join it.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FanoutArgs {
-    #[cfg(target_endian = "little")]
-    id: u16,
-    type_flags: u16,
-    #[cfg(target_endian = "big")]
-    id: u16,
-    max_num_members: u32,
-}
-
-impl FanoutArgs {
-    /// A new group with an eBPF program and a number of its own, which the kernel finds.
-    pub(super) fn of_new_group(max_num_members: u32) -> Self {
-        const UNIQUE_ID: u16 = 0x2000;
-        Self { id: 0, type_flags: FANOUT_EBPF | UNIQUE_ID, max_num_members }
-    }
-
-    /// The same group, now that it has a number: the lower half of what `PACKET_FANOUT` reads as.
-    pub(super) fn of_next_member(self, found: c_int) -> Self {
-        let [.., high, low] = found.to_be_bytes();
-        Self { id: u16::from_be_bytes([high, low]), type_flags: FANOUT_EBPF, ..self }
-    }
-}
-
-const FANOUT_EBPF: u16 = 7;
-
 /// Attaches a classic BPF program, which replaces the one that is there.
 pub(crate) fn attach_filter(fd: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Result<()> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?;
@@ -192,8 +167,6 @@ pub(super) unsafe trait SocketOption: Copy {}
 unsafe impl SocketOption for c_int {}
 // SAFETY: two integers.
 unsafe impl SocketOption for libc::tpacket_stats {}
-// SAFETY: three integers.
-unsafe impl SocketOption for FanoutArgs {}
 // SAFETY: an integer and a raw pointer; `attach_filter` makes the only value, from a slice that it borrows.
 unsafe impl SocketOption for sock_fprog {}
 

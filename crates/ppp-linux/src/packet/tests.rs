@@ -46,7 +46,7 @@ impl Wire {
     }
 
     /// A frame arrives at the interface.
-    pub(super) fn inject(&self, frame: &[u8]) {
+    pub(crate) fn inject(&self, frame: &[u8]) {
         assert_eq!(nix::unistd::write(&self.tap, frame), Ok(frame.len()));
     }
 

@@ -64,6 +64,7 @@ impl WatchSocket {
             filter: Some(&filter),
             lock_filter: true,
             outgoing: true,
+            cooked: false,
         };
         PacketSocket::open(&setup).map(Self)
     }

@@ -131,16 +131,3 @@ fn capget() -> nix::Result<[CapabilitySets; 2]> {
     let outcome = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) };
     Errno::result(outcome).map(|_| sets)
 }
-
-/// Runs something in this thread without a capability, from 0 to 31 as in `linux/capability.h`.
-#[cfg(test)]
-pub(crate) fn without_capability<T>(number: u32, act: impl FnOnce() -> T) -> T {
-    let before = capget().unwrap();
-    let [mut low, high] = before;
-    assert_ne!(low.effective & 1 << number, 0, "it is not there anyway");
-    low.effective &= !(1 << number);
-    capset(&[low, high]).unwrap();
-    let outcome = act();
-    capset(&before).unwrap();
-    outcome
-}

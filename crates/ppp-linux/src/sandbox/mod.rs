@@ -26,8 +26,6 @@ use std::path::Path;
 use bitflags::bitflags;
 use thiserror::Error;
 
-#[cfg(test)]
-pub(crate) use self::credentials::without_capability;
 pub(crate) use self::process::verify_single_thread;
 use self::syscalls::Stage;
 

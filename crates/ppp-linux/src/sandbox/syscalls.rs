@@ -47,8 +47,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_readv,
     libc::SYS_recvfrom,
     libc::SYS_recvmmsg,
-    // A new packet socket comes with a message.
-    libc::SYS_recvmsg,
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_close,
@@ -84,6 +82,8 @@ const ALLOWED: &[i64] = &[
 
 /// Calls that are allowed beside them in the template, and in a worker until it has its own list.
 const ALLOWED_BEFORE: &[i64] = &[
+    // What a worker is born with comes with a record.
+    libc::SYS_recvmsg,
     // What is not a worker's is closed.
     libc::SYS_close_range,
     // What is there is as it should be.

@@ -1,4 +1,4 @@
-//! Filters of the frames that leave through an interface (tc(8)): the clsact queueing discipline and eBPF programs there.
+//! Filters of the frames that pass an interface (tc(8)): the clsact queueing discipline and eBPF programs there.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -25,7 +25,28 @@ const ALL_PROTOCOLS: u16 = 3_u16.to_be();
 /// kind.
 const PREFERENCES: std::ops::RangeInclusive<u16> = 1..=16;
 
-/// An eBPF program as a filter of what leaves.
+/// Which frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Those that come in.
+    Ingress,
+    /// Those that leave.
+    Egress,
+}
+
+impl Direction {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    fn parent(self) -> u32 {
+        match self {
+            Self::Ingress => CLSACT_INGRESS,
+            Self::Egress => CLSACT_EGRESS,
+        }
+    }
+}
+
+/// An eBPF program as a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BpfFilter {
     pub(crate) preference: u16,
@@ -76,24 +97,25 @@ impl Netlink {
 
     /// Whether any filter, of whomever, is left in either direction. If that cannot be told, then yes.
     pub(crate) fn has_filters(&mut self, interface: &InterfaceId) -> bool {
-        [CLSACT_INGRESS, CLSACT_EGRESS].into_iter().any(|parent| {
-            let message = RouteNetlinkMessage::GetTrafficFilter(message(interface, parent, 0, 0));
+        Direction::ALL.into_iter().any(|direction| {
+            let message = RouteNetlinkMessage::GetTrafficFilter(message(interface, direction.parent(), 0, 0));
             let found = self.dump(message, || format!("list the filters of {interface}"));
             found.map_or(true, |found| !found.is_empty())
         })
     }
 
-    /// The filter with this handle for leaving frames, if there is one.
+    /// The filter with this handle, if there is one.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    pub(crate) fn egress_filter(
+    pub(crate) fn filter(
         &mut self,
         interface: &InterfaceId,
+        direction: Direction,
         handle: u32,
     ) -> Result<Option<BpfFilter>, NetlinkError> {
         for preference in PREFERENCES {
-            let request = filter(interface, preference, handle);
+            let request = filter(interface, direction, preference, handle);
             let operation = || format!("look for a filter of {interface}");
             let found = self.query(RouteNetlinkMessage::GetTrafficFilter(request), operation);
             let Some(RouteNetlinkMessage::NewTrafficFilter(found)) = absent_is_none(found)? else { continue };
@@ -102,14 +124,15 @@ impl Netlink {
         Ok(None)
     }
 
-    /// Puts a program in force for all frames that leave, at `preference` or else at the first place that takes it. It
+    /// Puts a program in force for all frames of a direction, at `preference` or else at the first place that takes it. It
     /// replaces the one with this handle and preference, and no frame goes unseen meanwhile.
     ///
     /// # Errors
     /// When the kernel refuses, or knows no such thing.
-    pub(crate) fn set_egress_filter(
+    pub(crate) fn set_filter(
         &mut self,
         interface: &InterfaceId,
+        direction: Direction,
         handle: u32,
         preference: Option<u16>,
         name: &str,
@@ -117,16 +140,14 @@ impl Netlink {
     ) -> Result<(), NetlinkError> {
         let mut outcome = Ok(());
         for preference in preference.map_or(PREFERENCES, |preference| preference..=preference) {
-            let mut request = filter(interface, preference, handle);
+            let mut request = filter(interface, direction, preference, handle);
             request.attributes.push(TcAttribute::Options(vec![
                 TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd().cast_unsigned())),
                 TcOption::Bpf(TcFilterBpfOption::ProgName(name.to_owned())),
                 TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
             ]));
             let message = RouteNetlinkMessage::NewTrafficFilter(request);
-            outcome = self.change(message, NLM_F_CREATE, || {
-                format!("attach an eBPF filter to what leaves {interface}")
-            });
+            outcome = self.change(message, NLM_F_CREATE, || format!("attach an eBPF filter to {interface}"));
             // So says the kernel if the filters there are of another kind or for one protocol.
             if !matches!(&outcome, Err(error) if errno(error) == Some(libc::EINVAL)) {
                 return outcome;
@@ -139,13 +160,14 @@ impl Netlink {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn remove_egress_filter(
+    pub(crate) fn remove_filter(
         &mut self,
         interface: &InterfaceId,
+        direction: Direction,
         handle: u32,
         preference: u16,
     ) -> Result<(), NetlinkError> {
-        let message = RouteNetlinkMessage::DelTrafficFilter(filter(interface, preference, handle));
+        let message = RouteNetlinkMessage::DelTrafficFilter(filter(interface, direction, preference, handle));
         self.change(message, 0, || format!("remove a filter of {interface}"))
     }
 }
@@ -167,9 +189,9 @@ fn clsact(interface: &InterfaceId) -> TcMessage {
     message
 }
 
-fn filter(interface: &InterfaceId, preference: u16, handle: u32) -> TcMessage {
+fn filter(interface: &InterfaceId, direction: Direction, preference: u16, handle: u32) -> TcMessage {
     let info = u32::from(preference) << 16 | u32::from(ALL_PROTOCOLS);
-    let mut message = message(interface, CLSACT_EGRESS, handle, info);
+    let mut message = message(interface, direction.parent(), handle, info);
     message.attributes.push(TcAttribute::Kind("bpf".to_owned()));
     message
 }
@@ -210,7 +232,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::bpf::{ClassifierProgram, Instruction, Register};
+    use crate::device::tests::pass;
     use crate::netns;
     use crate::tun::create_tap;
 
@@ -224,15 +246,10 @@ mod tests {
         });
     }
 
-    fn pass() -> ClassifierProgram {
-        let instructions = [Instruction::set(Register::R0, -1), Instruction::exit()];
-        ClassifierProgram::load("pass", &instructions).unwrap()
-    }
-
     /// `tc filter add dev X egress pref 1 protocol ip bpf …`
     fn add_for_ip(netlink: &mut Netlink, id: &InterfaceId) {
         let program = pass();
-        let mut request = filter(id, 1, 1);
+        let mut request = filter(id, Direction::Egress, 1, 1);
         request.header.info = 1 << 16 | u32::from(0x0800_u16.to_be());
         request.attributes.push(TcAttribute::Options(vec![
             TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_fd().as_raw_fd().cast_unsigned())),
@@ -252,21 +269,21 @@ mod tests {
             assert!(netlink.has_filters(id));
 
             let program = pass();
-            netlink.set_egress_filter(id, 7, None, "a name", program.as_fd()).unwrap();
-            let found = netlink.egress_filter(id, 7).unwrap().unwrap();
+            netlink.set_filter(id, Direction::Egress, 7, None, "a name", program.as_fd()).unwrap();
+            let found = netlink.filter(id, Direction::Egress, 7).unwrap().unwrap();
             assert_eq!((found.preference, found.name.as_str()), (2, "a name"));
-            assert_eq!(netlink.egress_filter(id, 8).unwrap(), None);
+            assert_eq!(netlink.filter(id, Direction::Egress, 8).unwrap(), None);
             // Replaced where it is.
-            netlink.set_egress_filter(id, 7, Some(2), "another", pass().as_fd()).unwrap();
-            let replaced = netlink.egress_filter(id, 7).unwrap().unwrap();
+            netlink.set_filter(id, Direction::Egress, 7, Some(2), "another", pass().as_fd()).unwrap();
+            let replaced = netlink.filter(id, Direction::Egress, 7).unwrap().unwrap();
             assert_eq!((replaced.preference, replaced.name.as_str()), (2, "another"));
             assert_ne!(replaced.program_id, found.program_id);
 
-            netlink.remove_egress_filter(id, 7, 2).unwrap();
-            assert_eq!(netlink.egress_filter(id, 7).unwrap(), None);
+            netlink.remove_filter(id, Direction::Egress, 7, 2).unwrap();
+            assert_eq!(netlink.filter(id, Direction::Egress, 7).unwrap(), None);
             assert!(netlink.has_filters(id), "somebody else's");
             netlink.remove_clsact(id).unwrap();
-            assert_eq!(netlink.egress_filter(id, 7).unwrap(), None);
+            assert_eq!(netlink.filter(id, Direction::Egress, 7).unwrap(), None);
         });
     }
 
