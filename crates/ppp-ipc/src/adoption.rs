@@ -29,7 +29,9 @@ use crate::worker::{Ended, Ipv6Report, LcpReport, NetworkReport};
 pub const SOCKET_NAME: &str = "supervisor.sock";
 
 /// The oldest worker protocol whose workers can be taken over.
-pub const MIN_VERSION: u16 = 3;
+///
+/// Those of 0.1.0 (up to 9) hold a packet socket on the access interface, in a group that nobody keeps any more.
+pub const MIN_VERSION: u16 = 10;
 
 /// Longest record in bytes.
 pub const MAX_RECORD_LEN: usize = 16 * 1024;

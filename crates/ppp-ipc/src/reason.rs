@@ -49,6 +49,8 @@ pub enum EndReason {
     InterfaceGone,
     /// The system refused something that the session needs (TUN, address, route).
     SystemError,
+    /// Somebody set the session's interface (pppN) down, moved it to another network namespace, or deleted it.
+    DeviceGone,
 }
 
 impl EndReason {
@@ -74,6 +76,7 @@ impl EndReason {
             Self::ProtocolError => "protocol-error",
             Self::InterfaceGone => "interface-gone",
             Self::SystemError => "system-error",
+            Self::DeviceGone => "device-gone",
         }
     }
 }

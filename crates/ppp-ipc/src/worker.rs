@@ -15,8 +15,6 @@
 //!   AnySource ───────────────────────────────▶  with the option nosourcecheck
 //!   Relay ───────────────────────────────────▶  the TUN is up: packets flow; again when more may flow
 //!   Record ──────────────────────────────────▶  for the next pppoed ([`crate::adoption`]); again when it changes
-//!   TakeSocket ──────────────────────────────▶  with a packet socket, once the session was taken over
-//!   ◀───────────────────────────── SocketTaken
 //!   Ping ────────────────────────────────────▶  now and then, once packets flow
 //!   ◀──────────────────────────────────── Pong
 //!   Describe ────────────────────────────────▶  if somebody wants to see the packets of control
@@ -41,7 +39,7 @@ use crate::adoption::Ticket;
 pub use crate::reason::EndReason;
 
 /// Version of these messages. Both ends must have the same, but for workers that were taken over ([`crate::adoption`]).
-pub const VERSION: u16 = 9;
+pub const VERSION: u16 = 10;
 
 /// Lines in one [`FromWorker::Described`].
 pub const MAX_DESCRIBED: usize = 32;
@@ -81,9 +79,6 @@ pub enum ToWorker {
     AnySource,
     /// Limits from now on, in place of earlier ones.
     SetRates(Rates),
-    /// A packet socket for the same frames came with this message, and is to be used in place of the one before. The answer is
-    /// [`FromWorker::SocketTaken`].
-    TakeSocket,
     /// Tell what passes on the link as [`FromWorker::Described`], or do so no longer. A worker that comes back to
     /// another `pppoed` does not.
     Describe {
@@ -105,12 +100,11 @@ impl ToWorker {
             | Self::Relay(_)
             | Self::Terminate(_)
             | Self::Ping { .. }
-            | Self::Record(_) => 3,
-            Self::AnySource => 4,
-            Self::SetRates(_) => 5,
-            Self::TakeSocket => 6,
-            Self::Describe { .. } => 7,
-            Self::Probe => 9,
+            | Self::Record(_)
+            | Self::AnySource
+            | Self::SetRates(_)
+            | Self::Describe { .. }
+            | Self::Probe => 10,
         }
     }
 }
@@ -151,8 +145,6 @@ pub enum FromWorker {
         /// The number of the ping.
         sequence: u64,
     },
-    /// Answer to [`ToWorker::TakeSocket`]: the former packet socket is closed.
-    SocketTaken,
     /// The link is being closed, by whichever end; [`FromWorker::Ended`] follows.
     Closing,
     /// Packets of control that passed, in words, if they were asked for; at most once a second, and once at the end.

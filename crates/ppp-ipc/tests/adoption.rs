@@ -103,9 +103,8 @@ fn what_pppoed_says_to_workers_that_it_took_over() {
         (ToWorker::Record(ticket()), format!("07 02aabb {}", tag())),
         (ToWorker::AnySource, "08".to_owned()),
         (ToWorker::SetRates(Rates { down: 10_000, up: 200, burst: 0 }), "09 fb1027 c8 00".to_owned()),
-        (ToWorker::TakeSocket, "0a".to_owned()),
-        (ToWorker::Describe { on: true }, "0b 01".to_owned()),
-        (ToWorker::Probe, "0c".to_owned()),
+        (ToWorker::Describe { on: true }, "0a 01".to_owned()),
+        (ToWorker::Probe, "0b".to_owned()),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(&pinned), "{message:?}");
@@ -126,9 +125,8 @@ fn what_workers_say_that_were_taken_over() {
         (FromWorker::Ipv6Down, "08"),
         (FromWorker::Ended(ended()), "09 00 0178"),
         (FromWorker::Pong { sequence: 8 }, "0a 08"),
-        (FromWorker::SocketTaken, "0b"),
-        (FromWorker::Closing, "0c"),
-        (FromWorker::Described { lines: vec!["x".into()], more: 9 }, "0d 01 0178 09"),
+        (FromWorker::Closing, "0b"),
+        (FromWorker::Described { lines: vec!["x".into()], more: 9 }, "0c 01 0178 09"),
     ] {
         let body = encode(&message).unwrap()[HEADER_LEN..].to_vec();
         assert_eq!(hex(&body), digits(pinned), "{message:?}");
