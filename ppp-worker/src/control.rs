@@ -1,6 +1,6 @@
 //! The socket to `pppoed`: non-blocking, with whole messages in and out.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use ppp_ipc::adoption::{Claim, Welcome};
 use ppp_ipc::codec::{self, DecodeError, EncodeError};
 use ppp_ipc::frame::{FrameDecoder, FrameError};
 use ppp_ipc::worker::{FromWorker, ToWorker};
-use ppp_linux::handover::receive_with;
 
 /// Bytes that may wait for `pppoed` to read them. A session says a few hundred in its life.
 const MAX_UNSENT: usize = 64 * 1024;
@@ -49,15 +48,13 @@ pub(crate) struct Control {
     stream: UnixStream,
     decoder: FrameDecoder,
     unsent: Vec<u8>,
-    /// What came with a message that is not asked for it yet.
-    descriptor: Option<OwnedFd>,
 }
 
 impl Control {
     /// The socket does not block: `pppoed` saw to that.
     pub(crate) fn new(socket: OwnedFd) -> Self {
         let stream = UnixStream::from(socket);
-        Self { stream, decoder: FrameDecoder::new(), unsent: Vec::new(), descriptor: None }
+        Self { stream, decoder: FrameDecoder::new(), unsent: Vec::new() }
     }
 
     /// Waits for one message.
@@ -84,10 +81,7 @@ impl Control {
 
     fn read(&mut self) -> Result<(), ControlError> {
         let mut buffer = [0; 4096];
-        let (count, descriptor) = receive_with(self.stream.as_fd(), &mut buffer)?;
-        // There is room for one at a time.
-        self.descriptor = descriptor.or(self.descriptor.take());
-        match count {
+        match self.stream.read(&mut buffer)? {
             0 => Err(ControlError::Closed),
             count => {
                 self.decoder.push(buffer.get(..count).unwrap_or_default());
@@ -102,11 +96,6 @@ impl Control {
             Some(body) => Ok(Some(codec::decode(body)?)),
             None => Ok(None),
         }
-    }
-
-    /// The descriptor that came with the latest message that has one.
-    pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
-        self.descriptor.take()
     }
 
     /// The answer to a claim, once it was read.

@@ -90,14 +90,6 @@ impl Lifeline {
         self.ticket = Some(ticket);
     }
 
-    /// The descriptor that came with the latest message that has one.
-    pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
-        match &mut self.state {
-            State::Attached(control) => control.take_descriptor(),
-            State::Alone { .. } | State::Claiming { .. } => None,
-        }
-    }
-
     /// Sends a message. Without `pppoed` there is nobody to tell: the next one is told how things stand.
     ///
     /// # Errors

@@ -114,6 +114,7 @@ fn addressing(start: &Start) -> Addressing {
         own_mac: ppp_wire::MacAddr(start.own_mac),
         peer_mac: ppp_wire::MacAddr(start.peer_mac),
         ether_type: start.session_ethertype.into(),
+        discovery: start.discovery_ethertype.into(),
         session_id: start.session_id,
     }
 }

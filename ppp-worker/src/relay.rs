@@ -14,18 +14,20 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use ppp_linux::counters::{WorkerCounters, monotonic_millis};
-use ppp_linux::packet::{Pace, SessionSocket};
+use ppp_linux::packet::{Framing, PADT, Pace, SessionSocket};
 use ppp_linux::tun::{Offloads, Tun};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{self, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
 use ppp_wire::ppp::{Protocol, split_protocol};
-use ppp_wire::pppoe::{self, PppoePacket, SESSION_HEADER_LEN};
+use ppp_wire::pppoe::{self, Code, DiscoveryBuilder, PppoePacket, SESSION_HEADER_LEN};
 
 use self::down::{Down, Outlet};
 pub(crate) use self::shaper::RateLimit;
 use self::up::{Gate, Up};
 use crate::grant::{Family, Grant};
 
+/// Bytes of the PPPoE header (RFC 2516 §4).
+const PPPOE_HEADER_LEN: usize = 6;
 /// Bytes of the PPP Protocol field, which we never compress (RFC 2516 §7).
 const PROTOCOL_LEN: usize = 2;
 /// Where the packet begins in a frame of data.
@@ -43,12 +45,14 @@ const MAX_READ_BYTES: usize = 256 << 10;
 /// two. Without them, every client's first packet (a DNS query, a Router Solicitation) would be lost.
 const MAX_HELD: usize = 32;
 
-/// Which frames are ours, and how we write them.
+/// How our frames begin, where the kernel does not write that itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addressing {
     pub(crate) own_mac: MacAddr,
     pub(crate) peer_mac: MacAddr,
     pub(crate) ether_type: ethernet::EtherType,
+    /// Of the PADT.
+    pub(crate) discovery: ethernet::EtherType,
     pub(crate) session_id: u16,
 }
 
@@ -131,18 +135,13 @@ impl Relay {
         &self.socket
     }
 
-    /// Goes on with another packet socket. What waits in the former is lost.
-    pub(crate) fn replace_socket(&mut self, socket: SessionSocket) {
-        self.count_socket_drops();
-        self.socket = socket;
+    /// Whether the packet socket is on the session's own device.
+    pub(crate) fn is_on_device(&self) -> bool {
+        self.socket.framing() == Framing::Device
     }
 
     pub(crate) fn tun(&self) -> &Tun {
         &self.tun
-    }
-
-    pub(crate) fn addressing(&self) -> Addressing {
-        self.addressing
     }
 
     pub(crate) fn counters(&self) -> &WorkerCounters {
@@ -182,7 +181,7 @@ impl Relay {
     /// Returns whether more frames may wait, and `None` when none waited.
     ///
     /// # Errors
-    /// When the packet socket is broken: the access interface is gone.
+    /// When the packet socket is broken: the session's device is down or gone, or the access interface is gone.
     pub(crate) fn receive(
         &mut self,
         control: &mut impl ControlPlane,
@@ -190,7 +189,7 @@ impl Relay {
     ) -> io::Result<Option<More>> {
         let count = match self.socket.recv_batch(&mut self.up.frames) {
             Ok(count) => count,
-            Err(error) if is_transient(&error) => return Ok(None),
+            Err(error) if is_transient(&error, self.socket.framing()) => return Ok(None),
             Err(error) => return Err(error),
         };
         self.counters.rx_last_activity_ms.set(monotonic_millis());
@@ -217,7 +216,7 @@ impl Relay {
         }
         let start = frame.bytes.start;
         let bytes = self.up.frames.storage().get_mut(frame.bytes).unwrap_or_default();
-        let Some((protocol, ppp, information)) = locate(bytes) else {
+        let Some((protocol, ppp, information)) = locate(bytes, self.socket.framing()) else {
             return self.counters.rx_drops_malformed.add(1);
         };
         let Some(family) = Family::of_protocol(protocol).filter(|family| control.supports(*family)) else {
@@ -320,21 +319,28 @@ impl Relay {
 
     /// Sends one PPP packet, given from its Protocol field on.
     pub(crate) fn send_control(&self, packet: &[u8]) {
-        let Ok(len) = u16::try_from(packet.len()) else {
+        let frame = match self.socket.framing() {
+            Framing::Ethernet => self.addressing.frame(packet),
+            Framing::Device => without_length(packet),
+        };
+        let Some(frame) = frame else {
             self.counters.tx_drops_oversize.add(1);
             return;
         };
-        let mut frame = Vec::with_capacity((SESSION_HEADER_LEN + packet.len()).max(MIN_FRAME_LEN));
-        frame.extend_from_slice(&self.addressing.header(len));
-        frame.extend_from_slice(packet);
-        if frame.len() < MIN_FRAME_LEN {
-            frame.resize(MIN_FRAME_LEN, 0);
-        }
         self.counters.tx_control_packets.add(1);
         if self.socket.send(&frame).is_err() {
             // The Restart timer sends it again.
             self.counters.tx_drops_send_error.add(1);
         }
+    }
+
+    /// Tells the peer that the session is over (RFC 2516 §5.5).
+    pub(crate) fn send_padt(&self) {
+        // Nobody answers it, and the peer's echo finds out as well.
+        let _ = match self.socket.framing() {
+            Framing::Ethernet => self.socket.send(&self.addressing.padt()),
+            Framing::Device => self.socket.send(&PADT),
+        };
     }
 }
 
@@ -344,6 +350,32 @@ impl Addressing {
             EthernetHeader { destination: self.peer_mac, source: self.own_mac, ether_type: self.ether_type };
         pppoe::emit_session_header(&ethernet, self.session_id, ppp_len)
     }
+
+    /// The frame of a PPP packet.
+    fn frame(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        let len = u16::try_from(packet.len()).ok()?;
+        let mut frame = Vec::with_capacity((SESSION_HEADER_LEN + packet.len()).max(MIN_FRAME_LEN));
+        frame.extend_from_slice(&self.header(len));
+        frame.extend_from_slice(packet);
+        if frame.len() < MIN_FRAME_LEN {
+            frame.resize(MIN_FRAME_LEN, 0);
+        }
+        Some(frame)
+    }
+
+    fn padt(&self) -> Vec<u8> {
+        let header =
+            EthernetHeader { destination: self.peer_mac, source: self.own_mac, ether_type: self.discovery };
+        DiscoveryBuilder::new(&header, Code::Padt, self.session_id).finish()
+    }
+}
+
+/// A packet of control as a session's device wants it: Protocol, Code and Identifier, and what follows the Length (RFC 1661 §5). None
+/// if it has no such header.
+fn without_length(packet: &[u8]) -> Option<Vec<u8>> {
+    let (head, rest) = packet.split_at_checked(4)?;
+    let (_, data) = rest.split_at_checked(2)?;
+    Some([head, data].concat())
 }
 
 /// The way to the peer.
@@ -369,20 +401,25 @@ pub(crate) trait ControlPlane {
 }
 
 /// The PPP protocol of a frame, and where in the frame the whole PPP packet and its Information field are.
-fn locate(frame: &[u8]) -> Option<(Protocol, Range<usize>, Range<usize>)> {
-    let ethernet = EthernetFrame::new_checked(frame).ok()?;
-    let ppp = PppoePacket::new_checked(ethernet.payload()).ok()?.payload();
+fn locate(frame: &[u8], framing: Framing) -> Option<(Protocol, Range<usize>, Range<usize>)> {
+    let pppoe = match framing {
+        Framing::Ethernet => EthernetFrame::new_checked(frame).ok()?.payload(),
+        Framing::Device => frame,
+    };
+    let start = frame.len() - pppoe.len() + PPPOE_HEADER_LEN;
+    let ppp = PppoePacket::new_checked(pppoe).ok()?.payload();
     let (protocol, information) = split_protocol(ppp).ok()?;
-    let end = SESSION_HEADER_LEN + ppp.len();
-    Some((protocol, SESSION_HEADER_LEN..end, end - information.len()..end))
+    let end = start + ppp.len();
+    Some((protocol, start..end, end - information.len()..end))
 }
 
-/// Whether a packet socket goes on working after this error.
-fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NetworkDown
-    )
+/// Whether a packet socket goes on working after this error. A session's device is never set down by itself.
+fn is_transient(error: &io::Error, framing: Framing) -> bool {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => true,
+        io::ErrorKind::NetworkDown => framing == Framing::Ethernet,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

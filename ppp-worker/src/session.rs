@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ppp_ipc::worker::{self as ipc, EndReason, Ended, FromWorker, Start, ToWorker};
-use ppp_linux::packet::SessionSocket;
 use ppp_proto::auth::Challenge;
 use ppp_proto::link::{Event, Link, Phase};
 use ppp_wire::ipv6cp::link_local;
@@ -21,7 +20,7 @@ use crate::convert;
 use crate::grant::{Family, Grant};
 use crate::lifeline::Lifeline;
 use crate::narration::Narration;
-use crate::relay::{Addressing, ControlPlane, More, Relay};
+use crate::relay::{ControlPlane, More, Relay};
 use crate::solitude::Unanswered;
 
 /// Batches that are read from one side before the other is looked at.
@@ -51,8 +50,6 @@ pub(crate) struct Session {
     pub(crate) lifeline: Lifeline,
     /// The memory of the counters, for the next `pppoed`.
     pub(crate) counters_file: OwnedFd,
-    pub(crate) addressing: Addressing,
-    pub(crate) discovery_ethertype: u16,
     /// The PADT is ours to send.
     pub(crate) farewell: bool,
     /// The peer has given all proofs since LCP was opened.
@@ -86,11 +83,9 @@ impl Session {
         let orphan_timeout = Duration::from_millis(u64::from(start.orphan_timeout_ms));
         Self {
             link: Link::new(convert::link_config(&start.link), start.seed),
-            addressing: relay.addressing(),
             relay,
             lifeline: Lifeline::new(control, orphan_timeout, Path::new("/"), start.seed),
             counters_file,
-            discovery_ethertype: start.discovery_ethertype,
             farewell: false,
             authenticated: false,
             unanswered: Unanswered::default(),
@@ -310,24 +305,8 @@ impl Session {
             ToWorker::Terminate(reason) => self.close(reason, now),
             ToWorker::Ping { sequence } => self.lifeline.send(FromWorker::Pong { sequence })?,
             ToWorker::Record(ticket) => self.lifeline.keep(ticket),
-            ToWorker::TakeSocket => self.take_socket(now)?,
             ToWorker::Probe => self.link.probe(now),
         }
-        Ok(())
-    }
-
-    /// Goes on with a packet socket that came with a message. One that did not come (`RLIMIT_NOFILE`), or is something else,
-    /// costs no session: the former stays, and `pppoed` hears nothing of it.
-    fn take_socket(&mut self, now: Instant) -> Result<(), SessionError> {
-        let descriptor = self.lifeline.take_descriptor();
-        let Some(socket) = descriptor.and_then(|descriptor| SessionSocket::from_fd(descriptor).ok()) else {
-            return Ok(());
-        };
-        // What it has already, the former one has, too; what comes from here on is in both until the former is closed.
-        socket.discard_waiting();
-        self.receive(now);
-        self.relay.replace_socket(socket);
-        self.lifeline.send(FromWorker::SocketTaken)?;
         Ok(())
     }
 
@@ -355,13 +334,31 @@ impl Session {
                         return;
                     }
                 }
-                Err(_) => {
-                    self.reason.get_or_insert(EndReason::InterfaceGone);
-                    self.link.lower_down(now);
-                    return;
-                }
+                Err(_) => return self.lose_interface(now),
             }
         }
+    }
+
+    /// The TUN is gone.
+    fn lose_device(&mut self, now: Instant) {
+        if self.relay.is_on_device() {
+            return self.lose_interface(now);
+        }
+        // The peer can still be told.
+        self.reason.get_or_insert(EndReason::DeviceGone);
+        Family::ALL.into_iter().for_each(|family| self.relay.revoke(family));
+        self.link.close(now);
+    }
+
+    /// Nothing can be sent or received any more.
+    fn lose_interface(&mut self, now: Instant) {
+        let reason = match self.relay.is_on_device() {
+            true => EndReason::DeviceGone,
+            false => EndReason::InterfaceGone,
+        };
+        self.reason.get_or_insert(reason);
+        Family::ALL.into_iter().for_each(|family| self.relay.revoke(family));
+        self.link.lower_down(now);
     }
 
     fn transmit_data(&mut self, now: Instant) {
@@ -369,13 +366,8 @@ impl Session {
             match self.relay.transmit(now) {
                 Ok(More::No) => return,
                 Ok(More::Perhaps) => {}
-                Err(_) => {
-                    // Somebody deleted the interface.
-                    self.reason.get_or_insert(EndReason::InterfaceGone);
-                    Family::ALL.into_iter().for_each(|family| self.relay.revoke(family));
-                    self.link.close(Instant::now());
-                    return;
-                }
+                // Somebody deleted the interface.
+                Err(_) => return self.lose_device(now),
             }
         }
     }

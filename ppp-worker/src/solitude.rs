@@ -10,8 +10,6 @@ use std::time::Instant;
 use ppp_ipc::adoption::{Claim, Returning};
 use ppp_ipc::worker::{self as ipc, EndReason, Ended, FromWorker, VERSION};
 use ppp_proto::link::Verdict;
-use ppp_wire::ethernet::{EtherType, EthernetHeader};
-use ppp_wire::pppoe::{Code, DiscoveryBuilder};
 
 use crate::convert;
 use crate::grant::Family;
@@ -94,14 +92,7 @@ impl Session {
 
     /// Tells the peer that the session is over (RFC 2516 §5.5), where no `pppoed` does.
     pub(crate) fn send_padt(&self) {
-        let header = EthernetHeader {
-            destination: self.addressing.peer_mac,
-            source: self.addressing.own_mac,
-            ether_type: EtherType::from(self.discovery_ethertype),
-        };
-        let padt = DiscoveryBuilder::new(&header, Code::Padt, self.addressing.session_id).finish();
-        // Nobody answers it, and the peer's echo finds out as well.
-        let _ = self.relay.socket().send(&padt);
+        self.relay.send_padt();
     }
 
     /// The session is over and `pppoed` is not there: waits for the next one to tell it, as long as a session would.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use ppp_linux::counters::WorkerCounters;
-use ppp_linux::packet::SessionSocket;
+use ppp_linux::packet::{Framing, SessionSocket};
 use ppp_linux::pages::PageBuffer;
 use ppp_linux::tun::{MAX_READ, Tun, VNET_HEADER_LEN};
 use ppp_wire::ethernet::MIN_FRAME_LEN;
@@ -143,10 +143,9 @@ impl Outlet<'_> {
     /// Sends a packet that lies in `buffer` with [`PACKET_OFFSET`] bytes in front of it that may be overwritten.
     pub(super) fn send(&self, buffer: &mut [u8], packet: Range<usize>, family: Family) {
         let len = packet.len();
-        let sent = match self.frame(buffer, packet, family) {
-            Some(frame) if frame.len() < MIN_FRAME_LEN => self.send_padded(frame),
-            Some(frame) => self.socket.send(frame).is_ok(),
-            None => false,
+        let sent = match self.socket.framing() {
+            Framing::Device => buffer.get(packet).is_some_and(|packet| self.socket.send(packet).is_ok()),
+            Framing::Ethernet => self.send_frame(buffer, packet, family),
         };
         if sent {
             self.counters.tx_packets.add(1);
@@ -154,6 +153,14 @@ impl Outlet<'_> {
         } else {
             // A full queue of the interface drops, as it would for any router.
             self.counters.tx_drops_send_error.add(1);
+        }
+    }
+
+    fn send_frame(&self, buffer: &mut [u8], packet: Range<usize>, family: Family) -> bool {
+        match self.frame(buffer, packet, family) {
+            Some(frame) if frame.len() < MIN_FRAME_LEN => self.send_padded(frame),
+            Some(frame) => self.socket.send(frame).is_ok(),
+            None => false,
         }
     }
 

@@ -18,8 +18,13 @@ use super::*;
 const OWN: MacAddr = MacAddr([0; 6]);
 const PEER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xaa]);
 const SESSION_ID: u16 = 0x1234;
-const ADDRESSING: Addressing =
-    Addressing { own_mac: OWN, peer_mac: PEER, ether_type: EtherType::PppoeSession, session_id: SESSION_ID };
+const ADDRESSING: Addressing = Addressing {
+    own_mac: OWN,
+    peer_mac: PEER,
+    ether_type: EtherType::PppoeSession,
+    discovery: EtherType::PppoeDiscovery,
+    session_id: SESSION_ID,
+};
 
 const OURS_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PEER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -78,14 +83,23 @@ fn a_frame_is_taken_apart() {
     ] {
         let mut bytes = frame(ppp);
         bytes.resize(MIN_FRAME_LEN, 0xee);
-        let (found, whole, information) = locate(&bytes).unwrap();
-        assert_eq!(found, protocol);
-        assert_eq!((&bytes[whole], &bytes[information]), (ppp, &packet[..]), "{ppp:x?}");
+        // On a session's own device, what is received begins with the PPPoE header.
+        for (bytes, framing) in [(&bytes[..], Framing::Ethernet), (&bytes[14..], Framing::Device)] {
+            let (found, whole, information) = locate(bytes, framing).unwrap();
+            assert_eq!(found, protocol);
+            assert_eq!((&bytes[whole], &bytes[information]), (ppp, &packet[..]), "{ppp:x?}");
+        }
     }
 }
 
 #[test]
 fn what_is_no_frame_of_a_session() {
+    let locate = |frame: &[u8]| {
+        let on_device = frame.get(14..).and_then(|pppoe| super::locate(pppoe, Framing::Device));
+        let located = super::locate(frame, Framing::Ethernet);
+        assert_eq!(located.is_some(), on_device.is_some());
+        located
+    };
     let good = data_frame(&[0x45]);
     for len in 0..good.len() {
         assert_eq!(locate(&good[..len]), None, "cut to {len} bytes");
@@ -98,6 +112,14 @@ fn what_is_no_frame_of_a_session() {
     assert_eq!(locate(&too_long), None);
     assert_eq!(locate(&frame(&[])), None, "no protocol");
     assert_eq!(locate(&frame(&[0])), None, "half a protocol");
+}
+
+#[test]
+fn the_kernel_writes_the_length_of_a_packet_of_control() {
+    let packet = [0xc0, 0x21, 9, 7, 0, 8, 1, 2, 3, 4];
+    assert_eq!(without_length(&packet).as_deref(), Some(&[0xc0, 0x21, 9, 7, 1, 2, 3, 4][..]));
+    assert_eq!(without_length(&packet[..6]).as_deref(), Some(&[0xc0, 0x21, 9, 7][..]));
+    assert_eq!(without_length(&packet[..5]), None);
 }
 
 #[test]
