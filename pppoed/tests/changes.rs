@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,6 +164,8 @@ const MUTATIONS: &[Mutation] = &[
         config.limits.heartbeat.as_mut().unwrap().timeout += Duration::from_secs(1);
     }),
     ("missing-protection", |config| config.limits.missing_protection = MissingProtection::Refuse),
+    ("control-rate", |config| config.limits.control_rate = None),
+    ("frame-rate", |config| config.limits.frame_rate = Some(NonZeroU32::MIN)),
     ("protection-check", |config| config.limits.protection_check = None),
     ("reconcile-interval", |config| config.limits.reconcile = None),
     ("refusal-delay", |config| config.limits.refusal_delay += Duration::from_millis(1)),

@@ -315,6 +315,8 @@ impl List<'_> {
             missing_protection,
             protection_check,
             reconcile,
+            control_rate,
+            frame_rate,
             reload_deadline,
             stall_limit,
             mac_files: MacFiles { allow, deny },
@@ -350,6 +352,8 @@ impl List<'_> {
         self.add("missing-protection", Now, format!("{missing_protection:?}").to_lowercase());
         self.add("protection-check", Now, optional(protection_check.map(Time)));
         self.add("reconcile-interval", Now, optional(reconcile.map(Time)));
+        self.add("control-rate", Now, optional(*control_rate));
+        self.add("frame-rate", Now, optional(*frame_rate));
         self.add("reload-deadline", Now, Time(*reload_deadline));
         self.add("stall-limit", Now, optional(stall_limit.map(|limit| format!("{} ms", limit.as_millis()))));
         self.add("mac-allow", Restart, optional(allow.as_deref().map(shown)));

@@ -62,6 +62,9 @@ const DIAL_PATIENCE: u32 = 10;
 /// Milliseconds that a turn of the event loop may take, by default: what is done there takes microseconds.
 const STALL_LIMIT: u32 = 10;
 
+/// Packets of control that a worker may send per second, by default. A session needs a few; one that opens, some dozens.
+const CONTROL_RATE: u32 = 200;
+
 /// Every limit but the number of slots and `-x`.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -96,6 +99,10 @@ pub struct Limits {
     /// Time between two comparisons of the sessions with what the kernel and the run directory have of them; `None` for only at the
     /// start.
     pub reconcile: Option<Duration>,
+    /// Packets of control that a worker may send per second.
+    pub control_rate: Option<NonZeroU32>,
+    /// Frames that a worker may send per second.
+    pub frame_rate: Option<NonZeroU32>,
     /// How long reading all files again may take.
     pub reload_deadline: Duration,
     /// How long a turn of the event loop may take before it is a stall; `None` for any time.
@@ -232,6 +239,8 @@ impl Limits {
             reconcile: Some(flags.reconcile_interval.unwrap_or(RECONCILE))
                 .filter(|seconds| *seconds > 0)
                 .map(|seconds| Duration::from_secs(seconds.into())),
+            control_rate: NonZeroU32::new(flags.control_rate.unwrap_or(CONTROL_RATE)),
+            frame_rate: flags.frame_rate.and_then(NonZeroU32::new),
             reload_deadline: Duration::from_secs(flags.reload_deadline.unwrap_or(RELOAD_DEADLINE).into()),
             stall_limit: milliseconds(flags.stall_limit.unwrap_or(STALL_LIMIT)),
             mac_rules,

@@ -96,7 +96,7 @@ pub struct LimitFlags {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub heartbeat_timeout: Option<u32>,
 
-    /// What happens to a session that lacks a protection, for instance the source check while net.ipv4.conf.all.rp_filter is 2:
+    /// What happens to a session that lacks a protection, for instance its own device because programs of the kernel were removed:
     /// warn notes it in the log and in show session, refuse ends the session [default: warn]
     #[arg(long, value_name = "ACTION")]
     pub missing_protection: Option<MissingProtection>,
@@ -110,6 +110,15 @@ pub struct LimitFlags {
     /// counts what differs; 0 for only at the start [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub reconcile_interval: Option<u32>,
+
+    /// Packets of control (LCP, IPCP and the like), and PADTs, that the worker of a session may send per second, and twice so many
+    /// at once; 0 for no limit [default: 200]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub control_rate: Option<u32>,
+
+    /// Frames of any kind that the worker of a session may send per second, and so many at once; 0 for no limit [default: 0]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=100_000_000))]
+    pub frame_rate: Option<u32>,
 
     /// Seconds that reading all files again may take (SIGHUP, pppctl reload) before it is given up [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
