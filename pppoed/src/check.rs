@@ -36,6 +36,9 @@ pub fn check(source: &Source, config: &Config, notices: &[Notice]) -> Findings {
         Err(errors) => findings.errors.extend(errors),
     }
     findings.extend(supervisor::check_start(config));
+    findings.remarks.extend(about_sessions(supervisor::outdated_sessions(&config.run_dir)));
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    findings.remarks.extend(about_kernel(config.ebpf, release.trim()));
     match nix::unistd::geteuid().is_root() {
         true => findings.extend(preflight::machine(config)),
         false => findings.remarks.push("not root: what this machine allows was not looked at".to_owned()),
@@ -53,6 +56,42 @@ pub fn scripts_without_caller(config: &Config, without_hooks: bool) -> Option<St
         script.value.display(),
         config.hooks.directory.display()
     ))
+}
+
+/// What a start would end.
+fn about_sessions(outdated: usize) -> Option<String> {
+    (outdated > 0).then(|| {
+        format!(
+            "{outdated} sessions were begun by an earlier version and are not taken over: a start ends them, and their clients dial \
+             again at once; pppctl drain on and pppctl shutdown soft let them end by themselves"
+        )
+    })
+}
+
+/// What this kernel, or a start without eBPF, takes away. `release` is uname's.
+fn about_kernel(ebpf: bool, release: &str) -> Option<String> {
+    if !ebpf {
+        return Some(
+            "--no-ebpf: the kernel keeps no worker to its own frames and addresses, each frame is a question to the filters of all \
+             sessions on its interface, and hosts whose session is over get no PADT"
+                .to_owned(),
+        );
+    }
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    let version = numbers.next()??.checked_mul(1000)?.checked_add(numbers.next()??)?;
+    match version {
+        ..5015 => Some(format!("this kernel is Linux {release}: sessions need 5.15 or later, or --no-ebpf")),
+        5015..6006 => Some(format!(
+            "this kernel is Linux {release}: before 6.6, \"tc qdisc add dev ppp0 ingress\" and \"… clsact\" fail on a session's interface, \
+             as that has a clsact already: use it, \"tc filter add dev ppp0 ingress …\"{}",
+            match version {
+                ..6002 =>
+                    "; and a script cannot rename the interface, as it is up (before 6.2): \"ip link property add dev ppp0 altname …\"",
+                _ => "",
+            }
+        )),
+        _ => None,
+    }
 }
 
 /// Longest value in the middle column; a longer one pushes the rest of its line to the right.
@@ -73,4 +112,33 @@ pub fn explain(config: &Config) -> String {
         let _ = writeln!(table, "{name:names$}  {value:values$}  {}", setting.origin);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_that_lack_something_are_named() {
+        assert!(about_kernel(false, "6.18").unwrap().starts_with("--no-ebpf: "));
+        for (release, part) in [
+            ("5.10.0-35-amd64", "5.15 or later"),
+            ("5.15.0-1", "tc filter add dev ppp0 ingress"),
+            ("6.1.0-32-amd64", "tc filter add dev ppp0 ingress"),
+            ("6.1.0-32-amd64", "altname"),
+            ("6.5.13", "before 6.6"),
+        ] {
+            assert!(about_kernel(true, release).unwrap().contains(part), "{release}");
+        }
+        assert!(!about_kernel(true, "6.2.0").unwrap().contains("altname"));
+        for release in ["6.6.0", "6.18.44-fc", "7.0", "", "x"] {
+            assert_eq!(about_kernel(true, release), None, "{release}");
+        }
+    }
+
+    #[test]
+    fn sessions_that_a_start_would_end_are_told() {
+        assert_eq!(about_sessions(0), None);
+        assert!(about_sessions(7).unwrap().starts_with("7 sessions were begun by an earlier version"));
+    }
 }
