@@ -111,9 +111,9 @@ messages! {
     RUN_DIRECTORY_REPAIRED "run-directory-repaired" 0x6c1e9c2d5b8b4bd2a6a07c4e5df1a913
         "the run directory was made again" "Somebody removed it, or something in it, while the server ran";
     SESSION_REPAIRED "session-repaired" 0x3504790c907f41d59769a91934fceb70
-        "what the kernel has of a session was put right" "Somebody set its interface down, or removed its address or the rule of its worker; the field kind says which";
+        "what the kernel has of a session was put right" "Somebody removed its address, or its place in the maps of the kernel's programs; the field kind says which";
     LEFTOVER_REMOVED "leftover-removed" 0x1fd2953c225c49fb8109f0f5563f5bf9
-        "what sessions left behind was removed" "Records, or rules of workers, of sessions that there are not; the fields kind and count say which and how many";
+        "what sessions left behind was removed" "Records, or places in the maps of the kernel's programs, of sessions that there are not; the fields kind and count say which and how many";
     MENDED "mended" 0xae25ffb4d2504dd6a14b55ff4688aa88
         "works again" "What did not work at the start";
 }

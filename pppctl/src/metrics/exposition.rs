@@ -143,6 +143,8 @@ impl Facts {
             let name = interface.stats.interface.as_str();
             interface.stats.packets.iter().filter_map(move |NamedCount { name: what, count }| {
                 let (direction, code) = what.split_once('_')?;
+                // Beside packets there is what was done for them.
+                matches!(direction, "received" | "sent").then_some(())?;
                 Some((vec![("interface", name), ("direction", direction), ("code", code)], *count))
             })
         });

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
+use ppp_linux::device::Drops;
 use ppp_linux::interface::{IfName, Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
 use ppp_proto::discovery::probe::Probe;
@@ -21,7 +22,6 @@ use super::admission::{Present, SessionLimits};
 use super::hooks::Hooks;
 use super::line::Line;
 use super::session::AccessIndex;
-use super::session_sockets::{SessionSockets, SocketSettings};
 use super::table::Table;
 use super::terms::Terms;
 use super::unproven::{Congestion, KnownStations};
@@ -61,8 +61,8 @@ struct FrameCounters {
     received: [u64; CODES.len()],
     sent: [u64; CODES.len()],
     strays: u64,
-    /// Frames of workers that were not their sessions'.
-    forged: u64,
+    /// How often somebody removed the kernel's programs, and they were put back.
+    programs_put_back: u64,
     other_host: u64,
     send_failed: u64,
     /// Frames that came faster than they were read. The kernel's own count begins anew whenever it is asked.
@@ -90,6 +90,8 @@ pub(super) struct Access {
     probes: Option<EtherType>,
     /// The search for them that is under way.
     probe: Option<Probe>,
+    /// The kernel's programs bring frames to their sessions.
+    programs_in_force: bool,
     counters: FrameCounters,
     /// Of those sent, how many [`Access::take_offers`] has told of.
     offers_seen: u64,
@@ -109,6 +111,7 @@ impl Access {
             line: None,
             probes,
             probe: None,
+            programs_in_force: true,
             counters,
             offers_seen: 0,
         }
@@ -148,11 +151,6 @@ impl Access {
         self.name.as_str()
     }
 
-    /// Where its sessions get their sockets from, while it is there.
-    pub(super) fn session_sockets(&self) -> Option<&SessionSockets> {
-        self.line.as_ref().map(|line| &line.sessions)
-    }
-
     /// What the interface is, and which address it has, while it is there.
     pub(super) fn line(&self) -> Option<(&InterfaceId, MacAddr)> {
         self.line.as_ref().map(|line| (&line.interface.id, line.mac))
@@ -171,13 +169,12 @@ impl Access {
     }
 
     /// The interface changed.
-    pub(super) fn update(&mut self, interface: Interface, mac: MacAddr, settings: SocketSettings) {
+    pub(super) fn update(&mut self, interface: Interface, mac: MacAddr) {
         let mut is_new_wire = false;
         if let Some(line) = &mut self.line {
             is_new_wire = line.mac != mac || (interface.running && !line.interface.running);
             line.interface = interface;
             line.mac = mac;
-            line.retry_group(settings);
         }
         self.tell_server();
         if is_new_wire {
@@ -246,9 +243,19 @@ impl Access {
         self.flush();
     }
 
-    /// Frames of a worker here were dropped, as they were not its session's.
-    pub(super) fn count_forged(&mut self, frames: u64) {
-        self.counters.forged = self.counters.forged.saturating_add(frames);
+    /// Somebody removed the kernel's programs, and they are back.
+    pub(super) fn count_put_back(&mut self) {
+        self.counters.programs_put_back += 1;
+    }
+
+    /// Whether the kernel's programs were in force when it was looked.
+    pub(super) fn are_programs_in_force(&self) -> bool {
+        self.programs_in_force
+    }
+
+    /// What was seen of them.
+    pub(super) fn set_programs_in_force(&mut self, are_in_force: bool) {
+        self.programs_in_force = are_in_force;
     }
 
     /// Offers that were sent since this was last called.
@@ -298,7 +305,7 @@ impl Access {
         }
     }
 
-    pub(super) fn stats(&self) -> InterfaceStats {
+    pub(super) fn stats(&self, drops: Option<Drops>) -> InterfaceStats {
         let named = |name: String, count: u64| NamedCount { name, count };
         let by_code = |prefix: &str, counts: &[u64]| -> Vec<NamedCount> {
             CODES
@@ -317,7 +324,9 @@ impl Access {
             .map(|(cause, count)| named(cause.as_str().to_owned(), count))
             .collect();
         dropped.push(named("other_host".to_owned(), self.counters.other_host));
-        dropped.push(named("worker_forged".to_owned(), self.counters.forged));
+        dropped
+            .extend(drops.iter().flat_map(Drops::iter).map(|(cause, count)| named(cause.to_owned(), count)));
+        packets.push(named("programs_put_back".to_owned(), self.counters.programs_put_back));
         dropped.push(named("send_failed".to_owned(), self.counters.send_failed));
         if let Some(line) = &self.line {
             let before = self.counters.queue_full.get();

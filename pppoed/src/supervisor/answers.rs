@@ -136,7 +136,7 @@ impl Supervisor {
             max_sessions: number(self.slots.count()),
             started: self.stats.total_started(),
             ended: self.stats.ends(),
-            interfaces: self.accesses.iter().map(super::access::Access::stats).collect(),
+            interfaces: self.accesses.iter().map(|access| self.interface_stats(access)).collect(),
             problems: self.problems.lines(),
             repaired: self.repaired.counts(),
             turns: turns::stats(),

@@ -113,7 +113,6 @@ impl Supervisor {
     ) -> Result<(), String> {
         let interface = self.accesses.get(access).ok_or("there is no such access interface")?;
         let (access_id, own_mac) = interface.line().ok_or("the access interface is gone")?;
-        let sockets = interface.session_sockets().ok_or("the access interface is gone")?.clone();
         let settings = interface.terms().settings.clone();
         let (access_id, access_name) = (access_id.clone(), interface.name().to_owned());
         let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
@@ -136,7 +135,7 @@ impl Supervisor {
         let ipv6 = start.link.ipv6;
         let token = Token(self.next_token);
         self.next_token += 1;
-        let launch = Launch { start, access: access_id, sockets, egress: self.egress.clone(), key, tun };
+        let launch = Launch { start, access: access_id, devices: self.devices.clone(), key, tun };
         let worker = WorkerHandle::launch(self.factory.clone(), launch, token, self.reports.clone());
         let origin = Origin {
             access,
@@ -198,6 +197,7 @@ impl Supervisor {
     pub(super) fn handle_started(&mut self, token: Token, started: Started, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         session.worker_pid = started.pid;
+        session.line = started.line;
         session.counters = Some(started.counters);
         session.note(format!("worker {} started", started.pid), now);
         self.table.set_tun(token, started.tun);

@@ -180,9 +180,8 @@ impl Supervisor {
 
     /// The last hook has run, too: everything that the session had is free.
     pub(super) fn release(&mut self, token: Token, now: Instant) {
-        self.count_forged(token);
         let Some(session) = self.table.remove(token) else { return };
-        self.forbid(session.id);
+        self.remove_device(&session);
         // Until now: the next pppoed would have its last hooks called, if this one did not live to see their end.
         self.adoption.forget(token, session.id);
         self.pool.release(session.slot);

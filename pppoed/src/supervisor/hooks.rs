@@ -173,6 +173,11 @@ impl HookScripts {
 }
 
 impl Hooks {
+    /// Whether there are scripts, which may use `tc` and whatever else.
+    pub(super) fn may_run(&self) -> bool {
+        self.scripts.is_some()
+    }
+
     pub(super) fn new(config: config::Hooks) -> Self {
         Self {
             config,

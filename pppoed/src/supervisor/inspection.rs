@@ -110,8 +110,7 @@ impl Supervisor {
     /// Everything that is to be looked at of a session.
     pub(super) fn look_at(&self, session: &Session) -> Look {
         let line = self.accesses.get(session.access).and_then(|access| access.line());
-        let ebpf = self.reloads.current.config.ebpf;
-        Look::new(session, line.map(|(interface, _)| interface), &self.egress, ebpf)
+        Look::new(session, line.map(|(interface, _)| interface), &self.devices)
     }
 
     pub(super) fn handle_inspections(&mut self, now: Instant) {

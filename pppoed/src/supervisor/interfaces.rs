@@ -148,7 +148,7 @@ impl Supervisor {
             warn!(interface = name, new_name = %new.id.name, "the access interface was renamed; it stays in use");
         }
         if let Some(access) = self.accesses.get_mut(index) {
-            access.update(new, mac, self.config.sockets);
+            access.update(new, mac);
         }
     }
 

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ppp_linux::egress::EgressError;
+use ppp_linux::device::DeviceError;
 use ppp_linux::interface::Interface;
-use ppp_linux::packet::{DiscoverySocket, PacketError, SessionGroup};
+use ppp_linux::packet::{DiscoverySocket, PacketError, StraySocket};
 use ppp_wire::MacAddr;
+use ppp_wire::ethernet::EtherType;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -17,10 +18,10 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::access::{Frame, Stage};
-use super::egress::Egress;
+use super::devices::Devices;
 use super::session::AccessIndex;
-use super::session_sockets::{SessionSockets, SocketSettings};
 use super::watch::watch_for;
+use crate::config::Config;
 use crate::turns;
 
 /// Longest discovery frame that is read whole; a longer one is counted as over-long. The MTU of Ethernet is 1500.
@@ -31,7 +32,7 @@ const FRAME_BUFFER: usize = 1600;
 const STRAYS_AT_ONCE: usize = 32;
 const STRAYS_PAUSE: Duration = Duration::from_millis(50);
 
-/// An error tells the group that its interface went down, and has to be fetched at once.
+/// An error tells that the interface went down, and has to be fetched, or it would be told again and again.
 const READABLE_OR_ERROR: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// Why an interface cannot be listened on.
@@ -40,7 +41,20 @@ pub(super) enum ListenError {
     #[error(transparent)]
     Packet(#[from] PacketError),
     #[error("workers there cannot be kept to their own frames")]
-    Egress(#[from] EgressError),
+    Devices(#[from] DeviceError),
+}
+
+/// What the sockets of an access interface are opened with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SocketSettings {
+    pub(super) discovery: EtherType,
+    pub(super) session: EtherType,
+}
+
+impl SocketSettings {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { discovery: config.discovery_ether_type, session: config.session_ether_type }
+    }
 }
 
 /// An interface and the sockets that were opened on it.
@@ -48,8 +62,9 @@ pub(super) enum ListenError {
 pub(super) struct Listening {
     pub(super) interface: Interface,
     pub(super) mac: MacAddr,
-    pub(super) socket: DiscoverySocket,
-    pub(super) sessions: SessionSockets,
+    socket: DiscoverySocket,
+    /// Of frames of no session, where sessions are on their own devices: elsewhere it would have those of all.
+    strays: Option<StraySocket>,
 }
 
 impl Listening {
@@ -58,13 +73,14 @@ impl Listening {
         interface: Interface,
         mac: MacAddr,
         settings: SocketSettings,
-        egress: &Egress,
+        devices: &Devices,
     ) -> Result<Self, ListenError> {
-        egress.attach_first(&interface.id)?;
+        devices.attach_first(&interface.id)?;
         let buffer = DiscoverySocket::DEFAULT_RECEIVE_BUFFER;
         let socket = DiscoverySocket::open(&interface.id, settings.discovery, buffer)?;
-        let sessions = SessionSockets::open(&interface, settings);
-        Ok(Self { interface, mac, socket, sessions })
+        let strays =
+            devices.programs().map(|_| StraySocket::open(&interface.id, settings.session)).transpose()?;
+        Ok(Self { interface, mac, socket, strays })
     }
 }
 
@@ -77,16 +93,22 @@ impl AsRawFd for Watched {
     }
 }
 
+/// As [`Watched`].
+struct WatchedStrays(StraySocket);
+
+impl AsRawFd for WatchedStrays {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
 /// A listening interface in the runtime. Nothing is read any more once it is dropped.
 pub(super) struct Line {
     pub(super) interface: Interface,
     pub(super) mac: MacAddr,
-    pub(super) sessions: SessionSockets,
     socket: Rc<AsyncFd<Watched>>,
     reader: AbortHandle,
     stray_reader: Option<AbortHandle>,
-    access: AccessIndex,
-    frames: mpsc::Sender<Frame>,
 }
 
 impl Line {
@@ -99,7 +121,7 @@ impl Line {
         access: AccessIndex,
         frames: mpsc::Sender<Frame>,
     ) -> io::Result<Self> {
-        let Listening { interface, mac, socket, sessions } = listening;
+        let Listening { interface, mac, socket, strays } = listening;
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may not own their descriptor; this one does"
@@ -109,28 +131,13 @@ impl Line {
         let reading =
             turns::spawn("discovery socket", read(Rc::clone(&socket), name, access, frames.clone()));
         let reader = reading.abort_handle();
-        let mut line = Self { interface, mac, sessions, socket, reader, stray_reader: None, access, frames };
-        line.read_strays()?;
+        let mut line = Self { interface, mac, socket, reader, stray_reader: None };
+        if let Some(strays) = strays {
+            let strays = watch_for(WatchedStrays(strays), READABLE_OR_ERROR)?;
+            let reading = turns::spawn("strays", read_strays(strays, access, frames));
+            line.stray_reader = Some(reading.abort_handle());
+        }
         Ok(line)
-    }
-
-    /// Tries again to make a group for the sessions, if the interface was down the last time and is not now.
-    pub(super) fn retry_group(&mut self, settings: SocketSettings) {
-        if !matches!(self.sessions, SessionSockets::Filters { when_up: true }) || !self.interface.up {
-            return;
-        }
-        self.sessions = SessionSockets::open(&self.interface, settings);
-        if let Err(error) = self.read_strays() {
-            warn!(interface = %self.interface.id.name, %error, "frames of no session go unanswered");
-        }
-    }
-
-    fn read_strays(&mut self) -> io::Result<()> {
-        let Some(group) = self.sessions.group() else { return Ok(()) };
-        let group = watch_for(group.clone(), READABLE_OR_ERROR)?;
-        let reading = turns::spawn("strays", read_strays(group, self.access, self.frames.clone()));
-        self.stray_reader = Some(reading.abort_handle());
-        Ok(())
     }
 
     /// How many frames the kernel has dropped since this was last called, because they came faster than they were read.
@@ -181,12 +188,12 @@ async fn read(socket: Rc<AsyncFd<Watched>>, name: String, access: AccessIndex, f
 }
 
 /// Reads the frames of no session for ever, and not faster than they may be answered.
-async fn read_strays(group: AsyncFd<SessionGroup>, access: AccessIndex, frames: mpsc::Sender<Frame>) {
+async fn read_strays(strays: AsyncFd<WatchedStrays>, access: AccessIndex, frames: mpsc::Sender<Frame>) {
     let mut buffer = vec![0; FRAME_BUFFER];
     let mut at_once = 0;
-    while let Ok(mut guard) = group.ready(READABLE_OR_ERROR).await {
-        // Whatever the error is, the socket has forgotten it, and the group has seen to it; see `read`.
-        if let Ok(Ok(received)) = guard.try_io(|group| group.get_ref().recv_stray(&mut buffer)) {
+    while let Ok(mut guard) = strays.ready(READABLE_OR_ERROR).await {
+        // Whatever the error is, the socket has forgotten it; see `read`.
+        if let Ok(Ok(received)) = guard.try_io(|strays| strays.get_ref().0.recv(&mut buffer)) {
             let bytes = buffer.get(..received.len).unwrap_or_default().to_vec();
             let packet_type = received.packet_type;
             let frame = Frame { access, stage: Stage::Session, bytes, packet_type };

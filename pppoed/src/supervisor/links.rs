@@ -16,10 +16,9 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use super::Work;
-use super::egress::Egress;
-use super::line::{ListenError, Listening};
+use super::devices::Devices;
+use super::line::{ListenError, Listening, SocketSettings};
 use super::session::AccessIndex;
-use super::session_sockets::SocketSettings;
 use super::worker::chain;
 
 /// Time until an interface is looked at again that could not be looked at, or not be listened on.
@@ -49,7 +48,7 @@ pub(super) enum LinkOrder {
 pub(super) struct Links {
     watch: LinkWatch,
     sockets: SocketSettings,
-    egress: Egress,
+    devices: Devices,
     targets: Vec<Target>,
     finder: Finder,
     orders: mpsc::UnboundedReceiver<LinkOrder>,
@@ -128,12 +127,12 @@ impl Links {
     /// Begins to collect hints, so it comes before the first look at the interfaces.
     pub(super) fn new(
         sockets: SocketSettings,
-        egress: Egress,
+        devices: Devices,
         patterns: Vec<String>,
         orders: mpsc::UnboundedReceiver<LinkOrder>,
     ) -> Result<Self, NetlinkError> {
         let finder = Finder { stale: !patterns.is_empty(), patterns };
-        Ok(Self { watch: LinkWatch::open()?, sockets, egress, targets: Vec::new(), finder, orders })
+        Ok(Self { watch: LinkWatch::open()?, sockets, devices, targets: Vec::new(), finder, orders })
     }
 
     /// Adds the next access interface, as the supervisor has it now.
@@ -144,7 +143,7 @@ impl Links {
 
     /// Runs for ever, in a task.
     pub(super) async fn run(self, work: mpsc::Sender<Work>) {
-        let Self { watch, sockets, egress, mut targets, mut finder, mut orders } = self;
+        let Self { watch, sockets, devices, mut targets, mut finder, mut orders } = self;
         #[expect(
             deprecated,
             reason = "its successor is unsafe for types that may not own their descriptor; this one does"
@@ -174,7 +173,7 @@ impl Links {
             }
             for (access, target) in targets.iter_mut().enumerate().filter(|(_, target)| target.stale) {
                 target.stale = false;
-                match look(target, sockets, &egress).await {
+                match look(target, sockets, &devices).await {
                     Ok(news) => {
                         if tell(&work, access, news).await.is_err() {
                             return;
@@ -252,9 +251,9 @@ async fn tell(work: &mpsc::Sender<Work>, access: AccessIndex, news: Vec<LinkNews
 async fn look(
     target: &mut Target,
     sockets: SocketSettings,
-    egress: &Egress,
+    devices: &Devices,
 ) -> Result<Vec<LinkNews>, LookError> {
-    let egress = egress.clone();
+    let devices = devices.clone();
     let (name, known) = (target.name.clone(), target.known.clone());
     // Others may keep the kernel's lock for long, when they make many interfaces.
     let looking = tokio::task::spawn_blocking(move || -> Result<_, LookError> {
@@ -262,13 +261,14 @@ async fn look(
         let is_new = found.as_ref().is_some_and(|found| !is_same(known.as_ref(), found));
         let mac = found.as_ref().and_then(|found| found.mac);
         let listening = match (&found, mac) {
-            (Some(found), Some(mac)) if is_new => match Listening::open(found.clone(), mac, sockets, &egress)
-            {
-                Ok(listening) => Some(listening),
-                // It went meanwhile; or else this is tried again.
-                Err(_) if find(&name, None)?.is_none() => return Ok((None, None)),
-                Err(error) => return Err(error.into()),
-            },
+            (Some(found), Some(mac)) if is_new => {
+                match Listening::open(found.clone(), mac, sockets, &devices) {
+                    Ok(listening) => Some(listening),
+                    // It went meanwhile; or else this is tried again.
+                    Err(_) if find(&name, None)?.is_none() => return Ok((None, None)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
             _ => None,
         };
         Ok((found, listening))
@@ -344,12 +344,12 @@ mod tests {
     fn what_is_not_there_is_gone_once_and_what_is_not_ethernet_is_not_there() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (discovery, session) = (EtherType::PppoeDiscovery, EtherType::PppoeSession);
-        let sockets = SocketSettings { discovery, session, ebpf: true, sessions: 1 };
+        let sockets = SocketSettings { discovery, session };
         for name in ["no-such-link", "lo"] {
             let known = Some(interface(0x7fff_0000, name));
             let mut target = Target { name: name.parse().unwrap(), known, stale: true };
             let mut looked = || {
-                let news = runtime.block_on(look(&mut target, sockets, &Egress::without())).unwrap();
+                let news = runtime.block_on(look(&mut target, sockets, &Devices::without())).unwrap();
                 news.iter().map(|news| matches!(news, LinkNews::Gone)).collect::<Vec<_>>()
             };
             assert_eq!(looked(), [true], "{name}");

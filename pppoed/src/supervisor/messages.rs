@@ -105,13 +105,6 @@ impl Supervisor {
                 self.handle_network_down(token, now);
                 Ok(())
             }
-            (FromWorker::SocketTaken, _) => match self.adoption.socket_taken(token) {
-                true => {
-                    session.note("has another packet socket", now);
-                    Ok(())
-                }
-                false => Err("it took a socket that it was not given"),
-            },
             (FromWorker::Pong { sequence }, _) => self.handle_pong(token, sequence, now),
             (FromWorker::Ipv6Up(report), _) => self.handle_ipv6_up(token, report, now),
             (FromWorker::Closing, _) => {
@@ -148,6 +141,8 @@ impl Supervisor {
         session.phase = Phase::Authenticate;
         session.ip_open = false;
         session.ipv6_open = None;
+        self.hold_back(token);
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
         // But a challenge that is out stays good: the link uses one that it asked for before.
         let is_overtaken = matches!(session.authentication, Authentication::Verifying);
         let needs_proof = report.auth.is_some();
@@ -272,5 +267,6 @@ pub(super) fn is_workers_own(reason: EndReason, was_alone: bool) -> bool {
                 | EndReason::Idle
                 | EndReason::ProtocolError
                 | EndReason::InterfaceGone
+                | EndReason::DeviceGone
         )
 }

@@ -18,9 +18,9 @@ mod console_work;
 mod cover;
 mod deadlines;
 mod debug;
+mod devices;
 mod dial;
 mod drop_log;
-mod egress;
 mod ending;
 mod events;
 #[doc(hidden)]
@@ -70,7 +70,6 @@ mod secret_files;
 mod service;
 mod session;
 mod session_log;
-mod session_sockets;
 mod settings;
 mod setup;
 mod show;
@@ -108,8 +107,8 @@ use self::auth::Outcome;
 use self::console_share::ConsoleShare;
 use self::console_work::ConsoleWork;
 use self::deadlines::Deadlines;
+use self::devices::{DeviceWatch, Devices, Looked};
 use self::drop_log::{DropLog, Refusals};
-use self::egress::{Egress, EgressWatch};
 use self::events::Events;
 use self::hashing::Hashing;
 use self::heartbeat::Heartbeats;
@@ -130,7 +129,6 @@ use self::rivals::Rivals;
 use self::same_station::Probes;
 use self::secret_files::SecretFiles;
 use self::session::{AccessIndex, Token};
-use self::session_sockets::SessionSockets;
 use self::settings::Settings;
 use self::setup::prepare_directories;
 use self::stats::Stats;
@@ -150,7 +148,7 @@ use crate::secrets::FixedAddresses;
 use crate::systemd::Watchdog;
 
 pub(crate) use self::adopt::client_at_our_end;
-pub use self::adopt::{ClaimError, RunDirClaim, sessions_left};
+pub use self::adopt::{ClaimError, RunDirClaim, outdated_sessions, sessions_left};
 pub use self::hooks::{HookScripts, load_hooks};
 pub use self::kept::KeptConfiguration;
 pub use self::setup::{SetupError, check_discovery, claim_run_dir, prepare};
@@ -174,6 +172,8 @@ enum Work {
     Verified(Token, Box<Outcome>),
     /// A TUN was configured, or not.
     Configured(Token, Configured),
+    /// It was looked whether the kernel's programs are in force.
+    DevicesLooked(Looked),
     /// What the kernel counted for sessions with a quota.
     Measured(Measured),
     /// Open sessions were looked at; none if that was cut off.
@@ -212,6 +212,7 @@ impl Work {
         match self {
             Self::AuthTried(_) => "auth test",
             Self::Verified(..) => "verdict",
+            Self::DevicesLooked(_) => "devices looked at",
             Self::Configured(..) => "interface configured",
             Self::Measured(_) => "traffic measured",
             Self::Inspected(_) => "protections verified",
@@ -265,8 +266,8 @@ pub struct Supervisor {
     secrets: SecretFiles,
     hashing: Hashing,
     accesses: Vec<Access>,
-    egress: Egress,
-    egress_watch: EgressWatch,
+    devices: Devices,
+    device_watch: DeviceWatch,
     table: Table,
     deadlines: Deadlines,
     /// When the traffic of which session is to be looked at.
@@ -344,8 +345,8 @@ impl Supervisor {
         let mut rate_looks = tokio::time::interval(rate_meter::INTERVAL);
         rate_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         rate_looks.tick().await;
-        let mut egress_looks = tokio::time::interval(egress::INTERVAL);
-        egress_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut device_looks = tokio::time::interval(devices::INTERVAL);
+        device_looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drop_log = tokio::time::interval(drop_log::INTERVAL);
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -377,7 +378,7 @@ impl Supervisor {
                 Some(work) = queues.work.recv() => turn(work.kind(), |now| self.handle_work(work, now)),
                 Some(call) = next_call => turn("console request", |now| self.handle_call(call, now)),
                 _ = rotation.tick() => turn("key rotation", |now| self.rotate_keys(now)),
-                _ = egress_looks.tick() => turn("egress filter", |_| self.look_at_egress()),
+                _ = device_looks.tick() => turn("devices", |_| self.look_at_devices()),
                 _ = looks.tick() => turn("reconciliation", |_| self.look_around()),
                 _ = rate_looks.tick() => turn("rate meter", |now| self.look_at_rates(now)),
                 _ = drop_log.tick() => turn("drop log", |now| self.log_drops(now)),
@@ -389,18 +390,9 @@ impl Supervisor {
         self.factory.stop().await;
         self.stop_hooks().await;
         self.keeping.finish().await;
-        let sockets = self.accesses.iter().filter_map(Access::session_sockets);
         match self.is_leaving {
-            true => {
-                sockets.for_each(SessionSockets::leave);
-                self.leave();
-            }
-            false => {
-                for sockets in sockets {
-                    sockets.closed().await;
-                }
-                self.clean_up();
-            }
+            true => self.leave(),
+            false => self.clean_up(),
         }
     }
 
@@ -474,6 +466,7 @@ impl Supervisor {
             Work::AuthTried(tried) => self.handle_auth_tried(*tried),
             Work::Verified(token, outcome) => self.handle_verified(token, *outcome, now),
             Work::Configured(token, configured) => self.handle_configured(token, configured, now),
+            Work::DevicesLooked(looked) => self.handle_looked(looked, now),
             Work::Measured(measured) => self.handle_measured(measured, now),
             Work::Inspected(inspected) => self.handle_inspected(inspected, now),
             Work::Link(access, news) => self.handle_link(access, news, now),
@@ -493,8 +486,12 @@ impl Supervisor {
     }
 
     fn handle_frame(&mut self, frame: &Frame, now: Instant) {
-        if frame.stage == Stage::Session && self.adoption.holds_back(now) {
-            // Perhaps of a session whose worker has not come back yet.
+        let is_sure = || {
+            let access = self.accesses.get(frame.access);
+            !self.adoption.holds_back(now) && access.is_some_and(Access::are_programs_in_force)
+        };
+        if frame.stage == Stage::Session && !is_sure() {
+            // Perhaps of a session whose worker has not come back yet, or whose frames have lost their way.
             return;
         }
         let congestion = match frame.stage {

@@ -6,9 +6,9 @@ use ppp_ipc::control::{EventName, Phase};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
-use ppp_linux::ipv6_source::check_ipv6_sources;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
 
+use super::devices::Devices;
 use super::inspection::Seen;
 use super::protections::{Look, Protection, Repair};
 use super::proxy_arp::ProxyArp;
@@ -31,6 +31,8 @@ pub(super) struct Given {
     pub(super) ipv4: Option<Ipv4Ends>,
     pub(super) ipv6: Option<Ipv6Ends>,
     pub(super) proxy_arp: Option<ProxyArp>,
+    /// There is room for scripts' own queueing disciplines.
+    pub(super) free_clsact: bool,
 }
 
 impl Given {
@@ -38,6 +40,7 @@ impl Given {
         self.mtu == Some(wanted.mtu)
             && (wanted.ipv4.is_none() || wanted.ipv4 == self.ipv4)
             && (wanted.ipv6.is_none() || wanted.ipv6 == self.ipv6)
+            && (self.free_clsact || !wanted.free_clsact)
     }
 }
 
@@ -49,22 +52,19 @@ struct Wanted {
     ipv6: Option<Ipv6Ends>,
     /// `proxyarp`.
     proxy_arp: bool,
-    /// Of IPv4 packets: unless the user has `nosourcecheck`.
-    source_check: bool,
-    /// Unless there is `--no-ebpf`.
-    ebpf: bool,
+    /// For scripts, which may use `tc` there.
+    free_clsact: bool,
 }
 
 impl Wanted {
-    fn new(session: &Session, ebpf: bool) -> Self {
+    fn new(session: &Session, free_clsact: bool) -> Self {
         let network = session.network.filter(|_| session.ip_open);
         Self {
             mtu: mtu(session),
             ipv4: network.map(|network| Ipv4Ends { local: network.local, peer: network.remote }),
             ipv6: session.ipv6_open.map(ipv6::ends),
             proxy_arp: session.options().proxyarp.as_ref().is_some_and(|proxyarp| proxyarp.value),
-            source_check: session.options().source_check.as_ref().is_none_or(|check| check.value),
-            ebpf,
+            free_clsact,
         }
     }
 }
@@ -80,6 +80,8 @@ pub(super) struct Done {
     without_ipv6: Option<String>,
     /// Why proxy ARP was left out.
     without_proxy_arp: Option<String>,
+    /// Why scripts will have no room for queueing disciplines of their own.
+    without_clsact: Option<String>,
     /// Everything that protects the session, now that it is configured.
     protections: Vec<Protection>,
 }
@@ -95,7 +97,7 @@ impl Supervisor {
         }
         // While it is being configured, what comes of that leads here again.
         let Some(given) = session.given.take() else { return };
-        let wanted = Wanted::new(session, self.reloads.current.config.ebpf);
+        let wanted = Wanted::new(session, self.devices.programs().is_some() && self.hooks.may_run());
         if given.is_enough(&wanted) {
             session.given = Some(given);
             return self.open(token, now);
@@ -104,12 +106,11 @@ impl Supervisor {
             return self.kill(token, EndReason::SystemError, "the interface was not made");
         };
         let Some(session) = self.table.get(token) else { return };
-        let ipv6 = wanted.ipv6.map(|ends| ends.peer);
-        let look = self.look_at(session).with_protocols(wanted.ipv4.is_some(), ipv6, wanted.source_check);
-        let work = self.work.clone();
+        let (work, devices, look) = (self.work.clone(), self.devices.clone(), self.look_at(session));
         self.pace.begin(pace::Work::Configure, token, now);
         turns::spawn("interface", async move {
-            let configuring = tokio::task::spawn_blocking(move || configure(&tun, given, &wanted, &look));
+            let configuring =
+                tokio::task::spawn_blocking(move || configure(&tun, given, &wanted, &devices, &look));
             let configured =
                 configuring.await.unwrap_or_else(|error| Err(format!("it was cut off: {error}")));
             // Fails only when the supervisor is gone.
@@ -120,7 +121,7 @@ impl Supervisor {
     pub(super) fn handle_configured(&mut self, token: Token, configured: Configured, now: Instant) {
         self.pace.end(pace::Work::Configure, token, now);
         let Some(session) = self.table.get_mut(token) else { return };
-        let Done { given, without_ipv6, without_proxy_arp, protections } = match configured {
+        let Done { given, without_ipv6, without_proxy_arp, without_clsact, protections } = match configured {
             Ok(done) => done,
             Err(why) => return self.terminate(token, EndReason::SystemError, &why, now),
         };
@@ -135,6 +136,9 @@ impl Supervisor {
         if let Some(why) = without_proxy_arp {
             about!(warn, PROXY_ARP_LEFT_OUT, session, reason = why);
             session.note(format!("no proxy ARP: {why}"), now);
+        }
+        if let Some(why) = without_clsact {
+            session.note(format!("tc qdisc add dev {} ingress will not work: {why}", session.ifname), now);
         }
         if let Some(why) = self.judge_protections(token, &protections, now) {
             return self.terminate(token, EndReason::SystemError, &why, now);
@@ -158,6 +162,8 @@ impl Supervisor {
         }
         let Some(session) = self.table.get_mut(token) else { return };
         session.send_rates();
+        self.let_pass(token);
+        let Some(session) = self.table.get_mut(token) else { return };
         session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
         if session.phase == Phase::Network {
             self.note_open(token, now);
@@ -187,6 +193,7 @@ impl Supervisor {
 
     /// A session is open as long as any network protocol is.
     pub(super) fn network_protocol_closed(&mut self, token: Token, now: Instant) {
+        self.hold_back(token);
         let Some(session) = self.table.get_mut(token) else { return };
         if session.phase == Phase::Open && !session.ip_open && session.ipv6_open.is_none() {
             session.phase = Phase::Network;
@@ -202,16 +209,22 @@ pub(super) fn session_end(session: &Session) -> Option<Instant> {
 }
 
 /// Runs where it may block.
-fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted, look: &Look) -> Configured {
+fn configure(
+    tun: &InterfaceId,
+    mut given: Given,
+    wanted: &Wanted,
+    devices: &Devices,
+    look: &Look,
+) -> Configured {
     let mut without_proxy_arp = None;
     let mut netlink = Netlink::open().map_err(|error| chain(&error))?;
-    // Before it is up. The worker looks at sources, too; this is for one that its peer has taken over. Whether it is in force is
-    // seen below.
-    if given.mtu.is_none() && wanted.source_check {
-        let _ = netlink.check_ipv4_sources(tun);
-    }
-    if let Some(ends) = wanted.ipv6.filter(|_| wanted.ipv6 != given.ipv6 && wanted.ebpf) {
-        let _ = check_ipv6_sources(tun, ends.peer);
+    let mut without_clsact = None;
+    if wanted.free_clsact
+        && !given.free_clsact
+        && let Some(programs) = devices.programs()
+    {
+        without_clsact = programs.free_clsact(tun).err().map(|error| chain(&error));
+        given.free_clsact = true;
     }
     set_mtu_and_ipv4(&mut netlink, tun, &mut given, wanted).map_err(|error| chain(&error))?;
     if let Some(ends) = wanted.ipv4
@@ -226,7 +239,7 @@ fn configure(tun: &InterfaceId, mut given: Given, wanted: &Wanted, look: &Look) 
     given.ipv4 = wanted.ipv4.or(given.ipv4);
     let without_ipv6 = set_ipv6(&mut netlink, tun, &mut given, wanted).err();
     let protections = look.take(Repair::Yes);
-    Ok(Done { given, without_ipv6, without_proxy_arp, protections })
+    Ok(Done { given, without_ipv6, without_proxy_arp, without_clsact, protections })
 }
 
 /// Without this there is no session.

@@ -10,15 +10,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::Ipv6Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use ppp_linux::device::{DeviceError, Line};
 use ppp_linux::interface::InterfaceId;
-use ppp_linux::ipv6_source;
-use ppp_linux::netlink::Netlink;
 
-use super::egress::Egress;
+use super::devices::Devices;
 use super::session::Session;
 use super::worker::chain;
 
@@ -68,114 +66,94 @@ pub(super) enum Repair {
 /// What is to be in force for a session: enough to look at it where one may wait.
 #[derive(Debug)]
 pub(super) struct Look {
-    session_id: u16,
     worker_pid: u32,
-    tun: Option<InterfaceId>,
-    /// Whether sources are to be checked; none without IPv4.
-    ipv4: Option<bool>,
-    /// The only source; none without IPv6.
-    ipv6: Option<Ipv6Addr>,
-    ebpf: bool,
+    devices: Devices,
+    /// The session's interface, and whose frames come in there.
+    device: Option<(InterfaceId, Line)>,
     access: Option<InterfaceId>,
-    egress: Egress,
+    /// `nosourcecheck`
+    any_ipv4_source: bool,
 }
 
 impl Look {
     /// `access` is the session's access interface, if it is there.
-    pub(super) fn new(session: &Session, access: Option<&InterfaceId>, egress: &Egress, ebpf: bool) -> Self {
-        let has_ipv4 = session.given.as_ref().is_some_and(|given| given.ipv4.is_some());
-        let ipv6 = session.given.as_ref().and_then(|given| given.ipv6);
-        let wants_check = session.options().source_check.as_ref().is_none_or(|check| check.value);
+    pub(super) fn new(session: &Session, access: Option<&InterfaceId>, devices: &Devices) -> Self {
         Self {
-            session_id: session.id,
             worker_pid: session.worker_pid,
-            tun: session.tun.clone(),
-            ipv4: has_ipv4.then_some(wants_check),
-            ipv6: ipv6.map(|ends| ends.peer),
-            ebpf,
+            devices: devices.clone(),
+            device: session.tun.clone().zip(session.line),
             access: access.cloned(),
-            egress: egress.clone(),
+            any_ipv4_source: session.options().source_check.as_ref().is_some_and(|check| !check.value),
         }
-    }
-
-    /// As [`Look::new`], for a session whose interface is being configured for these.
-    pub(super) fn with_protocols(self, ipv4: bool, ipv6: Option<Ipv6Addr>, wants_check: bool) -> Self {
-        Self { ipv4: ipv4.then_some(wants_check), ipv6, ..self }
     }
 
     /// All that protects the session. May block.
     pub(super) fn take(&self, repair: Repair) -> Vec<Protection> {
         let process = Path::new("/proc").join(self.worker_pid.to_string());
         let mut all = of_process(&process, Path::new("/proc/self"));
-        all.push(Protection { what: "sends its own frames only", state: self.egress() });
-        if let Some(tun) = &self.tun {
-            all.extend(
-                self.ipv4
-                    .map(|is_wanted| Protection { what: IPV4, state: ipv4_sources(tun, is_wanted, repair) }),
-            );
-            let ipv6 = self.ipv6.map(|peer| ipv6_sources(tun, peer, self.ebpf, repair));
-            all.extend(ipv6.map(|state| Protection { what: IPV6, state }));
+        all.push(Protection { what: OWN_DEVICE, state: self.own_device(repair) });
+        if self.any_ipv4_source {
+            all.push(Protection { what: "IPv4 source check", state: State::Waived("nosourcecheck") });
         }
         all
     }
 
-    /// What is missing is put back by `egress.rs`, for all sessions of an interface.
-    fn egress(&self) -> State {
-        let Some(filter) = self.egress.filter() else {
-            return match self.egress.is_required() {
-                true => State::Missing(None),
-                false => State::Waived("--allow-unfiltered-workers"),
-            };
+    /// What protects the session at its own interface. May block.
+    pub(super) fn take_device(&self, repair: Repair) -> Protection {
+        Protection { what: OWN_DEVICE, state: self.device(repair) }
+    }
+
+    /// Whether the kernel brings the worker its own frames only, and lets it send no others, nor packets of other sources.
+    fn own_device(&self, repair: Repair) -> State {
+        // Without its access interface the session ends.
+        let Some((programs, access)) = self.devices.programs().zip(self.access.as_ref()) else {
+            return self.device(repair);
         };
-        // Without its interface the session ends.
-        let Some(access) = &self.access else { return State::Unknown };
-        match (filter.is_attached(access), filter.dropped_of(self.session_id)) {
-            (Ok(true), Ok(Some(_))) => State::InForce,
-            (Ok(false), _) => State::Missing(Some(format!("the filter at {access} was removed"))),
-            (_, Ok(None)) => State::Missing(Some("its filter has no rule for this session".to_owned())),
-            (Err(_), _) | (_, Err(_)) => State::Unknown,
+        let at_access =
+            attached(programs.is_access_attached(access), repair, access, || programs.attach_access(access));
+        match (at_access, self.device(repair)) {
+            (missing @ State::Missing(_), _) | (_, missing @ State::Missing(_)) => missing,
+            (State::PutBack, _) | (_, State::PutBack) => State::PutBack,
+            (State::InForce, at_device) => at_device,
+            _ => State::Unknown,
+        }
+    }
+
+    fn device(&self, repair: Repair) -> State {
+        let Some(programs) = self.devices.programs() else {
+            return State::Waived("--allow-unfiltered-workers");
+        };
+        let Some((device, line)) = &self.device else { return State::Unknown };
+        match programs.is_admitted(device.index, line) {
+            Ok(true) => attached(programs.is_device_attached(device), repair, device, || {
+                programs.attach_device(device)
+            }),
+            Ok(false) => State::Missing(Some("it is not in the eBPF maps".to_owned())),
+            Err(_) => State::Unknown,
         }
     }
 }
 
-const IPV4: &str = "IPv4 source check";
-const IPV6: &str = "IPv6 source check";
+const OWN_DEVICE: &str = "own device";
 
-fn ipv4_sources(tun: &InterfaceId, is_wanted: bool, repair: Repair) -> State {
-    if !is_wanted {
-        return State::Waived("nosourcecheck");
-    }
-    let Ok(netlink) = Netlink::open() else { return State::Unknown };
-    if netlink.verify_ipv4_source_check(tun).is_ok() {
-        return State::InForce;
-    }
-    let outcome = match repair {
-        Repair::Yes => netlink.check_ipv4_sources(tun),
-        Repair::No => netlink.verify_ipv4_source_check(tun),
-    };
-    match outcome {
-        Ok(()) => State::PutBack,
-        Err(error) if error.is_missing() => State::Unknown,
-        Err(error) => State::Missing(Some(chain(&error))),
-    }
-}
-
-fn ipv6_sources(tun: &InterfaceId, peer: Ipv6Addr, ebpf: bool, repair: Repair) -> State {
-    if !ebpf {
-        return State::Missing(Some("there is no eBPF (--no-ebpf)".to_owned()));
-    }
-    match ipv6_source::is_checked(tun) {
-        Ok(true) => return State::InForce,
-        // The interface is just going.
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => return State::Unknown,
-        Ok(false) | Err(_) => {}
-    }
-    if repair == Repair::No {
-        return State::Missing(None);
-    }
-    match ipv6_source::check_ipv6_sources(tun, peer) {
-        Ok(()) => State::PutBack,
-        Err(error) => State::Missing(Some(format!("{error} (it takes Linux 6.6)"))),
+/// Whether the programs are in force at an interface, after they were put back there if they are to be.
+fn attached(
+    is_attached: Result<bool, DeviceError>,
+    repair: Repair,
+    interface: &InterfaceId,
+    attach: impl FnOnce() -> Result<(), DeviceError>,
+) -> State {
+    let removed =
+        |why: &str| State::Missing(Some(format!("the eBPF programs at {interface} were removed{why}")));
+    match is_attached {
+        Ok(true) => State::InForce,
+        Ok(false) if repair == Repair::No => removed(""),
+        Ok(false) => match attach() {
+            Ok(()) => State::PutBack,
+            Err(error) => removed(&format!(": {}", chain(&error))),
+        },
+        // An interface that is just going has none.
+        Err(_) => State::Unknown,
     }
 }
 

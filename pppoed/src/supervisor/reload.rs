@@ -316,6 +316,10 @@ impl Supervisor {
             self.secrets.replace(new.secrets.clone());
         }
         self.apply_to_interfaces(new, now);
+        let rates = |config: &Config| (config.limits.control_rate, config.limits.frame_rate);
+        if rates(old) != rates(new) {
+            self.devices.set_rates(new);
+        }
         if old.limits.heartbeat != new.limits.heartbeat {
             let open = self.table.iter().filter(|session| session.opened.is_some());
             self.heartbeats.set_rhythm(new.limits.heartbeat, open.map(|session| session.token), now);

@@ -17,6 +17,7 @@ use ppp_ipc::{
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network, Rates},
 };
 use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
+use ppp_linux::device::{Line, Open};
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::RequestId;
 use ppp_wire::MacAddr;
@@ -113,6 +114,10 @@ pub(super) struct Session {
     pub(super) tun: Option<InterfaceId>,
     /// Who gave the address of its lease, if it has one.
     pub(super) address_source: AddressSource,
+    /// Whose frames come in there, if it is on its own device.
+    pub(super) line: Option<Line>,
+    /// Which packets of IP the kernel lets pass there.
+    pub(super) passes: Open,
     pub(super) counters: Option<SharedCounters>,
     /// Its traffic as an earlier `pppoed` saw it last, for as long as there are no counters.
     pub(super) kept_traffic: Traffic,
@@ -230,6 +235,8 @@ impl Session {
             record_serial: 0,
             tun: None,
             address_source: AddressSource::Pool,
+            line: None,
+            passes: Open::default(),
             counters: None,
             kept_traffic: Traffic::default(),
             protections: Vec::new(),

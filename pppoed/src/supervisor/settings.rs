@@ -16,7 +16,6 @@ use ppp_wire::ethernet::EtherType;
 use super::admission::SessionLimits;
 use super::ipv6::interface_identifier;
 use super::session::Session;
-use super::session_sockets::SocketSettings;
 use crate::config::{Config, Ipv6Config, UserLimit};
 use crate::options::{Script, SessionOptions};
 use crate::pool::PoolName;
@@ -29,7 +28,6 @@ pub(super) struct Settings {
     /// Where addresses come from.
     pub(super) pool: PoolName,
     pub(super) session_ether_type: EtherType,
-    pub(super) sockets: SocketSettings,
     pub(super) discovery_ether_type: EtherType,
     /// How long a session goes on without us.
     pub(super) orphan_timeout: Duration,
@@ -87,7 +85,6 @@ impl Settings {
             ac_name: config.ac_name.value.clone(),
             pool,
             session_ether_type: config.session_ether_type,
-            sockets: SocketSettings::new(config),
             discovery_ether_type: config.discovery_ether_type,
             orphan_timeout: config.orphan_timeout,
             limits: SessionLimits {

@@ -28,15 +28,15 @@ use super::adopt::{Adoption, Opening, RunDirClaim, workers_of};
 use super::console_share::ConsoleShare;
 use super::console_work::ConsoleWork;
 use super::deadlines::Deadlines;
+use super::devices::{DeviceWatch, Devices};
 use super::drop_log::{DropLog, Refusals};
-use super::egress::{Egress, EgressWatch};
 use super::events::Events;
 use super::hashing::Hashing;
 use super::heartbeat::Heartbeats;
 use super::hooks::{HookScripts, Hooks};
 use super::inspection::Inspections;
 use super::kept::{Keeping, KeptConfiguration};
-use super::line::{Line, ListenError, Listening};
+use super::line::{Line, ListenError, Listening, SocketSettings};
 use super::links::Links;
 use super::pace::Pace;
 use super::policy::Policies;
@@ -47,7 +47,6 @@ use super::repeated_dials::RepeatedDials;
 use super::rivals::Rivals;
 use super::same_station::Probes;
 use super::secret_files::SecretFiles;
-use super::session_sockets::SocketSettings;
 use super::stats::Stats;
 use super::table::Table;
 use super::template::{Recipe, WorkerFactory, WorkerProgram};
@@ -93,8 +92,8 @@ pub fn prepare(
     if !config.ebpf && !config.allow_unfiltered_workers {
         return Err(SetupError::NoEbpf.into());
     }
-    let egress = Egress::open(config).map_err(SetupError::from)?;
-    assemble(config, source, policy, hooks, &chroot, &egress, problems).inspect_err(|_| egress.give_up())
+    let devices = Devices::open(config).map_err(SetupError::from)?;
+    assemble(config, source, policy, hooks, &chroot, &devices, problems).inspect_err(|_| devices.give_up())
 }
 
 fn assemble(
@@ -103,7 +102,7 @@ fn assemble(
     policy: Policy,
     hooks: HookScripts,
     chroot: &Path,
-    egress: &Egress,
+    devices: &Devices,
     problems: &mut Problems,
 ) -> anyhow::Result<Supervisor> {
     let sandbox = sandbox_parameters(&config.worker_user, chroot)?;
@@ -122,13 +121,13 @@ fn assemble(
     let (frames, frame_queue) = mpsc::channel(FRAME_QUEUE);
     let terms = AllTerms::new(config);
     let (link_orders, orders) = mpsc::unbounded_channel();
-    let mut links = Links::new(SocketSettings::new(config), egress.clone(), config.patterns.clone(), orders)
+    let mut links = Links::new(SocketSettings::new(config), devices.clone(), config.patterns.clone(), orders)
         .map_err(SetupError::from)?;
     let mut netlink = Netlink::open().map_err(SetupError::from)?;
     let mut accesses = Vec::with_capacity(config.interfaces.len());
     for (index, name) in interfaces(config, &mut netlink)?.into_iter().enumerate() {
         let mut access = access(name.clone(), config, terms.of(config, name.as_str()), now)?;
-        let listening = listen(&mut netlink, &name, config, egress);
+        let listening = listen(&mut netlink, &name, config, devices);
         if let Some(listening) = problems.tolerate(Part::Interface, listening.map_err(Into::into))?.flatten()
         {
             access.open(Line::new(listening, index, frames.clone()).map_err(SetupError::Watch)?);
@@ -137,7 +136,6 @@ fn assemble(
         accesses.push(access);
     }
 
-    SocketSettings::new(config).tell();
     for remark in start_check::groups(config) {
         warn!("{remark}");
     }
@@ -178,8 +176,8 @@ fn assemble(
         secrets: SecretFiles::new(config.secrets.clone()).map_err(SetupError::Threads)?,
         hashing: Hashing::new().map_err(SetupError::Threads)?,
         accesses,
-        egress: egress.clone(),
-        egress_watch: EgressWatch::default(),
+        devices: devices.clone(),
+        device_watch: DeviceWatch::default(),
         table: Table::default(),
         deadlines: Deadlines::default(),
         quota_looks: Deadlines::default(),
@@ -235,7 +233,7 @@ fn assemble(
     }
     // Before anybody can get an address: of sessions that are not in the run directory there may be workers.
     supervisor.end_ghosts(&workers_of(chroot), now);
-    supervisor.attach_postponed().map_err(SetupError::from)?;
+    supervisor.settle_devices().map_err(SetupError::from)?;
     supervisor.begin_hooks();
     if supervisor.adoption.was_draining() {
         info!("draining, as before the restart: pppctl drain off takes new sessions again");
@@ -259,7 +257,7 @@ fn listen(
     netlink: &mut Netlink,
     name: &IfName,
     config: &Config,
-    egress: &Egress,
+    devices: &Devices,
 ) -> Result<Option<Listening>, SetupError> {
     let Some((interface, mac)) = find_interface(netlink, name, config)? else {
         warn!(interface = %name, "there is no such interface; waiting for it");
@@ -269,10 +267,10 @@ fn listen(
         warn!(interface = %name, "the interface is down: ip link set {name} up");
     }
     let mtu = interface.mtu;
-    let listening = Listening::open(interface, mac, SocketSettings::new(config), egress).map_err(
+    let listening = Listening::open(interface, mac, SocketSettings::new(config), devices).map_err(
         |error| match error {
             ListenError::Packet(error) => SetupError::Packet(error),
-            ListenError::Egress(error) => error.into(),
+            ListenError::Devices(error) => error.into(),
         },
     )?;
     info!(interface = %name, %mac, mtu, "listening for PPPoE discovery");

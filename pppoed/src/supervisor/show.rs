@@ -147,7 +147,7 @@ impl Supervisor {
             let services = access.terms().discovery.services.iter();
             let services = services.map(|service| Name::new(service.as_slice()));
             Response::Interface(Box::new(AccessInterface {
-                stats: access.stats(),
+                stats: self.interface_stats(access),
                 index: access.interface().map(|interface| interface.id.index.get()),
                 sessions: count(self.table.count_on(number)),
                 open: count(open.get(&number).copied().unwrap_or(0)),

@@ -8,7 +8,6 @@ mod prepared;
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,25 +17,24 @@ use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::worker::{FromWorker, Start, ToWorker, VERSION};
 use ppp_linux::counters::SharedCounters;
-use ppp_linux::handover::send_with;
+use ppp_linux::device::Line;
 use ppp_linux::interface::{IfName, InterfaceId};
-use ppp_linux::packet::{Membership, SessionKey, SessionSocket};
+use ppp_linux::packet::SessionKey;
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_wire::escape::Escaped;
 use ppp_wire::name::NameText;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use self::prepared::{NotPrepared, Prepared, Running, prepare};
 use super::adopt::Returning;
-use super::egress::Egress;
+use super::devices::Devices;
 use super::session::Token;
-use super::session_sockets::SessionSockets;
 use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
 pub(super) use crate::causes::chain;
@@ -64,8 +62,7 @@ pub(super) const MAX_SHOWN: usize = 512;
 pub(super) struct Launch {
     pub(super) start: Start,
     pub(super) access: InterfaceId,
-    pub(super) sockets: SessionSockets,
-    pub(super) egress: Egress,
+    pub(super) devices: Devices,
     pub(super) key: SessionKey,
     pub(super) tun: IfName,
 }
@@ -75,6 +72,8 @@ pub(super) struct Launch {
 pub(super) struct Started {
     pub(super) pid: u32,
     pub(super) tun: InterfaceId,
+    /// Whose frames come in there, if it is the session's own device.
+    pub(super) line: Option<Line>,
     pub(super) counters: SharedCounters,
 }
 
@@ -148,15 +147,6 @@ pub(super) enum Order {
     Kill,
     /// The worker has come back, on this socket, and is to be answered this first.
     Attach(UnixStream, Welcome),
-    /// The worker, which has come back, is to go on with this packet socket.
-    Replace(Box<Replacement>),
-}
-
-/// A packet socket of a session that has one already.
-#[derive(Debug)]
-pub(super) struct Replacement {
-    pub(super) socket: SessionSocket,
-    pub(super) membership: Option<Membership>,
 }
 
 impl WorkerHandle {
@@ -197,11 +187,6 @@ impl WorkerHandle {
         self.version = version;
         // Full after more orders than are of any use: it is then being killed.
         let _ = self.orders.try_send(Order::Attach(stream, welcome));
-    }
-
-    /// Where to send a [`Order::Replace`]; none if the worker is too old to know what that is.
-    pub(super) fn socket_orders(&self) -> Option<mpsc::Sender<Order>> {
-        (self.version >= ToWorker::TakeSocket.since()).then(|| self.orders.clone())
     }
 
     /// Whether it is not too old to know a message.
@@ -257,7 +242,7 @@ async fn run(
         }
         Err(why) => Err(why),
     };
-    let (Running { worker, mut membership, mut stream, mut stderr }, started) = match outcome {
+    let (Running { worker, mut stream, mut stderr }, started) = match outcome {
         Ok(running) => running,
         Err(why) => {
             reporter.report(Report::NotStarted(why)).await;
@@ -270,7 +255,7 @@ async fn run(
     let start = codec::encode(&ToWorker::Start(Box::new(launch.start)));
     let first = start.map_err(|error| Parting::Kill(Some(chain(&error))));
     let parting = match first {
-        Ok(first) => converse(&mut stream, first, &mut orders, reporter, &mut membership).await,
+        Ok(first) => converse(&mut stream, first, &mut orders, reporter).await,
         Err(parting) => parting,
     };
     // While its socket is open: a worker that sees it close tells its peer, which may not hear anything any more (RFC 2516
@@ -281,7 +266,6 @@ async fn run(
     drop(stream);
     let Worker { process, entry: _entry, .. } = worker;
     let exit = reap(process, &mut orders, reporter).await;
-    leave_group(exit, membership);
     let gone = Gone(Some(exit));
     let said = last_words(&mut stderr);
     if !said.is_empty() {
@@ -345,25 +329,14 @@ impl Parting {
     }
 }
 
-/// A worker has gone, and its packet socket with it.
-pub(super) fn leave_group(exit: Exit, membership: Option<Membership>) {
-    match exit {
-        // It may still have the socket, and then it has not left the group.
-        Exit::Unknown => std::mem::forget(membership),
-        _ => drop(membership),
-    }
-}
-
-/// Passes messages, `first` before all others, until there is a reason to part. `membership` is that of the worker's packet
-/// socket, or is when it has got one.
+/// Passes messages, `first` before all others, until there is a reason to part.
 pub(super) async fn converse(
     stream: &mut UnixStream,
     first: Zeroizing<Vec<u8>>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
-    membership: &mut Option<Membership>,
 ) -> Parting {
-    match pass_messages(stream, first, orders, reporter, membership).await {
+    match pass_messages(stream, first, orders, reporter).await {
         Ok(parting) => parting,
         Err(why) => Parting::Kill(Some(why)),
     }
@@ -374,7 +347,6 @@ async fn pass_messages(
     first: Zeroizing<Vec<u8>>,
     orders: &mut mpsc::Receiver<Order>,
     reporter: &Reporter,
-    membership: &mut Option<Membership>,
 ) -> Result<Parting, String> {
     let (mut reader, mut writer) = stream.split();
     let mut decoder = FrameDecoder::new();
@@ -391,12 +363,6 @@ async fn pass_messages(
                 Some(Order::Kill) => return Ok(Parting::Kill(None)),
                 // It is there already.
                 Some(Order::Attach(..)) => {}
-                Some(Order::Replace(replacement)) => {
-                    let Replacement { socket, membership: place } = *replacement;
-                    if hand_over(&mut writer, &socket).await? {
-                        *membership = place;
-                    }
-                }
                 None => return Ok(Parting::Left),
             },
             count = reader.read(&mut buffer) => {
@@ -432,23 +398,6 @@ async fn write(writer: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), String> {
         Ok(Err(error)) => Err(format!("writing to the worker: {error}")),
         Err(_) => Err("the worker does not read its messages".into()),
     }
-}
-
-/// Gives a worker another packet socket. False if the system does not let us: then it keeps the one that it has.
-async fn hand_over(writer: &mut WriteHalf<'_>, socket: &SessionSocket) -> Result<bool, String> {
-    let bytes = codec::encode(&ToWorker::TakeSocket).map_err(|error| chain(&error))?;
-    let stream: &UnixStream = writer.as_ref();
-    let send = || send_with(stream.as_fd(), &bytes, socket.as_fd());
-    let sent = match timeout(WORKER_TIMEOUT, stream.async_io(Interest::WRITABLE, send)).await {
-        Ok(Ok(sent)) => sent,
-        Ok(Err(error)) => {
-            debug!(%error, "a packet socket cannot be handed to a worker");
-            return Ok(false);
-        }
-        Err(_) => return Err("the worker does not read its messages".into()),
-    };
-    write(writer, bytes.get(sent..).unwrap_or_default()).await?;
-    Ok(true)
 }
 
 fn is_hang_up(error: &io::Error) -> bool {

@@ -110,6 +110,7 @@ impl Supervisor {
         {
             warn!(name: GHOST_ENDED.name, worker_pid = pid, "{}", GHOST_ENDED.words);
             self.repaired.count("worker");
+            self.expect_stale_devices();
         }
     }
 }

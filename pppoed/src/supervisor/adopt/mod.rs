@@ -11,9 +11,9 @@
 mod describe;
 mod door;
 pub(super) mod fuzzing;
+mod generation;
 mod ghosts;
 mod guard;
-mod heirlooms;
 mod key;
 mod record;
 mod restore;
@@ -40,10 +40,10 @@ use tracing::{info, warn};
 
 use self::door::Workers;
 pub(super) use self::door::{Arrival, Stranger};
+pub use self::generation::outdated_sessions;
 use self::ghosts::Ghosts;
 pub(super) use self::ghosts::workers_of;
 pub(super) use self::guard::{Findings, INTERVAL as LOOK_INTERVAL};
-use self::heirlooms::Heirlooms;
 use self::key::{Key, Source};
 use self::restore::Known;
 pub(super) use self::returning::Returning;
@@ -99,7 +99,6 @@ pub(super) struct Adoption {
     strangers: LogLimit,
     /// Sessions whose workers are expected, with the record that was in the run directory.
     expected: HashMap<Process, Expected>,
-    heirlooms: Heirlooms,
     /// What was in the run directory at the start, until it is taken over.
     kept: Vec<Kept>,
     /// No session begins until then: of what there is, something might not be known yet.
@@ -168,6 +167,9 @@ impl Adoption {
                 None
             }
         };
+        if let Err(error) = generation::note(run_dir) {
+            warn!(path = %run_dir.display(), %error, "a later version will not know whether it can take the sessions over");
+        }
         let workers = Workers { uid, gid };
         let is_successor = !matches!(source, Source::New) || !kept.is_empty();
         Self {
@@ -189,7 +191,6 @@ impl Adoption {
             store,
             strangers: LogLimit::default(),
             expected: HashMap::new(),
-            heirlooms: Heirlooms::default(),
             kept,
             hold_back_until: is_successor.then(|| now + grace),
             next_counters: now,
@@ -230,15 +231,9 @@ impl Adoption {
     /// A session is over: nothing is to be known of it any more.
     pub(super) fn forget(&mut self, token: Token, session_id: u16) {
         self.expected.retain(|_, expected| expected.token != token);
-        self.heirlooms.release(token);
         if let Some(store) = &self.store {
             store.forget(session_id);
         }
-    }
-
-    /// A worker has closed the packet socket that it had from an earlier `pppoed`. False if it had none.
-    pub(super) fn socket_taken(&mut self, token: Token) -> bool {
-        self.heirlooms.release(token)
     }
 
     /// Whether a worker is still expected.
@@ -273,6 +268,7 @@ impl Adoption {
         door::close(&self.root);
         key::remove(&self.run_dir);
         store::remove(&self.run_dir);
+        generation::remove(&self.run_dir);
         let _ = fs::remove_file(self.run_dir.join(DRAINING));
         last_good::forget(&self.run_dir);
         forget_last_good(&self.run_dir);
@@ -360,6 +356,6 @@ impl Supervisor {
     /// All sessions have ended.
     pub(super) fn clean_up(self) {
         self.adoption.clean_up();
-        self.egress.clean_up();
+        self.devices.clean_up();
     }
 }

@@ -8,6 +8,7 @@ use ppp_ipc::control::{AddressSource, HistoryEntry, Phase, Traffic};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{AuthMethod, Ipv6Parameters, LcpReport, Network, Rates};
 use ppp_linux::counters::monotonic_millis;
+use ppp_linux::device::{Line, Open};
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::pidfd::PidFd;
 use ppp_wire::MacAddr;
@@ -297,10 +298,10 @@ impl Supervisor {
             ),
             None => WorkerHandle::gone(),
         };
-        if has_worker {
-            self.readmit(known.access_index, id, known.own_mac, known.peer_mac);
-        }
         let session = self.rebuild(known, token, slot, lease, worker, traffic, now);
+        if has_worker {
+            let _ = self.readmit(&session);
+        }
         let end = session_end(&session);
         self.table.insert(session);
         self.proven(token, now);
@@ -346,11 +347,23 @@ impl Supervisor {
         (session.worker_pid, session.worker_start) = (known.process.0, Some(known.process.1));
         session.ifname = known.tun.name.to_string();
         session.tun = Some(known.tun);
+        session.line = IfIndex::new(known.access_index).map(|access| Line {
+            access,
+            session_id: known.session_id,
+            own: known.own_mac,
+            peer: known.peer_mac,
+        });
         session.lease = lease;
         session.address_source = known.address_source;
         session.protections = known.protections;
         session.kept_traffic = traffic;
         known.changes.apply(&mut session);
+        // As it stood when the record was written; the worker will say how it stands now.
+        session.passes = Open {
+            ipv4: session.network.map(|network| network.remote),
+            any_ipv4_source: session.options().source_check.as_ref().is_some_and(|check| !check.value),
+            ipv6: session.given.as_ref().and_then(|given| given.ipv6).map(|ends| ends.peer),
+        };
         session
     }
 

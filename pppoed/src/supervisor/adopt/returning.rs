@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::supervisor::template::wait;
 use crate::supervisor::watch::watch;
-use crate::supervisor::worker::{Gone, Order, Report, Reporter, converse, kill, leave_group, reap};
+use crate::supervisor::worker::{Gone, Order, Report, Reporter, converse, kill, reap};
 
 /// Time that a worker has to come back. It tries once a second; one that is stopped, or loops, never does.
 const RETURN_DEADLINE: Duration = Duration::from_secs(30);
@@ -64,24 +64,19 @@ impl Returning {
                     break Some(stream);
                 }
                 Some(Order::Kill) => break None,
-                // Nobody gives one to a worker that is not back.
-                Some(Order::Replace(_)) => {}
                 None => return pending().await,
             }
         };
         let process = expected.into_inner();
-        let mut membership = None;
         match stream {
             None => kill(&process),
             Some(mut stream) => {
-                let parting = converse(&mut stream, first, &mut orders, reporter, &mut membership).await;
+                let parting = converse(&mut stream, first, &mut orders, reporter).await;
                 if !parting.carry_out(&process, reporter).await {
                     return Gone(None);
                 }
             }
         }
-        let exit = reap(process, &mut orders, reporter).await;
-        leave_group(exit, membership);
-        Gone(Some(exit))
+        Gone(Some(reap(process, &mut orders, reporter).await))
     }
 }

@@ -221,6 +221,12 @@ pub(super) fn make_directory(run_dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(run_dir.join(DIRECTORY))
 }
 
+/// How many sessions have a record.
+pub(super) fn session_count(run_dir: &Path) -> usize {
+    let entries = fs::read_dir(run_dir.join(DIRECTORY)).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<u16>().is_ok())).count()
+}
+
 /// All records that are there, and what is wrong with others. Tidies up what was being written when the last `pppoed` went, if
 /// the run directory is ours.
 pub(super) fn load(run_dir: &Path, is_ours: bool) -> (Vec<Kept>, Vec<String>) {

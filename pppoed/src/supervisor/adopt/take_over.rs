@@ -12,14 +12,13 @@ use ppp_ipc::control::{Phase, Traffic};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::VERSION;
 use ppp_linux::counters::SharedCounters;
-use ppp_linux::packet::SessionKey;
 use ppp_linux::pidfd::{PidFd, start_time};
 use subtle::ConstantTimeEq;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::restore::Known;
 use super::store::Kept;
-use super::{Arrival, Expected, Process, Stranger, heirlooms};
+use super::{Arrival, Expected, Process, Stranger};
 use crate::message::{COUNTERS_STAY, SESSION_LOST, SESSION_TAKEN_OVER};
 use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
@@ -27,8 +26,7 @@ use crate::supervisor::messages::{NOT_ITS_END, is_workers_own};
 use crate::supervisor::network::session_end;
 use crate::supervisor::session::{Session, Token};
 use crate::supervisor::session_log::about;
-use crate::supervisor::worker::{Gone, Order, Replacement, chain, kill, printable};
-use crate::turns;
+use crate::supervisor::worker::{Gone, chain, kill, printable};
 
 /// A claim that is believed.
 struct Believed {
@@ -119,6 +117,9 @@ impl Supervisor {
     /// A worker says that it has a session.
     pub(in super::super) fn handle_arrival(&mut self, arrival: Arrival, now: Instant) {
         let Arrival { claim, pid, process, stream } = arrival;
+        if claim.version < MIN_VERSION && self.end_outdated(&claim) {
+            return;
+        }
         let Believed { known, process } = match self.believe(&claim, pid, process) {
             Ok(believed) => believed,
             Err(why) => {
@@ -126,8 +127,6 @@ impl Supervisor {
                 return self.handle_stranger(&Stranger { pid, why, is_excess: false }, now);
             }
         };
-        // Before the worker is answered: until then it keeps its socket, even if its session is over.
-        let heirloom = heirlooms::packet_socket(&process);
         let counters = process
             .duplicate_descriptor(claim.counters)
             .map_err(|error| chain(&error))
@@ -161,15 +160,6 @@ impl Supervisor {
                 }
             }
         };
-        match heirloom {
-            Some(socket) => self.adoption.heirlooms.keep(token, socket),
-            None => {
-                debug!(
-                    worker_pid = pid,
-                    "the packet socket of a session that is taken over cannot be duplicated"
-                )
-            }
-        }
         let farewell = self.is_unserved(token);
         if let Some(session) = self.table.get_mut(token) {
             session.worker.attach(stream, Welcome::Adopted { version: VERSION, farewell }, claim.version);
@@ -186,7 +176,6 @@ impl Supervisor {
         }
         self.resume(token, *claim, now);
         self.check_access(token, access_index, now);
-        self.replace_socket(token);
     }
 
     /// Somebody called on the workers' socket and was not believed. A worker that is not lost has no business there, and neither
@@ -205,40 +194,21 @@ impl Supervisor {
         }
     }
 
-    /// Gives a session that was taken over a socket in a group that we know, in place of the one that it has.
-    fn replace_socket(&mut self, token: Token) {
-        let Some(session) = self.table.get_mut(token).filter(|session| session.end.is_none()) else { return };
-        // Without a duplicate of the former, it is not known when that is closed.
-        let orders = session.worker.socket_orders().filter(|_| self.adoption.heirlooms.has(token));
-        let access = self.accesses.get(session.access);
-        let found =
-            access.and_then(|access| Some((access.session_sockets()?.clone(), access.line()?.0.clone())));
-        let (Some(orders), Some((sockets, interface))) = (orders, found) else { return };
-        let id = session.id;
-        let key = SessionKey {
-            ether_type: session.settings.session_ether_type,
-            session_id: id,
-            own: session.own_mac,
-            peer: session.peer_mac,
+    /// Ends the session of a worker that is too old to be taken over. False if its record is not known here: then it ends by itself.
+    fn end_outdated(&mut self, claim: &Claimed) -> bool {
+        let ticket = &claim.ticket;
+        let is_its = |expected: &&Expected| {
+            expected.ticket.record == ticket.record && bool::from(expected.ticket.tag.ct_eq(&ticket.tag))
         };
-        let egress = self.egress.clone();
-        turns::spawn("take-over", async move {
-            let opening = move || sockets.open_session(&interface, &key, &egress);
-            let opened = tokio::task::spawn_blocking(opening).await;
-            match opened {
-                Ok(Ok((socket, membership))) => {
-                    // Fails only if the worker is gone.
-                    let _ = orders.send(Order::Replace(Box::new(Replacement { socket, membership }))).await;
-                }
-                Ok(Err(error)) => warn!(
-                    session = id,
-                    reason = chain(&error),
-                    "a session that was taken over keeps the packet socket that it had: when its interface goes down, it \
-                     will not hear its peer any more"
-                ),
-                Err(_) => {}
-            }
-        });
+        let Some(token) = self.adoption.expected.values().find(is_its).map(|expected| expected.token) else {
+            return false;
+        };
+        let detail = format!(
+            "it was begun by an earlier version, whose sessions are not taken over (worker protocol {}, {MIN_VERSION} or more is needed)",
+            claim.version
+        );
+        self.kill(token, EndReason::Shutdown, &detail);
+        true
     }
 
     /// Whether a claim is what it says: written by a `pppoed` here, for this very process, and not in use.
@@ -308,6 +278,8 @@ impl Supervisor {
         }
         session.ip_open = claim.network.is_some();
         session.ipv6_open = claim.ipv6;
+        self.hold_back(token);
+        let Some(session) = self.table.get_mut(token) else { return };
         if session.ip_open || session.ipv6_open.is_some() {
             session.phase = Phase::Network;
             self.deadlines.set(token, self.table.get_mut(token).and_then(|session| session_end(session)));

@@ -1,5 +1,5 @@
 //! Sessions are compared with what the kernel has of them, soon after the start and then every `--reconcile-interval` seconds: their
-//! interfaces and routes ([`interfaces`]), and what lets their workers send ([`programs`]). Workers and records are compared
+//! interfaces and routes ([`interfaces`]), and their places in the maps of the kernel's programs ([`programs`]). Workers and records are compared
 //! in `adopt/guard.rs`, at the same interval. What differs is put right, logged and counted (`pppoed_repaired`): whatever the
 //! cause was, it should not last until the next restart.
 //!
@@ -12,11 +12,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ppp_ipc::reason::EndReason;
-use ppp_linux::packet::SessionKey;
 use tracing::warn;
 
 use self::interfaces::{Outcome, Settings};
-use self::programs::{Programs, RuleOf};
+use self::programs::{PlaceOf, Programs};
 use super::network::Given;
 use super::session::{Session, Token};
 use super::session_log::about;
@@ -33,8 +32,8 @@ const FIRST: Duration = Duration::from_secs(15);
 pub(super) struct Reconciliation {
     next: Instant,
     is_running: bool,
-    /// Rules without a session that were seen the last time. One that is seen twice is no session that is just ending.
-    unknown_rules: BTreeSet<u16>,
+    /// Devices in the maps without a session that were seen the last time. One that is seen twice is no session that is just ending.
+    unknown_devices: BTreeSet<u32>,
     /// Lines about what could not be put right.
     failed: LogLimit,
 }
@@ -45,7 +44,7 @@ impl Reconciliation {
         Self {
             next: now + interval.map_or(FIRST, |interval| interval.min(FIRST)),
             is_running: false,
-            unknown_rules: BTreeSet::new(),
+            unknown_devices: BTreeSet::new(),
             failed: LogLimit::default(),
         }
     }
@@ -58,8 +57,6 @@ pub(super) enum News {
     Surveyed(Option<Survey>),
     /// An interface was put right, or not; none: that was cut off.
     Interface(Token, Option<(Given, Outcome)>),
-    /// So many access interfaces got their filter back.
-    Filters(u64),
 }
 
 /// What was found to differ.
@@ -93,24 +90,17 @@ impl Supervisor {
             .filter(|session| is_settled(session))
             .filter_map(interfaces::Look::new)
             .collect();
-        let rules: Vec<RuleOf> = self.table.iter().filter_map(|session| self.rule_of(session)).collect();
-        let egress = self.egress.clone();
+        let places: Vec<PlaceOf> = self.table.iter().filter_map(place_of).collect();
+        let devices = self.devices.clone();
         let work = self.work.clone();
         turns::spawn("reconciliation", async move {
             let looking = tokio::task::spawn_blocking(move || Survey {
                 interfaces: interfaces::survey(looks),
-                programs: programs::compare(&egress, &rules),
+                programs: programs::compare(&devices, &places),
             });
             // Fails only when the supervisor is gone.
             let _ = work.send(Work::Reconciled(News::Surveyed(looking.await.ok()))).await;
         });
-    }
-
-    fn rule_of(&self, session: &Session) -> Option<RuleOf> {
-        let (interface, own) = self.accesses.get(session.access)?.line()?;
-        let ether_type = self.config.session_ether_type;
-        let key = SessionKey { ether_type, session_id: session.id, own, peer: session.peer_mac };
-        Some(RuleOf { is_settled: is_settled(session), interface: interface.index, key })
     }
 
     pub(super) fn handle_reconciled(&mut self, news: News, now: Instant) {
@@ -121,10 +111,9 @@ impl Supervisor {
                 for (token, settings) in interfaces {
                     self.repair_interface(token, settings);
                 }
-                self.repair_rules(programs);
+                self.repair_maps(programs);
             }
             News::Interface(token, outcome) => self.handle_repaired(token, outcome, now),
-            News::Filters(count) => self.repaired.count_many("filter", count),
         }
     }
 
@@ -167,7 +156,7 @@ impl Supervisor {
                 }
             }
             Outcome::Gone => {
-                return self.terminate(token, EndReason::SystemError, "its interface is gone", now);
+                return self.terminate(token, EndReason::DeviceGone, "its interface is gone", now);
             }
             Outcome::Failed(reason) => {
                 if let Some(more) = self.reconciliation.failed.count(now) {
@@ -185,23 +174,26 @@ impl Supervisor {
         self.configure(token, now);
     }
 
-    fn repair_rules(&mut self, programs: Programs) {
+    fn repair_maps(&mut self, programs: Programs) {
         let Programs { missing, unknown } = programs;
-        for RuleOf { interface, key, .. } in missing {
-            let Some(session) = self.table.by_id(key.session_id).filter(|session| is_settled(session)) else {
-                continue;
-            };
-            if session.peer_mac == key.peer && self.egress.permit(interface, &key).is_ok() {
+        for token in missing {
+            let Some(session) = self.table.get(token).filter(|session| is_settled(session)) else { continue };
+            if self.readmit(session) {
                 about!(warn, SESSION_REPAIRED, session, kind = "rule");
                 self.repaired.count("rule");
             }
         }
-        let unknown: BTreeSet<u16> =
-            unknown.into_iter().filter(|id| self.table.by_id(*id).is_none()).collect();
-        let left_over: Vec<u16> = unknown.intersection(&self.reconciliation.unknown_rules).copied().collect();
-        left_over.iter().for_each(|id| self.forbid(*id));
-        self.count_removed("rule", left_over.len());
-        self.reconciliation.unknown_rules = unknown;
+        // One that is just being made is in the maps before its interface is known here.
+        let is_starting = self.table.iter().any(|session| session.tun.is_none());
+        let unknown = if is_starting { BTreeSet::new() } else { unknown };
+        let stale: BTreeSet<u32> =
+            unknown.intersection(&self.reconciliation.unknown_devices).copied().collect();
+        self.reconciliation.unknown_devices = unknown;
+        self.count_removed("rule", stale.len());
+        if let Some(programs) = self.devices.programs().cloned().filter(|_| !stale.is_empty()) {
+            // What cannot be removed is seen again.
+            tokio::task::spawn_blocking(move || drop(programs.prune(|device| !stale.contains(&device))));
+        }
     }
 
     /// So many of this kind were there of sessions that are over, and are gone.
@@ -211,6 +203,11 @@ impl Supervisor {
             self.repaired.count_many(kind, u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
+}
+
+fn place_of(session: &Session) -> Option<PlaceOf> {
+    let (device, line) = (session.tun.as_ref()?.index, session.line?);
+    Some(PlaceOf { token: session.token, is_settled: is_settled(session), device, line })
 }
 
 /// Whether a session is as it is for longer: neither beginning nor ending.

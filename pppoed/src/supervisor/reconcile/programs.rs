@@ -1,46 +1,48 @@
-//! What lets workers send, compared with the sessions. Everything that knows how that is kept in the kernel is here and in `egress.rs`.
+//! The maps of the kernel's programs, which bring workers their frames, compared with the sessions.
 
 use std::collections::BTreeSet;
 
+use ppp_linux::device::Line;
 use ppp_linux::interface::IfIndex;
-use ppp_linux::packet::SessionKey;
 
-use super::super::egress::Egress;
+use super::super::devices::Devices;
+use super::super::session::Token;
 
-/// The rule of a session's worker.
+/// Where a session is in the maps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RuleOf {
+pub(super) struct PlaceOf {
+    pub(super) token: Token,
     /// It is to be there; else it may or may not.
     pub(super) is_settled: bool,
-    pub(super) interface: IfIndex,
-    pub(super) key: SessionKey,
+    pub(super) device: IfIndex,
+    pub(super) line: Line,
 }
 
 /// What differs.
 #[derive(Debug, Default)]
 pub(super) struct Programs {
-    /// Rules of sessions that are not there.
-    pub(super) missing: Vec<RuleOf>,
-    /// Session ids that have a rule and are no session's.
-    pub(super) unknown: BTreeSet<u16>,
+    /// Sessions that are not there.
+    pub(super) missing: Vec<Token>,
+    /// Devices that are there and are no session's.
+    pub(super) unknown: BTreeSet<u32>,
 }
 
-/// Compares the rules that there are with those of `sessions`, which are all of them. May block: a look at each session id, some 30 ms in all.
-pub(super) fn compare(egress: &Egress, sessions: &[RuleOf]) -> Programs {
-    let Some(filter) = egress.filter() else { return Programs::default() };
+/// Compares what is there with `sessions`, which are all that have an interface. May block: some microseconds for each.
+pub(super) fn compare(devices: &Devices, sessions: &[PlaceOf]) -> Programs {
+    let Some(programs) = devices.programs() else { return Programs::default() };
     // What cannot be looked at is taken to be as it should be.
-    let has_rule = |id: u16| filter.dropped_of(id).map(|dropped| dropped.is_some());
-    let is_missing =
-        |rule: &&RuleOf| rule.is_settled && has_rule(rule.key.session_id).is_ok_and(|there| !there);
-    let missing = sessions.iter().filter(is_missing).copied().collect();
-    let known: BTreeSet<u16> = sessions.iter().map(|rule| rule.key.session_id).collect();
-    let is_unknown = |id: &u16| !known.contains(id) && has_rule(*id).is_ok_and(|there| there);
-    Programs { missing, unknown: (1..=u16::MAX).filter(is_unknown).collect() }
+    let is_missing = |place: &&PlaceOf| {
+        place.is_settled && matches!(programs.is_admitted(place.device, &place.line), Ok(false))
+    };
+    let missing = sessions.iter().filter(is_missing).map(|place| place.token).collect();
+    let known: BTreeSet<u32> = sessions.iter().map(|place| place.device.get()).collect();
+    let there = programs.devices().unwrap_or_default();
+    Programs { missing, unknown: there.difference(&known).copied().collect() }
 }
 
 #[cfg(test)]
 mod tests {
-    use ppp_linux::egress::EgressFilter;
+    use ppp_linux::device::{self, Settings};
     use ppp_linux::netns;
     use ppp_wire::MacAddr;
     use ppp_wire::ethernet::EtherType;
@@ -48,24 +50,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_compared_with_the_sessions() {
+    fn the_maps_are_compared_with_the_sessions() {
         netns::run_in_new(|| {
-            let filter = EgressFilter::open("pppoed of a test", EtherType::PppoeDiscovery).unwrap();
-            let interface = IfIndex::new(1).unwrap();
-            let rule = |session_id, is_settled| {
-                let (own, peer) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
-                let key = SessionKey { ether_type: EtherType::PppoeSession, session_id, own, peer };
-                RuleOf { is_settled, interface, key }
+            let run_dir = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                session: EtherType::PppoeSession,
+                discovery: EtherType::PppoeDiscovery,
+                control: None,
+                frames: None,
             };
-            for id in [7, 9, u16::MAX] {
-                filter.permit(interface, &rule(id, true).key).unwrap();
+            let programs = device::Programs::load(run_dir.path(), &settings).unwrap();
+            let place = |number: u32, is_settled| {
+                let (own, peer) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
+                let session_id = u16::try_from(number).unwrap();
+                let line = Line { access: IfIndex::new(1).unwrap(), session_id, own, peer };
+                let device = IfIndex::new(number).unwrap();
+                PlaceOf { token: Token(number.into()), is_settled, device, line }
+            };
+            for number in [7, 9, 60_000] {
+                let PlaceOf { device, line, .. } = place(number, true);
+                programs.admit(device, &line).unwrap();
             }
-            let egress = Egress::with(filter);
-            let found = compare(&egress, &[rule(7, true), rule(8, true), rule(10, false)]);
-            let missing: Vec<u16> = found.missing.iter().map(|rule| rule.key.session_id).collect();
-            assert_eq!((missing, found.unknown), (vec![8], BTreeSet::from([9, u16::MAX])));
-            let none = compare(&Egress::without(), &[rule(7, true)]);
+            let devices = Devices::with(programs);
+            let found = compare(&devices, &[place(7, true), place(8, true), place(10, false)]);
+            assert_eq!((found.missing, found.unknown), (vec![Token(8)], BTreeSet::from([9, 60_000])));
+            let none = compare(&Devices::without(), &[place(7, true)]);
             assert!(none.missing.is_empty() && none.unknown.is_empty());
+            devices.clean_up();
         })
         .unwrap();
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use ppp_linux::egress::EgressError;
+use ppp_linux::device::DeviceError;
 use ppp_linux::interface::{IfName, IfNameError};
 use ppp_linux::netlink::NetlinkError;
 use ppp_linux::netns::NetnsError;
@@ -62,10 +62,10 @@ pub enum SetupError {
         "workers cannot be kept to their own frames; --allow-unfiltered-workers starts nevertheless, and then a worker that \
          its peer takes over can send frames in the name of other subscribers and of this server"
     )]
-    NoEgressFilter(#[source] EgressError),
+    NoPrograms(#[source] DeviceError),
     /// The filter of what workers send has no place on an access interface.
     #[error("the filter that keeps workers to their own frames cannot be put in force")]
-    Egress(#[source] EgressError),
+    Devices(#[source] DeviceError),
     /// `--no-ebpf` takes the filter away that keeps workers to their own frames.
     #[error(
         "--no-ebpf also does without the filter that keeps workers to their own frames: add --allow-unfiltered-workers \
@@ -133,15 +133,18 @@ pub enum SetupError {
     Random(String),
 }
 
-impl From<EgressError> for SetupError {
-    fn from(error: EgressError) -> Self {
+impl From<DeviceError> for SetupError {
+    fn from(error: DeviceError) -> Self {
         match error {
-            EgressError::Bpf { .. } => Self::NoEgressFilter(error),
+            DeviceError::Load(_)
+            | DeviceError::Program { .. }
+            | DeviceError::Missing(_)
+            | DeviceError::Map { .. } => Self::NoPrograms(error),
             // Who does not want to do without eBPF is not to be told to: these have other cures.
-            EgressError::Netlink(NetlinkError::NotPermitted { .. }) | EgressError::Taken { .. } => {
-                Self::Egress(error)
+            DeviceError::Netlink(NetlinkError::NotPermitted { .. }) | DeviceError::Taken { .. } => {
+                Self::Devices(error)
             }
-            EgressError::Netlink(_) => Self::NoEgressFilter(error),
+            DeviceError::Netlink(_) | DeviceError::Bpf { .. } => Self::NoPrograms(error),
         }
     }
 }

@@ -7,18 +7,19 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use ppp_ipc::worker::Offloads;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::InterfaceId;
-use ppp_linux::packet::Membership;
 use ppp_linux::tun::{Tun, TunError};
 use tokio::net::UnixStream;
 use tracing::debug;
 
+use super::super::devices::{Made, Place};
 use super::super::template::{Worker, WorkerFactory, pipe};
 use super::{Launch, Started, chain};
 
 /// What a worker needs that does not run yet.
 pub(super) struct Prepared {
     packet: OwnedFd,
-    membership: Option<Membership>,
+    /// In the kernel's maps, until the supervisor knows of the session's interface.
+    place: Option<Place>,
     tun: OwnedFd,
     interface: InterfaceId,
     /// What the kernel knows of what was wanted.
@@ -37,7 +38,6 @@ pub(super) enum NotPrepared {
 /// A worker that runs.
 pub(super) struct Running {
     pub(super) worker: Worker,
-    pub(super) membership: Option<Membership>,
     pub(super) stream: UnixStream,
     pub(super) stderr: io::PipeReader,
 }
@@ -56,8 +56,9 @@ impl Prepared {
             sockets().map_err(|error| format!("cannot make a worker's sockets: {error}"))?;
         let descriptors = [theirs.into(), self.packet, self.tun, counters, their_stderr.into()];
         let worker = factory.birth(descriptors).await?;
-        let started = Started { pid: worker.pid, tun: self.interface, counters: self.counters };
-        Ok((Running { worker, membership: self.membership, stream, stderr }, started))
+        let line = self.place.map(Place::keep);
+        let started = Started { pid: worker.pid, tun: self.interface, line, counters: self.counters };
+        Ok((Running { worker, stream, stderr }, started))
     }
 }
 
@@ -65,17 +66,13 @@ impl Prepared {
 pub(super) async fn prepare(launch: &Launch) -> Result<Prepared, NotPrepared> {
     let (access, key, name) = (launch.access.clone(), launch.key, launch.tun.clone());
     let wanted = launch.start.offloads;
-    let (sockets, egress) = (launch.sockets.clone(), launch.egress.clone());
+    let devices = launch.devices.clone();
     let work = move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-        let (packet, membership) = sockets.open_session(&access, &key, &egress)?;
-        egress
-            .permit(access.index, &key)
-            .map_err(|error| format!("cannot keep the worker to its own frames: {error}"))?;
-        let (tun, interface) = Tun::create(&name)?;
+        let Made { packet, tun, interface, place } = devices.make(&access, &key, &name)?;
         let offloads = offer(&tun, wanted);
         let counters = SharedCounters::create()?;
         let (packet, tun) = (packet.into(), tun.into());
-        Ok(Prepared { packet, membership, tun, interface, offloads, counters })
+        Ok(Prepared { packet, place, tun, interface, offloads, counters })
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|error| match error.downcast_ref() {
