@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::process::exit;
 use std::thread;
 
 use nix::mount::{MsFlags, mount};
@@ -33,6 +34,7 @@ use ppp_wire::ethernet::{EtherType, EthernetHeader, MIN_FRAME_LEN};
 use ppp_wire::pppoe::emit_session_header;
 use ppp_worker::Newborn;
 
+use super::devices::count;
 use super::lab::{Lab, with_wire};
 use super::peer::{Host, Subscriber};
 use super::worker::{Pipe, attacker_mac, good_mac, sleep_for_ever};
@@ -50,8 +52,8 @@ struct Arms {
 enum Stop {
     /// The list of system calls.
     SystemCalls,
-    /// The filter of the frames that leave.
-    Egress,
+    /// The kernel's program at its device, which counts it under this name. Whoever tries it learns nothing.
+    Counted(&'static str),
     /// The limit of the address space.
     Memory,
     /// A worker that is not lost has no business on the workers' socket.
@@ -65,7 +67,7 @@ impl Stop {
     fn detail(self) -> String {
         match self {
             Self::SystemCalls => "killed by signal 31 (SIGSYS)".to_owned(),
-            Self::Egress => "what is not its session's to send: 1 frames, which were dropped".to_owned(),
+            Self::Counted(_) => TRIED.to_owned(),
             Self::Memory => "killed by signal 6 (SIGABRT)".to_owned(),
             Self::Caller => "the worker called on the workers' socket for no reason".to_owned(),
             Self::Nothing(error) => format!("stopped: {error}"),
@@ -75,7 +77,7 @@ impl Stop {
     fn name(self) -> String {
         match self {
             Self::SystemCalls => "system call filter (SIGSYS)".to_owned(),
-            Self::Egress => "egress filter, and the session ends".to_owned(),
+            Self::Counted(cause) => format!("dropped by the device's program ({cause})"),
             Self::Memory => "limit of the address space (SIGABRT)".to_owned(),
             Self::Caller => "it is not lost, so its session ends".to_owned(),
             Self::Nothing(error) => error.to_owned(),
@@ -86,7 +88,7 @@ impl Stop {
 /// An attempt; `Ok` when it succeeded.
 type Attempt = fn(&Arms) -> io::Result<()>;
 
-use Stop::{Caller, Egress, Memory, Nothing, SystemCalls};
+use Stop::{Caller, Counted, Memory, Nothing, SystemCalls};
 
 /// A process that is not the worker's. Every namespace of processes has it.
 const INIT: i32 = 1;
@@ -150,36 +152,48 @@ const ATTACKS: &[(&str, Stop, Attempt)] = &[
         let (fd, vector) = (arms.packet.as_fd().as_raw_fd(), [IoSlice::new(&frame)]);
         done(sendmsg::<()>(fd, &vector, &[], MsgFlags::empty(), None))
     }),
-    ("send another session's frame", Egress, |arms| {
-        arms.packet.send(&frame(arms, arms.start.session_id + 1))
+    ("send another session's frame", Counted("worker_kind"), |arms| {
+        let _ = arms.packet.send(&frame(arms, arms.start.session_id + 1));
+        Ok(())
     }),
-    ("write another session's frame", Egress, |arms| {
-        done(write(&arms.packet, &frame(arms, arms.start.session_id + 1)))
+    ("write another session's frame", Counted("worker_kind"), |arms| {
+        let _ = write(&arms.packet, &frame(arms, arms.start.session_id + 1));
+        Ok(())
     }),
-    ("writev another session's frame", Egress, |arms| {
+    ("writev another session's frame", Counted("worker_kind"), |arms| {
         let frame = frame(arms, arms.start.session_id + 1);
         let (start, end) = frame.split_at(9);
-        done(writev(&arms.packet, &[IoSlice::new(start), IoSlice::new(end)]))
+        let _ = writev(&arms.packet, &[IoSlice::new(start), IoSlice::new(end)]);
+        Ok(())
     }),
-    ("send with a forged source", Egress, |arms| {
-        let mut frame = frame(arms, arms.start.session_id);
-        frame[6..12].copy_from_slice(&good_mac(1).0);
-        arms.packet.send(&frame)
+    ("send ARP", Counted("worker_kind"), |arms| {
+        let _ = arms.packet.send(&[0, 1, 8, 0, 6, 4, 0, 1]);
+        Ok(())
     }),
-    ("send to another subscriber", Egress, |arms| {
-        let mut frame = frame(arms, arms.start.session_id);
-        frame[..6].copy_from_slice(&good_mac(1).0);
-        arms.packet.send(&frame)
+    ("send data before its session is open", Counted("data_before_open"), |arms| {
+        let _ = arms.packet.send(&[0x45; 28]);
+        Ok(())
     }),
-    ("send ARP", Egress, |arms| {
-        let mut frame = frame(arms, arms.start.session_id);
-        frame[12..14].copy_from_slice(&[8, 6]);
-        arms.packet.send(&frame)
+    ("hand over data before its session is open", Counted("data_before_open"), |arms| {
+        arms.tun.send(&[0x45; 28])
     }),
-    ("offer sessions (PADO)", Egress, |arms| {
-        let mut frame = frame(arms, arms.start.session_id);
-        frame[12..16].copy_from_slice(&[0x88, 0x63, 0x11, 7]);
-        arms.packet.send(&frame)
+    ("flood its line with packets of control", Counted("worker_flood"), |arms| {
+        (0..2000).for_each(|_| drop(arms.packet.send(&[0xc0, 0x21, 9, 1])));
+        Ok(())
+    }),
+    // Two bytes that the kernel writes behind all its checks, over an address for instance.
+    ("have a checksum written elsewhere (IPv4)", Counted("worker_checksum_request"), |arms| {
+        arms.tun.write(&[IoSlice::new(&asks(24, 2)), IoSlice::new(&[0x45; 60])])
+    }),
+    ("have a checksum written elsewhere (IPv6)", Counted("worker_checksum_request"), |arms| {
+        arms.tun.write(&[IoSlice::new(&asks(40, 2)), IoSlice::new(&[0x60; 60])])
+    }),
+    ("have a packet cut into thousands", Counted("worker_segments"), |arms| {
+        let mut packet = vec![0x45; 40_000];
+        packet[9] = 6;
+        let mut header = asks(20, 16);
+        (header[1], header[2], header[4]) = (1, 40, 8);
+        arms.tun.write(&[IoSlice::new(&header), IoSlice::new(&packet)])
     }),
     ("take all memory", Memory, |_| {
         black_box(vec![1_u8; 1 << 30]);
@@ -189,6 +203,16 @@ const ATTACKS: &[(&str, Stop, Attempt)] = &[
 
 pub(crate) fn tests() -> Vec<super::Test> {
     vec![("a worker that its peer has taken over".to_owned(), Box::new(|| with_wire(taken_over)))]
+}
+
+/// What a worker says that has tried something that the kernel drops without a word.
+const TRIED: &str = "tried it";
+
+/// A virtio header (linux/virtio_net.h) that asks for a checksum.
+fn asks(start: u16, offset: u16) -> [u8; 10] {
+    let [a, b] = start.to_ne_bytes();
+    let [c, d] = offset.to_ne_bytes();
+    [1, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
 fn done<T>(outcome: nix::Result<T>) -> io::Result<()> {
@@ -240,11 +264,12 @@ pub(crate) fn attack(number: u8, start: Start, newborn: Newborn) -> ! {
     let mut arms = Arms { pipe, packet, tun, start };
     let (_, stop, attempt) = ATTACKS[usize::from(number)];
     let outcome = attempt(&arms);
-    if matches!((stop, &outcome), (Egress, Err(_)) | (Caller, Ok(()))) {
-        // The frame was dropped, or the call was heard; now the server has to notice.
+    if matches!((stop, &outcome), (Caller, Ok(()))) {
+        // The call was heard; now the server has to notice.
         sleep_for_ever();
     }
     let detail = match outcome {
+        Ok(()) if matches!(stop, Counted(_)) => TRIED.to_owned(),
         Ok(()) => "THE ATTEMPT SUCCEEDED".to_owned(),
         Err(error) => {
             let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
@@ -253,7 +278,7 @@ pub(crate) fn attack(number: u8, start: Start, newborn: Newborn) -> ! {
     };
     arms.pipe
         .send(&FromWorker::Ended(Ended { reason: EndReason::PeerTerminated, detail: detail.into_bytes() }));
-    sleep_for_ever()
+    exit(0)
 }
 
 fn taken_over() {
@@ -263,12 +288,18 @@ fn taken_over() {
     let mut failed = Vec::new();
     for (number, (what, stop, _)) in ATTACKS.iter().enumerate() {
         let mac = attacker_mac(u8::try_from(number).unwrap());
+        let count = || match stop {
+            Counted(cause) => count(&lab, cause),
+            _ => 0,
+        };
+        let before = count();
         let mut host = Host::dial(mac);
         // The PADS comes after the whole sandbox, and the attempt right behind.
         host.connected();
         host.terminated();
         let line = lab.logged(&["session ended", &format!("peer_mac={mac}")]);
-        let is_stopped = line.contains(&stop.detail());
+        let is_counted = !matches!(stop, Counted(_)) || count() > before;
+        let is_stopped = line.contains(&stop.detail()) && is_counted;
         let verdict = if is_stopped { stop.name() } else { format!("NOT AS EXPECTED: {line}") };
         table.push_str(&format!("    {what:36} {verdict}\n"));
         if !is_stopped {

@@ -12,13 +12,12 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
-use netlink_packet_route::tc::{TcAttribute, TcHandle, TcHeader, TcMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ppp_ipc::control::Phase;
-use ppp_linux::interface::{IfName, InterfaceId};
+use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::netns;
 use tempfile::TempDir;
@@ -354,18 +353,6 @@ pub(crate) fn add_veth(name: &str, peer: &str) {
     near.attributes.push(LinkAttribute::LinkInfo(info));
 
     change(RouteNetlinkMessage::NewLink(near));
-}
-
-/// Gives an interface the queueing discipline that leaves no room for filters of leaving frames.
-pub(crate) fn add_ingress(interface: &InterfaceId) {
-    let header = TcHeader {
-        index: interface.index.get().try_into().unwrap(),
-        parent: TcHandle::from(0xffff_fff1),
-        handle: TcHandle::from(0xffff_0000),
-        ..TcHeader::default()
-    };
-    let kind = TcAttribute::Kind("ingress".to_owned());
-    change(RouteNetlinkMessage::NewQueueDiscipline(TcMessage::from_parts(header, vec![kind])));
 }
 
 fn change(message: RouteNetlinkMessage) {

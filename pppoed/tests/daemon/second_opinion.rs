@@ -1,12 +1,14 @@
 //! What a worker says of itself, against what the kernel says: its traffic, its rate, and what is to keep it in.
 
 use std::fs;
-use std::net::Ipv4Addr;
 
-use ppp_ipc::control::{Phase, Request, Response};
+use ppp_ipc::control::Phase;
 use ppp_ipc::worker::Network;
+use ppp_linux::device::{Line, Open};
+use ppp_linux::interface::IfIndex;
 
-use super::lab::{self, Lab, SECRET, until, with_wire};
+use super::devices::{detail, interface, programs};
+use super::lab::{self, ACCESS, Lab, SECRET, with_wire};
 use super::peer::{Host, Subscriber};
 use super::worker::{Pipe, good_mac, liar_mac, sleep_for_ever};
 
@@ -14,16 +16,15 @@ use super::worker::{Pipe, good_mac, liar_mac, sleep_for_ever};
 const PACKET: usize = 1400;
 /// More of them than anybody overlooks: 4 MB.
 const PACKETS: usize = 3000;
-const ALL: &str = "/proc/sys/net/ipv4/conf/all/rp_filter";
-const OWN: &str = "/proc/sys/net/ipv4/conf/ppp0/rp_filter";
+const WITHOUT_REPAIR: &[&str] = &["--reconcile-interval", "0"];
 
 pub(crate) fn tests() -> Vec<super::Test> {
     let tests: [(&str, fn()); 5] = [
         ("a worker that does not keep its rate is found out", rate),
         ("a worker that claims less than it carried pays for all of it", accounting),
-        ("a source check that the system makes void is noted", noted),
-        ("a source check that the system makes void ends sessions where it has to", refused),
-        ("a protection that somebody switches off is put back", put_back),
+        ("a protection that is missing is noted", noted),
+        ("a protection that is missing ends sessions where it has to", refused),
+        ("a session that somebody takes out of the maps is put back", put_back),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -74,67 +75,52 @@ fn accounting() {
     lab.stop_with(&mut []);
 }
 
-fn sandbox(lab: &Lab, id: u16) -> Vec<String> {
-    match lab.console().ask(&Request::ShowSession { id }).remove(0) {
-        Response::Session(detail) => detail.sandbox,
-        other => panic!("{other:?}"),
-    }
+/// What is missing, as `show session` has it.
+fn missing(lab: &Lab, id: u16) -> Vec<String> {
+    let phrases = detail(lab, id).sandbox.into_iter();
+    phrases.filter(|phrase| phrase.starts_with("NOT ") || phrase.starts_with("unknown")).collect()
+}
+
+/// Takes the session out of the maps of the kernel's programs, and returns how it was there.
+fn take_out(lab: &Lab, id: u16) -> (IfIndex, Line) {
+    let (device, access) = (interface("ppp0").id.index, interface(ACCESS));
+    let line = Line { access: access.id.index, session_id: id, own: access.mac.unwrap(), peer: good_mac(1) };
+    programs(lab).remove(device, &line).unwrap();
+    (device, line)
 }
 
 fn noted() {
-    fs::write(ALL, "2").unwrap();
-    let lab = Lab::start(&[]);
+    let lab = Lab::start(WITHOUT_REPAIR);
     let mut subscriber = Subscriber::open(good_mac(1));
-    assert_eq!(subscriber.address(), Some(Ipv4Addr::new(10, 0, 0, 2)));
-    let line =
-        lab.logged(&["WARN", "a protection of sessions is not in force", "protection=\"IPv4 source check\""]);
-    assert!(line.contains("net.ipv4.conf.all.rp_filter is 2"), "{line}");
-    let missing = |id| {
-        let shown = sandbox(&lab, id);
-        shown
-            .into_iter()
-            .filter(|phrase| phrase.starts_with("NOT ") || phrase.starts_with("unknown"))
-            .collect()
-    };
-    let shown: Vec<String> = missing(subscriber.session_id);
-    assert!(matches!(shown.as_slice(), [one] if one.contains("all.rp_filter is 2")), "{shown:?}");
-    // One line, however many sessions.
-    let mut second = Subscriber::open(good_mac(2));
-    lab.in_phase(second.session_id, Phase::Open);
-    assert_eq!(lab.log().matches("a protection of sessions is not in force").count(), 1);
-    // What is put right is seen.
-    fs::write(ALL, "1").unwrap();
-    assert_eq!(missing(subscriber.session_id), Vec::<String>::new());
-    lab.stop_with(&mut [&mut subscriber, &mut second]);
+    let id = subscriber.session_id;
+    lab.in_phase(id, Phase::Open);
+    let (device, line) = take_out(&lab, id);
+    assert_eq!(missing(&lab, id), ["NOT own device: it is not in the eBPF maps"]);
+    lab.logged(&["WARN", "a protection of sessions is not in force", "it is not in the eBPF maps"]);
+    let open = Open { ipv4: subscriber.address(), ..Open::default() };
+    programs(&lab).set_open(device, &line, open).unwrap();
+    assert_eq!(missing(&lab, id), Vec::<String>::new());
+    subscriber.assert_alive();
+    lab.stop_with(&mut [&mut subscriber]);
 }
 
 fn refused() {
-    fs::write(ALL, "2").unwrap();
-    let lab = Lab::start(&["--missing-protection", "refuse"]);
-    let mut subscriber = Subscriber::begin(Host::dial(good_mac(1)), b"alice");
-    until("the end of the link", || {
-        subscriber.drive();
-        subscriber.is_over()
-    });
+    let lab = Lab::start(&[WITHOUT_REPAIR, &["--missing-protection", "refuse"]].concat());
+    let subscriber = Subscriber::open(good_mac(1));
+    lab.in_phase(subscriber.session_id, Phase::Open);
+    take_out(&lab, subscriber.session_id);
     let line = lab.logged(&["session ended", "reason=\"system-error\""]);
-    assert!(line.contains("all.rp_filter is 2") && line.contains("--missing-protection refuse"), "{line}");
-    assert!(!lab.log().contains("session up"), "no packet was let through");
-    fs::write(ALL, "0").unwrap();
-    let mut again = Subscriber::open_again(good_mac(1), 2);
-    lab.in_phase(again.session_id, Phase::Open);
-    lab.stop_with(&mut [&mut again]);
+    assert!(line.contains("NOT own device") && line.contains("--missing-protection refuse"), "{line}");
+    lab.stop_with(&mut []);
 }
 
+/// Nobody hears a session that is in no map, so this is put right by what compares sessions with the kernel.
 fn put_back() {
-    let lab = Lab::start(&["--protection-check", "1"]);
+    let lab = Lab::start(&["--reconcile-interval", "1"]);
     let mut subscriber = Subscriber::open(good_mac(1));
     lab.in_phase(subscriber.session_id, Phase::Open);
-    assert_eq!(fs::read_to_string(OWN).unwrap().trim(), "1");
-    fs::write(ALL, "0").unwrap();
-    fs::write(OWN, "0").unwrap();
-    let shown = sandbox(&lab, subscriber.session_id);
-    assert!(shown.iter().any(|phrase| phrase.starts_with("NOT IPv4 source check")), "{shown:?}");
-    lab.logged(&["WARN", "was missing, and is in force again", "protection=\"IPv4 source check\""]);
-    assert_eq!(fs::read_to_string(OWN).unwrap().trim(), "1");
+    take_out(&lab, subscriber.session_id);
+    lab.logged(&["WARN", "what the kernel has of a session was put right", "kind=\"rule\""]);
+    subscriber.assert_alive();
     lab.stop_with(&mut [&mut subscriber]);
 }

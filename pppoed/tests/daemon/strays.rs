@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use ppp_ipc::control::{Request, Response};
 use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
@@ -9,6 +10,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
 use ppp_wire::pppoe::{Code, PppoePacket, emit_session_header};
 
+use super::adoption::known;
 use super::lab::{ACCESS, HOSTS, Lab, until, until_some, with_wire};
 use super::peer::{Subscriber, socket};
 use super::worker::good_mac;
@@ -20,11 +22,12 @@ const ECHO: [u8; 10] = [0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0];
 const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0x57, 0x7a]);
 
 pub(crate) fn tests() -> Vec<super::Test> {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 5] = [
         ("a host whose session is over is told so", told),
         ("answers to session data of nobody are limited", limited),
         ("sessions without eBPF", without_ebpf),
         ("sessions go on when the interface was down for a moment", flap),
+        ("sessions go on when the interface was down while there was no server", flap_without_a_server),
     ];
     let test =
         |(name, test): (&str, fn())| -> super::Test { (name.to_owned(), Box::new(move || with_wire(test))) };
@@ -115,27 +118,53 @@ fn without_ebpf() {
     lab.stop_with(&mut [first, second]);
 }
 
+fn set_down_and_up() {
+    let mut netlink = Netlink::open().unwrap();
+    let names = [ACCESS, HOSTS].map(|name| name.parse::<IfName>().unwrap());
+    let id = netlink.interface(&names[0]).unwrap().id;
+    netlink.link_down(&id).unwrap();
+    netlink.link_up(&id).unwrap();
+    until("the carrier", || names.iter().all(|name| netlink.interface(name).unwrap().running));
+}
+
 fn flap() {
     let lab = Lab::start(&[]);
     let mut first = Subscriber::open(good_mac(1));
-    let second = Subscriber::open(good_mac(2));
-    // The kernel's order of the sockets is not that of their birth now.
-    drop(first);
-    first = Subscriber::open_again(good_mac(1), 2);
-    let mut subscribers = [first, second];
-    let mut netlink = Netlink::open().unwrap();
-    let id = netlink.interface(&ACCESS.parse::<IfName>().unwrap()).unwrap().id;
+    let mut second = Subscriber::open(good_mac(2));
     for _ in 0..2 {
-        netlink.link_down(&id).unwrap();
-        netlink.link_up(&id).unwrap();
-        let names = [ACCESS, HOSTS].map(|name| name.parse::<IfName>().unwrap());
-        until("the carrier", || names.iter().all(|name| netlink.interface(name).unwrap().running));
+        set_down_and_up();
         // Who answers this has been told that the interface was down.
         until("a PADT", || padts(STRANGER, || send_stray(STRANGER, 77)) == [77]);
-        for subscriber in &mut subscribers {
-            subscriber.assert_alive();
-        }
+        first.assert_alive();
+        second.assert_alive();
     }
-    let [first, second] = &mut subscribers;
-    lab.stop_with(&mut [first, second]);
+    lab.stop_with(&mut [&mut first, &mut second]);
+}
+
+fn flap_without_a_server() {
+    const FLAGS: &[&str] = &["--orphan-timeout", "20", "-N", "3"];
+    let mut lab = Lab::start(FLAGS);
+    let mut subscribers = [1, 2, 3].map(|number| known(&lab, Subscriber::open(good_mac(number))));
+    for is_told in [false, true] {
+        match is_told {
+            false => lab.kill(),
+            true => {
+                lab.signal(Signal::SIGUSR1);
+                assert!(lab.wait_gone().success());
+            }
+        }
+        subscribers.iter_mut().for_each(Subscriber::assert_alive);
+        set_down_and_up();
+        subscribers.iter_mut().for_each(Subscriber::assert_alive);
+        lab.restart(FLAGS);
+        subscribers.iter_mut().for_each(Subscriber::assert_alive);
+        set_down_and_up();
+        subscribers.iter_mut().for_each(Subscriber::assert_alive);
+    }
+    let [first, second, third] = &mut subscribers;
+    second.host.hang_up();
+    lab.logged(&["session ended", "session=2 "]);
+    first.assert_alive();
+    third.assert_alive();
+    lab.stop_with(&mut [first, third]);
 }

@@ -16,7 +16,6 @@ use ppp_ipc::frame::{FrameDecoder, HEADER_LEN};
 use ppp_ipc::worker::{
     AuthMethod, FromWorker, LcpReport, Network, NetworkReport, Proof, Start, ToWorker, VERSION, Verdict,
 };
-use ppp_linux::packet::SessionSocket;
 use ppp_linux::sandbox::Protections;
 use ppp_linux::spawn::replace_standard_error;
 use ppp_linux::tun::Tun;
@@ -25,7 +24,6 @@ use ppp_wire::MacAddr;
 use ppp_worker::Newborn;
 
 use super::attacks;
-use super::egress;
 use super::heartbeat;
 use super::lab::SECRET;
 use super::misbehaviour::CASES;
@@ -47,11 +45,6 @@ pub(crate) fn bad_mac(number: usize) -> MacAddr {
 /// The peer whose worker deals with heart-beats in the way of this number.
 pub(crate) fn beat_mac(number: usize) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0xbe, u8::try_from(number).unwrap()])
-}
-
-/// The peer whose worker sends frames that are not its session's, in the way of this number.
-pub(crate) fn forger_mac(number: u8) -> MacAddr {
-    MacAddr([2, 0, 0, 0, 0xe9, number])
 }
 
 /// The peer whose worker hands over packets of others.
@@ -89,11 +82,6 @@ pub(crate) fn run() -> ExitCode {
         let start = peek(&newborn.control);
         let case = match start.peer_mac {
             [2, 0, 0, 0, 0xa7, number] => attacks::attack(number, start, newborn),
-            [2, 0, 0, 0, 0xe9, number] => {
-                let Newborn { control, packet, tun, .. } = newborn;
-                let pipe = Pipe::new(control, Tun::from_fd(tun).unwrap());
-                egress::forge(number, &start, pipe, &SessionSocket::from_fd(packet).unwrap())
-            }
             [2, 0, 0, 0, 0x59, 0] => {
                 let Newborn { control, tun, .. } = newborn;
                 spoofing::spoof(&start, Pipe::new(control, Tun::from_fd(tun).unwrap()))
