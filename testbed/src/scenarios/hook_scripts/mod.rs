@@ -2,6 +2,7 @@
 
 mod accounting;
 mod deny_and_hours;
+mod limiter;
 mod mss_clamp;
 mod nat;
 mod rate_limit;
@@ -29,6 +30,7 @@ pub(super) const MSS_CLAMP: Scenario = mss_clamp::SCENARIO;
 pub(super) const DENY_AND_HOURS: Scenario = deny_and_hours::SCENARIO;
 pub(super) const ACCOUNTING: Scenario = accounting::SCENARIO;
 pub(super) const RATE_LIMIT: Scenario = rate_limit::SCENARIO;
+pub(super) const LIMITER: Scenario = limiter::SCENARIO;
 pub(super) const ROUTES: Scenario = routes::SCENARIO;
 
 /// Flags for a server with the scripts that its [`Setup::files`] put into `hooks.d`.

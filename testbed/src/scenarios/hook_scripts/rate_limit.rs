@@ -45,7 +45,7 @@ fn with_rate_of_alice(down: u32, up: u32) -> Result<String> {
 }
 
 /// Measures in Mbit/s. TCP's headers are part of the rate; what passes at once at the beginning comes on top.
-fn is_about(world: &World, direction: Direction, rate: f64) -> Result<()> {
+pub(super) fn is_about(world: &World, direction: Direction, rate: f64) -> Result<()> {
     let speed = world.cli.run(|| meter::measure(FAR_HOST, direction, TIME))?;
     println!("    {direction:?}: {speed:.2} Mbit/s of {rate}");
     ensure!((rate * 0.7..rate * 1.2).contains(&speed), "{direction:?}: {speed:.2} Mbit/s, not {rate}");
