@@ -1,4 +1,4 @@
-//! What one frame costs, by the number of sessions on its interface: with a fanout group, and with filters alone.
+//! What one frame costs, by the number of sessions on its interface: with devices of their own, and with filters alone.
 
 use std::fmt;
 use std::thread;
@@ -6,9 +6,11 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use nix::time::{ClockId, clock_gettime};
+use ppp_linux::device::{Line, Programs, Settings};
 use ppp_linux::interface::{IfName, InterfaceId};
 use ppp_linux::netlink::Netlink;
-use ppp_linux::packet::{DiscoverySocket, Membership, SessionGroup, SessionKey, SessionSocket};
+use ppp_linux::packet::{DiscoverySocket, SessionKey, SessionSocket};
+use ppp_linux::tun::Tun;
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetHeader, MIN_FRAME_LEN};
 use ppp_wire::pppoe::emit_session_header;
@@ -40,7 +42,7 @@ pub(crate) struct Arguments {
     /// Rounds, of which the medians count
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Frames in each round with a group; a tenth with filters, as these take longer
+    /// Frames in each round with devices; a tenth with filters, as these take longer
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..))]
     frames: u32,
     /// In JSON
@@ -60,8 +62,8 @@ pub(super) struct Outcome {
 #[derive(Debug, Serialize)]
 struct Cost {
     sessions: u16,
-    group_us: f64,
-    group_ratio: f64,
+    devices_us: f64,
+    devices_ratio: f64,
     filters_us: f64,
     filters_ratio: f64,
 }
@@ -70,8 +72,8 @@ struct Cost {
 #[derive(Default)]
 struct Sockets {
     sockets: Vec<SessionSocket>,
-    memberships: Vec<Membership>,
-    group: Option<SessionGroup>,
+    tuns: Vec<Tun>,
+    programs: Option<Programs>,
 }
 
 impl Arguments {
@@ -106,17 +108,17 @@ impl Arguments {
         let nobody_us = self.median(&sender, &Sockets::default(), 1, self.frames)?;
         let mut by_sessions: Vec<Cost> = Vec::new();
         for &sessions in &self.sessions {
-            let group = world.srv.run(|| Sockets::group(sessions))?;
-            let group_us = self.median(&sender, &group, sessions, self.frames)?;
-            group.close();
+            let devices = world.srv.run(|| Sockets::devices(sessions))?;
+            let devices_us = self.median(&sender, &devices, sessions, self.frames)?;
+            world.srv.run(|| devices.close())?;
             let filters = world.srv.run(|| Sockets::filters(sessions))?;
             let filters_us = self.median(&sender, &filters, sessions, self.frames / 10)?;
-            filters.close();
+            world.srv.run(|| filters.close())?;
             let first = by_sessions
                 .first()
-                .map_or((group_us, filters_us), |first| (first.group_us, first.filters_us));
-            let (group_ratio, filters_ratio) = (group_us / first.0, filters_us / first.1);
-            by_sessions.push(Cost { sessions, group_us, group_ratio, filters_us, filters_ratio });
+                .map_or((devices_us, filters_us), |first| (first.devices_us, first.filters_us));
+            let (devices_ratio, filters_ratio) = (devices_us / first.0, filters_us / first.1);
+            by_sessions.push(Cost { sessions, devices_us, devices_ratio, filters_us, filters_ratio });
         }
         Ok(Outcome { nobody_us, by_sessions })
     }
@@ -172,15 +174,35 @@ fn measure(sender: &DiscoverySocket, sockets: &Sockets, busy: u16, frames: u32, 
 }
 
 impl Sockets {
-    fn group(sessions: u16) -> Result<Self> {
-        let group = SessionGroup::open(&interface("eth1")?, EtherType::PppoeSession, sessions.into())?;
+    fn devices(sessions: u16) -> Result<Self> {
+        let settings = Settings {
+            session: EtherType::PppoeSession,
+            discovery: EtherType::PppoeDiscovery,
+            control: None,
+            frames: None,
+        };
+        let run_dir = tempfile::tempdir()?;
+        let programs = Programs::load(run_dir.path(), &settings)?;
+        let access = interface("eth1")?;
+        programs.attach_access(&access)?;
+        let mut netlink = Netlink::open()?;
         let mut all = Self::default();
         for id in 1..=sessions {
-            let (socket, membership) = group.join(&key(id), RECEIVE_BUFFER)?;
-            all.sockets.push(socket);
-            all.memberships.push(membership);
+            let (tun, device) = Tun::create(&format!("ppp{id}").parse()?)?;
+            let line = Line { access: access.index, session_id: id, own: MacAddr(ACCESS_MAC), peer: PEER };
+            programs.admit(device.index, &line)?;
+            programs.attach_new_device(&mut netlink, &device)?;
+            netlink.raise_bare(&device)?;
+            let mark = programs.mark(id);
+            all.sockets.push(SessionSocket::open_on_device(
+                &device,
+                EtherType::PppoeSession,
+                RECEIVE_BUFFER,
+                mark,
+            )?);
+            all.tuns.push(tun);
         }
-        all.group = Some(group);
+        all.programs = Some(programs);
         Ok(all)
     }
 
@@ -192,8 +214,8 @@ impl Sockets {
     }
 
     /// Returns when nothing of them is in the way of the next measurement.
-    fn close(self) {
-        let Self { mut sockets, memberships, group } = self;
+    fn close(self) -> Result<()> {
+        let Self { mut sockets, tuns, programs } = self;
         thread::scope(|scope| {
             let each = sockets.len().div_ceil(CLOSERS).max(1);
             while !sockets.is_empty() {
@@ -201,10 +223,8 @@ impl Sockets {
                 scope.spawn(move || drop(some));
             }
         });
-        drop(memberships);
-        if let Some(group) = group {
-            group.wait_for_leavers(std::time::Duration::from_secs(60));
-        }
+        drop(tuns);
+        programs.map_or(Ok(()), |programs| Ok(programs.clean_up()?))
     }
 }
 
@@ -223,11 +243,11 @@ impl fmt::Display for Outcome {
             "processor time per frame, its sender's and the wire's included ({:.2} µs)",
             self.nobody_us
         )?;
-        writeln!(f, "sessions        group (eBPF)      filters alone")?;
-        for Cost { sessions, group_us, group_ratio, filters_us, filters_ratio } in &self.by_sessions {
+        writeln!(f, "sessions        own devices       filters alone")?;
+        for Cost { sessions, devices_us, devices_ratio, filters_us, filters_ratio } in &self.by_sessions {
             writeln!(
                 f,
-                "{sessions:>8}  {group_us:>7.2} µs {group_ratio:>6.2} x  {filters_us:>8.2} µs {filters_ratio:>6.2} x"
+                "{sessions:>8}  {devices_us:>7.2} µs {devices_ratio:>6.2} x  {filters_us:>8.2} µs {filters_ratio:>6.2} x"
             )?;
         }
         Ok(())

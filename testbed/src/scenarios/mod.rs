@@ -11,6 +11,7 @@ mod endings;
 mod forged;
 mod full_mtu;
 mod handbook;
+mod hang_up;
 mod hook_scripts;
 mod hostile;
 mod installed;
@@ -80,6 +81,8 @@ pub(crate) static ALL: &[Scenario] = &[
     limits::SCENARIO,
     sandbox::SCENARIO,
     storm::SCENARIO,
+    hang_up::SCENARIO,
+    hang_up::LINK_DOWN,
     server_restarted::SCENARIO,
     worker_killed::SCENARIO,
     worker_hung::SCENARIO,
@@ -96,6 +99,7 @@ pub(crate) static ALL: &[Scenario] = &[
     hook_scripts::ACCOUNTING,
     hook_scripts::ROUTES,
     hook_scripts::RATE_LIMIT,
+    hook_scripts::LIMITER,
     compat::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
