@@ -61,7 +61,7 @@ fn on_line(world: &World, number: u8, user: &str, password: &str) -> Result<Dial
         netns: Some(world.cli.fd().try_clone_to_owned()?),
         interface: line(number).parse::<IfName>()?,
         mac: None,
-        user: user.to_owned(),
+        user: user.into(),
         password: password.to_owned(),
         methods: vec![AuthMethod::ChapMd5],
         service_name: String::new(),

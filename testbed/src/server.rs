@@ -214,7 +214,8 @@ impl Server {
             .with_context(|| format!("{path} is the machine's, not the scenario's"))
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The control socket.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join("run/pppoed/control.sock")
     }
 

@@ -170,7 +170,7 @@ impl DialArguments {
             mac: None,
             methods: self.line.methods(),
             interface: self.line.interface,
-            user: self.user,
+            user: self.user.into_bytes(),
             password: self.password,
             service_name: self.line.service,
             max_payload: self.line.max_payload,

@@ -34,7 +34,7 @@ pub(crate) struct DialConfig {
     /// Address to dial from; `None` is the interface's.
     pub(crate) mac: Option<MacAddr>,
     /// User name.
-    pub(crate) user: String,
+    pub(crate) user: Vec<u8>,
     /// Password.
     pub(crate) password: String,
     /// How to authenticate, in order of preference.
@@ -180,7 +180,7 @@ impl Relay {
         let session = SessionConfig {
             mac,
             credentials: Credentials {
-                name: config.user.clone().into_bytes(),
+                name: config.user.clone(),
                 secret: config.password.clone().into_bytes().into(),
                 methods: config.methods.clone(),
             },

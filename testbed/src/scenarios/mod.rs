@@ -20,6 +20,7 @@ mod interface_sections;
 mod ipv6;
 mod limits;
 mod mac_change;
+mod names;
 mod protocol_details;
 mod proxyarp;
 mod quota_and_idle;
@@ -79,6 +80,7 @@ pub(crate) static ALL: &[Scenario] = &[
     forged::SCENARIO,
     hostile::SCENARIO,
     limits::SCENARIO,
+    names::SCENARIO,
     sandbox::SCENARIO,
     storm::SCENARIO,
     hang_up::SCENARIO,
