@@ -62,12 +62,21 @@ fn check_length(text: &[u8]) -> io::Result<()> {
     }
 }
 
-/// In one write, which the system does not mix with those of others (O_APPEND, open(2)).
+/// In one write, which the system does not mix with those of others (O_APPEND, open(2)), and as a whole or not at all: the part that
+/// a disk had room for is taken back. The lock keeps other hosts from appending meanwhile.
 fn append(path: &Path, text: &[u8]) -> io::Result<()> {
     check_length(text)?;
     let mut file = OpenOptions::new().append(true).create(true).mode(MODE).open(path)?;
+    let is_regular = file.metadata()?.is_file();
+    if is_regular {
+        file.lock()?;
+    }
+    let end = file.metadata()?.len();
     let count = file.write(text)?;
     if count < text.len() {
+        if is_regular {
+            file.set_len(end)?;
+        }
         return Err(io::Error::other(format!("only {count} of {} bytes were written", text.len())));
     }
     Ok(())
@@ -136,5 +145,30 @@ mod tests {
         replace(Path::new(name), b"renamed").unwrap();
         assert_eq!(read(Path::new(name)).unwrap(), b"renamed\n");
         replace(Path::new(name), &before).unwrap();
+    }
+
+    #[test]
+    fn what_a_full_disk_takes_a_part_of_is_taken_back() {
+        use nix::mount::{MsFlags, mount};
+        use nix::sched::{CloneFlags, unshare};
+
+        // The mount is this thread's alone, and goes with it.
+        let on_a_small_disk = || {
+            let none: Option<&str> = None;
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let size = Some("size=8k");
+            mount(Some("tmpfs"), directory.path(), Some("tmpfs"), MsFlags::empty(), size).unwrap();
+            let path = directory.path().join("accounts");
+            append(&path, &[b'a'; 6000]).unwrap();
+            let error = append(&path, &[b'b'; 6000]).unwrap_err();
+            assert_eq!(error.to_string(), "only 2192 of 6000 bytes were written");
+            assert_eq!(fs::read(&path).unwrap(), [b'a'; 6000]);
+            append(&path, &[b'c'; 2000]).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().len(), 8000);
+            nix::mount::umount(directory.path()).unwrap();
+        };
+        std::thread::spawn(on_a_small_disk).join().unwrap();
     }
 }
