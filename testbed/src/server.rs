@@ -334,6 +334,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Of one that was killed, the maps of its programs would stay in the kernel.
+        let _ = ppp_linux::device::forget(&self.directory.join("run/pppoed"));
         if matches!(self.process.ended(), Ok(None)) {
             for worker in proctree::descendants(self.pid()).unwrap_or_default() {
                 let _ = kill(worker, Signal::SIGKILL);

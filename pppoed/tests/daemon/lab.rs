@@ -17,6 +17,7 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ppp_ipc::control::Phase;
+use ppp_linux::device::forget;
 use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::netns;
@@ -237,6 +238,7 @@ impl Drop for Lab {
         // Workers end when their server is gone.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = forget(&self.path("run"));
         if thread::panicking() {
             eprintln!("--- log of the server:\n{}---", self.log());
         }

@@ -40,6 +40,7 @@ pub use self::drops::{CAUSES, Drops};
 pub use self::maps::{Line, Open, Rate, SessionKey};
 use self::maps::{Maps, RawSettings};
 use self::pins::Pins;
+pub use self::pins::forget;
 use crate::bpf;
 use crate::interface::{IfIndex, InterfaceId};
 use crate::netlink::{Netlink, NetlinkError};

@@ -111,6 +111,25 @@ impl Pins {
     }
 }
 
+/// Forgets the maps of a `pppoed` that was killed and whose run directory is about to be removed; else they stay until the machine is
+/// started again. Those of one that runs go on, but no other finds them.
+///
+/// # Errors
+/// When the directory is not there, or what is pinned cannot be removed.
+pub fn forget(run_dir: &Path) -> io::Result<()> {
+    let facts = fs::metadata(run_dir)?;
+    // It may have another path in the namespace of that `pppoed`.
+    let own = identity(&facts);
+    for entry in fs::read_dir(Path::new(SYSTEM).join(DIRECTORY)).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().ends_with(&own) {
+            for layout in fs::read_dir(entry.path())?.flatten() {
+                Pins { directory: layout.path() }.remove()?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Taking its namespace apart, the kernel still counts a thread that has ended, and there may be no room for another one beside it.
 fn wait_for_end(number: i32) {
     let entry = format!("/proc/self/task/{number}");
@@ -127,7 +146,11 @@ fn name_of(run_dir: &Path) -> io::Result<String> {
     let path: String =
         run_dir.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let path = path.get(path.len().saturating_sub(64)..).unwrap_or_default();
-    Ok(format!("{}_{:x}_{}", path.trim_matches('_'), facts.dev(), facts.ino()))
+    Ok(format!("{}{}", path.trim_matches('_'), identity(&facts)))
+}
+
+fn identity(facts: &fs::Metadata) -> String {
+    format!("_{:x}_{}", facts.dev(), facts.ino())
 }
 
 fn is_bpf(path: &Path) -> bool {

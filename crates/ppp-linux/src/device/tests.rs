@@ -37,14 +37,33 @@ pub(crate) fn pass() -> OwnedFd {
     program(&object, ACCESS_OUT).unwrap().fd().unwrap().as_fd().try_clone_to_owned().unwrap()
 }
 
-fn load(run_dir: &TempDir) -> Programs {
+/// A run directory, whose maps are forgotten with it.
+struct RunDir(TempDir);
+
+impl RunDir {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        let _ = forget(self.path());
+    }
+}
+
+fn load(run_dir: &RunDir) -> Programs {
     Programs::load(run_dir.path(), &SETTINGS).unwrap()
 }
 
 /// A session on its own device, and the programs in force.
 struct Session<'a> {
     programs: Programs,
-    run_dir: TempDir,
+    run_dir: RunDir,
     wire: &'a Wire,
     tun: Tun,
     device: InterfaceId,
@@ -54,7 +73,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn begin(wire: &'a Wire, settings: &Settings) -> Self {
-        let run_dir = tempfile::tempdir().unwrap();
+        let run_dir = RunDir::new();
         let programs = Programs::load(run_dir.path(), settings).unwrap();
         programs.attach_access(wire.id()).unwrap();
         let mut netlink = Netlink::open().unwrap();

@@ -90,7 +90,7 @@ fn the_next_one_takes_over_what_is_in_force() {
         assert!(works(session));
 
         // Another run directory has programs and maps of its own, in force beside these.
-        let other_dir = tempfile::tempdir().unwrap();
+        let other_dir = RunDir::new();
         let other = load(&other_dir);
         assert_eq!(other.origin(), Origin::New);
         other.attach_access(session.wire.id()).unwrap();
