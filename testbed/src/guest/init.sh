@@ -22,7 +22,15 @@ if [ -n "$KERNEL" ]; then
 else
     mount -t hostfs none /run/spool -o "$SPOOL"
 fi
+# Kernel and programs may be below /tmp as well.
+if [ -n "$KERNEL" ]; then
+    target=${KERNEL%/*/*}
+    mkdir -p /run/target && mount --bind "$target" /run/target
+fi
 mount -t tmpfs tmpfs /tmp
+if [ -n "$KERNEL" ] && ! [ -e "$KERNEL" ]; then
+    mkdir -p "$target" && mount --bind /run/target "$target"
+fi
 echo booting > /run/spool/booting
 
 if [ -n "$KERNEL" ]; then

@@ -66,7 +66,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Lab) -> Result<()>,
 }
 
-/// Every scenario.
+/// Scenarios that every run has time for.
 pub(crate) static ALL: &[Scenario] = &[
     reference::SCENARIO,
     centos_five_steps::SCENARIO,
@@ -105,9 +105,16 @@ pub(crate) static ALL: &[Scenario] = &[
     compat::SCENARIO,
     wrong_options::SCENARIO,
     relay_speed::SCENARIO,
-    stock_kernel::SCENARIO,
     installed::SCENARIO,
     full_mtu::SCENARIO,
     rates::SCENARIO,
     handbook::SCENARIO,
 ];
+
+/// What takes minutes in software emulation: run by name, and by `.ci/nightly`.
+pub(crate) static NIGHTLY: &[Scenario] = &[stock_kernel::SCENARIO];
+
+/// Every scenario.
+pub(crate) fn every() -> impl Iterator<Item = &'static Scenario> {
+    ALL.iter().chain(NIGHTLY)
+}
