@@ -40,9 +40,15 @@ enum WatchError {
 
 async fn follow(work: &mpsc::Sender<Work>) -> Result<(), WatchError> {
     let mut hints = watch(Watched(LinkWatch::open_for_names_of_tuns()?))?;
+    // Sessions of an earlier pppoed may have got other names while nobody watched.
+    let mut named = names_of_tuns().await?;
     loop {
+        if work.send(Work::Named(named)).await.is_err() {
+            return Ok(());
+        }
         let mut guard = hints.readable_mut().await?;
-        let (mut named, mut is_incomplete) = (Vec::new(), false);
+        let mut is_incomplete = false;
+        named = Vec::new();
         while let Ok(received) = guard.try_io(|hints| hints.get_mut().0.recv()) {
             match received? {
                 LinkHint::Changed(id) => named.push(id),
@@ -50,14 +56,15 @@ async fn follow(work: &mpsc::Sender<Work>) -> Result<(), WatchError> {
             }
         }
         if is_incomplete {
-            let looking = tokio::task::spawn_blocking(|| Netlink::open()?.interfaces());
-            let all = looking.await.map_err(io::Error::other)??;
-            named = all.into_iter().filter(|it| it.mac.is_none()).map(|it| it.id).collect();
-        }
-        if work.send(Work::Named(named)).await.is_err() {
-            return Ok(());
+            named = names_of_tuns().await?;
         }
     }
+}
+
+async fn names_of_tuns() -> Result<Vec<InterfaceId>, WatchError> {
+    let looking = tokio::task::spawn_blocking(|| Netlink::open()?.interfaces());
+    let all = looking.await.map_err(io::Error::other)??;
+    Ok(all.into_iter().filter(|it| it.mac.is_none()).map(|it| it.id).collect())
 }
 
 impl Supervisor {
