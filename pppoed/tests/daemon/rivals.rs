@@ -9,7 +9,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader};
 use ppp_wire::pppoe::{Code, DiscoveryBuilder, PppoePacket, TagType};
 
-use super::lab::{ACCESS, Lab, until, until_some, with_wire};
+use super::lab::{ACCESS, Lab, until, with_wire};
 use super::peer::socket;
 
 const RIVAL: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x99]);
@@ -26,16 +26,9 @@ pub(crate) fn tests() -> Vec<super::Test> {
     tests.into_iter().map(test).collect()
 }
 
-fn told() {
-    let wire = socket(EtherType::PppoeDiscovery);
-    let lab = Lab::start(&[]);
-    let mut buffer = [0; 1600];
-    let padi = until_some("a PADI", || {
-        let length = wire.recv(&mut buffer).ok()?.len;
-        Some(buffer[..length].to_vec())
-    })
-    .unwrap();
-    let ethernet = EthernetFrame::new_checked(&padi).unwrap();
+/// Answers as another server does.
+fn offer(wire: &DiscoverySocket, padi: &[u8]) {
+    let ethernet = EthernetFrame::new_checked(padi).unwrap();
     let packet = PppoePacket::new_checked(ethernet.payload()).unwrap();
     assert_eq!((packet.code(), ethernet.destination()), (Code::Padi, MacAddr::BROADCAST));
 
@@ -49,6 +42,19 @@ fn told() {
     let host_uniq = packet.tags().flatten().find(|tag| tag.kind == TagType::HostUniq).unwrap();
     pado.tag(TagType::HostUniq, host_uniq.value).unwrap();
     wire.send(&pado.finish()).unwrap();
+}
+
+fn told() {
+    let wire = socket(EtherType::PppoeDiscovery);
+    let lab = Lab::start(&[]);
+    let mut buffer = [0; 1600];
+    // The start asks twice, and only the answer to the last question counts.
+    until("the other server to be told of", || {
+        if let Ok(received) = wire.recv(&mut buffer) {
+            offer(&wire, &buffer[..received.len]);
+        }
+        lab.log().contains("another PPPoE server answers")
+    });
     let line = lab.logged(&["another PPPoE server answers", "access0", "02:00:00:00:00:99"]);
     assert!(line.contains(r"evil\x1b[2Jtwin"), "{line}");
     lab.signal(nix::sys::signal::Signal::SIGTERM);

@@ -151,11 +151,9 @@ fn no_session() {
     let mut host = Host::dial(good_mac(1));
     host.drive();
     for console in &mut consoles {
-        let lines = lines(console, |line| line.contains("PADI"));
-        assert!(
-            lines[0].starts_with(&format!("{ACCESS} rcvd {} PADI service_name=", good_mac(1))),
-            "{lines:#?}"
-        );
+        // Before it, there may be the PADI by which pppoed looks for other servers.
+        let padi = format!("{ACCESS} rcvd {} PADI service_name=", good_mac(1));
+        lines(console, |line| line.starts_with(&padi));
     }
     lab.stop_with(&mut []);
 }
