@@ -59,7 +59,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// All that does not work, and whether the server runs all the same.
+/// All that does not work, and whether the server runs nevertheless.
 #[derive(Debug, Default)]
 pub struct Problems {
     sessions: usize,

@@ -44,7 +44,7 @@ impl StockKernel {
     /// not installed: this machine boots what it booted.
     ///
     /// # Errors
-    /// When a package cannot be had.
+    /// When a package cannot be downloaded.
     pub(crate) fn prepare() -> Result<Self> {
         packages::install()?;
         let directory = programs::workspace().join("target/stock-kernel");

@@ -71,7 +71,7 @@ pub enum Origin {
     New,
     /// They are those of the last `pppoed` of this run directory: its sessions are in them.
     Adopted,
-    /// There are programs of the last `pppoed`, whose maps cannot be had, or have another layout. They stay in force until they are
+    /// There are programs of the last `pppoed`, whose maps cannot be found, or have another layout. They stay in force until they are
     /// replaced, so the sessions that are known should be in the maps before.
     Replaced,
 }
@@ -144,7 +144,7 @@ pub struct Programs {
 
 impl Programs {
     /// Loads the programs of the `pppoed` with this run directory. They are in force nowhere yet. What the last one left is taken over,
-    /// if it is to be had. Takes some 100 ms.
+    /// if it can be found. Takes some 100 ms.
     ///
     /// # Errors
     /// Where there is no eBPF for us.
