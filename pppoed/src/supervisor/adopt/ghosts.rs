@@ -2,7 +2,7 @@
 //! be connected.
 //!
 //! They are found by what the kernel says of every process: a worker's root directory is that of our run directory, whatever
-//! has become of its name. One that has its record comes back by itself, within a second or two; one that does not is ended,
+//! that is called by now. One that has its record comes back by itself, within a second or two; one that does not is ended,
 //! for the next subscriber would get its address.
 
 use std::collections::BTreeMap;
