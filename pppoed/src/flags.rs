@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use ppp_linux::interface::IfName;
+use ppp_wire::if_name::IfName;
 
 use crate::config::PerMac;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ppp_linux::interface::IfName;
 use ppp_proto::auth::AuthMethod;
+use ppp_wire::if_name::IfName;
 
 use crate::client::{DialConfig, GATHER};
 use crate::world::World;

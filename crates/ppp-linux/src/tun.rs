@@ -16,7 +16,8 @@ use nix::libc::{self, c_short, c_uint, ifreq};
 use nix::net::if_::if_nametoindex;
 use thiserror::Error;
 
-use crate::interface::{IfIndex, IfName, InterfaceId};
+use crate::interface::{IfIndex, InterfaceId};
+use ppp_wire::if_name::IfName;
 
 const CLONE_DEVICE: &str = "/dev/net/tun";
 

@@ -19,6 +19,7 @@ pub mod cp;
 pub mod describe;
 pub mod escape;
 pub mod ethernet;
+pub mod if_name;
 pub mod ip;
 pub mod ipcp;
 pub mod ipv6cp;

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use ppp_ipc::control::{InterfaceState, InterfaceStats, NamedCount};
 use ppp_linux::device::Drops;
-use ppp_linux::interface::{IfName, Interface, InterfaceId};
+use ppp_linux::interface::{Interface, InterfaceId};
 use ppp_linux::packet::PacketType;
 use ppp_proto::discovery::probe::Probe;
 use ppp_proto::discovery::server::{Admission, Asks, ConfigError, Event, Server, Sessions};
 use ppp_proto::discovery::{DropCause, DropCounters, DropSample};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
+use ppp_wire::if_name::IfName;
 use ppp_wire::name::NameText;
 use ppp_wire::pppoe::{Code, PppoePacket};
 use tracing::warn;

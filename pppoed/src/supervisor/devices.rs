@@ -131,7 +131,7 @@ impl Devices {
         &self,
         access: &InterfaceId,
         key: &SessionKey,
-        name: &ppp_linux::interface::IfName,
+        name: &ppp_wire::if_name::IfName,
     ) -> Result<Made, Box<dyn std::error::Error + Send + Sync>> {
         const BUFFER: usize = SessionSocket::DEFAULT_RECEIVE_BUFFER;
         let line = Line { access: access.index, session_id: key.session_id, own: key.own, peer: key.peer };

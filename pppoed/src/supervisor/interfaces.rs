@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use ppp_ipc::reason::EndReason;
-use ppp_linux::interface::{IfName, Interface};
+use ppp_linux::interface::Interface;
+use ppp_wire::if_name::IfName;
 use tracing::{error, info, warn};
 
 use super::Supervisor;

@@ -8,8 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
 use ppp_ipc::name::NamePattern;
-use ppp_linux::interface::{IfName, Interface};
+use ppp_linux::interface::Interface;
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
+use ppp_wire::if_name::IfName;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};

@@ -95,8 +95,9 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
-use ppp_linux::interface::{IfName, InterfaceId};
+use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::Event;
+use ppp_wire::if_name::IfName;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, sleep_until};
 use tracing::info;

@@ -12,13 +12,14 @@ use std::time::Instant;
 use nix::unistd::User;
 use ppp_ipc::control::ServiceState;
 use ppp_ipc::template::SandboxParameters;
-use ppp_linux::interface::{IfName, Interface};
+use ppp_linux::interface::Interface;
 use ppp_linux::netlink::{Netlink, NetlinkError};
 use ppp_linux::netns;
 use ppp_linux::spawn::Program;
 use ppp_proto::discovery::cookie::CookieKey;
 use ppp_proto::discovery::server::{self, Server};
 use ppp_wire::MacAddr;
+use ppp_wire::if_name::IfName;
 use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use nix::unistd::Group;
-use ppp_linux::interface::{IfIndex, IfName};
+use ppp_linux::interface::IfIndex;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::spawn::Program;
+use ppp_wire::if_name::IfName;
 
 use super::rivals;
 use super::setup::{SetupError, check_directory, find_interface, worker_path, worker_user};

@@ -10,9 +10,9 @@ use ppp_ipc::hooks::Value;
 use ppp_ipc::name::Name;
 use ppp_ipc::policy::{MAX_TEXT, MAX_VALUES};
 use ppp_ipc::reason::EndReason;
-use ppp_linux::interface::IfName;
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
+use ppp_wire::if_name::IfName;
 
 use super::hook_fields::synonyms;
 use crate::spelling::{did_you_mean, nearest};

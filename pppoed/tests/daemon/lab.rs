@@ -18,9 +18,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ppp_ipc::control::Phase;
 use ppp_linux::device::forget;
-use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::netns;
+use ppp_wire::if_name::IfName;
 use tempfile::TempDir;
 
 use super::peer::Subscriber;

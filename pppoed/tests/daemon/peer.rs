@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::packet::DiscoverySocket;
 use ppp_proto::auth::{AuthMethod, Credentials};
@@ -15,6 +14,7 @@ use ppp_proto::ipcp::IpcpConfig;
 use ppp_proto::link::{self, CloseReason, Link, LinkConfig};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
+use ppp_wire::if_name::IfName;
 use ppp_wire::pppoe::{PppoePacket, TagType, emit_session_header};
 use zeroize::Zeroizing;
 

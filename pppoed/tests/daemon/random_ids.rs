@@ -1,8 +1,8 @@
 //! Session ids that nobody can guess, so that who sees no frame of a session cannot end it by a PADT.
 
-use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
 use ppp_wire::ethernet::{EtherType, EthernetHeader};
+use ppp_wire::if_name::IfName;
 use ppp_wire::pppoe::{Code, DiscoveryBuilder};
 
 use super::adoption::{known, taken_over};

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ppp_ipc::control::{Request, Response};
-use ppp_linux::interface::IfName;
 use ppp_linux::netlink::Netlink;
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame, EthernetHeader, MIN_FRAME_LEN};
+use ppp_wire::if_name::IfName;
 use ppp_wire::pppoe::{Code, PppoePacket, emit_session_header};
 
 use super::adoption::known;

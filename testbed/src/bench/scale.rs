@@ -7,12 +7,13 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use nix::time::{ClockId, clock_gettime};
 use ppp_linux::device::{Line, Programs, Settings};
-use ppp_linux::interface::{IfName, InterfaceId};
+use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::packet::{DiscoverySocket, SessionKey, SessionSocket};
 use ppp_linux::tun::Tun;
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetHeader, MIN_FRAME_LEN};
+use ppp_wire::if_name::IfName;
 use ppp_wire::pppoe::emit_session_header;
 use serde::Serialize;
 

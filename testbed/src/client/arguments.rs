@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use ppp_linux::interface::IfName;
 use ppp_proto::auth::AuthMethod;
+use ppp_wire::if_name::IfName;
 
 use super::{Conduct, DialConfig, Ended, GATHER, LoadConfig, PingConfig, dial, run};
 use crate::interrupt;

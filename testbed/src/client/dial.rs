@@ -10,12 +10,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use ppp_linux::interface::IfName;
 use ppp_linux::netlink::{Ipv4Ends, Netlink, PtpConfig, Route};
 use ppp_linux::netns;
 use ppp_linux::tun::Tun;
 use ppp_proto::auth::{AuthMethod, Credentials};
 use ppp_wire::MacAddr;
+use ppp_wire::if_name::IfName;
 
 use super::data::DataPath;
 use super::port::{Port, Ready};

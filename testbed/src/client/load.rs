@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ppp_linux::interface::IfName;
 use ppp_proto::auth::{AuthMethod, Credentials};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EthernetFrame;
+use ppp_wire::if_name::IfName;
 
 use super::icmp::{Echo, Kind};
 use super::ping::{PingConfig, Pinger};

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ppp_linux::interface::{IfName, Interface};
+use ppp_linux::interface::Interface;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::packet::{DiscoverySocket, FrameBatch};
 use ppp_wire::ethernet::EtherType;
+use ppp_wire::if_name::IfName;
 
 /// Room for the replies to a burst of many sessions: some 20000 small frames.
 const RECEIVE_BUFFER: usize = 16 << 20;

@@ -12,7 +12,8 @@ use ppp_wire::MacAddr;
 
 use super::error::refusal;
 use super::{Netlink, NetlinkError};
-use crate::interface::{IfIndex, IfName, Interface, InterfaceId};
+use crate::interface::{IfIndex, Interface, InterfaceId};
+use ppp_wire::if_name::IfName;
 
 impl Netlink {
     /// Every interface of the namespace, in the kernel's order.

@@ -11,8 +11,9 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::libc::{self, MSG_TRUNC, sock_filter};
 
 use super::{NetlinkError, RECEIVE_BUFFER};
-use crate::interface::{IfIndex, IfName, InterfaceId};
+use crate::interface::{IfIndex, InterfaceId};
 use crate::packet::attach_filter;
+use ppp_wire::if_name::IfName;
 
 /// What the kernel told. It says that there is something to look at, not what it is now: that is
 /// [`Netlink::interface`](super::Netlink::interface)'s answer, which later changes do not outdate unseen.

@@ -29,7 +29,7 @@ pub use self::session::{Framing, PADT, SessionKey, SessionSocket};
 pub(crate) use self::socket::attach_filter;
 pub use self::stray::StraySocket;
 pub use self::watch::{Seen, Watch, WatchSocket};
-use crate::interface::IfName;
+use ppp_wire::if_name::IfName;
 
 /// Whom a frame was for, as the kernel saw it (`sll_pkttype`, packet(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

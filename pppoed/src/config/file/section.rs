@@ -10,7 +10,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use clap::Parser as _;
-use ppp_linux::interface::IfName;
+use ppp_wire::if_name::IfName;
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::token_bucket::Rate;
 use ppp_wire::name::bytes_of;

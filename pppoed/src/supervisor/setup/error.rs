@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use ppp_linux::device::DeviceError;
-use ppp_linux::interface::{IfName, IfNameError};
 use ppp_linux::netlink::NetlinkError;
 use ppp_linux::netns::NetnsError;
 use ppp_linux::packet::PacketError;
 use ppp_linux::spawn::ProgramError;
 use ppp_proto::discovery::server;
+use ppp_wire::if_name::{IfName, IfNameError};
 
 use crate::pool::SlotError;
 use crate::supervisor::adopt::ClaimError;
