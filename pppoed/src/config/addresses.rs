@@ -9,7 +9,7 @@ use super::{ConfigError, DEFAULT_SESSIONS, Notice};
 use crate::inet;
 use crate::options::PppOptions;
 use crate::origin::{Origin, Place, Sourced};
-use crate::pool::{self, Numbering, PoolEntry, PoolFile, Slots};
+use crate::pool::{self, Numbering, PoolEntry, PoolFile};
 
 pub(super) const DEFAULT_LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const DEFAULT_REMOTE: Ipv4Addr = Ipv4Addr::new(10, 67, 15, 1);
@@ -75,7 +75,7 @@ pub(super) fn sessions(
         None => Numbering::Random,
         Some(offset) => Numbering::From(offset),
     };
-    Slots::new(count, numbering).map_err(ConfigError::Sessions)?;
+    numbering.check(count).map_err(ConfigError::Sessions)?;
 
     let entries: Vec<_> = match file {
         Some(sessions) if sessions.iter().all(|(local, _)| local.is_some()) => sessions

@@ -12,7 +12,7 @@ use super::named_pool::NamedPool;
 use super::{Config, ConfigError, Notice, PerMac, PoolOrigins};
 use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
-use crate::pool::{DEFAULT_POOL, PoolEntry, PoolName, Slots};
+use crate::pool::{DEFAULT_POOL, PoolEntry, PoolName};
 
 /// Most pools beside the default one: discovery looks for that of its interface at every frame.
 const MAX_POOLS: usize = 256;
@@ -205,7 +205,7 @@ impl Config {
         );
         errors.extend(self.overlap());
         let count = u32::try_from(self.max_sessions()).unwrap_or(u32::MAX);
-        errors.extend(Slots::new(count, self.numbering).err().map(ConfigError::Sessions));
+        errors.extend(self.numbering.check(count).err().map(ConfigError::Sessions));
         notices.extend(self.unused_pools());
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }

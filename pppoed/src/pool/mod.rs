@@ -9,6 +9,7 @@
 
 mod file;
 mod machine;
+mod numbering;
 mod part;
 mod random_ids;
 mod slots;
@@ -19,8 +20,9 @@ use std::rc::Rc;
 
 pub use file::{PoolFile, PoolFileError, PoolNotice};
 pub use machine::{Machine, NoMachine, ThisMachine};
+pub use numbering::{MAX_SESSIONS, Numbering, SlotError};
 pub use part::{DEFAULT_POOL, Part, PoolName};
-pub use slots::{MAX_SESSIONS, Numbering, SlotError, Slots};
+pub use slots::Slots;
 
 use crate::inet;
 use crate::secrets::{AddressRefusal, Addresses, FixedAddresses};

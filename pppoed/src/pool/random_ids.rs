@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::slots::MAX_SESSIONS;
+use super::numbering::MAX_SESSIONS;
 
 /// Ids that are not drawn again at once: a late frame of the old session may still be under way.
 const QUARANTINE: usize = 8192;

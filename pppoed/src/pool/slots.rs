@@ -3,22 +3,11 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::numbering::{MAX_SESSIONS, Numbering, SlotError};
 use super::random_ids::RandomIds;
-
-/// The largest number of sessions: ids 0 and 0xffff are reserved (RFC 2516 section 4).
-pub const MAX_SESSIONS: u32 = 65534;
 
 /// Slots of sessions that were there before, and for which no slot is left, begin here: beyond all that there can be.
 const FOREIGN: u32 = 1 << 16;
-
-/// How sessions get their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbering {
-    /// Any id that is free.
-    Random,
-    /// Slot `i` has the session id `i + 1 + offset`.
-    From(u32),
-}
 
 /// Hands out slots, and session ids for them.
 ///
@@ -39,49 +28,19 @@ enum Ids {
     From(u16),
 }
 
-/// Numbers of sessions that cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SlotError {
-    /// No session at all.
-    #[error("the number of sessions must be at least 1")]
-    None,
-    /// Session ids would run over 65534.
-    #[error("{count} sessions from id {} on are too many: session ids end at {MAX_SESSIONS}", .offset.saturating_add(1))]
-    TooMany {
-        /// Number of sessions.
-        count: u32,
-        /// Offset of the session ids.
-        offset: u32,
-    },
-}
-
 impl Slots {
     /// `count` slots, to be used in their order at first.
     ///
     /// # Errors
     /// If there are none, or ids would be above [`MAX_SESSIONS`].
     pub fn new(count: u32, numbering: Numbering) -> Result<Self, SlotError> {
+        let offset = numbering.check(count)?;
         let ids = match numbering {
-            Numbering::Random => {
-                Self::check(count, 0)?;
-                Ids::Random(RandomIds::new())
-            }
-            Numbering::From(offset) => Ids::From(Self::check(count, offset)?),
+            Numbering::Random => Ids::Random(RandomIds::new()),
+            Numbering::From(_) => Ids::From(offset),
         };
         let taken: Vec<bool> = (0..count).map(|_| false).collect();
         Ok(Self { ids, count: taken.len(), free: (0..count).collect(), taken })
-    }
-
-    /// Whether there can be `count` sessions with ids from `offset + 1` on; the offset.
-    fn check(count: u32, offset: u32) -> Result<u16, SlotError> {
-        if count == 0 {
-            return Err(SlotError::None);
-        }
-        let too_many = SlotError::TooMany { count, offset };
-        if count.checked_add(offset).is_none_or(|last| last > MAX_SESSIONS) {
-            return Err(too_many);
-        }
-        u16::try_from(offset).map_err(|_| too_many)
     }
 
     /// Changes the number of slots. New ones come after all that are free. One beyond `count` that is taken stays so until
@@ -90,11 +49,11 @@ impl Slots {
     /// # Errors
     /// As [`Slots::new`]; nothing has changed then.
     pub fn resize(&mut self, count: u32) -> Result<(), SlotError> {
-        let offset = match &self.ids {
-            Ids::Random(_) => 0,
-            Ids::From(offset) => *offset,
+        let numbering = match &self.ids {
+            Ids::Random(_) => Numbering::Random,
+            Ids::From(offset) => Numbering::From((*offset).into()),
         };
-        Self::check(count, offset.into())?;
+        numbering.check(count)?;
         let old = u32::try_from(self.count).unwrap_or(u32::MAX);
         self.count = usize::try_from(count).unwrap_or(usize::MAX);
         self.free.retain(|slot| *slot < count);
