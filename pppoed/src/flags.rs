@@ -1,7 +1,10 @@
 //! The command line: every flag of pppoe-server, with its letter and its meaning, and a few of our own.
 
 mod hooks;
+pub mod keys;
 mod limits;
+mod pado_delay;
+mod per_mac;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -9,10 +12,10 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use ppp_wire::if_name::IfName;
 
-use crate::config::PerMac;
-
 pub use hooks::{HookFailure, HookFlags};
 pub use limits::{LimitFlags, MissingProtection, UserLimitPolicy};
+pub use pado_delay::{PadoDelayError, PadoDelayText};
+pub use per_mac::{NotPerMac, PerMac};
 
 /// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
 ///

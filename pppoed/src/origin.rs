@@ -103,6 +103,18 @@ impl<T> Sourced<T> {
     }
 }
 
+/// One setting as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// A long flag (`sessions`), or an option word (`ms-dns`).
+    pub key: String,
+    /// Its values as one would write them on the command line or in an options file. One, or any number for lists;
+    /// `true` or `false` for switches and options without an argument.
+    pub values: Vec<String>,
+    /// Where it was made.
+    pub origin: Origin,
+}
+
 /// Shown as `10 (/etc/ppp/options:3)`.
 impl<T: fmt::Display> fmt::Display for Sourced<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -146,7 +146,7 @@ const MUTATIONS: &[Mutation] = &[
     ("padt-rate", |config| config.limits.discovery.padt = None),
     ("mac-rate", |config| config.limits.discovery.per_mac = None),
     ("pado-delay", |config| {
-        config.limits.pado_delay = "5".parse::<pppoed::config::PadoDelayText>().unwrap().0;
+        config.limits.pado_delay = "5".parse::<pppoed::flags::PadoDelayText>().unwrap().0;
     }),
     ("max-starting", |config| config.limits.max_starting = pppoed::config::MaxStarting::Unlimited),
     ("setups-at-once", |config| config.limits.setups.at_once = NonZeroUsize::MIN),

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ppp_proto::auth::AuthMethod;
-use pppoed::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, PerMac, Source};
+use pppoed::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, Source};
 use pppoed::flags::LogLevel;
+use pppoed::flags::PerMac;
 use pppoed::inet::SystemNames;
 use pppoed::pool::{AddressPool, Claim, DEFAULT_POOL, Numbering};
 use pppoed::secrets::{Protocol, Secrets};

@@ -6,7 +6,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use pppoed::config::{Assignment, CommandLine, Config, Layer, Source};
+use pppoed::config::{CommandLine, Config, Layer, Source};
+use pppoed::origin::Assignment;
 use pppoed::origin::Origin;
 
 /// A directory in place of `/etc`, with `pppoed.toml` and options files in it.

@@ -4,7 +4,8 @@
 
 use std::fs;
 
-use pppoed::config::{CommandLine, Config, ConfigError, Notice, PerMac, Source};
+use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
+use pppoed::flags::PerMac;
 
 /// What comes of a `pppoed.toml` in `/etc`, beside a pool file.
 fn read(toml: &str, words: &str) -> (Result<Config, Vec<String>>, Vec<String>) {

@@ -12,7 +12,6 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use ppp_ipc::bytes::ByteCount;
 use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_wire::escape::Escaped;
@@ -21,10 +20,11 @@ use ppp_wire::name::NameText;
 use super::origins::Origins;
 use super::{Config, Hooks, Ipv6Config, Limits, PoolOrigins, Profile};
 use crate::mac_list::MacFiles;
-use crate::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions, auth_word};
+use crate::options::{self, SessionOptions, auth_word};
 use crate::origin::{Origin, Sourced};
 use crate::pool::Numbering;
 use crate::secrets;
+use crate::shown::{optional, text};
 
 /// When a changed setting takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,6 @@ pub struct Entry {
 }
 
 use Effect::{NewSessions, Now, Restart};
-
-/// More than this no session agrees to (RFC 4638), in bytes.
-const LARGEST_MTU: u16 = 1500;
 
 impl Config {
     /// All settings but the addresses of the pool and the lists of MAC addresses, in a fixed order.
@@ -200,13 +197,6 @@ struct List<'a> {
     origins: &'a Origins,
 }
 
-/// The options of one user with their values in words, without their origins.
-pub(crate) fn session_entries(options: &SessionOptions) -> Vec<Entry> {
-    let mut list = List { entries: Vec::new(), origins: &Origins::default() };
-    list.session(options);
-    list.entries
-}
-
 impl List<'_> {
     fn push(
         &mut self,
@@ -242,20 +232,6 @@ impl List<'_> {
         match setting {
             Some(setting) => self.sourced(key, effect, setting, show),
             None => self.push(key, effect, "none", Origin::Default),
-        }
-    }
-
-    /// An option of a session that holds by default as well.
-    fn or_default<T>(
-        &mut self,
-        key: &'static str,
-        setting: &Option<Sourced<T>>,
-        default: &T,
-        show: impl Fn(&T) -> String,
-    ) {
-        match setting {
-            Some(setting) => self.sourced(key, NewSessions, setting, show),
-            None => self.push(key, NewSessions, show(default), Origin::Default),
         }
     }
 
@@ -400,47 +376,8 @@ impl List<'_> {
     }
 
     fn session(&mut self, options: &SessionOptions) {
-        let SessionOptions {
-            idle,
-            maxconnect,
-            maxoctets,
-            mo_direction,
-            mo_timeout,
-            mtu,
-            ms_dns,
-            ms_wins,
-            proxyarp,
-            ipparam,
-            environment,
-            source_check,
-            rate_down,
-            rate_up,
-            rate_burst,
-        } = options;
-        self.optional("idle", NewSessions, idle, |seconds| limit(*seconds));
-        self.optional("maxconnect", NewSessions, maxconnect, |seconds| limit(*seconds));
-        self.optional("maxoctets", NewSessions, maxoctets, |bytes| byte_limit(*bytes));
-        let direction = |which: &OctetDirection| format!("{which:?}").to_lowercase();
-        self.or_default("mo-direction", mo_direction, &OctetDirection::Sum, direction);
-        self.or_default("mo-timeout", mo_timeout, &OCTETS_TIMEOUT, ToString::to_string);
-        self.or_default("mtu", mtu, &LARGEST_MTU, ToString::to_string);
-        for (key, servers) in [("ms-dns", ms_dns), ("ms-wins", ms_wins)] {
-            let all: Vec<String> = servers.iter().map(|server| server.value.to_string()).collect();
-            let origin = servers.first().map_or(Origin::Default, |server| server.origin.clone());
-            self.push(key, NewSessions, optional(Some(all.join(" ")).filter(|all| !all.is_empty())), origin);
-        }
-        self.or_default("proxyarp", proxyarp, &false, ToString::to_string);
-        self.optional("rate-down", NewSessions, rate_down, ToString::to_string);
-        self.optional("rate-up", NewSessions, rate_up, ToString::to_string);
-        self.optional("rate-burst", NewSessions, rate_burst, |bytes| byte_limit((*bytes).into()));
-        self.or_default("nosourcecheck", source_check, &true, |checked| (!checked).to_string());
-        self.optional("ipparam", NewSessions, ipparam, |parameter| text(parameter));
-        for (name, value) in environment {
-            let key = format!("set {}", Escaped(name));
-            match value {
-                Some(value) => self.sourced(key, NewSessions, value, |value| text(value)),
-                None => self.push(key, NewSessions, "unset", Origin::Default),
-            }
+        for option in options::shown(options) {
+            self.push(option.key, NewSessions, option.value, option.origin);
         }
     }
 }
@@ -461,28 +398,9 @@ fn ipv6_words(ipv6: Ipv6Config) -> String {
     }
 }
 
-/// 0 is none.
-fn limit(count: u32) -> String {
-    optional(Some(count).filter(|count| *count > 0))
-}
-
-/// 0 is none.
-fn byte_limit(bytes: u64) -> String {
-    optional(Some(ByteCount(bytes)).filter(|bytes| bytes.0 > 0))
-}
-
-fn optional(value: Option<impl Display>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
-}
-
 /// A name between quotes.
 fn name_text(bytes: impl AsRef<[u8]>) -> String {
     format!("\"{}\"", NameText(bytes.as_ref()))
-}
-
-/// Bytes between quotes, safe to show.
-fn text(bytes: impl AsRef<[u8]>) -> String {
-    format!("\"{}\"", Escaped(bytes.as_ref()))
 }
 
 fn shown(path: impl AsRef<Path>) -> String {

@@ -5,15 +5,15 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::capacity::Shortage;
-use super::file::{FileError, Unreadable};
-use super::keys::BadValue;
 use super::named_pool::RangeTextError;
 use crate::files::Exposure;
+use crate::flags::keys::BadValue;
 use crate::mac_list::{MacListError, NOBODY_ALLOWED};
 use crate::options::{OptionError, OptionNotice};
 use crate::origin::{Origin, Sourced};
 use crate::pool::{PoolFileError, PoolName, PoolNotice, RangeError, SlotError};
 use crate::secrets::UsersError;
+use crate::toml_file::{FileError, Unreadable};
 
 /// A reason not to start.
 #[derive(Debug, thiserror::Error)]

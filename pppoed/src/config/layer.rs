@@ -13,23 +13,11 @@ use clap::Parser as _;
 
 use super::ConfigError;
 use super::command_line::CommandLine;
-use super::file::Table;
-use super::keys::{self, Kind, ServerKey};
 use crate::flags::Flags;
+use crate::flags::keys::{self, Kind, ServerKey};
 use crate::options::{option_group, overridden_groups};
-use crate::origin::Origin;
-
-/// One setting as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// A long flag (`sessions`), or an option word (`ms-dns`).
-    pub key: String,
-    /// Its values as one would write them on the command line or in an options file. One, or any number for lists;
-    /// `true` or `false` for switches and options without an argument.
-    pub values: Vec<String>,
-    /// Where it was made.
-    pub origin: Origin,
-}
+use crate::origin::{Assignment, Origin};
+use crate::toml_file::Table;
 
 /// The settings of one place: a file, or the console.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use ppp_proto::discovery::server::{self, PadoDelay, PadoTiming, StepsNotAscending};
+use ppp_proto::discovery::server::{self, PadoDelay};
 use ppp_proto::token_bucket::Rate;
 
 use super::{ConfigError, Notice};
@@ -272,84 +271,9 @@ fn count(number: u32) -> Option<NonZeroUsize> {
     NonZeroUsize::new(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
-/// A delay of offers as it stands on the command line: `DELAY[,DELAY:SESSIONS]...`, delays in milliseconds, -1 for
-/// no offer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PadoDelayText(pub PadoDelay);
-
-/// What is wrong with a delay of offers.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PadoDelayError {
-    /// A delay is neither -1 nor a number of milliseconds.
-    #[error("{0:?} is no delay: a number of milliseconds up to 60000, or -1 for no offer")]
-    Delay(String),
-    /// A part but the first has no number of sessions.
-    #[error("{0:?} does not say from how many sessions on: DELAY:SESSIONS")]
-    Sessions(String),
-    /// The numbers of sessions do not grow.
-    #[error("{0}")]
-    Steps(#[from] StepsNotAscending),
-}
-
-impl FromStr for PadoDelayText {
-    type Err = PadoDelayError;
-
-    fn from_str(text: &str) -> Result<Self, PadoDelayError> {
-        let mut parts = text.split(',');
-        let base = timing(parts.next().unwrap_or_default())?;
-        let steps: Vec<_> = parts.map(step).collect::<Result<_, _>>()?;
-        Ok(Self(PadoDelay::new(base, &steps)?))
-    }
-}
-
-impl fmt::Display for PadoDelayText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-fn step(part: &str) -> Result<(usize, PadoTiming), PadoDelayError> {
-    let (delay, sessions) = part.split_once(':').ok_or_else(|| PadoDelayError::Sessions(part.to_owned()))?;
-    let sessions = sessions.parse().map_err(|_| PadoDelayError::Sessions(part.to_owned()))?;
-    Ok((sessions, timing(delay)?))
-}
-
-fn timing(text: &str) -> Result<PadoTiming, PadoDelayError> {
-    if text == "-1" {
-        return Ok(PadoTiming::Never);
-    }
-    let millis = text.parse().ok().filter(|millis| *millis <= 60_000);
-    let millis = millis.ok_or_else(|| PadoDelayError::Delay(text.to_owned()))?;
-    Ok(PadoTiming::After(Duration::from_millis(millis)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn delay(text: &str) -> Result<PadoDelay, String> {
-        text.parse().map(|PadoDelayText(delay)| delay).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn delays_of_offers() {
-        let after = |millis| PadoTiming::After(Duration::from_millis(millis));
-        assert_eq!(delay("0").unwrap(), PadoDelay::default());
-        assert_eq!(delay("-1").unwrap().at(0), PadoTiming::Never);
-        let expected = PadoDelay::new(after(0), &[(50, after(100)), (500, PadoTiming::Never)]).unwrap();
-        assert_eq!(delay("0,100:50,-1:500").unwrap(), expected);
-        for (text, message) in [
-            ("", "\"\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("-2", "\"-2\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("60001", "\"60001\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("0,100", "\"100\" does not say from how many sessions on: DELAY:SESSIONS"),
-            ("0,100:", "\"100:\" does not say from how many sessions on: DELAY:SESSIONS"),
-            ("0,x:5", "\"x\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("0,1:5,2:5", "the step at 5 sessions does not need more sessions than the one before it"),
-        ] {
-            assert_eq!(delay(text), Err(message.to_owned()), "{text}");
-        }
-    }
 
     #[test]
     fn zero_is_no_limit_and_nothing_the_default() {

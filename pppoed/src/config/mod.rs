@@ -11,7 +11,6 @@ mod entries;
 mod error;
 pub mod file;
 mod hooks;
-mod keys;
 mod layer;
 mod limits;
 mod listing;
@@ -23,10 +22,8 @@ mod reference;
 mod source;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use ppp_proto::RestartConfig;
@@ -35,19 +32,15 @@ use ppp_proto::link::EchoConfig;
 use ppp_wire::ethernet::EtherType;
 use ppp_wire::name::bytes_of;
 
-pub use crate::flags::MissingProtection;
 pub use addresses::PoolOrigins;
 pub use change::{Change, Changes, MAX_CHANGES, Setting};
 pub use command_line::CommandLine;
 pub(crate) use command_line::getopt;
-pub(crate) use entries::session_entries;
 pub use entries::{Effect, Entry};
 pub use error::{ConfigError, Notice};
 pub use hooks::{DEFAULT_HOOKS_DIRECTORY, Hooks};
-pub(crate) use keys::NO_EFFECT;
-pub use keys::{BadValue, Kind, ServerKey, server_keys};
-pub use layer::{Assignment, Layer};
-pub use limits::{Heartbeat, Limits, MaxStarting, PadoDelayError, PadoDelayText, Setups, UserLimit};
+pub use layer::Layer;
+pub use limits::{Heartbeat, Limits, MaxStarting, Setups, UserLimit};
 pub use listing::{Line, MAX_MACS, MAX_RANGES};
 pub use named_pool::{NamedPool, RangeTextError};
 pub use profile::{Profile, Sections};
@@ -56,9 +49,9 @@ pub use source::{Reading, SecretsRemarks, Source};
 
 use self::layer::Merged;
 use self::origins::Origins;
-use crate::flags::{Flags, LogLevel};
+use crate::flags::{Flags, LogLevel, PerMac};
 use crate::options::{PppOptions, Presence, Reader, Script, SessionOptions};
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Assignment, Origin, Sourced};
 use crate::pool::{Numbering, PoolEntry};
 use crate::secrets;
 
@@ -66,50 +59,6 @@ use crate::secrets;
 pub const DEFAULT_OPTIONS_FILE: &str = "/etc/ppp/pppoe-server-options";
 const DEFAULT_INTERFACE: &str = "eth0";
 const DEFAULT_SESSIONS: u32 = 64;
-
-/// How many sessions one host may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PerMac {
-    /// One; a new dial replaces the old session. pppoe-server has no limit by default, and so keeps a host's ghost
-    /// beside its new session until the ghost's echoes fail; hosts dial again because their session is gone.
-    Replace,
-    /// As many as this, and silence for more (`-x`).
-    AtMost(usize),
-    /// Any number (`-x 0`).
-    Unlimited,
-}
-
-/// What is no [`PerMac`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a number of sessions, 0 for any number, or replace")]
-pub struct NotPerMac;
-
-/// As `-x` says it.
-impl FromStr for PerMac {
-    type Err = NotPerMac;
-
-    fn from_str(text: &str) -> Result<Self, NotPerMac> {
-        if text == "replace" {
-            return Ok(Self::Replace);
-        }
-        let limit: i64 = text.parse().map_err(|_| NotPerMac)?;
-        Ok(match usize::try_from(limit) {
-            // pppoe-server takes negative numbers for 0
-            Ok(0) | Err(_) => Self::Unlimited,
-            Ok(limit) => Self::AtMost(limit),
-        })
-    }
-}
-
-impl fmt::Display for PerMac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Replace => f.write_str("replace"),
-            Self::AtMost(limit) => limit.fmt(f),
-            Self::Unlimited => f.write_str("none"),
-        }
-    }
-}
 
 /// IPv6 of every session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use ppp_proto::discovery::server::PadoDelay;
 use ppp_proto::token_bucket::Rate;
 
 use super::named_pool::NamedPool;
-use super::{Config, ConfigError, Notice, PerMac, PoolOrigins};
+use super::{Config, ConfigError, Notice, PoolOrigins};
+use crate::flags::PerMac;
 use crate::options::SessionOptions;
 use crate::origin::{Origin, Sourced};
 use crate::pool::{DEFAULT_POOL, PoolEntry, PoolName};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::keys::{Kind, server_keys};
 use super::{Config, Effect};
+use crate::flags::keys::{Kind, server_keys};
 use crate::options;
 
 /// A key.
@@ -195,7 +195,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::file::{Value, parse};
+    use crate::toml_file::{Value, parse};
 
     proptest! {
         #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::config::PadoDelayText;
+use super::PadoDelayText;
 
 /// Limits; see `docs/limits.md`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use clap::Parser;
 pub use find::{Found, find};
 pub use output::write;
 
-use crate::config::{CommandLine, Config, Kind, Layer, NO_EFFECT, ServerKey, Source, file, quoted};
+use crate::config::{CommandLine, Config, Layer, Source, file, quoted};
+use crate::flags::keys::{Kind, NO_EFFECT, ServerKey};
 
 /// Writes a pppoed.toml that does what a command line of pppoe-server does, with the options files that it reads.
 ///

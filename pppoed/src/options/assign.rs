@@ -9,8 +9,7 @@ use super::parse::Reader;
 use super::table::{self, Action, Row};
 use super::value::number;
 use super::{OptionError, ValueError};
-use crate::config::Assignment;
-use crate::origin::{Origin, Place, Sourced};
+use crate::origin::{Assignment, Origin, Place, Sourced};
 
 /// What the value of an option is in `pppoed.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod info;
 mod parse;
 mod plugin;
 mod session;
+mod shown;
 mod table;
 mod value;
 
@@ -27,6 +28,7 @@ pub use error::{OptionError, OptionNotice, ValueError};
 pub use info::{OptionInfo, OptionUse, all_options};
 pub use parse::{Applied, Presence, Reader, UserWord};
 pub use session::{OCTETS_TIMEOUT, OctetDirection, SessionOptions, parse_user_options};
+pub use shown::{ShownOption, shown};
 pub use value::number_in_c;
 
 use crate::origin::{Origin, Sourced};

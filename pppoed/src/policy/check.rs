@@ -10,9 +10,9 @@ use ppp_ipc::policy::{MAX_ENTRIES, MAX_TEXT, MAX_VALUES};
 use ppp_wire::MacAddr;
 
 use super::{MAX_PATTERNS, PPP};
-use crate::config::{Assignment, BadValue, Kind, ServerKey};
+use crate::flags::keys::{BadValue, Kind, ServerKey};
 use crate::options::{self, OptionKind};
-use crate::origin::Origin;
+use crate::origin::{Assignment, Origin};
 use crate::spelling::did_you_mean;
 
 /// Why something cannot be set, or taken back, at a console. Keys and values are the client's, and not escaped.

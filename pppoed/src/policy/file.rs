@@ -34,10 +34,10 @@ use ppp_ipc::policy::{ListName, Subject};
 use ppp_wire::MacAddr;
 
 use super::{By, Key, Policy, Refusal, user};
-use crate::config::file::{self, FileError, Item, Problem, Unreadable, Value};
-use crate::config::{Kind, ServerKey};
 use crate::files;
+use crate::flags::keys::{Kind, ServerKey};
 use crate::options::{self, OptionKind};
+use crate::toml_file::{self, FileError, Item, Problem, Unreadable, Value};
 
 /// Most bytes of it: more than the largest policy takes.
 const MAX_FILE: u64 = 8 << 20;
@@ -77,7 +77,7 @@ pub fn read(path: &Path) -> Result<Policy, Vec<PolicyFileError>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(path: &Path, contents: &[u8]) -> Result<Policy, Vec<FileError>> {
-    let root = file::parse(path, contents)?;
+    let root = toml_file::parse(path, contents)?;
     let mut reader = Reader { policy: Policy::default(), by: By::default(), errors: Vec::new() };
     // Needed for all the others.
     for item in root.items.iter().filter(|item| item.key == "written") {
@@ -101,7 +101,7 @@ impl Reader {
             ("written", _) => {}
             ("ppp", Value::Table(table)) => {
                 for option in &table.items {
-                    match file::ppp_assignment(option, Path::new("/")) {
+                    match toml_file::ppp_assignment(option, Path::new("/")) {
                         Ok(found) => self.set(option, Key::Option(found.key), found.values),
                         Err(error) => self.errors.push(error),
                     }
@@ -116,7 +116,7 @@ impl Reader {
             ("hooks", Value::Table(table)) => table.items.iter().for_each(|item| self.hooks(item)),
             ("user", Value::Table(users)) => users.items.iter().for_each(|item| self.user(item)),
             (key, _) if TABLES.contains(&key) => self.wrong(item, "a table"),
-            _ => match file::server_assignment(item, Path::new("/")) {
+            _ => match toml_file::server_assignment(item, Path::new("/")) {
                 Ok(found) => self.set(item, Key::Setting(found.key), found.values),
                 Err(error) => self.errors.push(error),
             },
@@ -154,7 +154,7 @@ impl Reader {
                     self.by.time_ms = u64::try_from(*time).unwrap_or_default();
                 }
                 ("uid" | "time-ms", _) => self.wrong(item, "a whole number"),
-                _ => self.errors.push(file::unknown_key(item, ["uid", "time-ms"])),
+                _ => self.errors.push(toml_file::unknown_key(item, ["uid", "time-ms"])),
             }
         }
     }
@@ -178,7 +178,7 @@ impl Reader {
 
     fn listed(&mut self, list: ListName, item: &Item) {
         if !["mac", "user"].contains(&item.key.as_str()) {
-            return self.errors.push(file::unknown_key(item, ["mac", "user"]));
+            return self.errors.push(toml_file::unknown_key(item, ["mac", "user"]));
         }
         let texts = self.texts(item);
         for text in texts {
@@ -212,7 +212,7 @@ impl Reader {
                     self.refused(item, done);
                 }
             }
-            _ => self.errors.push(file::unknown_key(item, ["disabled", ALL_DISABLED])),
+            _ => self.errors.push(toml_file::unknown_key(item, ["disabled", ALL_DISABLED])),
         }
     }
 

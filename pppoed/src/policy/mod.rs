@@ -25,10 +25,11 @@ pub use file::{PolicyFileError, parse, read, text};
 pub use settable::settable;
 pub use user::UserOverride;
 
-use crate::config::{Assignment, Kind, Layer, ServerKey};
+use crate::config::Layer;
+use crate::flags::keys::{Kind, ServerKey};
 use crate::mac_list::ConsoleMacs;
 use crate::options::{self, OptionKind};
-use crate::origin::Origin;
+use crate::origin::{Assignment, Origin};
 
 /// Patterns that may be on the lists: each is compared with the name of whoever logs in.
 pub const MAX_PATTERNS: usize = 64;

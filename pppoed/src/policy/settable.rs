@@ -4,8 +4,9 @@ use clap::CommandFactory as _;
 use ppp_ipc::policy::Settable;
 
 use super::{ADDRESS, check_option};
-use crate::config::{Effect, Kind, ServerKey, reference};
+use crate::config::{Effect, reference};
 use crate::flags::Flags;
+use crate::flags::keys::{Kind, ServerKey};
 use crate::options::{self, OptionKind};
 
 /// Everything that can be set while the server runs: settings, and then options of single users. May block.

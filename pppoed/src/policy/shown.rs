@@ -6,7 +6,7 @@
 use std::str::Chars;
 
 use super::Key;
-use crate::config::{Kind, ServerKey};
+use crate::flags::keys::{Kind, ServerKey};
 use crate::options::{self, OptionKind};
 
 /// What is shown where there is no value, or no limit.

@@ -8,8 +8,7 @@ use ppp_wire::name::NameText;
 
 use super::users::Users;
 use super::{AddressList, Entry, Pattern, Protocol, SecretsFile, Source};
-use crate::config::session_entries;
-use crate::options::SessionOptions;
+use crate::options::{self, SessionOptions};
 use crate::origin::Place;
 
 /// The lines of the secrets files. Secrets are in it only as hashes under a key that this process alone has.
@@ -147,7 +146,7 @@ fn secret_hash(entry: &Entry, key: &RandomState) -> u64 {
 }
 
 fn option_values(options: &SessionOptions) -> Vec<(Cow<'static, str>, String)> {
-    session_entries(options).into_iter().map(|entry| (entry.key, entry.value)).collect()
+    options::shown(options).into_iter().map(|entry| (entry.key, entry.value)).collect()
 }
 
 fn bytes(pattern: &Pattern) -> Option<Box<[u8]>> {

@@ -27,10 +27,10 @@ use ppp_wire::name::bytes_of;
 use zeroize::Zeroizing;
 
 use super::{AddressList, Entry, MAX_CHAP_SECRET, MAX_NAME, Match, Notice, Pattern, Refusal, Source};
-use crate::config::file::{FileError, Item, Problem, Unreadable, Value, parse, ppp_assignment, unknown_key};
 use crate::files::{self, Stamp};
 use crate::options::{self, OptionError, Reader, SessionOptions};
 use crate::origin::Place;
+use crate::toml_file::{FileError, Item, Problem, Unreadable, Value, parse, ppp_assignment, unknown_key};
 
 /// Most bytes of the file.
 const MAX_FILE: u64 = 16 << 20;

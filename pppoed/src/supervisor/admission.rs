@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use ppp_proto::discovery::server::Admission;
 
-use crate::config::PerMac;
+use crate::flags::PerMac;
 
 /// The limits that are asked about at every PADI and PADR.
 #[derive(Clone, Copy, Debug)]

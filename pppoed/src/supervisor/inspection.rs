@@ -20,7 +20,7 @@ use super::session::{Session, Token};
 use super::session_log::about;
 use super::worker::chain;
 use super::{Supervisor, Work};
-use crate::config::MissingProtection;
+use crate::flags::MissingProtection;
 use crate::message::{PROTECTION_MISSING, PROTECTION_RESTORED};
 use crate::turns;
 

@@ -22,7 +22,7 @@ use super::deadlines::Deadlines;
 use super::drop_log::Refused;
 use super::hashing::Station;
 use super::session::{AccessIndex, Token};
-use crate::config::PerMac;
+use crate::flags::PerMac;
 use crate::message::DIAL_REFUSED;
 
 /// Sessions whose peers were asked whether they are there.

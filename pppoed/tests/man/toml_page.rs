@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use manual::Page;
-use pppoed::config::{CommandLine, Kind, Source, server_keys};
+use pppoed::config::{CommandLine, Source};
+use pppoed::flags::keys::{Kind, server_keys};
 use pppoed::options::{OptionUse, all_options};
 use pppoed::secrets::Users;
 

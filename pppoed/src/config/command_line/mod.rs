@@ -12,8 +12,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use super::Notice;
-use super::keys::{self, Kind, ServerKey, server_keys};
 use crate::flags::Flags;
+use crate::flags::keys::{self, Kind, ServerKey, server_keys};
 
 /// The flags that were given.
 #[derive(Clone, Debug)]

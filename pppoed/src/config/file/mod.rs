@@ -9,28 +9,26 @@
 //! ```
 //!
 //! A key is a long flag of the command line, and in `[ppp]` an option of pppd: both have their one owner elsewhere
-//! (`keys` and `options`), and values go through the same parsers. Relative paths start from the directory
+//! (`flags::keys` and `options`), and values go through the same parsers. Relative paths start from the directory
 //! that the file is in. Nothing is passed over: what is unknown, misplaced or of the wrong kind is an error with file,
 //! line and column.
 
-mod assign;
-mod error;
-mod node;
 mod section;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use assign::{ppp_assignment, server_assignment, unknown_key};
-pub use error::{FileError, Problem, Unreadable};
-pub use node::{Item, Node, Table, Value, parse};
 pub(in crate::config) use section::sections;
 
 use super::layer::Layer;
 use super::{ConfigError, Notice};
 use crate::files;
-use crate::options;
+use crate::flags::keys::ServerKey;
+use crate::origin::Place;
 use crate::spelling;
+use crate::toml_file::{
+    FileError, Item, Node, Problem, Unreadable, Value, parse, ppp_assignment, server_assignment,
+};
 
 /// The file that is read if `-c` is not given and it exists.
 pub const DEFAULT_FILE: &str = "/etc/pppoed/pppoed.toml";
@@ -124,7 +122,7 @@ impl Sections {
                 let wanted = if item.key == "ppp" { "a table: [ppp]" } else { "tables: [pool.NAME]" };
                 self.wrong_type(&item.key, item.place, wanted, &other);
             }
-            (key, Value::Table(_)) if super::keys::ServerKey::find(key).is_none() => {
+            (key, Value::Table(_)) if ServerKey::find(key).is_none() => {
                 let suggestion = spelling::nearest(key, TABLES);
                 let hint = Some("the tables are [ppp], [[interface]] and [pool.NAME]");
                 let problem = Problem::Unknown { key: item.key, suggestion, hint };
@@ -140,7 +138,7 @@ impl Sections {
         }
     }
 
-    fn wrong_type(&mut self, key: &str, place: crate::origin::Place, wanted: &'static str, found: &Value) {
+    fn wrong_type(&mut self, key: &str, place: Place, wanted: &'static str, found: &Value) {
         let problem = Problem::WrongType { key: key.to_owned(), wanted, found: found.kind() };
         self.errors.push(FileError { place, problem });
     }
@@ -148,11 +146,6 @@ impl Sections {
 
 fn holds_tables(nodes: &[Node]) -> bool {
     nodes.iter().any(|node| matches!(node.value, Value::Table(_)))
-}
-
-/// A key that is none of the whole file's: perhaps one of `[ppp]`.
-fn hint_for_server(key: &str) -> Option<&'static str> {
-    options::is_accepted(key).then_some("it is an option of pppd: put it below [ppp]")
 }
 
 #[cfg(test)]

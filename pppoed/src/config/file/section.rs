@@ -10,19 +10,18 @@ use std::path::Path;
 use std::str::FromStr;
 
 use clap::Parser as _;
-use ppp_wire::if_name::IfName;
 use ppp_proto::auth::AuthMethod;
 use ppp_proto::token_bucket::Rate;
+use ppp_wire::if_name::IfName;
 use ppp_wire::name::bytes_of;
 
-use super::assign::values;
-use super::{FileError, Item, Node, Problem, Table, Value, ppp_assignment, unknown_key};
-use crate::config::keys::{self, Kind, ServerKey};
-use crate::config::{Assignment, ConfigError, Layer, NamedPool, Notice, Profile, Sections};
+use crate::config::{ConfigError, Layer, NamedPool, Notice, Profile, Sections};
 use crate::flags::Flags;
+use crate::flags::keys::{self, Kind, ServerKey};
 use crate::options::{self, Reader};
-use crate::origin::{Origin, Sourced};
+use crate::origin::{Assignment, Origin, Sourced};
 use crate::pool::DEFAULT_POOL;
+use crate::toml_file::{FileError, Item, Node, Problem, Table, Value, ppp_assignment, unknown_key, values};
 
 /// Keys of an interface that are keys of the whole server as well.
 const SERVER_KEYS: [&str; 7] =

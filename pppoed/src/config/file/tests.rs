@@ -23,8 +23,8 @@ fn keys_become_assignments_in_the_order_of_the_file() {
                 proxyarp = false\nipv6 = true\nlogfile = \"log\"\nrate-down = \"10M\"\n";
     let (layer, errors) = read(text);
     assert_eq!(errors, Vec::<String>::new());
-    let shown = |assignments: &[crate::config::Assignment]| -> Vec<String> {
-        let one = |assignment: &crate::config::Assignment| {
+    let shown = |assignments: &[crate::origin::Assignment]| -> Vec<String> {
+        let one = |assignment: &crate::origin::Assignment| {
             let origin = assignment.origin.to_string().replace(PATH, "F");
             format!("{} {:?} {origin}", assignment.key, assignment.values)
         };
@@ -178,7 +178,7 @@ fn texts_do_not_show_in_debug_output() {
 }
 
 fn line() -> impl Strategy<Value = String> {
-    let names: Vec<String> = crate::config::server_keys()
+    let names: Vec<String> = crate::flags::keys::server_keys()
         .iter()
         .map(|key| key.name.clone())
         .chain(["ms-dns", "mtu", "set", "ipv6", "\"+ipv6\"", "file", "require-chap"].map(str::to_owned))

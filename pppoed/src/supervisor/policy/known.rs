@@ -14,9 +14,9 @@ use tokio::time::timeout;
 
 use super::touch::changed_users;
 use super::{News, Supervisor, Work};
-use crate::config::{Setting, session_entries};
+use crate::config::Setting;
 use crate::control::{Answer, Caller};
-use crate::options::SessionOptions;
+use crate::options::{self, SessionOptions};
 use crate::policy::{ADDRESS, Policy};
 use crate::secrets::{KnownUser, Protocol};
 use crate::turns;
@@ -92,7 +92,7 @@ pub(super) fn of_files(
         return Some(Setting { value: addresses.to_string(), origin: place.to_string() });
     }
     let opposite = OPPOSITES.iter().find(|(name, _)| *name == option).map(|(_, shown)| *shown);
-    let entries = session_entries(&user.options.clone().over(general));
+    let entries = options::shown(&user.options.clone().over(general));
     let entry = entries.into_iter().find(|entry| entry.key == opposite.unwrap_or(option))?;
     let value = match opposite.and_then(|_| entry.value.parse::<bool>().ok()) {
         Some(is_on) => (!is_on).to_string(),

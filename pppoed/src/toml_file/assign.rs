@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::{FileError, Item, Node, Problem, Value, hint_for_server};
-use crate::config::keys::{Kind, ServerKey};
-use crate::config::layer::Assignment;
+use super::{FileError, Item, Node, Problem, Value};
+use crate::flags::keys::{Kind, ServerKey};
 use crate::options::{self, OptionKind};
-use crate::origin::Origin;
+use crate::origin::{Assignment, Origin};
 use crate::spelling;
 
 /// A setting of the server, by long flag. Whether its value is possible is not looked at, only of what kind it is: the
@@ -61,7 +60,10 @@ fn assignment(item: &Item, values: Vec<String>) -> Assignment {
 }
 
 /// The values of a key as text.
-pub(super) fn values(item: &Item, kind: Kind, directory: &Path) -> Result<Vec<String>, FileError> {
+///
+/// # Errors
+/// When its value is of another kind. Paths start from `directory`.
+pub fn values(item: &Item, kind: Kind, directory: &Path) -> Result<Vec<String>, FileError> {
     let wrong = |node: &Node| FileError {
         place: node.place.clone(),
         problem: Problem::WrongType {
@@ -103,4 +105,9 @@ fn problem(item: &Item, problem: impl FnOnce(String) -> Problem) -> FileError {
 pub fn unknown_key(item: &Item, names: impl IntoIterator<Item = &'static str>) -> FileError {
     let suggestion = spelling::nearest(&item.key, names);
     problem(item, |key| Problem::Unknown { key, suggestion, hint: None })
+}
+
+/// A key that is none of the whole file's: perhaps one of `[ppp]`.
+fn hint_for_server(key: &str) -> Option<&'static str> {
+    options::is_accepted(key).then_some("it is an option of pppd: put it below [ppp]")
 }

@@ -10,9 +10,8 @@ use std::sync::LazyLock;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, CommandFactory as _};
 
-use super::PerMac;
-use super::layer::Assignment;
-use crate::flags::Flags;
+use super::{Flags, PerMac};
+use crate::origin::Assignment;
 use crate::spelling;
 
 /// A setting of the server.
@@ -21,7 +20,7 @@ pub struct ServerKey {
     /// Long flag, and key in the file.
     pub name: String,
     /// Clap's name for it.
-    pub(super) id: String,
+    pub id: String,
     /// The flag as one writes it: `-N`, or `--run-dir` if it has no letter.
     pub flag: String,
     /// What its values are.
@@ -69,7 +68,7 @@ impl Kind {
 
 const ELSEWHERE: &str = "it makes pppoed do something else than serve: it belongs on the command line";
 /// Of flags that are only accepted.
-pub(crate) const NO_EFFECT: &str =
+pub const NO_EFFECT: &str =
     "it has no effect, and is a flag only so that command lines of pppoe-server work: leave it out";
 
 /// Flags that are no keys.
@@ -189,7 +188,7 @@ pub struct BadValue {
 }
 
 /// `--name=value`
-pub(super) fn word(name: &str, value: OsString) -> OsString {
+pub fn word(name: &str, value: OsString) -> OsString {
     let mut word = OsString::from(format!("--{name}="));
     word.push(value);
     word
