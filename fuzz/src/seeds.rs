@@ -8,8 +8,8 @@ use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetFrame};
 use ppp_wire::ppp::{Protocol, split_protocol};
 use ppp_wire::pppoe::{Code, PppoePacket};
-use pppoed::flags::keys::server_keys;
-use pppoed::options::all_options;
+use pppoed_config::flags::keys::server_keys;
+use pppoed_config::options::all_options;
 
 /// Recorded by tcpdump on the access interface, between pppd and `pppoed`.
 const CAPTURES: [&[u8]; 4] = [

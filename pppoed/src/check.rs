@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, Line, Notice, Source};
-use crate::inet::SystemNames;
+use pppoed_config::config::{Config, Line, Notice, Source};
+use pppoed_config::inet::SystemNames;
+
 use crate::{hooks, preflight, supervisor};
 
 /// What there is to say about a configuration that could be read.

@@ -3,8 +3,7 @@
 use std::fs;
 
 use ppp_linux::netlink::Netlink;
-
-use crate::config::file::DEFAULT_FILE;
+use pppoed_config::config::file::DEFAULT_FILE;
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const ROUTES: &str = "/proc/net/route";

@@ -15,9 +15,8 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use pppoed_config::files::{self, Reads};
 use serde::{Deserialize, Serialize};
-
-use crate::files::{self, Reads};
 
 /// Directory below the run directory.
 const DIRECTORY: &str = "last-good";

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use ppp_wire::logfmt;
+use pppoed_config::config::Config;
+use pppoed_config::flags::LogLevel;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -28,8 +30,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, filter, fmt, reload};
 
 use self::sink::{LocalTime, Sink};
-use crate::config::Config;
-use crate::flags::LogLevel;
 use crate::journal::JournalLayer;
 use crate::log_levels::Levels;
 use crate::log_ring::{LogRing, harmless};

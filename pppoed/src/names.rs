@@ -10,10 +10,10 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pppoed_config::inet::{Resolve, SystemNames};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use crate::inet::{Resolve, SystemNames};
 use crate::threads::{Priority, Threads};
 
 /// Names that are looked up at once.

@@ -7,9 +7,9 @@ use std::io;
 use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
+use pppoed_config::config::Config;
 
 use crate::check::Findings;
-use crate::config::Config;
 use crate::daemon::DescriptorNeed;
 
 const TUN: &str = "/dev/net/tun";

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use pppoed_config::config::file::DEFAULT_FILE;
+use pppoed_config::config::{CommandLine, Config, ConfigError, Notice, Source};
+use pppoed_config::files::{self, Reads};
+use pppoed_config::policy::{self, Policy};
 use tracing::debug;
 
-use crate::config::file::DEFAULT_FILE;
-use crate::config::{CommandLine, Config, ConfigError, Notice, Source};
-use crate::files::{self, Reads};
 use crate::last_good::{self, LastGood};
-use crate::policy::{self, Policy};
 use crate::problems::{Part, Problems};
 use crate::supervisor::{self, SetupError};
 

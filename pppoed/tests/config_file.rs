@@ -6,9 +6,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use pppoed::config::{CommandLine, Config, Layer, Source};
-use pppoed::origin::Assignment;
-use pppoed::origin::Origin;
+use pppoed_config::config::{CommandLine, Config, Layer, Source};
+use pppoed_config::origin::{Assignment, Origin};
 
 /// A directory in place of `/etc`, with `pppoed.toml` and options files in it.
 struct Etc(tempfile::TempDir);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser as _;
-use pppoed::config::{CommandLine, Config, Layer, Source, file};
-use pppoed::import::{ImportFlags, Imported, find, import};
+use pppoed_config::config::{CommandLine, Config, Layer, Source, file};
+use pppoed_config::import::{ImportFlags, Imported, find, import};
 use proptest::prelude::*;
 
 /// A directory in place of `/etc/ppp`.

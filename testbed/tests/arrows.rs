@@ -14,11 +14,12 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("ppp-proto", &["ppp-wire"], &["tokio", "nix", "getrandom"]),
     ("ppp-ipc", &["ppp-wire"], &["tokio", "nix"]),
     ("ppp-linux", &["ppp-wire"], &["tokio"]),
-    ("pppoed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
+    ("pppoed-config", &["ppp-proto", "ppp-wire", "ppp-ipc"], &["tokio", "mlua", "tracing"]),
+    ("pppoed", &["pppoed-config", "ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
     ("ppp-worker", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "mlua", "toml", "clap"]),
     // The formats only to show packets (`trace`): who has privileges is not to read them for that.
     ("pppctl", &["ppp-ipc", "ppp-wire"], &[]),
-    ("pppoed-fuzz", &["ppp-proto", "ppp-wire", "ppp-ipc", "pppoed"], &[]),
+    ("pppoed-fuzz", &["ppp-proto", "ppp-wire", "ppp-ipc", "pppoed-config", "pppoed"], &[]),
     ("testbed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
 ];
 

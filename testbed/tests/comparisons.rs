@@ -19,9 +19,9 @@ fn workspace() -> PathBuf {
 const COMPARISONS: [(&str, &str); 8] = [
     ("crates/ppp-proto/src/auth/chap.rs", "verify"),
     ("crates/ppp-proto/src/discovery/cookie.rs", "verify"),
-    ("pppoed/src/secrets/candidate.rs", "verify_pap"),
-    ("pppoed/src/secrets/md5_crypt.rs", "verify"),
-    ("pppoed/src/secrets/explain.rs", "verdict"),
+    ("crates/pppoed-config/src/secrets/candidate.rs", "verify_pap"),
+    ("crates/pppoed-config/src/secrets/md5_crypt.rs", "verify"),
+    ("crates/pppoed-config/src/secrets/explain.rs", "verdict"),
     ("pppoed/src/supervisor/adopt/key.rs", "verify"),
     ("pppoed/src/supervisor/adopt/take_over.rs", "believe"),
     ("pppoed/src/supervisor/auth.rs", "fits"),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use pppoed::config::file::layer;
-use pppoed::origin::{Origin, Place};
+use pppoed_config::config::file::layer;
+use pppoed_config::origin::{Origin, Place};
 
 /// Lines of the file, and one beyond.
 fn lines(bytes: &[u8]) -> u32 {

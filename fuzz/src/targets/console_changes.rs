@@ -5,9 +5,9 @@ use std::path::Path;
 use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, MAX_ENTRIES, PolicyChange, Subject};
 use ppp_wire::MacAddr;
-use pppoed::inet;
-use pppoed::options::Reader;
-use pppoed::policy::{By, Lists, Policy, parse, text};
+use pppoed_config::inet;
+use pppoed_config::options::Reader;
+use pppoed_config::policy::{By, Lists, Policy, parse, text};
 
 /// Changes in a run.
 const CHANGES: usize = 16;

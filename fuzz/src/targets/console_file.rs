@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pppoed::policy::{By, parse, text};
+use pppoed_config::policy::{By, parse, text};
 use toml::Table;
 
 use super::names::table_would_ask_the_system;

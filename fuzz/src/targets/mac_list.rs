@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pppoed::mac_list;
+use pppoed_config::mac_list;
 
 /// The bytes are a file.
 pub fn run(bytes: &[u8]) {

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use pppoed::inet::{self, Resolve};
-use pppoed::words::Words;
+use pppoed_config::inet::{self, Resolve};
+use pppoed_config::words::Words;
 use toml::{Table, Value};
 
 /// Whether reading these words of an options or secrets file would ask the system for a name, or open a file.

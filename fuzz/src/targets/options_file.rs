@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pppoed::options::{PppOptions, Reader};
+use pppoed_config::options::{PppOptions, Reader};
 
 use super::names::would_ask_the_system;
 
@@ -34,7 +34,7 @@ pub fn run(bytes: &[u8]) {
     assert_eq!(session.clone().over(&session), session, "over itself it is the same");
     // The file twice is the file once: the later line wins. Lists and counters grow, and are bounded.
     let twice = [bytes, b"\n", bytes].concat();
-    if errors.is_empty() && pppoed::words::Words::new(bytes).all(|word| word.flaw.is_none()) {
+    if errors.is_empty() && pppoed_config::words::Words::new(bytes).all(|word| word.flaw.is_none()) {
         let (again, errors, _) = read(&twice);
         assert_eq!(errors, [] as [String; 0]);
         assert_eq!(again.auth_methods().value, options.auth_methods().value);

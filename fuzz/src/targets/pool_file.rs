@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use pppoed::pool::{AddressPool, Claim, MAX_SESSIONS, PoolEntry, PoolFile};
-use pppoed::secrets::FixedAddresses;
+use pppoed_config::pool::{AddressPool, Claim, MAX_SESSIONS, PoolEntry, PoolFile};
+use pppoed_config::secrets::FixedAddresses;
 
 /// Sessions that are given an address in a run.
 const SESSIONS: usize = 64;

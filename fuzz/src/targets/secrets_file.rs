@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pppoed::secrets::{Entry, FixedAddresses, Pattern, Protocol, SecretsFile};
+use pppoed_config::secrets::{Entry, FixedAddresses, Pattern, Protocol, SecretsFile};
 
 use super::names::{MadeUp, would_ask_the_system};
 
@@ -85,7 +85,7 @@ fn look_up(file: &SecretsFile, client: &[u8], protocol: Protocol) {
     assert_eq!(yes.is_ok(), !secret.is_empty(), "an empty secret never matches");
     // Whatever a hash may cost is for its tests.
     if protocol == Protocol::Pap && !secret.starts_with(b"$") {
-        let is_cut = secret.len() == pppoed::secrets::MAX_CHAP_SECRET;
+        let is_cut = secret.len() == pppoed_config::secrets::MAX_CHAP_SECRET;
         let lets_in = !secret.is_empty() && secret != b"@login";
         assert!(is_cut || found.candidate(false).verify_pap(&secret).is_ok() == lets_in);
         assert!(found.candidate(true).verify_pap(&secret).is_err(), "papcrypt takes no secret as it is");
@@ -104,7 +104,7 @@ fn look_up(file: &SecretsFile, client: &[u8], protocol: Protocol) {
 
 /// The line as the manual has it: fewest wildcards, those of the client counting more; then the first one.
 fn best_line<'a>(file: &'a SecretsFile, client: &[u8]) -> Option<&'a Entry> {
-    if client.len() > pppoed::secrets::MAX_NAME {
+    if client.len() > pppoed_config::secrets::MAX_NAME {
         return None;
     }
     let fits = |pattern: &Pattern, own: &[u8]| name(pattern).is_none_or(|name| name == own);

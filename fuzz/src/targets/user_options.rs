@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pppoed::options::{SessionOptions, UserWord, parse_user_options};
-use pppoed::origin::Place;
-use pppoed::words::Words;
+use pppoed_config::options::{SessionOptions, UserWord, parse_user_options};
+use pppoed_config::origin::Place;
+use pppoed_config::words::Words;
 
 use super::names::would_ask_the_system;
 

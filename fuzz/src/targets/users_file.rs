@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pppoed::secrets::{User, Users};
+use pppoed_config::secrets::{User, Users};
 use toml::{Table, Value};
 
 use super::names::table_would_ask_the_system;

@@ -1,6 +1,6 @@
 //! The words of options and secrets files.
 
-use pppoed::words::{Flaw, MAX_WORD, Words};
+use pppoed_config::words::{Flaw, MAX_WORD, Words};
 
 /// The bytes are a file.
 pub fn run(bytes: &[u8]) {
@@ -26,7 +26,7 @@ pub fn run(bytes: &[u8]) {
     written.push(b'\n');
     // Written in another way, they are the same.
     let again: Vec<_> = Words::new(&written).collect();
-    let told = |words: &[pppoed::words::Word]| {
+    let told = |words: &[pppoed_config::words::Word]| {
         words.iter().map(|word| (word.bytes().to_vec(), word.starts_line)).collect::<Vec<_>>()
     };
     assert_eq!(told(&again), told(&words));

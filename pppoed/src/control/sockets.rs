@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
+use pppoed_config::config::Config;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::{Answers, CallSenders, ControlSocket, OpenError, Rights};
-use crate::config::Config;
 use crate::turns;
 
 /// User that workers become if the configured one does not exist.

@@ -6,9 +6,8 @@ use std::str::FromStr;
 
 use mlua::{LuaString, MultiValue, Table, Value};
 use ppp_ipc::hooks::{Answer, AuthAnswer, Event, Secret};
-
-use crate::options::{OptionError, UserWord, parse_user_options};
-use crate::origin::Place;
+use pppoed_config::options::{OptionError, UserWord, parse_user_options};
+use pppoed_config::origin::Place;
 
 /// Most bytes of a message to the peer: one byte tells its length (RFC 1334 §2.2.2), and other ends take less.
 const MAX_MESSAGE: usize = 200;

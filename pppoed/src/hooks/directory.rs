@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::{self, Exposure};
+use pppoed_config::files::{self, Exposure};
 
 /// Most scripts that there may be.
 pub const MAX_SCRIPTS: usize = 128;

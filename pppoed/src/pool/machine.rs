@@ -1,26 +1,10 @@
-//! Addresses that are the machine's own, which no session may have whoever wants to give them to one.
+//! This machine's own addresses.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use ppp_linux::netlink::{Netlink, NetlinkError};
-
-/// Knows the addresses of the machine that the pool works for.
-pub trait Machine: fmt::Debug {
-    /// Whether an address is the machine's own, or its networks' broadcast address.
-    fn has(&self, address: Ipv4Addr) -> bool;
-}
-
-/// A machine without any address.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoMachine;
-
-impl Machine for NoMachine {
-    fn has(&self, _: Ipv4Addr) -> bool {
-        false
-    }
-}
+use pppoed_config::pool::Machine;
 
 /// This machine, at the moment of the question: the kernel is asked, which answers in the system call itself.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::numbering::MAX_SESSIONS;
+use pppoed_config::pool::MAX_SESSIONS;
 
 /// Ids that are not drawn again at once: a late frame of the old session may still be under way.
 const QUARANTINE: usize = 8192;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::numbering::{MAX_SESSIONS, Numbering, SlotError};
+use pppoed_config::pool::{Numbering, SlotError};
+
 use super::random_ids::RandomIds;
 
 /// Slots of sessions that were there before, and for which no slot is left, begin here: beyond all that there can be.
@@ -32,7 +33,7 @@ impl Slots {
     /// `count` slots, to be used in their order at first.
     ///
     /// # Errors
-    /// If there are none, or ids would be above [`MAX_SESSIONS`].
+    /// If there are none, or ids would be above [`MAX_SESSIONS`](pppoed_config::pool::MAX_SESSIONS).
     pub fn new(count: u32, numbering: Numbering) -> Result<Self, SlotError> {
         let offset = numbering.check(count)?;
         let ids = match numbering {

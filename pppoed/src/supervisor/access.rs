@@ -17,6 +17,7 @@ use ppp_wire::ethernet::{EtherType, EthernetFrame};
 use ppp_wire::if_name::IfName;
 use ppp_wire::name::NameText;
 use ppp_wire::pppoe::{Code, PppoePacket};
+use pppoed_config::mac_list::MacRules;
 use tracing::warn;
 
 use super::admission::{Present, SessionLimits};
@@ -26,7 +27,6 @@ use super::session::AccessIndex;
 use super::table::Table;
 use super::terms::Terms;
 use super::unproven::{Congestion, KnownStations};
-use crate::mac_list::MacRules;
 use crate::message::RIVAL_SERVER;
 
 /// The stage that a frame belongs to by its EtherType (RFC 2516 §3).

@@ -3,8 +3,7 @@
 use std::num::NonZeroUsize;
 
 use ppp_proto::discovery::server::Admission;
-
-use crate::flags::PerMac;
+use pppoed_config::flags::PerMac;
 
 /// The limits that are asked about at every PADI and PADR.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,9 @@ use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
 use ppp_wire::MacAddr;
 use ppp_wire::name::NameText;
+use pppoed_config::options::SessionOptions;
+use pppoed_config::pool::{AssignError, Claim, Lease};
+use pppoed_config::secrets::{Addresses, FixedAddresses};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -22,9 +25,6 @@ use super::settings::idle_ms;
 use super::worker::printable_name;
 use super::{Supervisor, Work};
 use crate::message::{AUTH_REFUSED, SESSION_UNAUTHENTICATED};
-use crate::options::SessionOptions;
-use crate::pool::{AssignError, Claim, Lease};
-use crate::secrets::{Addresses, FixedAddresses};
 use crate::turns;
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.
@@ -135,7 +135,7 @@ impl Supervisor {
         let comparison = Comparison {
             files: self.secrets.clone(),
             hashing: self.hashing.clone(),
-            waits: self.reloads.current.config.limits.waits(),
+            waits: (&self.reloads.current.config.limits).into(),
             unit: session.unit,
             station,
             standing: self.known_stations.standing(station),

@@ -2,14 +2,14 @@
 
 use ppp_ipc::control::{AuthLine, AuthMethod, AuthTest, AuthVerdict, Failure, MAX_AUTH_LINES, Response};
 use ppp_ipc::hooks::Event;
+use pppoed_config::pool::Wish;
+use pppoed_config::secrets::{Addresses, Explanation, FixedAddresses, Protocol, Refusal, Secrets};
 use tokio::sync::oneshot;
 
 use super::hashing::Standing;
 use super::{Supervisor, Work};
 use crate::control::Answer;
 use crate::names::HostNames;
-use crate::pool::Wish;
-use crate::secrets::{Addresses, Explanation, FixedAddresses, Protocol, Refusal, Secrets};
 use crate::turns;
 
 /// Characters of a text at most, so that all of them fit into one frame: names may be long.
@@ -42,7 +42,7 @@ impl Supervisor {
     /// time.
     pub(super) fn test_auth(&self, test: AuthTest, answer: oneshot::Sender<Answer>) {
         let (secrets, hashing, work) = (self.secrets.clone(), self.hashing.clone(), self.work.clone());
-        let wait = self.reloads.current.config.limits.waits().hash;
+        let wait = self.reloads.current.config.limits.hash_wait;
         turns::spawn("auth test", async move {
             let AuthTest { user, password } = test;
             let user = user.as_bytes().to_vec();
@@ -152,7 +152,7 @@ fn verdict(
         Err(Refusal::WrongPassword { .. }) => Some(false),
         Err(_) => None,
     };
-    let line = |(place, why): (crate::origin::Place, String)| AuthLine {
+    let line = |(place, why): (pppoed_config::origin::Place, String)| AuthLine {
         place: cut(place.to_string()),
         why: cut(why),
     };

@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use ppp_proto::auth::chap;
+use pppoed_config::config::Limits;
+use pppoed_config::secrets::{Candidate, MAX_NAME, Protocol, Refusal, Secrets};
 
 use super::auth::{Accepted, Attempt, AttemptProof};
 use super::hashing::{Hashing, Standing, Station};
 use super::hook_auth::{Decider, Ruling};
 use super::secret_files::SecretFiles;
-use crate::config::Limits;
 use crate::names::HostNames;
-use crate::secrets::{Candidate, MAX_NAME, Protocol, Refusal, Secrets};
 
 /// What it takes to compare one proof.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ pub(super) struct Waits {
     pub(super) name: Duration,
 }
 
-impl Limits {
-    pub(super) fn waits(&self) -> Waits {
-        Waits { hash: self.hash_wait, name: self.name_wait }
+impl From<&Limits> for Waits {
+    fn from(limits: &Limits) -> Self {
+        Self { hash: limits.hash_wait, name: limits.name_wait }
     }
 }
 

@@ -16,6 +16,7 @@ use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::netlink::Netlink;
 use ppp_linux::packet::{SessionKey, SessionSocket};
 use ppp_linux::tun::{Header, Tun};
+use pppoed_config::config::Config;
 use tracing::{info, warn};
 
 use super::access::Access;
@@ -23,7 +24,6 @@ use super::protections::{Look, Protection, Repair};
 use super::session::{AccessIndex, Session, Token};
 use super::worker::chain;
 use super::{Supervisor, Work, ipv6};
-use crate::config::Config;
 use crate::turns;
 
 /// Time between two looks at what was dropped, and at whether the programs are in force on the access interfaces.

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::ToWorker;
+use pppoed_config::config::Heartbeat;
 
 use super::Supervisor;
 use super::deadlines::Deadlines;
 use super::session::Token;
-use crate::config::Heartbeat;
 
 /// Looks in a row at which a stamp is taken for an answer.
 const MAX_SKIPPED: u32 = 9;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ppp_ipc::hooks::{Answer, Argument, AuthAnswer, Event, Field, Secret, Value};
+use pppoed_config::options::{SessionOptions, UserWord, parse_user_options};
+use pppoed_config::origin::Place;
 
 use super::Supervisor;
 use super::auth::{Attempt, AttemptProof};
@@ -14,8 +16,6 @@ use super::hook_news::{Label, Outcome};
 use super::hook_pool::Lane;
 use super::hooks::Purpose;
 use super::session::Token;
-use crate::options::{SessionOptions, UserWord, parse_user_options};
-use crate::origin::Place;
 
 /// A proof that waits for what the hooks say.
 #[derive(Debug)]

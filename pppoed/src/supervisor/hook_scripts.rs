@@ -7,6 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ppp_ipc::hooks::{Call, Event, FileReport, Function};
+use pppoed_config::config::{Change, Effect, Setting};
+use pppoed_config::files;
+use pppoed_config::policy::HooksOff;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -15,12 +18,9 @@ use super::Work;
 use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Logged, Outcome, PlannedCall};
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
-use crate::config::{Change, Effect, Setting};
-use crate::files;
 use crate::hooks::directory::{self, Script};
 use crate::last_good;
 use crate::log_ring::harmless;
-use crate::policy::HooksOff;
 
 /// Time until the start of a host is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::codec::Room;
 use ppp_ipc::hooks::{MAX_STORE_VALUE as MAX_VALUE, StoreValue};
+use pppoed_config::files;
 use serde::{Deserialize, Serialize};
-
-use crate::files;
 
 /// Most bytes of a key.
 pub(super) const MAX_KEY: usize = 256;

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::hooks::{Argument, Event, Function};
 use ppp_proto::discovery::server::OfferRequest;
+use pppoed_config::config::{self, Config};
+use pppoed_config::flags::HookFailure;
+use pppoed_config::policy::HooksOff;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -24,11 +27,8 @@ use super::hook_store::Store;
 use super::reload::{clean, in_words};
 use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
-use crate::config::{self, Config};
 use crate::control;
-use crate::flags::HookFailure;
 use crate::message::HOOK_FAILED;
-use crate::policy::HooksOff;
 use crate::problems::{Part, Problems};
 use crate::turns;
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::Interface;
 use ppp_wire::if_name::IfName;
+use pppoed_config::config::Config;
 use tracing::{error, info, warn};
 
 use super::Supervisor;
@@ -12,7 +13,6 @@ use super::line::{Line, Listening};
 use super::links::{LinkNews, LinkOrder};
 use super::session::{AccessIndex, Token};
 use super::setup::MAX_INTERFACES;
-use crate::config::Config;
 use crate::message::{INTERFACE_BACK, INTERFACE_DOWN, INTERFACE_GONE, INTERFACE_UP};
 
 /// Whether the peers on an interface can still be told something.

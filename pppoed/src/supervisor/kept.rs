@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
+use pppoed_config::config::Config;
+use pppoed_config::files::Reads;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
 use super::Supervisor;
-use crate::config::Config;
 use crate::control::Consoles;
-use crate::files::Reads;
 use crate::message::MENDED;
 use crate::problems::{Part, Problems};
 use crate::turns;

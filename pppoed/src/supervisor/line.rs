@@ -10,6 +10,7 @@ use ppp_linux::interface::Interface;
 use ppp_linux::packet::{DiscoverySocket, PacketError, StraySocket};
 use ppp_wire::MacAddr;
 use ppp_wire::ethernet::EtherType;
+use pppoed_config::config::Config;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -21,7 +22,6 @@ use super::access::{Frame, Stage};
 use super::devices::Devices;
 use super::session::AccessIndex;
 use super::watch::watch_for;
-use crate::config::Config;
 use crate::turns;
 
 /// Longest discovery frame that is read whole; a longer one is counted as over-long. The MTU of Ethernet is 1500.

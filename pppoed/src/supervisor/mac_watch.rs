@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use pppoed_config::mac_list::{MacFiles, MacListError, MacRules, NOBODY_ALLOWED, Stamps};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{Supervisor, Work};
-use crate::mac_list::{MacFiles, MacListError, MacRules, NOBODY_ALLOWED, Stamps};
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);

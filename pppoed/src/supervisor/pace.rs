@@ -21,7 +21,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::config;
+use pppoed_config::config;
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,13 +16,13 @@ use ppp_ipc::control::Traffic;
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{LinkTraffic, Netlink, NetlinkError};
+use pppoed_config::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions};
 
 use super::session::{Session, Token};
 use super::session_log::about;
 use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::message::COUNTERS_DOUBTFUL;
-use crate::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions};
 use crate::turns;
 
 /// Looks that are due within this time are done together: the kernel is asked beside the event loop, and going there
@@ -175,7 +175,7 @@ fn measure(sessions: Vec<(Token, InterfaceId)>) -> Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::{Origin, Sourced};
+    use pppoed_config::origin::{Origin, Sourced};
 
     const SEEN: LinkTraffic = LinkTraffic { rx_bytes: 300, tx_bytes: 500 };
 

@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
 use ppp_ipc::reload::{self as ipc, MAX_LINES, MAX_LISTED, MAX_TEXT, Summary};
+use pppoed_config::config::{Change, Changes, Config, Effect, Entry, Layer, Reading, Setting, Source};
+use pppoed_config::files::{self, Reads};
+use pppoed_config::flags::keys::ServerKey;
+use pppoed_config::origin::Origin;
+use pppoed_config::{options, policy};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -17,16 +22,10 @@ use tracing::{info, warn};
 use super::setup::{check_discovery, owned_pools};
 use super::terms::AllTerms;
 use super::{Supervisor, Work, hook_scripts};
-use crate::config::{Change, Changes, Config, Effect, Entry, Layer, Reading, Setting, Source};
 use crate::control::Answer;
 use crate::daemon::{self, DescriptorNeed};
-use crate::files::{self, Reads};
-use crate::flags::keys::ServerKey;
 use crate::logging;
 use crate::message::{RELOAD_REFUSED, RELOADED};
-use crate::options;
-use crate::origin::Origin;
-use crate::policy;
 use crate::problems::Part;
 use crate::turns;
 
@@ -531,16 +530,6 @@ pub(super) fn shown(change: &Change) -> ipc::Change {
         old: setting(&change.old),
         new: setting(&change.new),
         effect: change.effect.into(),
-    }
-}
-
-impl From<Effect> for ipc::Effect {
-    fn from(effect: Effect) -> Self {
-        match effect {
-            Effect::Now => Self::Now,
-            Effect::NewSessions => Self::NewSessions,
-            Effect::Restart => Self::Restart,
-        }
     }
 }
 

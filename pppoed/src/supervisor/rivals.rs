@@ -10,13 +10,13 @@ use std::time::Duration;
 use ppp_linux::interface::IfIndex;
 use ppp_wire::escape::Escaped;
 use ppp_wire::ethernet::EtherType;
+use pppoed_config::config::Config;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::access::Access;
 use super::{Supervisor, Work};
-use crate::config::Config;
 use crate::message::RIVAL_PROGRAM;
 
 /// The packet sockets of the network namespace (packet(7)).

@@ -13,6 +13,7 @@ use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::ToWorker;
 use ppp_proto::discovery::DropCause;
 use ppp_proto::discovery::server::Refusal;
+use pppoed_config::flags::PerMac;
 use tracing::warn;
 
 use super::Supervisor;
@@ -22,7 +23,6 @@ use super::deadlines::Deadlines;
 use super::drop_log::Refused;
 use super::hashing::Station;
 use super::session::{AccessIndex, Token};
-use crate::flags::PerMac;
 use crate::message::DIAL_REFUSED;
 
 /// Sessions whose peers were asked whether they are there.

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use pppoed_config::secrets::{Notice, Secrets, Settings};
 use tracing::warn;
 
 use crate::log_limit::RepeatedTexts;
 use crate::names::HostNames;
-use crate::secrets::{Notice, Secrets, Settings};
 use crate::threads::{Priority, Threads};
 
 /// The files as they are now. Clones share them, until they are replaced.

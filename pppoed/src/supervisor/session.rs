@@ -21,6 +21,8 @@ use ppp_linux::device::{Line, Open};
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::RequestId;
 use ppp_wire::MacAddr;
+use pppoed_config::options::SessionOptions;
+use pppoed_config::pool::Lease;
 use tracing::debug;
 
 use super::challenge::Challenge;
@@ -33,8 +35,6 @@ use super::settings::Settings;
 use super::settings::idle_ms;
 use super::worker::WorkerHandle;
 use super::{ipv6, negotiated};
-use crate::options::SessionOptions;
-use crate::pool::Lease;
 
 /// Identifies a session over the whole life of this process; session ids are used again, tokens are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,13 +12,13 @@ use ppp_proto::RestartConfig;
 use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::lcp::MIN_MRU;
 use ppp_wire::ethernet::EtherType;
+use pppoed_config::config::{Config, Ipv6Config, UserLimit};
+use pppoed_config::options::{Script, SessionOptions};
+use pppoed_config::pool::PoolName;
 
 use super::admission::SessionLimits;
 use super::ipv6::interface_identifier;
 use super::session::Session;
-use crate::config::{Config, Ipv6Config, UserLimit};
-use crate::options::{Script, SessionOptions};
-use crate::pool::PoolName;
 
 /// What sessions are made with.
 #[derive(Clone, Debug)]

@@ -20,6 +20,9 @@ use ppp_proto::discovery::cookie::CookieKey;
 use ppp_proto::discovery::server::{self, Server};
 use ppp_wire::MacAddr;
 use ppp_wire::if_name::IfName;
+use pppoed_config::config::{Config, Reading, Source};
+use pppoed_config::policy::Policy;
+use pppoed_config::pool::{AddressPool, Machine, PoolEntry, PoolName};
 use tokio::sync::{Notify, mpsc};
 use tracing::{info, warn};
 
@@ -56,9 +59,7 @@ use super::units::Units;
 use super::unproven::{KnownStations, WaitingDials};
 use super::user_limit::HandOvers;
 use super::{FRAME_QUEUE, Queues, REPORT_QUEUE, Supervisor, mac_watch, start_check, surroundings};
-use crate::config::{Config, Reading, Source};
-use crate::policy::Policy;
-use crate::pool::{AddressPool, Machine, PoolEntry, PoolName, Slots, ThisMachine};
+use crate::pool::{Slots, ThisMachine};
 use crate::problems::{Part, Problems};
 use crate::turns;
 

@@ -10,6 +10,8 @@ use ppp_ipc::control::{
     PoolRange, PoolStats, Response, ServerVersion, SessionLogLevel, VERSION,
 };
 use ppp_ipc::name::Name;
+use pppoed_config::pool::{Part, PoolEntry};
+use pppoed_config::secrets::FixedAddresses;
 use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 
@@ -19,8 +21,6 @@ use super::{Supervisor, Work};
 use crate::control::Answer;
 use crate::log_levels::MAX_SESSIONS;
 use crate::logging::LogHandle;
-use crate::pool::{Part, PoolEntry};
-use crate::secrets::FixedAddresses;
 use crate::turns;
 
 /// Lines of the log in one page of an answer.

@@ -11,6 +11,10 @@ use ppp_ipc::control::{
 };
 use ppp_ipc::reload as ipc;
 use ppp_ipc::worker::Rates;
+use pppoed_config::config::{Change, Changes, Config, Effect, Line, MAX_CHANGES, Setting, Source};
+use pppoed_config::mac_list::MacRules;
+use pppoed_config::origin::Origin;
+use pppoed_config::policy::{self, HooksOff, Policy};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
@@ -18,13 +22,9 @@ use tracing::level_filters::LevelFilter;
 use super::Supervisor;
 use super::reload::{clean, lines};
 use super::setup::check_discovery;
-use crate::config::{Change, Changes, Config, Effect, Line, MAX_CHANGES, Setting, Source};
 use crate::control::{Answer, Rights};
 use crate::log_levels::Levels;
 use crate::logging::{self, LogHandle};
-use crate::mac_list::MacRules;
-use crate::origin::Origin;
-use crate::policy::{self, HooksOff, Policy};
 use crate::turns;
 
 /// The setting that `set log-level` changes beside the configuration.

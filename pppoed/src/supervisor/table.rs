@@ -6,9 +6,9 @@ use std::ops::Bound;
 use ppp_ipc::control::Selector;
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_wire::MacAddr;
+use pppoed_config::pool::PoolName;
 
 use super::session::{AccessIndex, Session, Token};
-use crate::pool::PoolName;
 
 /// The sessions and their indices, which only this module changes.
 #[derive(Debug, Default)]

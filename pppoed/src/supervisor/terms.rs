@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use ppp_ipc::worker::AuthMethod;
 use ppp_proto::discovery::server;
+use pppoed_config::config::Config;
+use pppoed_config::pool::{DEFAULT_POOL, PoolName};
 
 use super::settings::Settings;
 use super::setup::discovery_config;
-use crate::config::Config;
-use crate::pool::{DEFAULT_POOL, PoolName};
 
 /// What holds on an interface.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Terms {
 
 impl AllTerms {
     pub(super) fn new(config: &Config) -> Self {
-        let of = |profile: &crate::config::Profile| {
+        let of = |profile: &pppoed_config::config::Profile| {
             let name = profile.name.clone();
             (name.clone(), Terms::new(&config.for_profile(profile), Some(name), profile.pool()))
         };

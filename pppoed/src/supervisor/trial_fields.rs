@@ -13,9 +13,9 @@ use ppp_ipc::reason::EndReason;
 use ppp_wire::MacAddr;
 use ppp_wire::escape::Escaped;
 use ppp_wire::if_name::IfName;
+use pppoed_config::spelling::{did_you_mean, nearest};
 
 use super::hook_fields::synonyms;
-use crate::spelling::{did_you_mean, nearest};
 
 /// Bytes of a user name in PAP (RFC 1334 §2.2.1), the longest text that a peer chooses.
 const MAX_PEER_TEXT: usize = 255;
@@ -247,7 +247,7 @@ mod tests {
         }
         // As pppd's policy of consoles has it.
         for option in ["ipparam", "set", "unset"] {
-            assert!(crate::policy::check_option(option).is_err());
+            assert!(pppoed_config::policy::check_option(option).is_err());
             assert!(set(option, "x", MEMBER).is_err());
         }
     }

@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use ppp_ipc::reason::EndReason;
 use ppp_wire::name::NameText;
+use pppoed_config::config::UserLimit;
+use pppoed_config::flags::UserLimitPolicy;
+use pppoed_config::secrets::Shown;
 
 use super::Supervisor;
 use super::auth::Outcome;
 use super::session::{Session, Token};
-use crate::config::UserLimit;
-use crate::flags::UserLimitPolicy;
-use crate::secrets::Shown;
 
 /// Newcomers whose verdict waits.
 #[derive(Debug, Default)]

@@ -24,6 +24,7 @@ use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_wire::escape::Escaped;
 use ppp_wire::if_name::IfName;
 use ppp_wire::name::NameText;
+use pppoed_config::secrets::MAX_NAME;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
@@ -39,7 +40,6 @@ use super::session::Token;
 use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
 pub(super) use crate::causes::chain;
-use crate::secrets::MAX_NAME;
 use crate::turns;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is

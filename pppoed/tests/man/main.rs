@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
 use manual::Page;
-use pppoed::flags::Flags;
-use pppoed::import::ImportFlags;
+use pppoed_config::flags::Flags;
+use pppoed_config::import::ImportFlags;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(manual::root().join(path)).unwrap()
@@ -37,7 +37,9 @@ fn sources() -> String {
         }
     }
     let mut text = String::new();
-    add(&manual::root().join("pppoed/src"), &mut text);
+    for directory in ["pppoed/src", "crates/pppoed-config/src"] {
+        add(&manual::root().join(directory), &mut text);
+    }
     text
 }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use manual::Page;
-use pppoed::config::{CommandLine, Source};
-use pppoed::flags::keys::{Kind, server_keys};
-use pppoed::options::{OptionUse, all_options};
-use pppoed::secrets::Users;
+use pppoed_config::config::{CommandLine, Source};
+use pppoed_config::flags::keys::{Kind, server_keys};
+use pppoed_config::options::{OptionUse, all_options};
+use pppoed_config::secrets::Users;
 
 use crate::read;
 
@@ -108,7 +108,7 @@ fn the_options_that_work_are_described_and_no_others() {
 #[test]
 fn the_keys_of_interfaces_and_pools_are_described() {
     let page = read(PAGE);
-    let source = read("pppoed/src/config/file/section.rs");
+    let source = read("crates/pppoed-config/src/config/file/section.rs");
     let list = |name: &str| -> BTreeSet<String> {
         let declared = source.split(&format!("const {name}: ")).nth(1).unwrap();
         let values = declared.split_once("=").unwrap().1.split("];").next().unwrap();
@@ -121,7 +121,7 @@ fn the_keys_of_interfaces_and_pools_are_described() {
     assert!(keys.len() > 8, "{keys:?}");
     assert_eq!(told(".Sh INTERFACES", ".Sh POOLS"), keys);
     assert_eq!(told(".Sh POOLS", ".Sh OPTIONS"), list("POOL_KEYS"));
-    let source = read("pppoed/src/secrets/users.rs");
+    let source = read("crates/pppoed-config/src/secrets/users.rs");
     let list = source.split_once("const KEYS: ").unwrap().1.split_once("= [").unwrap().1;
     let keys: BTreeSet<String> =
         list.split("];").next().unwrap().split('"').skip(1).step_by(2).map(str::to_owned).collect();

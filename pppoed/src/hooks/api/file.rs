@@ -6,11 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use mlua::{LuaString, MultiValue, Table, Value};
+use pppoed_config::files;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use super::{Api, When, failure, outcome};
-use crate::files;
 
 /// Most bytes that are read or written.
 const MAX_FILE: usize = 1 << 20;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends};
+use pppoed_config::options::{OctetDirection, SessionOptions};
 
 use super::record::{Item, OptionItem, RecordError};
-use crate::options::{OctetDirection, SessionOptions};
 use crate::supervisor::network::Given;
 use crate::supervisor::proxy_arp::ProxyArp;
 use crate::supervisor::session::{Authentication, Session};

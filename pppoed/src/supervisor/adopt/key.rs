@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit, Mac};
 use ppp_ipc::adoption::TAG_LEN;
+use pppoed_config::files;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
-
-use crate::files;
 
 /// Name of the file.
 pub(super) const FILE: &str = "adoption.key";

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::adoption::Ticket;
 use ppp_ipc::worker::ToWorker;
+use pppoed_config::config::Config;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -54,7 +55,6 @@ use super::session::Token;
 use super::session_log::about;
 use super::worker::chain;
 use super::{SetupError, Supervisor, Work};
-use crate::config::Config;
 use crate::last_good;
 use crate::log_limit::LogLimit;
 use crate::message::{SERVER_LEAVING, SESSION_NOT_RECORDED};

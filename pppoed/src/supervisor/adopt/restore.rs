@@ -12,12 +12,12 @@ use ppp_linux::device::{Line, Open};
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::pidfd::PidFd;
 use ppp_wire::MacAddr;
+use pppoed_config::options::{OctetDirection, SessionOptions};
+use pppoed_config::origin::{Origin, Sourced};
+use pppoed_config::pool::{Lease, Part, PoolName};
 
 use super::record::{self, Item, OptionItem, RecordError};
 use super::{Process, Returning};
-use crate::options::{OctetDirection, SessionOptions};
-use crate::origin::{Origin, Sourced};
-use crate::pool::{Lease, Part, PoolName};
 use crate::supervisor::Supervisor;
 use crate::supervisor::challenge::Challenge;
 use crate::supervisor::network::{Given, session_end};

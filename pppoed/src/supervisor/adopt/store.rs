@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::adoption::{MAX_RECORD_LEN, TAG_LEN, Ticket};
 use ppp_ipc::control::Traffic;
+use pppoed_config::files;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use super::key::{Key, write_whole};
-use crate::files;
 
 /// Directory of the records, below the run directory.
 pub(super) const DIRECTORY: &str = "sessions";

@@ -8,6 +8,8 @@ use std::time::Duration;
 use ppp_ipc::hooks::Secret;
 use ppp_proto::auth::chap::md5_response;
 use ppp_wire::MacAddr;
+use pppoed_config::inet::Resolve;
+use pppoed_config::secrets::{MAX_NAME, Settings};
 use tokio::task::LocalSet;
 
 use super::super::comparison::Waits;
@@ -15,9 +17,7 @@ use super::super::hashing::{Hashing, Standing};
 use super::super::hook_auth::Decider;
 use super::super::secret_files::SecretFiles;
 use super::*;
-use crate::inet::Resolve;
 use crate::names::HostNames;
-use crate::secrets::{MAX_NAME, Settings};
 
 fn challenge() -> Challenge {
     Challenge::after(None).unwrap()

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{Failure, Response};
 use ppp_ipc::policy::{PolicyEntry, PolicyWritten};
+use pppoed_config::files;
+use pppoed_config::policy::{self, By, Key, Policy};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -13,8 +15,6 @@ use super::super::reload::{clean, lines};
 use super::super::show_config::cut_off;
 use super::fail;
 use crate::control::{Answer, Caller};
-use crate::files;
-use crate::policy::{self, By, Key, Policy};
 use crate::turns;
 
 impl Supervisor {

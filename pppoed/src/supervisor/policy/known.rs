@@ -9,16 +9,16 @@ use ppp_ipc::control::AuthMethod;
 use ppp_ipc::hooks::Event;
 use ppp_ipc::name::Name;
 use ppp_ipc::policy::{PolicyChange, PolicyRequest, Subject};
+use pppoed_config::config::Setting;
+use pppoed_config::options::{self, SessionOptions};
+use pppoed_config::policy::{ADDRESS, Policy};
+use pppoed_config::secrets::{KnownUser, Protocol};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::touch::changed_users;
 use super::{News, Supervisor, Work};
-use crate::config::Setting;
 use crate::control::{Answer, Caller};
-use crate::options::{self, SessionOptions};
-use crate::policy::{ADDRESS, Policy};
-use crate::secrets::{KnownUser, Protocol};
 use crate::turns;
 
 /// Time that a change waits for the files.

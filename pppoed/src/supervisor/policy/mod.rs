@@ -18,6 +18,9 @@ use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
 use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{PolicyChange, PolicyRequest, PolicySummary, Sessions};
+use pppoed_config::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
+use pppoed_config::mac_list::ConsoleMacs;
+use pppoed_config::policy::{By, Key, Lists, Policy, Refusal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::info;
@@ -27,11 +30,8 @@ use self::touch::Touched;
 use super::reload::{clean, in_words, lines, shown};
 use super::setup::check_discovery;
 use super::{Supervisor, Work};
-use crate::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
 use crate::control::{Answer, Caller};
 use crate::log_ring::harmless;
-use crate::mac_list::ConsoleMacs;
-use crate::policy::{By, Key, Lists, Policy, Refusal};
 use crate::turns;
 
 /// What consoles have set, and what follows from it.
@@ -331,7 +331,8 @@ impl Supervisor {
 /// The configuration with other settings of consoles, and what is different then. Runs where it may block.
 fn compare(running: &Config, source: &Source, layer: Layer) -> Compared {
     let bad = |errors: Vec<String>| Failure::BadFiles(lines(&errors));
-    let texts = |errors: Vec<crate::config::ConfigError>| errors.iter().map(ToString::to_string).collect();
+    let texts =
+        |errors: Vec<pppoed_config::config::ConfigError>| errors.iter().map(ToString::to_string).collect();
     let before = source.config().0.map_err(|errors| bad(texts(errors)))?;
     let layer_after = layer.clone();
     let after = source.with_console(layer).config().0.map_err(|errors| bad(texts(errors)))?;
@@ -404,7 +405,7 @@ pub(super) fn entry_changes(
 }
 
 /// What an entry says, without what it is about.
-fn value(key: &Key, entry: &crate::policy::Entry) -> String {
+fn value(key: &Key, entry: &pppoed_config::policy::Entry) -> String {
     match key {
         Key::HookOff(_) => "disabled".to_owned(),
         _ => entry.values.join(" "),

@@ -9,13 +9,13 @@ use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::Rates;
 use ppp_wire::MacAddr;
+use pppoed_config::config::{Changes, Reading};
+use pppoed_config::options::SessionOptions;
+use pppoed_config::policy::{Key, Policy, UserOverride};
 
 use super::super::Supervisor;
 use super::super::session::Session;
-use crate::config::{Changes, Reading};
 use crate::control::Caller;
-use crate::options::SessionOptions;
-use crate::policy::{Key, Policy, UserOverride};
 
 /// Ids of sessions.
 #[derive(Debug, Default)]

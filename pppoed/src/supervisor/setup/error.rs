@@ -11,8 +11,8 @@ use ppp_linux::packet::PacketError;
 use ppp_linux::spawn::ProgramError;
 use ppp_proto::discovery::server;
 use ppp_wire::if_name::{IfName, IfNameError};
+use pppoed_config::pool::SlotError;
 
-use crate::pool::SlotError;
 use crate::supervisor::adopt::ClaimError;
 
 /// Why the server cannot start. Each says what to do.

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ppp_proto::auth::AuthMethod;
-use pppoed::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, Source};
-use pppoed::flags::LogLevel;
-use pppoed::flags::PerMac;
-use pppoed::inet::SystemNames;
-use pppoed::pool::{AddressPool, Claim, DEFAULT_POOL, Numbering};
-use pppoed::secrets::{Protocol, Secrets};
+use pppoed_config::config::{CommandLine, Config, ConfigError, Ipv6Config, Notice, Source};
+use pppoed_config::flags::{LogLevel, PerMac};
+use pppoed_config::inet::SystemNames;
+use pppoed_config::pool::{AddressPool, Claim, DEFAULT_POOL, Numbering};
+use pppoed_config::secrets::{Protocol, Secrets};
 
 /// A directory in place of `/etc/ppp`.
 struct Etc(tempfile::TempDir);

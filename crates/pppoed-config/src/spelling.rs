@@ -23,7 +23,7 @@ fn sense(name: &str) -> Option<char> {
 }
 
 /// ` (did you mean "name"?)`, or nothing.
-pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
+pub fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
 }
 

@@ -1,6 +1,6 @@
 //! `etc/pppoed.toml`, which is installed as the first configuration file: every line of it, uncommented.
 //!
-//! It is written from the keys by `UPDATE_MAN=1 cargo test -p pppoed --test sample`.
+//! It is written from the keys by `UPDATE_MAN=1 cargo test -p pppoed-config --test sample`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use pppoed::config::{CommandLine, Config, Source, reference, sample_file};
+use pppoed_config::config::{CommandLine, Config, Source, reference, sample_file};
 
 fn path() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../etc/pppoed.toml")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../etc/pppoed.toml")
 }
 
 /// Settings that a `pppoed.toml` makes, without their origins, on a machine that has no other file.
@@ -32,7 +32,7 @@ fn config(text: &str) -> Result<Config, Vec<String>> {
     let line = format!("pppoed -c {at}/pppoed.toml -O {at}/options --common-options {at}/none");
     let source = Source::new(CommandLine::try_parse_from(line.split_whitespace()).unwrap());
     let shown = |errors: Vec<_>| errors.iter().map(ToString::to_string).collect();
-    source.config().0.map_err(|errors: Vec<pppoed::config::ConfigError>| shown(errors))
+    source.config().0.map_err(|errors: Vec<pppoed_config::config::ConfigError>| shown(errors))
 }
 
 fn values(config: &Config) -> BTreeMap<String, String> {
@@ -49,7 +49,10 @@ fn the_file_is_that_of_the_keys() {
         fs::write(path(), sample_file()).unwrap();
     }
     let there = fs::read_to_string(path()).unwrap_or_default();
-    assert!(there == sample_file(), "etc/pppoed.toml: UPDATE_MAN=1 cargo test -p pppoed --test sample");
+    assert!(
+        there == sample_file(),
+        "etc/pppoed.toml: UPDATE_MAN=1 cargo test -p pppoed-config --test sample"
+    );
     assert!(there.lines().all(|line| line.is_empty() || line.starts_with('#')), "all lines are comments");
     assert!(there.lines().all(|line| line.chars().count() <= 130), "lines to read");
 }

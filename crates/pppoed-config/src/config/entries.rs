@@ -12,6 +12,7 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 use std::time::Duration;
 
+use ppp_ipc::reload;
 use ppp_proto::RestartConfig;
 use ppp_proto::auth::{AuthConfig, AuthMethod};
 use ppp_wire::escape::Escaped;
@@ -35,6 +36,16 @@ pub enum Effect {
     NewSessions,
     /// When the server is started again.
     Restart,
+}
+
+impl From<Effect> for reload::Effect {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Now => Self::Now,
+            Effect::NewSessions => Self::NewSessions,
+            Effect::Restart => Self::Restart,
+        }
+    }
 }
 
 /// One setting.

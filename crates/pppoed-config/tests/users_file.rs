@@ -7,9 +7,9 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use pppoed::config::{Changes, CommandLine, Reading, Source};
-use pppoed::inet::SystemNames;
-use pppoed::secrets::{Grant, Protocol, Refusal, Secrets, Settings, Users};
+use pppoed_config::config::{Changes, CommandLine, Reading, Source};
+use pppoed_config::inet::SystemNames;
+use pppoed_config::secrets::{Grant, Protocol, Refusal, Secrets, Settings, Users};
 use proptest::prelude::*;
 
 /// A directory in place of `/etc`.
@@ -114,7 +114,7 @@ fn a_user_without_a_password_adds_to_the_line_of_the_secrets_file() {
     let grant = secrets.pap(b"bob", b"two").0.unwrap();
     assert_eq!(etc.shown(&grant.place), "/etc/pap:2");
     assert_eq!(grant.addresses.to_string(), "10.0.0.6 10.0.1.0/24");
-    let value = |option: Option<pppoed::origin::Sourced<u32>>| option.map(|option| option.value);
+    let value = |option: Option<pppoed_config::origin::Sourced<u32>>| option.map(|option| option.value);
     assert_eq!((value(grant.options.maxconnect), value(grant.options.idle)), (Some(3600), Some(60)));
     etc.tried(secrets.pap(b"bob", b"wrong").0).unwrap_err();
     // Without any secrets file the users file still works.

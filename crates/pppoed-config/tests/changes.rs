@@ -11,13 +11,13 @@ use std::time::Duration;
 use ppp_ipc::rate::BitRate;
 use ppp_proto::auth::AuthMethod;
 use ppp_wire::ethernet::EtherType;
-use pppoed::config::{
-    Change, Changes, CommandLine, Config, Effect, Ipv6Config, MAX_CHANGES, PerMac, Reading, Source,
+use pppoed_config::config::{
+    Change, Changes, CommandLine, Config, Effect, Ipv6Config, MAX_CHANGES, Reading, Source,
 };
-use pppoed::flags::{LogLevel, MissingProtection, UserLimitPolicy};
-use pppoed::options::{OctetDirection, Script};
-use pppoed::origin::Sourced;
-use pppoed::pool::Numbering;
+use pppoed_config::flags::{LogLevel, MissingProtection, PerMac, UserLimitPolicy};
+use pppoed_config::options::{OctetDirection, Script};
+use pppoed_config::origin::Sourced;
+use pppoed_config::pool::Numbering;
 use proptest::prelude::*;
 
 /// A directory in place of `/etc/ppp`, and a command line that names its files.
@@ -59,7 +59,7 @@ impl Etc {
     }
 
     fn shown(&self, changes: &Changes) -> Vec<String> {
-        let setting = |setting: &Option<pppoed::config::Setting>| {
+        let setting = |setting: &Option<pppoed_config::config::Setting>| {
             setting
                 .as_ref()
                 .map_or("-".to_owned(), |setting| format!("{} ({})", setting.value, setting.origin))
@@ -146,9 +146,9 @@ const MUTATIONS: &[Mutation] = &[
     ("padt-rate", |config| config.limits.discovery.padt = None),
     ("mac-rate", |config| config.limits.discovery.per_mac = None),
     ("pado-delay", |config| {
-        config.limits.pado_delay = "5".parse::<pppoed::flags::PadoDelayText>().unwrap().0;
+        config.limits.pado_delay = "5".parse::<pppoed_config::flags::PadoDelayText>().unwrap().0;
     }),
-    ("max-starting", |config| config.limits.max_starting = pppoed::config::MaxStarting::Unlimited),
+    ("max-starting", |config| config.limits.max_starting = pppoed_config::config::MaxStarting::Unlimited),
     ("setups-at-once", |config| config.limits.setups.at_once = NonZeroUsize::MIN),
     ("setup-wait", |config| config.limits.setups.wait = None),
     ("dial-patience", |config| config.limits.setups.patience += Duration::from_secs(1)),
@@ -249,7 +249,7 @@ const MUTATIONS: &[Mutation] = &[
     ("hook-hosts", |config| config.hooks.hosts += 1),
     ("hook-deadline", |config| config.hooks.deadline += Duration::from_secs(1)),
     ("hook-leftovers", |config| config.hooks.leftovers = None),
-    ("hook-failure", |config| config.hooks.failure = pppoed::flags::HookFailure::Allow),
+    ("hook-failure", |config| config.hooks.failure = pppoed_config::flags::HookFailure::Allow),
     ("hook-memory", |config| config.hooks.memory_limit += 1 << 20),
     ("hook-padi-limit", |config| config.hooks.padi_limit += 1),
     ("hook-store", |config| config.hooks.store = "/x".into()),

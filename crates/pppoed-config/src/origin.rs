@@ -50,7 +50,7 @@ pub enum Origin {
 
 impl Origin {
     /// For messages about a mistake there: of a place in a file, the column too.
-    pub(crate) fn exact(&self) -> String {
+    pub fn exact(&self) -> String {
         match self {
             Self::File(place) => place.to_string(),
             other => other.to_string(),

@@ -137,7 +137,8 @@ impl fmt::Debug for Source {
 type Secret = Zeroizing<Box<[u8]>>;
 
 /// A peer's name between quotes, safe to show.
-pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

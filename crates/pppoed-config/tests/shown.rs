@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use ppp_ipc::policy::PolicyChange;
-use pppoed::config::{CommandLine, Config, Entry, Source};
-use pppoed::policy::{self, By, Lists, Policy, Refusal};
+use pppoed_config::config::{CommandLine, Config, Entry, Source};
+use pppoed_config::policy::{self, By, Lists, Policy, Refusal};
 
 /// Everything that has no limit, and nothing that is switched on.
 const NONE: &str = "\

@@ -4,8 +4,8 @@
 
 use std::fs;
 
-use pppoed::config::{CommandLine, Config, ConfigError, Notice, Source};
-use pppoed::flags::PerMac;
+use pppoed_config::config::{CommandLine, Config, ConfigError, Notice, Source};
+use pppoed_config::flags::PerMac;
 
 /// What comes of a `pppoed.toml` in `/etc`, beside a pool file.
 fn read(toml: &str, words: &str) -> (Result<Config, Vec<String>>, Vec<String>) {
