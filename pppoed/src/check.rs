@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pppoed_config::config::{Config, Line, Notice, Source};
 use pppoed_config::inet::SystemNames;
 
-use crate::{hooks, preflight, supervisor};
+use crate::{preflight, supervisor};
 
 /// What there is to say about a configuration that could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn check(source: &Source, config: &Config, notices: &[Notice]) -> Findings {
     let users = source.users(config, Some(&SystemNames)).1;
     findings.remarks.extend(users.notices.into_iter().chain(users.unreadable));
     findings.errors.extend(supervisor::check_discovery(config).err());
-    match hooks::check(&config.hooks.directory) {
+    match pppoed_hooks::check(&config.hooks.directory) {
         Ok(scripts) => findings.remarks.extend(scripts_without_caller(config, scripts.is_empty())),
         Err(errors) => findings.errors.extend(errors),
     }

@@ -9,7 +9,6 @@ pub mod check;
 pub mod control;
 pub mod daemon;
 pub mod first_run;
-pub mod hooks;
 pub mod journal;
 pub mod last_good;
 pub mod log_levels;

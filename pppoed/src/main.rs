@@ -13,7 +13,6 @@ use pppoed::check::{self, Findings};
 use pppoed::control::{self, Answers, Consoles};
 use pppoed::daemon::{self, DescriptorNeed, PidFile, Readiness};
 use pppoed::first_run;
-use pppoed::hooks;
 use pppoed::logging::{self, LogHandle, LogSettings};
 use pppoed::message::{SERVER_READY, SERVER_STOPPED};
 use pppoed::oom;
@@ -48,7 +47,7 @@ fn main() -> ExitCode {
         eprintln!("pppoed: cannot keep its memory private: {error:#}");
         return ExitCode::FAILURE;
     }
-    if let Some(code) = hooks::run_if_asked() {
+    if let Some(code) = pppoed_hooks::run_if_asked() {
         return code;
     }
     let readiness = Readiness::from_environment();
@@ -157,7 +156,7 @@ fn check_hooks_of(path: &Path) -> bool {
         eprintln!("pppoed: {}: no such file or directory", path.display());
         return false;
     }
-    match hooks::check(path) {
+    match pppoed_hooks::check(path) {
         Ok(scripts) => {
             if scripts.is_empty() {
                 println!("{}: there are no hook scripts (*.lua)", path.display());

@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("ppp-ipc", &["ppp-wire"], &["tokio", "nix"]),
     ("ppp-linux", &["ppp-wire"], &["tokio"]),
     ("pppoed-config", &["ppp-proto", "ppp-wire", "ppp-ipc"], &["tokio", "mlua", "tracing"]),
-    ("pppoed", &["pppoed-config", "ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
+    ("pppoed-hooks", &["pppoed-config", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "tracing"]),
+    ("pppoed", &["pppoed-config", "pppoed-hooks", "ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
     ("ppp-worker", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "mlua", "toml", "clap"]),
     // The formats only to show packets (`trace`): who has privileges is not to read them for that.
     ("pppctl", &["ppp-ipc", "ppp-wire"], &[]),
@@ -23,8 +24,9 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("testbed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
 ];
 
-/// The one crate that may use bincode, and the one that may hold unsafe code.
+/// The one crate that may use bincode, the one that may use Lua, and the one that may hold unsafe code.
 const ONLY_USER_OF_BINCODE: &str = "ppp-ipc";
+const ONLY_USER_OF_LUA: &str = "pppoed-hooks";
 const ONLY_UNSAFE: &str = "ppp-linux";
 
 fn metadata() -> Value {
@@ -64,6 +66,7 @@ fn only_the_allowed_arrows_stand_between_the_crates() {
                 assert!(allowed.contains(&dependency.as_str()), "{name} may not use {dependency}");
             }
             assert!(!forbidden.contains(&dependency.as_str()), "{name} may not use {dependency}");
+            assert!(dependency != "mlua" || name == ONLY_USER_OF_LUA, "{name} may not use mlua");
             assert!(dependency != "bincode" || name == ONLY_USER_OF_BINCODE, "{name} may not use bincode");
         }
     }

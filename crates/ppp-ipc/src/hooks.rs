@@ -22,6 +22,17 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+/// The argument that makes this program a hook host.
+pub const ROLE: &str = "hook-host";
+/// The host's end of its socket.
+pub const SOCKET_FD: i32 = 3;
+/// A file in memory with the text of all scripts, one after the other.
+pub const SOURCE_FD: i32 = 4;
+/// A file in memory in which the host notes where its script is: `file:line`.
+pub const PLACE_FD: i32 = 5;
+/// Bytes of such a note.
+pub const PLACE_LEN: usize = 128;
+
 /// Events that scripts may have functions for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Event {

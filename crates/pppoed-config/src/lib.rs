@@ -10,6 +10,7 @@
 pub mod config;
 pub mod files;
 pub mod flags;
+pub mod hook_scripts;
 pub mod import;
 pub mod inet;
 pub mod mac_list;

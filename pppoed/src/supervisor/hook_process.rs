@@ -16,10 +16,12 @@ use nix::unistd::Pid;
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::hooks::{
-    Call, CallError, FileReport, FromHost, Level, Load, Question, Returned, Source, ToHost,
+    Call, CallError, FileReport, FromHost, Level, Load, PLACE_FD, PLACE_LEN, Question, ROLE, Returned,
+    SOCKET_FD, SOURCE_FD, Source, ToHost,
 };
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::spawn::Program;
+use pppoed_config::hook_scripts::Script;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -33,8 +35,6 @@ use super::hook_news::{Answered, HookNews, Label, Logged};
 use super::template::{last_words, pipe, wait};
 use super::watch::watch;
 use super::worker::{chain, printable};
-use crate::hooks::directory::Script;
-use crate::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
 use crate::oom;
 use crate::threads::start_process;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ppp_ipc::hooks::{Call, Event, FileReport, Function};
 use pppoed_config::config::{Change, Effect, Setting};
 use pppoed_config::files;
+use pppoed_config::hook_scripts::{self, Script};
 use pppoed_config::policy::HooksOff;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -18,7 +19,6 @@ use super::Work;
 use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Logged, Outcome, PlannedCall};
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
-use crate::hooks::directory::{self, Script};
 use crate::last_good;
 use crate::log_ring::harmless;
 
@@ -109,7 +109,7 @@ pub(super) fn differences(old: Option<&ScriptSet>, new: Option<&ScriptSet>, dire
 /// When they cannot be read.
 pub(super) async fn compare(old: Option<Rc<ScriptSet>>, directory: PathBuf) -> Result<Reread, Vec<String>> {
     let path = directory.clone();
-    let reading = tokio::task::spawn_blocking(move || directory::scripts(&path));
+    let reading = tokio::task::spawn_blocking(move || hook_scripts::scripts(&path));
     let scripts = match reading.await {
         Ok(scripts) => scripts.map_err(|error| vec![error.to_string()])?,
         Err(error) => return Err(vec![format!("reading the hook scripts was cut off: {error}")]),
@@ -171,7 +171,7 @@ pub(super) async fn load(
     generation: u64,
 ) -> Result<Option<Loaded>, Vec<String>> {
     let path = directory.to_owned();
-    let reading = tokio::task::spawn_blocking(move || directory::scripts(&path));
+    let reading = tokio::task::spawn_blocking(move || hook_scripts::scripts(&path));
     let scripts = match reading.await {
         Ok(scripts) => scripts.map_err(|error| vec![error.to_string()])?,
         Err(error) => return Err(vec![format!("reading the hook scripts was cut off: {error}")]),

@@ -12,10 +12,9 @@ use command_fds::{CommandFdExt, FdMapping};
 use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::hooks::{
-    Answer, Argument, Call, CallError, Event, Field, FileReport, FromHost, Function, Level, Load, Question,
-    Reply, Returned, Source, ToHost,
+    Answer, Argument, Call, CallError, Event, Field, FileReport, FromHost, Function, Level, Load, PLACE_FD,
+    PLACE_LEN, Question, ROLE, Reply, Returned, SOCKET_FD, SOURCE_FD, Source, ToHost,
 };
-use pppoed::hooks::{PLACE_FD, PLACE_LEN, ROLE, SOCKET_FD, SOURCE_FD};
 
 /// Less than scripts have by themselves, so that tests find its end soon.
 const MEMORY: u64 = 16 << 20;

@@ -37,7 +37,7 @@ fn sources() -> String {
         }
     }
     let mut text = String::new();
-    for directory in ["pppoed/src", "crates/pppoed-config/src"] {
+    for directory in ["pppoed/src", "crates/pppoed-config/src", "crates/pppoed-hooks/src"] {
         add(&manual::root().join(directory), &mut text);
     }
     text

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 use ppp_ipc::hooks::{self, Argument, Event, FileReport};
+use pppoed_config::hook_scripts;
 
 use super::api::{self, Declared};
-use super::directory;
 use super::host::Host;
 use super::values;
 
@@ -41,11 +41,11 @@ impl Script {
     /// # Errors
     /// What is wrong, with file and line.
     pub(super) fn load(
-        source: directory::Script,
+        source: hook_scripts::Script,
         memory_limit: usize,
         host: &Rc<Host>,
     ) -> Result<Self, String> {
-        let directory::Script { name, text } = source;
+        let hook_scripts::Script { name, text } = source;
         // Bytecode is not checked by Lua, and could crash it.
         if text.first() == Some(&0x1b) {
             return Err(format!("{name}: this is no text, but compiled Lua"));

@@ -19,8 +19,8 @@ use nix::unistd::Pid;
 use ppp_ipc::hooks::FromHost;
 use ppp_linux::child::set_apart;
 use ppp_linux::pidfd::{Exit, PidFd};
+use pppoed_config::hook_scripts;
 
-use super::super::directory;
 use super::super::host::Host;
 use super::{Api, When};
 
@@ -169,7 +169,7 @@ impl Order {
         let missing = || NotExecuted { message: format!("{shown}: no such program"), kind: "missing" };
         let program = find(&name).ok_or_else(missing)?;
         if self.trusted_only {
-            match directory::distrust(&program) {
+            match hook_scripts::distrust(&program) {
                 Ok(None) => {}
                 Ok(Some(exposure)) => {
                     return Err(NotExecuted { message: format!("{shown}: {exposure}"), kind: "untrusted" });

@@ -14,19 +14,22 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use ppp_ipc::codec::Room;
 use ppp_ipc::hooks::{
-    Answer, Call, CallError, FileReport, FromHost, Function, Level, Load, Question, Reply, Returned, Source,
-    ToHost,
+    Answer, Call, CallError, FileReport, FromHost, Function, Level, Load, PLACE_FD, PLACE_LEN, Question,
+    Reply, Returned, SOCKET_FD, SOURCE_FD, Source, ToHost,
 };
 use ppp_linux::spawn::{set_process_name, take_inherited};
+use pppoed_config::hook_scripts;
 
+use super::answer;
 use super::link::{Link, LinkError};
 use super::script::Script;
-use super::{MAX_LOG_LINE, PLACE_FD, PLACE_LEN, SOCKET_FD, SOURCE_FD, answer, directory};
 
 /// Address space beside what Lua may take, in bytes: the program, its libraries and what `exec` captures.
 const OWN_ADDRESS_SPACE: u64 = 1 << 30;
 /// Most bytes of a message about an error, so that it fits into a frame with all else.
 const MAX_MESSAGE: usize = 16 << 10;
+/// Bytes of a line of log of a script, at most.
+const MAX_LOG_LINE: usize = 4096;
 /// Memory for Lua while scripts are only checked, in bytes.
 const CHECK_MEMORY: usize = 64 << 20;
 
@@ -162,19 +165,19 @@ fn limit_memory(load: &Load) {
 }
 
 /// The scripts as `pppoed` has read them.
-fn sources(load: &Load, texts: &File) -> std::io::Result<Vec<directory::Script>> {
+fn sources(load: &Load, texts: &File) -> std::io::Result<Vec<hook_scripts::Script>> {
     let mut offset = 0;
     let read = |source: &Source| {
         let mut text = vec![0; usize::try_from(source.len).unwrap_or(usize::MAX)];
         texts.read_exact_at(&mut text, offset)?;
         offset += u64::from(source.len);
-        Ok(directory::Script { name: source.name.clone(), text })
+        Ok(hook_scripts::Script { name: source.name.clone(), text })
     };
     load.files.iter().map(read).collect()
 }
 
 fn load_all(
-    sources: Vec<directory::Script>,
+    sources: Vec<hook_scripts::Script>,
     memory_limit: usize,
     host: &Rc<Host>,
 ) -> Result<Vec<Script>, Vec<String>> {
@@ -248,7 +251,7 @@ fn cut(mut text: String) -> String {
 /// # Errors
 /// Everything that is wrong, one message with file and line for each.
 pub fn check(path: &Path) -> Result<Vec<(String, FileReport)>, Vec<String>> {
-    let sources = directory::scripts(path).map_err(|error| vec![error.to_string()])?;
+    let sources = hook_scripts::scripts(path).map_err(|error| vec![error.to_string()])?;
     let host = Rc::new(Host { link: None, place: None, deadline: Cell::new(None) });
     let scripts = load_all(sources, CHECK_MEMORY, &host)?;
     Ok(scripts.iter().map(|script| (script.name().to_owned(), script.report())).collect())

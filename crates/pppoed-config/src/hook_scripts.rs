@@ -1,10 +1,10 @@
-//! The files with scripts.
+//! The files with hook scripts, and whether they can be trusted.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pppoed_config::files::{self, Exposure};
+use crate::files::{self, Exposure};
 
 /// Most scripts that there may be.
 pub const MAX_SCRIPTS: usize = 128;
@@ -116,7 +116,7 @@ fn exposure(path: &Path, target: &Path, metadata: &fs::Metadata) -> Option<Expos
 ///
 /// # Errors
 /// When there is no such file.
-pub(super) fn distrust(program: &Path) -> io::Result<Option<Exposure>> {
+pub fn distrust(program: &Path) -> io::Result<Option<Exposure>> {
     let target = program.canonicalize()?;
     Ok(exposure(program, &target, &target.metadata()?))
 }
