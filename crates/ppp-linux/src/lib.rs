@@ -23,6 +23,7 @@ pub mod pages;
 pub mod peercred;
 pub mod pidfd;
 pub mod records;
+mod rtnl;
 pub mod sandbox;
 pub mod spawn;
 pub mod template;

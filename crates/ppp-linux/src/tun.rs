@@ -17,6 +17,7 @@ use nix::net::if_::if_nametoindex;
 use thiserror::Error;
 
 use crate::interface::{IfIndex, InterfaceId};
+use crate::rtnl;
 use ppp_wire::if_name::IfName;
 
 const CLONE_DEVICE: &str = "/dev/net/tun";
@@ -288,6 +289,7 @@ fn attach(name: &IfName, mode: c_short) -> Result<OwnedFd, TunError> {
     #[allow(clippy::cast_possible_truncation)] // IFF_TUN_EXCL is 2^15: the sign bit of the kernel's short.
     let exclusive = libc::IFF_TUN_EXCL as c_short;
     request.ifr_ifru.ifru_flags = mode | exclusive;
+    let _turn = rtnl::turn();
     // SAFETY: `request` is a valid `ifreq` that outlives the call, and its name is shorter than IFNAMSIZ.
     unsafe { tun_set_iff(device.as_raw_fd(), &raw const request) }.map_err(|errno| match errno {
         Errno::EBUSY => TunError::NameInUse { name: name.clone() },

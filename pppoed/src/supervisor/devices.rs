@@ -39,6 +39,10 @@ const PRUNES: u32 = 5;
 /// Frames that have come past pppN, by the name that the kernel's program counts them with.
 const FORGED: &str = "worker_forged";
 
+/// MTU of a session's interface until that of the link is known, in bytes: most links will have it (RFC 2516 section 7), and then it
+/// need not be changed.
+const NEW_DEVICE_MTU: u16 = 1492;
+
 /// What it costs to go without.
 const COST: &str = "each frame is a question to the filters of all sessions on its interface (about 0.1 µs each, so use it for some \
                     hundred sessions at most), and hosts whose session is over get no PADT";
@@ -99,6 +103,11 @@ impl Devices {
         self.programs.as_ref()
     }
 
+    /// MTU in bytes of a session's interface that nothing was given yet, if it is up.
+    pub(super) fn mtu_of_new(&self) -> Option<u16> {
+        self.programs.is_some().then_some(NEW_DEVICE_MTU)
+    }
+
     /// Puts the programs in force on an access interface that is to be served. May block.
     pub(super) fn attach(&self, interface: &InterfaceId) -> Result<(), DeviceError> {
         self.programs().map_or(Ok(()), |programs| programs.attach_access(interface))
@@ -146,7 +155,7 @@ impl Devices {
         let mut netlink = Netlink::open()?;
         programs.admit(interface.index, &line)?;
         programs.attach_new_device(&mut netlink, &interface)?;
-        netlink.raise_bare(&interface)?;
+        netlink.raise_bare(&interface, NEW_DEVICE_MTU)?;
         let packet =
             SessionSocket::open_on_device(&interface, key.ether_type, BUFFER, programs.mark(key.session_id))?;
         Ok(Made { packet, tun, interface, place: Some(place) })

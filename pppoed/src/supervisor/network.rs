@@ -226,6 +226,7 @@ fn configure(
         without_clsact = programs.free_clsact(tun).err().map(|error| chain(&error));
         given.free_clsact = true;
     }
+    given.mtu = given.mtu.or_else(|| devices.mtu_of_new());
     set_mtu_and_ipv4(&mut netlink, tun, &mut given, wanted).map_err(|error| chain(&error))?;
     if let Some(ends) = wanted.ipv4
         && wanted.proxy_arp

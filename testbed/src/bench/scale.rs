@@ -193,7 +193,7 @@ impl Sockets {
             let line = Line { access: access.index, session_id: id, own: MacAddr(ACCESS_MAC), peer: PEER };
             programs.admit(device.index, &line)?;
             programs.attach_new_device(&mut netlink, &device)?;
-            netlink.raise_bare(&device)?;
+            netlink.raise_bare(&device, 1492)?;
             let mark = programs.mark(id);
             all.sockets.push(SessionSocket::open_on_device(
                 &device,

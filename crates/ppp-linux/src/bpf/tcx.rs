@@ -8,6 +8,7 @@ use super::objects::{ProgramFacts, program_by_id, program_facts};
 use super::{Attributes, address, call, call_for_answer};
 use crate::interface::IfIndex;
 use crate::netlink::Direction;
+use crate::rtnl;
 
 // Of linux/bpf.h.
 const PROG_ATTACH: c_int = 8;
@@ -56,6 +57,7 @@ impl Tcx {
             replace_bpf_fd: former.map_or(0, |former| descriptor(std::os::fd::AsFd::as_fd(former))),
             ..self.target()
         };
+        let _turn = rtnl::turn();
         call(PROG_ATTACH, &attributes)?;
         Ok(())
     }
@@ -65,6 +67,7 @@ impl Tcx {
     /// # Errors
     /// `ENOENT` when it is not there.
     pub(crate) fn detach(self, program: BorrowedFd<'_>) -> io::Result<()> {
+        let _turn = rtnl::turn();
         call(PROG_DETACH, &Attach { attach_bpf_fd: descriptor(program), ..self.target() })?;
         Ok(())
     }

@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         let line = Line { access: wire.id().index, session_id: SESSION_ID, own: wire.own(), peer: PEER };
         programs.admit(device.index, &line).unwrap();
         programs.attach_new_device(&mut netlink, &device).unwrap();
-        netlink.raise_bare(&device).unwrap();
+        netlink.raise_bare(&device, 1492).unwrap();
         let mark = programs.mark(SESSION_ID);
         let socket = SessionSocket::open_on_device(&device, EtherType::PppoeSession, 1 << 20, mark).unwrap();
         Self { programs, run_dir, wire, tun, device, socket, line }

@@ -59,18 +59,20 @@ impl InterfaceNetwork {
 }
 
 impl Netlink {
-    /// Sets a TUN up that has no addresses and no IPv6: packets of a session's control pass, and nothing is routed there.
+    /// Sets a new TUN up, with this MTU in bytes, without addresses and without IPv6: packets of a session's control pass, and
+    /// nothing is routed there.
+    ///
+    /// The kernel tells every packet socket of the namespace of each change of an interface, so there are as few as possible.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn raise_bare(&mut self, interface: &InterfaceId) -> Result<(), NetlinkError> {
+    pub fn raise_bare(&mut self, interface: &InterfaceId, mtu: u16) -> Result<(), NetlinkError> {
         self.switch_ipv6(interface, false)?;
-        self.no_automatic_ipv6(interface)?;
-        self.link_up(interface)
+        self.link_up_with_mtu(interface, mtu)
     }
 
-    /// Sets the MTU and the addresses of a TUN, and sets it up if it is down. The kernel adds the route to the peer by itself; that is verified. IPv6 is off until
-    /// [`Netlink::set_ipv6_ends`]. To be called in the network namespace that the socket was opened in.
+    /// Sets the MTU and the addresses of a TUN that is down, and sets it up. The kernel adds the route to the peer by itself; that is
+    /// verified. IPv6 is off until [`Netlink::set_ipv6_ends`]. To be called in the network namespace that the socket was opened in.
     ///
     /// The outcome looks like pppd's interfaces: point-to-point, no ARP, `inet LOCAL peer PEER/32`.
     ///
@@ -93,8 +95,8 @@ impl Netlink {
         Ok(())
     }
 
-    /// Gives an interface that [`Netlink::configure_ptp`] has set up these IPv4 addresses, in place of those
-    /// that it `had`.
+    /// Gives an interface that is up ([`Netlink::raise_bare`], [`Netlink::configure_ptp`]) these IPv4 addresses, in place of those that
+    /// it `had`.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -111,7 +113,7 @@ impl Netlink {
         self.verify_host_route(interface, ends.peer)
     }
 
-    /// Switches IPv6 on for an interface that [`Netlink::configure_ptp`] has set up, and gives it these
+    /// Switches IPv6 on for an interface that is up ([`Netlink::raise_bare`], [`Netlink::configure_ptp`]), and gives it these
     /// addresses, in place of those that it `had`. The peer cannot make itself a router of this machine by it.
     ///
     /// # Errors

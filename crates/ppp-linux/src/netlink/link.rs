@@ -13,6 +13,7 @@ use ppp_wire::MacAddr;
 use super::error::refusal;
 use super::{Netlink, NetlinkError};
 use crate::interface::{IfIndex, Interface, InterfaceId};
+use crate::rtnl;
 use ppp_wire::if_name::IfName;
 
 impl Netlink {
@@ -65,10 +66,14 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn link_up(&mut self, interface: &InterfaceId) -> Result<(), NetlinkError> {
-        let mut message = link_message(interface);
-        message.header.flags = LinkFlags::Up;
-        message.header.change_mask = LinkFlags::Up;
-        self.set_link(message, || format!("set {interface} up"))
+        self.set_link(up_message(interface), || format!("set {interface} up"))
+    }
+
+    /// As [`Netlink::link_up`] after [`Netlink::set_mtu`], in one request.
+    pub(super) fn link_up_with_mtu(&mut self, interface: &InterfaceId, mtu: u16) -> Result<(), NetlinkError> {
+        let mut message = up_message(interface);
+        message.attributes.push(LinkAttribute::Mtu(u32::from(mtu)));
+        self.set_link(message, || format!("set {interface} up with an MTU of {mtu}"))
     }
 
     /// Sets an interface down: the kernel forgets the routes through it, and keeps its IPv4 addresses.
@@ -146,6 +151,7 @@ impl Netlink {
     /// that.
     pub(super) fn switch_ipv6(&self, interface: &InterfaceId, on: bool) -> Result<(), NetlinkError> {
         let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+        let _turn = rtnl::turn();
         match fs::write(&path, if on { "0" } else { "1" }) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem) => {
                 Ok(())
@@ -180,6 +186,13 @@ impl Netlink {
     fn set_link(&mut self, message: LinkMessage, operation: impl Fn() -> String) -> Result<(), NetlinkError> {
         self.change(RouteNetlinkMessage::SetLink(message), 0, operation)
     }
+}
+
+fn up_message(interface: &InterfaceId) -> LinkMessage {
+    let mut message = link_message(interface);
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    message
 }
 
 pub(super) fn link_message(interface: &InterfaceId) -> LinkMessage {

@@ -33,6 +33,7 @@ pub(crate) use self::filter::{BpfFilter, Direction};
 pub use self::route::Route;
 pub use self::traffic::LinkTraffic;
 pub use self::watch::{LinkHint, LinkWatch};
+use crate::rtnl;
 
 /// The kernel never sends datagrams that are longer than this.
 const RECEIVE_BUFFER: usize = 64 * 1024;
@@ -71,6 +72,7 @@ impl Netlink {
         flags: u16,
         operation: impl Fn() -> String,
     ) -> Result<(), NetlinkError> {
+        let _turn = rtnl::turn();
         self.converse(message, NLM_F_ACK | flags, &operation, |_| {})
     }
 
