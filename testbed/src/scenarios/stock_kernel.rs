@@ -14,7 +14,7 @@ use crate::world::{FAR_HOST, Uplink, Wiring};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "stock-kernel",
-    about: "Debian's own kernel: pppd dials, NAT by nftables, kill -9 and take-over; no dial starts modprobe",
+    about: "Debian's own kernel: pppd dials, NAT by nftables, a policer, kill -9 and take-over; no dial starts modprobe",
     peer: "pppd 2.4.9 with rp-pppoe.so on Debian's kernel (qemu, software emulation)",
     run,
 };
@@ -72,6 +72,8 @@ fn run(lab: &Lab) -> Result<()> {
     let rules = sh(&guest, "ip netns exec srv nft list ruleset")?;
     ensure!(rules.contains("masquerade"), "the ping took another way:\n{rules}");
 
+    policer_limits(&guest)?;
+
     sh(&guest, &format!("ping -n -i 0.2 -W 10 {FAR_HOST} > /run/steady 2>&1 & echo $! > /run/steady.pid"))?;
     sh(&guest, "kill -9 $(cat /run/pppoed.pid)")?;
     start_server(&guest)?;
@@ -102,6 +104,21 @@ fn run(lab: &Lab) -> Result<()> {
     let left = sh(&guest, "ip -n srv -o link show")?;
     ensure!(!left.contains(SESSION), "{left}");
     Ok(())
+}
+
+/// Before Linux 6.6 the server's own clsact stays on the session's interface, and an `ip-up` puts its filters there.
+fn policer_limits(guest: &Guest) -> Result<()> {
+    const SENT: u32 = 40;
+    let at = format!("dev {SESSION} ingress pref 100");
+    sh(guest, &format!("tc -n srv filter add {at} matchall action police rate 64kbit burst 4k drop"))?;
+    let pinged = guest.run(&format!("ping -n -q -c {SENT} -i 0.02 -s 1200 -W 5 {FAR_HOST}"), PATIENCE)?;
+    let received =
+        pinged.output.split(',').find_map(|part| part.trim().strip_suffix(" received")?.parse::<u32>().ok());
+    ensure!(received.is_some_and(|received| (1..SENT / 2).contains(&received)), "{}", pinged.output);
+    let shown = sh(guest, &format!("tc -n srv -s filter show dev {SESSION} ingress"))?;
+    ensure!(shown.contains("police") && !shown.contains("(dropped 0,"), "nothing was dropped:\n{shown}");
+    println!("    police at clsact: {} of {SENT} packets passed", received.unwrap_or_default());
+    sh(guest, &format!("tc -n srv filter del {at}")).map(drop)
 }
 
 fn start_server(guest: &Guest) -> Result<()> {
