@@ -16,11 +16,20 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("ppp-linux", &["ppp-wire"], &["tokio"]),
     ("pppoed-config", &["ppp-proto", "ppp-wire", "ppp-ipc"], &["tokio", "mlua", "tracing"]),
     ("pppoed-hooks", &["pppoed-config", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "tracing"]),
-    ("pppoed", &["pppoed-config", "pppoed-hooks", "ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
+    ("pppoed-state", &["pppoed-config", "ppp-wire", "ppp-ipc"], &["tokio", "mlua", "nix", "tracing"]),
+    (
+        "pppoed",
+        &["pppoed-config", "pppoed-hooks", "pppoed-state", "ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"],
+        &[],
+    ),
     ("ppp-worker", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &["tokio", "mlua", "toml", "clap"]),
     // The formats only to show packets (`trace`): who has privileges is not to read them for that.
     ("pppctl", &["ppp-ipc", "ppp-wire"], &[]),
-    ("pppoed-fuzz", &["ppp-proto", "ppp-wire", "ppp-ipc", "pppoed-config", "pppoed"], &[]),
+    (
+        "pppoed-fuzz",
+        &["ppp-proto", "ppp-wire", "ppp-ipc", "pppoed-config", "pppoed-state"],
+        &["tokio", "mlua", "nix"],
+    ),
     ("testbed", &["ppp-proto", "ppp-wire", "ppp-ipc", "ppp-linux"], &[]),
 ];
 

@@ -1,7 +1,14 @@
 //! The file of the hooks' store.
 
+use std::path::Path;
+
+use pppoed_state::hook_store::Store;
+
 /// The bytes are the file.
 pub fn run(bytes: &[u8]) {
-    let is_same = pppoed::supervisor::fuzzing::hook_store(bytes);
-    assert_ne!(is_same, Some(false), "written and read again it says something else");
+    let path = Path::new("store");
+    let Ok(store) = Store::parse(path, bytes) else { return };
+    let written = store.contents();
+    let again = Store::parse(path, &written).map(|store| store.contents());
+    assert_eq!(again, Ok(written), "written and read again it says something else");
 }

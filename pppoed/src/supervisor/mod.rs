@@ -24,7 +24,6 @@ mod drop_log;
 mod ending;
 mod events;
 #[doc(hidden)]
-pub mod fuzzing;
 mod hashing;
 mod heartbeat;
 mod hook_answers;
@@ -39,7 +38,6 @@ mod hook_process;
 mod hook_scripts;
 mod hook_sessions;
 mod hook_stats;
-mod hook_store;
 mod hooks;
 mod inspection;
 mod interfaces;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends};
-use pppoed_config::options::{OctetDirection, SessionOptions};
+use pppoed_state::options;
+use pppoed_state::record::{Item, RecordError};
 
-use super::record::{Item, OptionItem, RecordError};
 use crate::supervisor::network::Given;
 use crate::supervisor::proxy_arp::ProxyArp;
 use crate::supervisor::session::{Authentication, Session};
@@ -44,7 +44,7 @@ impl Session {
             Item::Interface { name: tun.name.to_string(), index: tun.index.get() },
             Item::Times { started_ms: to_clock(self.started, now), opened_ms: to_clock(opened, now) },
             Item::AuthMethods(self.settings.auth_methods().to_vec()),
-            Item::Options(options(self.options())),
+            Item::Options(options::items(self.options())),
             Item::Protections(self.protections.clone()),
         ];
         items.extend(self.lcp.clone().map(Item::Lcp));
@@ -116,35 +116,4 @@ impl Given {
 fn to_clock(time: Instant, now: Instant) -> u64 {
     let ago = u64::try_from(now.saturating_duration_since(time).as_millis()).unwrap_or(u64::MAX);
     monotonic_millis().saturating_sub(ago)
-}
-
-/// Options as they stand in a record.
-pub(super) fn options(options: &SessionOptions) -> Vec<OptionItem> {
-    let mut items = Vec::new();
-    items.extend(options.idle.as_ref().map(|idle| OptionItem::Idle(idle.value)));
-    items.extend(options.maxconnect.as_ref().map(|time| OptionItem::MaxConnect(time.value)));
-    // What an older pppoed can read, if it has to.
-    items.extend(options.maxoctets.as_ref().map(|bytes| match u32::try_from(bytes.value) {
-        Ok(bytes) => OptionItem::MaxOctets(bytes),
-        Err(_) => OptionItem::MaxOctets64(bytes.value),
-    }));
-    items.extend(options.mo_direction.as_ref().map(|direction| {
-        OptionItem::MoDirection(match direction.value {
-            OctetDirection::In => 0,
-            OctetDirection::Max => 1,
-            OctetDirection::Out => 2,
-            OctetDirection::Sum => 3,
-        })
-    }));
-    items.extend(options.mo_timeout.as_ref().map(|time| OptionItem::MoTimeout(time.value)));
-    items.extend(options.mtu.as_ref().map(|mtu| OptionItem::Mtu(mtu.value)));
-    items.extend(options.ms_dns.iter().map(|server| OptionItem::MsDns(server.value)));
-    items.extend(options.ms_wins.iter().map(|server| OptionItem::MsWins(server.value)));
-    items.extend(options.proxyarp.as_ref().map(|proxyarp| OptionItem::ProxyArp(proxyarp.value)));
-    items.extend(options.ipparam.as_ref().map(|ipparam| OptionItem::IpParam(ipparam.value.clone())));
-    items.extend(options.environment.iter().map(|(name, value)| {
-        OptionItem::Environment(name.clone(), value.as_ref().map(|value| value.value.clone()))
-    }));
-    items.extend(options.source_check.as_ref().map(|check| OptionItem::SourceCheck(check.value)));
-    items
 }

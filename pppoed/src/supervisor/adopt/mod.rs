@@ -1,6 +1,6 @@
 //! Sessions outlive `pppoed`: what each leaves to the next one, and how that takes over.
 //!
-//! A session that has been open has a record ([`record`]), which its worker keeps, and which is in the run directory as
+//! A session that has been open has a record ([`pppoed_state::record`]), which its worker keeps, and which is in the run directory as
 //! well ([`store`]). When `pppoed` is lost the worker goes on by itself, and brings the record back ([`door`]). A
 //! record counts if it was marked with the key of the run directory ([`key`]), or is the one that lies there, and
 //! if it comes from the very process that it names.
@@ -10,12 +10,10 @@
 
 mod describe;
 mod door;
-pub(super) mod fuzzing;
 mod generation;
 mod ghosts;
 mod guard;
 mod key;
-mod record;
 mod restore;
 mod returning;
 mod run_dir;
@@ -35,6 +33,8 @@ use std::time::{Duration, Instant};
 use ppp_ipc::adoption::Ticket;
 use ppp_ipc::worker::ToWorker;
 use pppoed_config::config::Config;
+use pppoed_state::known::Known;
+use pppoed_state::record;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -46,7 +46,6 @@ use self::ghosts::Ghosts;
 pub(super) use self::ghosts::workers_of;
 pub(super) use self::guard::{Findings, INTERVAL as LOOK_INTERVAL};
 use self::key::{Key, Source};
-use self::restore::Known;
 pub(super) use self::returning::Returning;
 pub use self::run_dir::{Claim as RunDirClaim, ClaimError};
 use self::store::{Kept, Store};

@@ -15,10 +15,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ppp_ipc::adoption::{MAX_RECORD_LEN, TAG_LEN, Ticket};
+use ppp_ipc::adoption::Ticket;
 use ppp_ipc::control::Traffic;
 use pppoed_config::files;
-use sha2::{Digest, Sha256};
+use pppoed_state::kept::{
+    MAX_COUNTERS, MAX_RECORD_FILE, counters_content, parse_counters, parse_record, record_content,
+};
 use tracing::{info, warn};
 
 use super::key::{Key, write_whole};
@@ -27,13 +29,6 @@ use super::key::{Key, write_whole};
 pub(super) const DIRECTORY: &str = "sessions";
 /// File of the counters, below the run directory.
 const COUNTERS: &str = "counters";
-const SUM_LEN: usize = 32;
-/// Bytes of a session in the file of the counters.
-const ENTRY_LEN: usize = 2 + 4 * 8;
-/// Most bytes of the file of the counters: every session id once.
-const MAX_COUNTERS: u64 = (ENTRY_LEN * (1 << 16) + SUM_LEN) as u64;
-/// Most bytes of a record's file.
-const MAX_RECORD_FILE: u64 = (MAX_RECORD_LEN + TAG_LEN + SUM_LEN) as u64;
 /// Time between attempts to write a key that could not be written.
 const KEY_RETRY: Duration = Duration::from_secs(10);
 
@@ -197,7 +192,7 @@ impl Writer {
                 _ => Ok(()),
             };
         };
-        write_whole(&path, &with_sum(&[&ticket.record[..], &ticket.tag].concat()))
+        write_whole(&path, &record_content(ticket))
     }
 
     /// Once when it begins to fail, and once when it works again.
@@ -279,52 +274,6 @@ fn session_id(name: &str) -> Option<u16> {
     name.parse::<u16>().ok().filter(|id| id.to_string() == name)
 }
 
-/// What is in a file, with its SHA-256, which tells one that was torn.
-pub(super) fn with_sum(content: &[u8]) -> Vec<u8> {
-    [content, &Sha256::digest(content)].concat()
-}
-
-pub(super) fn counters_content(counters: impl Iterator<Item = (u16, Traffic)>) -> Vec<u8> {
-    let mut content = Vec::new();
-    for (session_id, traffic) in counters {
-        content.extend_from_slice(&session_id.to_le_bytes());
-        for number in [traffic.rx_packets, traffic.rx_bytes, traffic.tx_packets, traffic.tx_bytes] {
-            content.extend_from_slice(&number.to_le_bytes());
-        }
-    }
-    with_sum(&content)
-}
-
-pub(super) fn parse_record(content: &[u8]) -> Option<Ticket> {
-    let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
-    if Sha256::digest(content).as_slice() != sum {
-        return None;
-    }
-    let (record, tag) = content.split_last_chunk::<TAG_LEN>()?;
-    Some(Ticket { record: record.to_vec(), tag: *tag })
-}
-
-pub(super) fn parse_counters(content: &[u8]) -> Option<BTreeMap<u16, Traffic>> {
-    let (content, sum) = content.split_last_chunk::<SUM_LEN>()?;
-    if Sha256::digest(content).as_slice() != sum {
-        return None;
-    }
-    let number = |entry: &[u8], index: usize| -> Option<u64> {
-        entry.get(2 + 8 * index..).and_then(|rest| rest.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes))
-    };
-    let parse = |entry: &[u8]| {
-        let session_id = u16::from_le_bytes(*entry.first_chunk()?);
-        let traffic = Traffic {
-            rx_packets: number(entry, 0)?,
-            rx_bytes: number(entry, 1)?,
-            tx_packets: number(entry, 2)?,
-            tx_bytes: number(entry, 3)?,
-        };
-        Some((session_id, traffic))
-    };
-    content.chunks(ENTRY_LEN).map(parse).collect()
-}
-
 /// Leaves nothing behind: there is no session.
 pub(super) fn remove(run_dir: &Path) {
     for name in [COUNTERS, "counters.new"] {
@@ -335,6 +284,8 @@ pub(super) fn remove(run_dir: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use ppp_ipc::adoption::TAG_LEN;
+
     use super::*;
 
     fn ticket(byte: u8) -> Ticket {

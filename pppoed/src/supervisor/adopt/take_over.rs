@@ -13,10 +13,11 @@ use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::VERSION;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::pidfd::{PidFd, start_time};
+use pppoed_state::known::Known;
 use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 
-use super::restore::Known;
+use super::restore::apply;
 use super::store::Kept;
 use super::{Arrival, Expected, Process, Stranger};
 use crate::message::{COUNTERS_STAY, SESSION_LOST, SESSION_TAKEN_OVER};
@@ -138,7 +139,7 @@ impl Supervisor {
                 if let Some(session) = self.table.get_mut(token)
                     && session.record_serial < known.changes.serial
                 {
-                    known.changes.apply(session);
+                    apply(known.changes, session);
                 }
                 token
             }

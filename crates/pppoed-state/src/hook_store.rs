@@ -13,7 +13,7 @@ use pppoed_config::files;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a key.
-pub(super) const MAX_KEY: usize = 256;
+pub const MAX_KEY: usize = 256;
 /// Most keys.
 const MAX_KEYS: usize = 131_072;
 /// Most bytes of all keys and values: a line of accounting for each of the sessions that ids allow.
@@ -99,22 +99,27 @@ impl Stored {
 
 /// Why the store does not take something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum StoreError {
+pub enum StoreError {
+    /// A key of so many bytes.
     #[error("a key must have 1 to {MAX_KEY} bytes, and this has {0}")]
     Key(usize),
+    /// A value of so many bytes.
     #[error("a value of {0} bytes exceeds the maximum of {MAX_VALUE}")]
     Value(usize),
+    /// There are as many keys as there may be.
     #[error("the store is full: it has {MAX_KEYS} keys")]
     Keys,
+    /// There are as many bytes as there may be.
     #[error("the store is full: it has {MAX_BYTES} bytes")]
     Bytes,
+    /// Something was to be added to what is no number.
     #[error("the stored value is not a number")]
     NotANumber,
 }
 
 /// The table.
 #[derive(Debug)]
-pub(super) struct Store {
+pub struct Store {
     path: PathBuf,
     values: BTreeMap<Vec<u8>, StoreValue>,
     bytes: usize,
@@ -138,7 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read or understood; it is not overwritten then. Names the file and the line.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    pub fn open(path: &Path) -> Result<Self, String> {
         let told = |error: io::Error| {
             format!("{}: cannot read the hooks' store (--hook-store): {error}", path.display())
         };
@@ -153,7 +158,7 @@ impl Store {
 
     /// A store with what can be understood of a file that [`Store::open`] refused, which is kept under another name. Tells
     /// what was done.
-    pub(super) fn salvage(path: &Path) -> (Self, String) {
+    pub fn salvage(path: &Path) -> (Self, String) {
         let mut store = Self::empty(path);
         let mut damaged = path.as_os_str().to_owned();
         damaged.push(".damaged");
@@ -195,8 +200,11 @@ impl Store {
         }
     }
 
-    /// A store with what is in the file at `path`.
-    pub(super) fn parse(path: &Path, contents: &[u8]) -> Result<Self, String> {
+    /// A store with these contents of the file at `path`.
+    ///
+    /// # Errors
+    /// The first line that is no entry.
+    pub fn parse(path: &Path, contents: &[u8]) -> Result<Self, String> {
         let mut store = Self::empty(path);
         let lines = contents.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
         for (line, number) in lines {
@@ -210,17 +218,16 @@ impl Store {
         Ok(store)
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<&StoreValue> {
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&StoreValue> {
         self.values.get(key)
     }
 
     /// Sets a value, or removes it.
-    pub(super) fn set(
-        &mut self,
-        key: Vec<u8>,
-        value: Option<StoreValue>,
-        now: Instant,
-    ) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When key or value is too long, or the store is full.
+    pub fn set(&mut self, key: Vec<u8>, value: Option<StoreValue>, now: Instant) -> Result<(), StoreError> {
         match value {
             Some(value) => self.put(key, value)?,
             None => match self.values.remove(&key) {
@@ -233,12 +240,10 @@ impl Store {
     }
 
     /// Adds to a number; gives the sum.
-    pub(super) fn add(
-        &mut self,
-        key: Vec<u8>,
-        number: StoreValue,
-        now: Instant,
-    ) -> Result<StoreValue, StoreError> {
+    ///
+    /// # Errors
+    /// As of [`Store::set`], and when the value that is there is not a number.
+    pub fn add(&mut self, key: Vec<u8>, number: StoreValue, now: Instant) -> Result<StoreValue, StoreError> {
         let sum = match (self.values.get(&key), number) {
             (None, number) => number,
             (Some(StoreValue::Integer(old)), StoreValue::Integer(number)) => {
@@ -252,7 +257,7 @@ impl Store {
     }
 
     /// Some keys with this beginning that come after `after`, and whether there are more.
-    pub(super) fn keys(&self, prefix: &[u8], after: Option<&[u8]>) -> (Vec<Vec<u8>>, bool) {
+    pub fn keys(&self, prefix: &[u8], after: Option<&[u8]>) -> (Vec<Vec<u8>>, bool) {
         let from = match after {
             Some(after) => Bound::Excluded(after),
             None => Bound::Included(prefix),
@@ -300,12 +305,12 @@ impl Store {
     }
 
     /// When [`Store::begin_writing`] has something to do.
-    pub(super) fn next_write(&self) -> Option<Instant> {
+    pub fn next_write(&self) -> Option<Instant> {
         self.due.filter(|_| !self.is_writing)
     }
 
     /// What is to be written now, if anything. [`Store::written`] must follow.
-    pub(super) fn begin_writing(&mut self, now: Instant) -> Option<Writing> {
+    pub fn begin_writing(&mut self, now: Instant) -> Option<Writing> {
         self.next_write().filter(|due| *due <= now)?;
         self.due = None;
         self.is_writing = true;
@@ -313,7 +318,7 @@ impl Store {
     }
 
     /// Everything, if the file has not all of it: at the end, when nobody may wait any longer.
-    pub(super) fn last_writing(&self) -> Option<Writing> {
+    pub fn last_writing(&self) -> Option<Writing> {
         (self.due.is_some() || self.is_writing || self.has_failed).then(|| self.writing())
     }
 
@@ -322,12 +327,12 @@ impl Store {
     }
 
     /// The file as it should be.
-    pub(super) fn contents(&self) -> Vec<u8> {
+    pub fn contents(&self) -> Vec<u8> {
         contents(&self.values)
     }
 
     /// What came of writing. Gives what is to be told, when that changes.
-    pub(super) fn written(&mut self, result: Result<(), io::Error>, now: Instant) -> Option<String> {
+    pub fn written(&mut self, result: Result<(), io::Error>, now: Instant) -> Option<String> {
         self.is_writing = false;
         let failed_before = std::mem::replace(&mut self.has_failed, result.is_err());
         match result {
@@ -367,14 +372,17 @@ fn contents(values: &BTreeMap<Vec<u8>, StoreValue>) -> Vec<u8> {
 
 /// What the file is to hold, to be put together and written where it may take its time.
 #[derive(Debug)]
-pub(super) struct Writing {
+pub struct Writing {
     path: PathBuf,
     values: BTreeMap<Vec<u8>, StoreValue>,
 }
 
 impl Writing {
-    /// Writes beside, then renames: after a crash there is the old file or the new one.
-    pub(super) fn carry_out(&self) -> io::Result<()> {
+    /// Writes beside, then renames: after a crash there is the old file or the new one. May block.
+    ///
+    /// # Errors
+    /// Those of the system; the file is then as it was.
+    pub fn carry_out(&self) -> io::Result<()> {
         files::replace(&self.path, &contents(&self.values))
     }
 }

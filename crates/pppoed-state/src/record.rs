@@ -16,37 +16,75 @@ use serde::{Deserialize, Serialize};
 
 /// One thing that is known of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Item {
+pub enum Item {
     /// Of two records of one session the higher number counts.
     Serial(u64),
     /// The worker.
     Process {
+        /// Process id.
         pid: u32,
         /// As of `ppp_linux::pidfd::start_time`.
         start_time: u64,
     },
     /// The session's numbers.
     Numbers {
+        /// PPPoE session id.
         session_id: u16,
         /// Of the interface's name.
         unit: u32,
     },
     /// Where it came in.
-    Access { name: String, index: u32, own_mac: [u8; 6], peer_mac: [u8; 6] },
+    Access {
+        /// Name of the access interface.
+        name: String,
+        /// Its number when the record was written.
+        index: u32,
+        /// Our MAC address there.
+        own_mac: [u8; 6],
+        /// The peer's.
+        peer_mac: [u8; 6],
+    },
     /// What discovery agreed on.
-    Discovery { service: Vec<u8>, host_uniq: Option<Vec<u8>>, max_payload: u16 },
+    Discovery {
+        /// Service-Name.
+        service: Vec<u8>,
+        /// Host-Uniq of the PADR.
+        host_uniq: Option<Vec<u8>>,
+        /// PPP-Max-Payload in bytes (RFC 4638).
+        max_payload: u16,
+    },
     /// Its interface.
-    Interface { name: String, index: u32 },
+    Interface {
+        /// Name.
+        name: String,
+        /// Number.
+        index: u32,
+    },
     /// When it began and when it was open, in milliseconds of the monotonic clock.
-    Times { started_ms: u64, opened_ms: u64 },
+    Times {
+        /// It began.
+        started_ms: u64,
+        /// It was open.
+        opened_ms: u64,
+    },
     /// What LCP agreed on.
     Lcp(LcpReport),
     /// How a peer may have to prove who it is; empty: not at all.
     AuthMethods(Vec<AuthMethod>),
     /// Who the peer proved to be, and where its secret stands.
-    User { name: Vec<u8>, origin: String },
+    User {
+        /// User name.
+        name: Vec<u8>,
+        /// File and line of the secret, or the hook that let it in.
+        origin: String,
+    },
     /// The address that it holds.
-    Lease { local: Ipv4Addr, remote: Ipv4Addr },
+    Lease {
+        /// Our end.
+        local: Ipv4Addr,
+        /// The peer's.
+        remote: Ipv4Addr,
+    },
     /// What IPCP may give the peer.
     Network(Network),
     /// What IPV6CP may ask for.
@@ -58,11 +96,23 @@ pub(super) enum Item {
     /// Link-local addresses of its interface, ours first.
     Ipv6Ends(Ipv6Addr, Ipv6Addr),
     /// Its proxy ARP entry.
-    ProxyArp { interface: String, index: u32, address: Ipv4Addr },
+    ProxyArp {
+        /// Name of the interface that it is on.
+        interface: String,
+        /// Number of that.
+        index: u32,
+        /// The address that is answered for.
+        address: Ipv4Addr,
+    },
     /// The options that hold for it.
     Options(Vec<OptionItem>),
     /// The CHAP challenge that is out.
-    Challenge { identifier: u8, value: [u8; 16] },
+    Challenge {
+        /// Its identifier.
+        identifier: u8,
+        /// Its value.
+        value: [u8; 16],
+    },
     /// What is in force in its worker.
     Protections(Vec<String>),
     /// Its worker was caught claiming less traffic than there was.
@@ -76,22 +126,36 @@ pub(super) enum Item {
     /// Who gave its address.
     AddressSource(AddressSource),
     /// Why it is being ended, as this was decided here.
-    Ending { reason: EndReason, detail: String },
+    Ending {
+        /// The reason.
+        reason: EndReason,
+        /// More about it.
+        detail: String,
+    },
 }
 
 /// An option that holds for a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum OptionItem {
+pub enum OptionItem {
+    /// `idle`, in seconds.
     Idle(u32),
+    /// `maxconnect`, in seconds.
     MaxConnect(u32),
+    /// `maxoctets`, in bytes.
     MaxOctets(u32),
     /// 0 in, 1 max, 2 out, 3 sum.
     MoDirection(u8),
+    /// `mo-timeout`, in seconds.
     MoTimeout(u32),
+    /// `mtu`, in bytes.
     Mtu(u16),
+    /// One of `ms-dns`.
     MsDns(Ipv4Addr),
+    /// One of `ms-wins`.
     MsWins(Ipv4Addr),
+    /// `proxyarp`, or `noproxyarp`.
     ProxyArp(bool),
+    /// `ipparam`.
     IpParam(Vec<u8>),
     /// A variable, and none if it is to be unset.
     Environment(Vec<u8>, Option<Vec<u8>>),
@@ -103,19 +167,32 @@ pub(super) enum OptionItem {
 
 /// Why a session cannot be written down, or bytes are no record.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecordError {
+pub enum RecordError {
+    /// It cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// It cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// It is longer than a worker keeps.
     #[error("it has {len} bytes, and {MAX_RECORD_LEN} are the most")]
-    TooLong { len: usize },
+    TooLong {
+        /// Its bytes.
+        len: usize,
+    },
+    /// Something is missing that a session cannot do without.
     #[error("it does not say {what}")]
-    Incomplete { what: &'static str },
+    Incomplete {
+        /// What is missing.
+        what: &'static str,
+    },
 }
 
 /// A record's items as bytes. What people only look at is left out if it is too much.
-pub(super) fn encode(mut items: Vec<Item>) -> Result<Vec<u8>, RecordError> {
+///
+/// # Errors
+/// When they are too long all the same.
+pub fn encode(mut items: Vec<Item>) -> Result<Vec<u8>, RecordError> {
     let first = encode_all(&items);
     if matches!(first, Err(RecordError::TooLong { .. } | RecordError::Encode(_))) {
         items.retain(|item| !matches!(item, Item::History(_)));
@@ -134,7 +211,10 @@ fn encode_all(items: &[Item]) -> Result<Vec<u8>, RecordError> {
 }
 
 /// Reads what [`encode`] made.
-pub(super) fn decode(record: &[u8]) -> Result<Vec<Item>, RecordError> {
+///
+/// # Errors
+/// When it is no record of this version.
+pub fn decode(record: &[u8]) -> Result<Vec<Item>, RecordError> {
     if record.len() > MAX_RECORD_LEN {
         return Err(RecordError::TooLong { len: record.len() });
     }
@@ -142,11 +222,11 @@ pub(super) fn decode(record: &[u8]) -> Result<Vec<Item>, RecordError> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A record with everything in it.
-    pub(in super::super) fn everything() -> Vec<Item> {
+    pub(crate) fn everything() -> Vec<Item> {
         let address = Ipv4Addr::new(10, 0, 0, 1);
         vec![
             Item::Serial(3),
