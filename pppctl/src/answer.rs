@@ -6,6 +6,8 @@ use ppp_ipc::control::{
 };
 use ppp_ipc::policy::PolicySummary;
 use ppp_ipc::reload::{Change, Summary};
+use ppp_wire::MacAddr;
+use ppp_wire::escape::harmless;
 
 /// More changes than `pppoed` tells one by one.
 const MAX_CHANGES: usize = 4096;
@@ -89,7 +91,7 @@ pub(crate) enum Error {
     #[error("pppoed does not allow this to your user: try as root")]
     NotAllowed,
     /// The server cannot do this now.
-    #[error("pppoed cannot do this now ({}): try again", crate::output::printable(.0))]
+    #[error("pppoed cannot do this now ({}): try again", harmless(.0))]
     Busy(String),
     /// Files are wrong; nothing was changed.
     #[error("nothing was changed:{}", mistakes(.0))]
@@ -107,7 +109,7 @@ pub(crate) enum Error {
     #[error("the answer of pppoed does not end")]
     TooLong,
     /// The server does not do this at all.
-    #[error("{}", crate::output::printable(.0))]
+    #[error("{}", harmless(.0))]
     Refused(String),
 }
 
@@ -212,7 +214,7 @@ impl Collector {
 
 /// Mistakes, one to a line.
 fn mistakes(mistakes: &[String]) -> String {
-    mistakes.iter().map(|mistake| format!("\n  {}", crate::output::printable(mistake))).collect()
+    mistakes.iter().map(|mistake| format!("\n  {}", harmless(mistake))).collect()
 }
 
 fn wanted(request: &Request) -> &'static str {
@@ -283,7 +285,7 @@ fn subject(request: &Request) -> String {
             format!("of the user {name:?}")
         }
         Request::Terminate(Selector::Mac(mac)) => {
-            format!("of the address {}", mac.map(|byte| format!("{byte:02x}")).join(":"))
+            format!("of the address {}", MacAddr(*mac))
         }
         Request::Terminate(Selector::Ip(ip)) => format!("has the address {ip}"),
         Request::Terminate(Selector::Interface(name)) => format!("is on the interface {name:?}"),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ppp_ipc::control::{CaptureEnd, CaptureRequest, CapturedFrame, Request, Response};
+use ppp_wire::escape::harmless;
 
 use crate::{
     answer,
@@ -64,9 +65,9 @@ fn copy(console: &mut Console, capture: CaptureRequest, file: &mut dyn Write) ->
     }
     let packets = output::count(written, "packet");
     Ok(match end {
-        Some(CaptureEnd { lost: 0, why, .. }) => format!("{packets} captured: {}", output::printable(&why)),
+        Some(CaptureEnd { lost: 0, why, .. }) => format!("{packets} captured: {}", harmless(&why)),
         Some(CaptureEnd { lost, why, .. }) => {
-            format!("{packets} captured, {lost} lost: {}", output::printable(&why))
+            format!("{packets} captured, {lost} lost: {}", harmless(&why))
         }
         None => format!("{packets} captured"),
     })

@@ -1,9 +1,8 @@
 //! What can go wrong with a command, and the exit status of each.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-};
+use std::io::{self, Write as _};
+
+use ppp_wire::causes::chain;
 
 use crate::{answer, transport};
 
@@ -144,18 +143,6 @@ impl Error {
     /// Tells the user on standard error.
     pub(crate) fn tell(&self) {
         // Nothing is left to be told when standard error is closed.
-        let _ = writeln!(io::stderr(), "pppctl: {}", Self::chain(self));
-    }
-
-    /// An error and its causes in one line.
-    pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-        let mut line = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            // A String takes everything.
-            let _ = write!(line, ": {error}");
-            cause = error.source();
-        }
-        line
+        let _ = writeln!(io::stderr(), "pppctl: {}", chain(self));
     }
 }

@@ -9,6 +9,7 @@ use ppp_ipc::control::Request;
 use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{ListName, PolicyChange, PolicyRequest, Subject};
 use ppp_ipc::reload::Setting;
+use ppp_wire::escape::harmless;
 
 use crate::{
     answer::{Answer, PolicyOutcome},
@@ -333,7 +334,7 @@ fn ask(outcome: &PolicyOutcome, request: &PolicyRequest, console: &mut Console) 
         if !lost.is_empty() && !matches!(request.change, PolicyChange::RemoveInterface(_)) {
             return Err(Error::Line(format!(
                 "this would no longer serve {}, and there is no terminal to ask on: add --yes, or use set interface add",
-                output::printable(&lost.join(" "))
+                harmless(&lost.join(" "))
             )));
         }
         return if ending == 0 || is_one {
@@ -345,12 +346,12 @@ fn ask(outcome: &PolicyOutcome, request: &PolicyRequest, console: &mut Console) 
     if !outcome.touches_sessions() && lost.is_empty() {
         return Ok(());
     }
-    let host = output::printable(&console.server()?.host).into_owned();
+    let host = harmless(&console.server()?.host).into_owned();
     let mut told = Vec::new();
     // A Vec takes everything.
     let _ = output::policy::write_outcome(outcome, &mut told);
     io::stderr().write_all(&told).map_err(Error::Ask)?;
-    match terminal::ask(&format!("{} on {host}?", output::printable(&request.to_string()))) {
+    match terminal::ask(&format!("{} on {host}?", harmless(&request.to_string()))) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::Declined),
         Err(error) => Err(Error::Ask(error)),

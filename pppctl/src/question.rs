@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use ppp_ipc::control::{Request, Selector};
+use ppp_wire::escape::harmless;
 
 use crate::{
     answer::Answer,
@@ -26,7 +27,7 @@ pub(crate) fn ask(command: &Command, console: &mut Console) -> Result<(), Error>
             Terminate::All => ("Terminate all sessions".to_owned(), Selector::All),
             which => {
                 let whom: Selector = which.into();
-                (format!("Terminate {}", output::printable(&whom.to_string())), whom)
+                (format!("Terminate {}", harmless(&whom.to_string())), whom)
             }
         },
         Command::Shutdown(Shutdown::Hard { yes: false }) => {
@@ -40,10 +41,10 @@ pub(crate) fn ask(command: &Command, console: &mut Console) -> Result<(), Error>
     if many && !has_somebody {
         return Err(Error::NeedsYes(match whom {
             Selector::All => "every session".to_owned(),
-            whom => format!("sessions ({})", output::printable(&whom.to_string())),
+            whom => format!("sessions ({})", harmless(&whom.to_string())),
         }));
     }
-    let words = output::printable(&whom.to_string()).into_owned();
+    let words = harmless(&whom.to_string()).into_owned();
     let sessions = count(console, whom)?;
     if !many && sessions <= 1 {
         return Ok(());
@@ -53,7 +54,7 @@ pub(crate) fn ask(command: &Command, console: &mut Console) -> Result<(), Error>
         return Err(Error::NeedsYes(format!("{sessions} ({words})")));
     }
     let server = console.server()?;
-    let host = output::printable(&server.host);
+    let host = harmless(&server.host);
     match terminal::ask(&format!("{what} on {host} ({sessions} now)?")) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::Declined),

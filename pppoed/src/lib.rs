@@ -4,7 +4,6 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
-pub mod causes;
 pub mod check;
 pub mod control;
 pub mod daemon;
@@ -24,5 +23,6 @@ pub mod problems;
 pub mod startup;
 pub mod supervisor;
 pub mod systemd;
+pub mod text;
 pub mod threads;
 pub mod turns;

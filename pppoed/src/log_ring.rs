@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ppp_ipc::control::{LogField, LogLevel, LogLine, LogQuery};
 use ppp_ipc::name::Name;
 use ppp_wire::MacAddr;
+use ppp_wire::escape::harmless;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -105,20 +106,6 @@ pub(crate) fn collect(event: &Event<'_>, room: usize) -> (String, Vec<LogField>)
     (collector.message, collector.fields)
 }
 
-/// Text without what acts on a reader: control characters, line ends, marks that turn text round, what cannot be seen. Text
-/// that is escaped already stays as it is.
-pub(crate) fn harmless(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            ' '..='~' => safe.push(character),
-            _ if character.escape_debug().len() == 1 => safe.push(character),
-            _ => safe.extend(character.escape_default()),
-        }
-    }
-    safe
-}
-
 struct Collector {
     message: String,
     fields: Vec<LogField>,
@@ -128,7 +115,7 @@ struct Collector {
 impl Collector {
     fn add(&mut self, field: &Field, value: &str) {
         // What peers said was made safe before it came here; this is for what else there may be.
-        let mut value = harmless(value);
+        let mut value = harmless(value).into_owned();
         if value.len() > self.room {
             let end = value.floor_char_boundary(self.room);
             value.truncate(end);
@@ -172,20 +159,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_line_acts_on_its_reader() {
-        assert_eq!(harmless("PAP name=\"Zoë \\n\""), "PAP name=\"Zoë \\n\"");
-        assert_eq!(harmless("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
-        with_ring(|ring| {
-            tracing::info!(odd = "a\0\u{9b}\u{2066}b", shown = %"\u{202e}c", "d\n\u{feff}");
-            let all = LogQuery::latest(1);
-            let line = ring.select(&all, None, 1).remove(0);
-            let values = line.fields.iter().map(|field| field.value.as_str());
-            let values: Vec<&str> = values.chain([line.message.as_str()]).collect();
-            assert_eq!(values, ["a\\u{0}\\u{9b}\\u{2066}b", "\\u{202e}c", "d\\n\\u{feff}"]);
-        });
-    }
-
-    #[test]
     fn lines_are_selected() {
         with_ring(|ring| {
             tracing::info!(session = 1_u16, username = "alice", uptime = ?Some(3), "up");
@@ -225,6 +198,18 @@ mod tests {
             assert_eq!(last.message, "long\\n\\u{1b}[2J");
             let bytes: usize = last.fields.iter().map(|field| field.value.len()).sum();
             assert!(bytes <= MAX_LINE + 2 * '…'.len_utf8(), "{bytes}");
+        });
+    }
+
+    #[test]
+    fn nothing_in_a_line_acts_on_its_reader() {
+        with_ring(|ring| {
+            tracing::info!(odd = "a\0\u{9b}\u{2066}b", shown = %"\u{202e}c", "d\n\u{feff}");
+            let all = LogQuery::latest(1);
+            let line = ring.select(&all, None, 1).remove(0);
+            let values = line.fields.iter().map(|field| field.value.as_str());
+            let values: Vec<&str> = values.chain([line.message.as_str()]).collect();
+            assert_eq!(values, ["a\\u{0}\\u{9b}\\u{2066}b", "\\u{202e}c", "d\\n\\u{feff}"]);
         });
     }
 }

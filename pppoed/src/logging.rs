@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use ppp_wire::escape::harmless;
 use ppp_wire::logfmt;
 use pppoed_config::config::Config;
 use pppoed_config::flags::LogLevel;
@@ -32,7 +33,7 @@ use tracing_subscriber::{Layer, Registry, filter, fmt, reload};
 use self::sink::{LocalTime, Sink};
 use crate::journal::JournalLayer;
 use crate::log_levels::Levels;
-use crate::log_ring::{LogRing, harmless};
+use crate::log_ring::LogRing;
 
 /// File that a background process writes to when there is neither a journal nor a `logfile`.
 pub const FALLBACK_FILE: &str = "/var/log/pppoed.log";

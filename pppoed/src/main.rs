@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser as _;
-use pppoed::causes::chain;
+use ppp_wire::causes::chain;
 use pppoed::check::{self, Findings};
 use pppoed::control::{self, Answers, Consoles};
 use pppoed::daemon::{self, DescriptorNeed, PidFile, Readiness};

@@ -6,10 +6,10 @@
 
 use std::fmt;
 
+use ppp_wire::causes::chain;
 use ppp_wire::escape::Escaped;
 use tracing::error;
 
-use crate::causes::chain;
 use crate::message::DEGRADED;
 
 /// Problems that are kept; what comes after them is in the log.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use ppp_wire::MacAddr;
 use tempfile::TempDir;
 
 use crate::capture::{self, Capture, Frame};
@@ -154,7 +155,7 @@ fn check_sessions_begin_with_pads(frames: &[Frame], server: &str) -> Result<()> 
 
 /// A hardware address as tshark and pppd write it.
 pub(crate) fn mac(address: [u8; 6]) -> String {
-    address.map(|byte| format!("{byte:02x}")).join(":")
+    MacAddr(address).to_string()
 }
 
 fn logs_below(directory: &Path) -> Result<Vec<PathBuf>> {

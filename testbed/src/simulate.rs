@@ -23,6 +23,7 @@ use ppp_ipc::control::{
 };
 use ppp_ipc::frame::FrameDecoder;
 use ppp_ipc::name::Name;
+use ppp_wire::MacAddr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -189,7 +190,7 @@ fn summary(id: u16, age_ms: u64) -> SessionSummary {
 }
 
 fn mac(bytes: [u8; 6]) -> String {
-    bytes.map(|byte| format!("{byte:02x}")).join(":")
+    MacAddr(bytes).to_string()
 }
 
 fn detail(summary: SessionSummary) -> SessionDetail {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ppp_wire::MacAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{Name, NamePattern};
@@ -118,7 +119,7 @@ pub enum PolicyChange {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mac(mac) => write!(f, "mac {}", mac.map(|byte| format!("{byte:02x}")).join(":")),
+            Self::Mac(mac) => write!(f, "mac {}", MacAddr(*mac)),
             Self::User(name) => write!(f, "user {name}"),
         }
     }

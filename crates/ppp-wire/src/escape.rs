@@ -1,5 +1,6 @@
 //! Text from peers, made safe to show.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 /// Shows bytes that a peer controls: UTF-8 where it is valid, everything else escaped.
@@ -26,6 +27,28 @@ impl fmt::Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a character can be seen, and does nothing to others: no control character, line end, mark that turns text round,
+/// combining or invisible character.
+pub fn is_harmless(character: char) -> bool {
+    matches!(character, ' '..='~') || character.escape_debug().len() == 1
+}
+
+/// Text in which nothing is left that acts on a reader or a terminal (see [`is_harmless`]). Text that is escaped already stays
+/// as it is, so this can be done to whatever is to be shown, once more.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match is_harmless(character) {
+            true => safe.push(character),
+            false => safe.extend(character.escape_default()),
+        }
+    }
+    Cow::Owned(safe)
 }
 
 #[cfg(test)]
@@ -55,6 +78,12 @@ mod tests {
         ] {
             assert_eq!(Escaped(bytes).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn nothing_in_a_line_acts_on_its_reader() {
+        assert_eq!(harmless("PAP name=\"Zoë \\n\""), "PAP name=\"Zoë \\n\"");
+        assert_eq!(harmless("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
     }
 
     proptest! {

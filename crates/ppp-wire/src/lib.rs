@@ -14,6 +14,7 @@ mod error;
 mod macros;
 mod reader;
 
+pub mod causes;
 pub mod chap;
 pub mod cp;
 pub mod describe;

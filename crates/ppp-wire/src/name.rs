@@ -15,6 +15,8 @@
 
 use std::fmt;
 
+use crate::escape::is_harmless;
+
 /// A name as text. What it writes is for [`bytes_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameText<'a>(pub &'a [u8]);
@@ -40,7 +42,7 @@ pub fn write_part(out: &mut impl fmt::Write, bytes: &[u8], is_first: bool, is_la
             (Some(_), b'-') => !at_start,
             (Some(_), b' ') => !at_start && !at_end,
             (Some(_), b'\\') => escaped_byte(rest).is_none(),
-            (Some(character), _) => is_printable(character),
+            (Some(character), _) => is_harmless(character),
             (None, _) => false,
         };
         let length = character.map_or(1, char::len_utf8);
@@ -93,11 +95,6 @@ fn escaped_byte(text: &[u8]) -> Option<(u8, &[u8])> {
 pub fn first_character(bytes: &[u8]) -> Option<char> {
     let longest = bytes.get(..4).unwrap_or(bytes);
     longest.utf8_chunks().next()?.valid().chars().next()
-}
-
-/// Whether a character can be seen, and does nothing to others.
-fn is_printable(character: char) -> bool {
-    matches!(character, '\\' | '\'' | '"') || character.escape_debug().len() == 1
 }
 
 #[cfg(test)]
@@ -175,7 +172,7 @@ mod tests {
         #[test]
         fn a_text_is_harmless_wherever_it_stands(name: Vec<u8>) {
             let text = text(&name);
-            prop_assert!(text.chars().all(is_printable));
+            prop_assert!(text.chars().all(is_harmless));
             prop_assert!(!text.contains(['"', '*', '?']));
             prop_assert!(!text.starts_with(['-', ' ']) && !text.ends_with(' '));
             prop_assert!(text.len() <= 4 * name.len());

@@ -6,8 +6,7 @@ use ppp_ipc::control::{
     AccessInterface, InterfaceState, NamedCount, PoolStats, ServerStats, ServerVersion, ServiceState,
     TurnStats,
 };
-
-use crate::output::printable;
+use ppp_wire::escape::harmless;
 
 /// What the server said.
 #[derive(Default)]
@@ -203,7 +202,7 @@ impl fmt::Display for Family<'_> {
 
 /// The format would take any character but a line end as it is; who looks at it on a terminal may not.
 fn escape(value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for character in printable(value).chars() {
+    for character in harmless(value).chars() {
         match character {
             '\\' => f.write_str("\\\\")?,
             '"' => f.write_str("\\\"")?,

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ppp_wire::causes::chain;
+
 use crate::{console::Console, error::Error, interrupt};
 
 /// Bytes of a request; what collectors send is far shorter.
@@ -67,7 +69,7 @@ fn answer(mut stream: TcpStream, text: impl FnOnce() -> Result<String, Error>) -
     let (status, body) = match read_request(&mut stream)?.as_deref() {
         Some("GET /metrics" | "GET /") => match text() {
             Ok(text) => ("200 OK", text),
-            Err(error) => ("503 Service Unavailable", format!("{}\n", Error::chain(&error))),
+            Err(error) => ("503 Service Unavailable", format!("{}\n", chain(&error))),
         },
         Some(request) if request.starts_with("GET ") => {
             ("404 Not Found", "the metrics are at /metrics\n".to_owned())

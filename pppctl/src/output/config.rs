@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use ppp_ipc::control::{ConfigDiffEnd, ConfigDifference, ConfigSetting, Fate};
 use ppp_ipc::reload::Setting;
+use ppp_wire::escape::harmless;
 use serde::Serialize;
 
 use super::grid::{self, Align, Column};
-use super::{NONE, csv, printable};
+use super::{NONE, csv};
 use crate::terminal::Screen;
 
 const SETTINGS: [Column; 4] = [
@@ -24,7 +25,7 @@ pub(super) fn write(settings: &[ConfigSetting], screen: Screen, out: &mut dyn Wr
     }
     let row = |one: &ConfigSetting| {
         let ConfigSetting { key, setting: Setting { value, origin }, effect } = one;
-        let texts = [key, value, origin].map(|text| printable(text).into_owned());
+        let texts = [key, value, origin].map(|text| harmless(text).into_owned());
         texts.into_iter().chain([effect.as_str().to_owned()]).collect()
     };
     let rows: Vec<Vec<String>> = settings.iter().map(row).collect();
@@ -54,12 +55,12 @@ pub(super) fn write_diff(
             Fate::Lost => "lost by a restart",
             Fate::Kept => "kept over a restart",
         };
-        writeln!(out, "{}: running {running}, files {files}; {fate}", printable(key))?;
+        writeln!(out, "{}: running {running}, files {files}; {fate}", harmless(key))?;
     }
     if end.more > 0 {
         writeln!(out, "and {} more", end.more)?;
     }
-    end.remarks.iter().try_for_each(|remark| writeln!(out, "note: {}", printable(remark)))?;
+    end.remarks.iter().try_for_each(|remark| writeln!(out, "note: {}", harmless(remark)))?;
     if differences.is_empty() {
         writeln!(out, "no differences")?;
     }
@@ -69,7 +70,7 @@ pub(super) fn write_diff(
 fn shown(setting: Option<&Setting>) -> String {
     setting.map_or_else(
         || NONE.to_owned(),
-        |setting| format!("{} ({})", printable(&setting.value), printable(&setting.origin)),
+        |setting| format!("{} ({})", harmless(&setting.value), harmless(&setting.origin)),
     )
 }
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use ppp_ipc::name::Name;
+use ppp_wire::escape::harmless;
 use serde_json::Value;
 
-use super::{Output, config, json::Json, printable};
+use super::{Output, config, json::Json};
 use crate::answer::{Answer, Piece};
 use crate::clock::Zone;
 use crate::info::Info;
@@ -103,7 +104,7 @@ pub(crate) fn write_row(values: impl IntoIterator<Item = String>, out: &mut dyn 
             out.write_all(b",")?;
         }
         // What a terminal would act on is escaped here too, line ends with it.
-        let value = without_formula(printable(&value));
+        let value = without_formula(harmless(&value));
         if value.contains([',', '"']) {
             write!(out, "\"{}\"", value.replace('"', "\"\""))?;
         } else {

@@ -2,8 +2,9 @@
 
 use ppp_ipc::control::{Event, EventName};
 use ppp_ipc::name::Name;
+use ppp_wire::escape::harmless;
 
-use super::{printable, style::Style, units};
+use super::{style::Style, units};
 use crate::terminal::Screen;
 
 /// Width of the longest name of an event.
@@ -30,7 +31,7 @@ pub(super) fn line(event: &Event, screen: Screen) -> String {
     }));
     words.extend(event.caller.map(|caller| format!("by uid {} pid {}", caller.uid, caller.pid)));
     let name = style(event.event).paint(&format!("{:NAME_WIDTH$}", event.event.as_str()), screen.colour);
-    let line = format!("{}  {name}  {}", screen.zone.moment(event.time_ms), printable(&words.join(" ")));
+    let line = format!("{}  {name}  {}", screen.zone.moment(event.time_ms), harmless(&words.join(" ")));
     line.trim_end().to_owned()
 }
 

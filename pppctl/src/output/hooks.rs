@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use ppp_ipc::control::{HookFunction, HookRun, HookSummary};
+use ppp_wire::escape::harmless;
 use serde::Serialize;
 
 use super::grid::{self, Align, Column};
-use super::printable;
 use crate::terminal::Screen;
 
 const FUNCTIONS: [Column; 7] = [
@@ -30,7 +30,7 @@ pub(super) fn write_stats(
     if files.is_empty() {
         return writeln!(out, "no hook scripts");
     }
-    let files: Vec<_> = files.iter().map(|file| printable(file)).collect();
+    let files: Vec<_> = files.iter().map(|file| harmless(file)).collect();
     writeln!(out, "{hosts} hook hosts, {running} calls run, {waiting} wait; scripts: {}", files.join(" "))?;
     if functions.is_empty() {
         return Ok(());
@@ -38,8 +38,8 @@ pub(super) fn write_stats(
     writeln!(out)?;
     let row = |function: &HookFunction| {
         vec![
-            printable(&function.file).into_owned(),
-            printable(&function.function).into_owned(),
+            harmless(&function.file).into_owned(),
+            harmless(&function.function).into_owned(),
             function.calls.to_string(),
             function.failures.to_string(),
             function.timeouts.to_string(),
@@ -58,16 +58,16 @@ pub(super) fn write_runs(runs: &[HookRun], out: &mut dyn Write) -> io::Result<()
     }
     for HookRun { file, took_us, returned, error, logged } in runs {
         let verdict = if error.is_empty() { "returned" } else { "failed" };
-        write!(out, "{}: {verdict} after {}", printable(file), milliseconds(*took_us))?;
+        write!(out, "{}: {verdict} after {}", harmless(file), milliseconds(*took_us))?;
         match returned.as_deref() {
             Some("") | None => writeln!(out)?,
-            Some(returned) => writeln!(out, ": {}", printable(returned))?,
+            Some(returned) => writeln!(out, ": {}", harmless(returned))?,
         }
         for line in logged {
-            writeln!(out, "  log {}", printable(line))?;
+            writeln!(out, "  log {}", harmless(line))?;
         }
         for line in error {
-            writeln!(out, "  {}", printable(line))?;
+            writeln!(out, "  {}", harmless(line))?;
         }
     }
     Ok(())

@@ -9,12 +9,13 @@ use ppp_ipc::control::{
 };
 use ppp_ipc::name::Name;
 use ppp_ipc::policy::PolicyWritten;
+use ppp_wire::escape::harmless;
 use ppp_wire::logfmt;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::grid::{self, Align, Column};
 use super::json::Interface;
-use super::{config, hooks, name, policy, printable, units};
+use super::{config, hooks, name, policy, units};
 use crate::clock::Zone;
 use crate::info::Info;
 use crate::terminal::Screen;
@@ -79,7 +80,7 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
                 grid::write(&OWN, &rows, screen, out)?;
             }
             let left = interfaces.iter().filter(|interface| !interface.is_served);
-            let mut left = left.map(|interface| printable(&interface.stats.interface));
+            let mut left = left.map(|interface| harmless(&interface.stats.interface));
             left.try_for_each(|name| {
                 writeln!(out, "{name} takes no new sessions: it is not in the configuration")
             })
@@ -90,8 +91,8 @@ pub(super) fn write_table(info: &Info, screen: Screen, out: &mut dyn Write) -> i
         Info::Version(server) => {
             writeln!(out, "pppctl {}", env!("CARGO_PKG_VERSION"))?;
             let ServerVersion { software, protocol, host, pid, uptime_s } = server;
-            let (host, uptime) = (printable(host), units::duration(*uptime_s));
-            let software = printable(software);
+            let (host, uptime) = (harmless(host), units::duration(*uptime_s));
+            let software = harmless(software);
             writeln!(out, "pppoed {software} on {host}, pid {pid}, up {uptime}, control protocol {protocol}")
         }
         Info::Auth(verdicts) => verdicts.iter().try_for_each(|verdict| write_verdict(verdict, out)),
@@ -146,7 +147,7 @@ fn write_verdict(verdict: &AuthVerdict, out: &mut dyn Write) -> io::Result<()> {
     if *more > 0 {
         lines.push(format!("{more} other lines are for others, or not shown"));
     }
-    lines.iter().try_for_each(|line| writeln!(out, "  {}", printable(line)))
+    lines.iter().try_for_each(|line| writeln!(out, "  {}", harmless(line)))
 }
 
 fn write_pool(
@@ -192,7 +193,7 @@ fn range_row(range: &PoolRange) -> Vec<String> {
 fn pool_row(pool: &NamedPoolStats) -> Vec<String> {
     let NamedPoolStats { name, size, in_use, reserved, free, sessions } = pool;
     let numbers = [size, in_use, free, reserved, sessions].map(ToString::to_string);
-    std::iter::once(printable(name).into_owned()).chain(numbers).collect()
+    std::iter::once(harmless(name).into_owned()).chain(numbers).collect()
 }
 
 fn lease_row(lease: &PoolLease, has_names: bool) -> Vec<String> {
@@ -200,11 +201,11 @@ fn lease_row(lease: &PoolLease, has_names: bool) -> Vec<String> {
     vec![
         lease.ip.to_string(),
         lease.id.to_string(),
-        printable(&lease.ifname).into_owned(),
+        harmless(&lease.ifname).into_owned(),
         user,
-        printable(&lease.mac).into_owned(),
+        harmless(&lease.mac).into_owned(),
         match lease.source {
-            AddressSource::Pool if has_names => printable(&lease.pool).into_owned(),
+            AddressSource::Pool if has_names => harmless(&lease.pool).into_owned(),
             other => other.as_str().to_owned(),
         },
     ]
@@ -214,9 +215,9 @@ fn interface_row(interface: &AccessInterface) -> Vec<String> {
     let stats = &interface.stats;
     let dropped = stats.dropped.iter().fold(0_u64, |sum, cause| sum.saturating_add(cause.count));
     vec![
-        printable(&stats.interface).into_owned(),
+        harmless(&stats.interface).into_owned(),
         stats.state.as_str().to_owned(),
-        stats.mac.as_deref().map_or(NONE.into(), printable).into_owned(),
+        stats.mac.as_deref().map_or(NONE.into(), harmless).into_owned(),
         stats.mtu.map_or_else(|| NONE.to_owned(), |mtu| mtu.to_string()),
         interface.sessions.to_string(),
         interface.open.to_string(),
@@ -231,9 +232,9 @@ fn own_row(interface: &AccessInterface) -> Vec<String> {
         services => services.iter().map(Name::to_string).collect::<Vec<_>>().join(" "),
     };
     vec![
-        printable(&stats.interface).into_owned(),
-        profile.as_deref().map_or(NONE.into(), printable).into_owned(),
-        printable(pool).into_owned(),
+        harmless(&stats.interface).into_owned(),
+        profile.as_deref().map_or(NONE.into(), harmless).into_owned(),
+        harmless(pool).into_owned(),
         free_slots.to_string(),
         services,
     ]
@@ -245,7 +246,7 @@ fn log_line(line: &LogLine, zone: Zone) -> String {
     for LogField { name, value } in &line.fields {
         text.push_str(&format!(" {name}={}", logfmt::value(value)));
     }
-    printable(&text).into_owned()
+    harmless(&text).into_owned()
 }
 
 /// The body of the document in JSON.

@@ -9,6 +9,7 @@ use ppp_ipc::control::{
     SessionTimers, TurnStats,
 };
 use ppp_ipc::reload::Change;
+use ppp_wire::escape::is_harmless;
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
@@ -16,7 +17,7 @@ use serde::{
 
 use serde_json::ser::Formatter;
 
-use super::{Output, info, is_harmless, policy, trace};
+use super::{Output, info, policy, trace};
 use crate::answer::{Answer, Piece};
 use crate::clock::Zone;
 

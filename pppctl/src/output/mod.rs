@@ -17,12 +17,12 @@ mod trace;
 pub(crate) mod units;
 
 use std::{
-    borrow::Cow,
-    fmt::{Display, Write as _},
+    fmt::Display,
     io::{self, Write},
 };
 
 use ppp_ipc::name::Name;
+use ppp_wire::escape::harmless;
 
 use crate::{
     answer::{Answer, Piece},
@@ -48,40 +48,12 @@ pub(crate) fn new(format: Format, screen: Screen) -> Box<dyn Output> {
     }
 }
 
-/// Text of the server in which nothing is left that a terminal acts on: control characters, marks that change the
-/// direction of writing, and what cannot be seen.
-///
-/// `pppoed` has escaped what its peers chose; a terminal is not made to depend on that.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_harmless) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if is_harmless(character) {
-            safe.push(character);
-        } else {
-            // A String takes everything.
-            let _ = write!(safe, "{}", character.escape_default());
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// Whether a character can be seen and does nothing else.
-pub(crate) fn is_harmless(character: char) -> bool {
-    match character {
-        ' '..='~' => true,
-        _ => character.escape_debug().len() == 1,
-    }
-}
-
 /// Shown where there is nothing.
 pub(crate) const NONE: &str = "-";
 
 /// Text for a table.
 pub(crate) fn text(text: &str) -> String {
-    if text.is_empty() { NONE.to_owned() } else { printable(text).into_owned() }
+    if text.is_empty() { NONE.to_owned() } else { harmless(text).into_owned() }
 }
 
 /// A name for a table.
@@ -105,9 +77,9 @@ mod tests {
 
     #[test]
     fn control_characters_become_visible() {
-        assert_eq!(printable("älice"), "älice");
-        assert_eq!(printable("a\x1b[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\\n\\u{9b}");
-        assert_eq!(printable("\u{202e}e\u{301}\u{200b}"), "\\u{202e}e\\u{301}\\u{200b}");
-        assert_eq!(printable("'a\\n\" 日本"), "'a\\n\" 日本");
+        assert_eq!(harmless("älice"), "älice");
+        assert_eq!(harmless("a\x1b[2Jb\n\u{9b}"), "a\\u{1b}[2Jb\\n\\u{9b}");
+        assert_eq!(harmless("\u{202e}e\u{301}\u{200b}"), "\\u{202e}e\\u{301}\\u{200b}");
+        assert_eq!(harmless("'a\\n\" 日本"), "'a\\n\" 日本");
     }
 }

@@ -5,10 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::policy::{PolicyEntry, PolicySummary, PolicyWritten, Sessions};
 use ppp_ipc::reload::Change;
+use ppp_wire::escape::harmless;
 use serde::Serialize;
 
 use super::grid::{self, Align, Column};
-use super::{json::Keeping, printable, reload, units};
+use super::{json::Keeping, reload, units};
 use crate::answer::PolicyOutcome;
 use crate::clock::Zone;
 use crate::terminal::Screen;
@@ -42,7 +43,7 @@ pub(crate) fn write_outcome(outcome: &PolicyOutcome, out: &mut dyn Write) -> io:
             writeln!(out, "{} {what}: {}", super::count(sessions.count.into(), "session"), ids(sessions))?;
         }
     }
-    remarks.iter().try_for_each(|remark| writeln!(out, "note: {}", printable(remark)))?;
+    remarks.iter().try_for_each(|remark| writeln!(out, "note: {}", harmless(remark)))?;
     match (count, applied) {
         (0, _) => writeln!(out, "nothing changes"),
         (_, true) => writeln!(out, "done; `write` keeps it over a restart"),
@@ -66,8 +67,8 @@ pub(super) fn write(entries: &[PolicyEntry], screen: Screen, out: &mut dyn Write
     let row = |entry: &PolicyEntry| {
         let PolicyEntry { kind, name, value, uid, time_ms, is_written } = entry;
         vec![
-            printable(kind).into_owned(),
-            printable(name).into_owned(),
+            harmless(kind).into_owned(),
+            harmless(name).into_owned(),
             super::text(value),
             format!("uid {uid}"),
             units::duration(now.saturating_sub(*time_ms) / 1000),
@@ -85,7 +86,7 @@ pub(super) fn write(entries: &[PolicyEntry], screen: Screen, out: &mut dyn Write
 /// What `write` did.
 pub(super) fn write_written(written: &PolicyWritten, out: &mut dyn Write) -> io::Result<()> {
     let PolicyWritten { path, entries, differs, applied } = written;
-    let (path, entries) = (printable(path), super::count(u64::from(*entries), "setting"));
+    let (path, entries) = (harmless(path), super::count(u64::from(*entries), "setting"));
     match (applied, differs) {
         (true, _) => writeln!(out, "{path}: {entries} written"),
         (false, true) => writeln!(out, "{path}: {entries} to be written; it says something else"),

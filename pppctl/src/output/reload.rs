@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use ppp_ipc::reload::{Change, Effect, Setting, Summary};
+use ppp_wire::escape::harmless;
 
-use super::{NONE, printable};
+use super::NONE;
 use crate::answer::Reload;
 
 /// A line for each change, and what there is to know beside.
@@ -16,7 +17,7 @@ pub(super) fn write(reload: &Reload, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "and {more} more changes")?;
     }
     for remark in &summary.remarks {
-        writeln!(out, "note: {}", printable(remark))?;
+        writeln!(out, "note: {}", harmless(remark))?;
     }
     writeln!(out, "{}{}", verdict(summary), keeping(summary))
 }
@@ -28,13 +29,13 @@ pub(super) fn write_change(change: &Change, out: &mut dyn Write) -> io::Result<(
         Effect::Restart => ", when pppoed is started again",
     };
     let (old, new) = (setting(change.old.as_ref()), setting(change.new.as_ref()));
-    writeln!(out, "{}: {old} -> {new}{when}", printable(&change.key))
+    writeln!(out, "{}: {old} -> {new}{when}", harmless(&change.key))
 }
 
 fn setting(setting: Option<&Setting>) -> String {
     setting.map_or_else(
         || NONE.to_owned(),
-        |setting| format!("{} ({})", printable(&setting.value), printable(&setting.origin)),
+        |setting| format!("{} ({})", harmless(&setting.value), harmless(&setting.origin)),
     )
 }
 

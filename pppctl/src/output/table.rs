@@ -9,11 +9,12 @@ use ppp_ipc::control::{
     AuthMethod, ControlTraffic, InterfaceStats, NamedCount, NegotiatedOption, ServerStats, ServiceState,
     SessionDetail, SessionHook, SessionRates, SessionTimers, TurnStats,
 };
+use ppp_wire::escape::harmless;
 
 use super::{
     NONE, Output, event,
     grid::{self, Align, Column},
-    info, name, or_none, printable, text, trace, units,
+    info, name, or_none, text, trace, units,
 };
 use crate::{
     answer::{Answer, Piece},
@@ -123,8 +124,8 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
         writeln!(
             out,
             "    {:width$}  {}",
-            printable(&name),
-            printable(&both(ours.as_deref(), peers.as_deref()))
+            harmless(&name),
+            harmless(&both(ours.as_deref(), peers.as_deref()))
         )?;
     }
     if !detail.hooks.is_empty() {
@@ -132,13 +133,13 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
     }
     for SessionHook { file, function, took_us, outcome } in &detail.hooks {
         let took = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
-        writeln!(out, "{took:>14}  {} {}: {}", printable(file), printable(function), printable(outcome))?;
+        writeln!(out, "{took:>14}  {} {}: {}", harmless(file), harmless(function), harmless(outcome))?;
     }
     if !detail.history.is_empty() {
         writeln!(out, "history")?;
     }
     for entry in &detail.history {
-        writeln!(out, "{:>10}  {}", units::milliseconds(entry.at_ms), printable(&entry.event))?;
+        writeln!(out, "{:>10}  {}", units::milliseconds(entry.at_ms), harmless(&entry.event))?;
     }
     Ok(())
 }
@@ -185,7 +186,7 @@ fn control(control: &ControlTraffic) -> String {
 impl Table {
     fn write_stats(&self, stats: &ServerStats, out: &mut dyn Write) -> io::Result<()> {
         for problem in &stats.problems {
-            writeln!(out, "{:LABEL_WIDTH$}{}", "PROBLEM", printable(problem))?;
+            writeln!(out, "{:LABEL_WIDTH$}{}", "PROBLEM", harmless(problem))?;
         }
         let lines = [
             ("uptime", units::duration(stats.uptime_s)),
@@ -278,7 +279,7 @@ fn proof(detail: &SessionDetail) -> String {
     };
     match &detail.secret_origin {
         None => method.to_owned(),
-        Some(origin) => format!("{method}, {}", printable(origin)),
+        Some(origin) => format!("{method}, {}", harmless(origin)),
     }
 }
 
@@ -294,7 +295,7 @@ fn list<T: Display>(values: &[T]) -> String {
     if values.is_empty() {
         return NONE.to_owned();
     }
-    let words: Vec<String> = values.iter().map(|value| printable(&value.to_string()).into_owned()).collect();
+    let words: Vec<String> = values.iter().map(|value| harmless(&value.to_string()).into_owned()).collect();
     words.join(", ")
 }
 

@@ -2,9 +2,10 @@
 
 use ppp_ipc::control::{CaptureEnd, TracedFrame};
 use ppp_wire::describe::{Description, Field, Frame};
+use ppp_wire::escape::harmless;
 use serde::Serialize;
 
-use super::{count, printable, style::Style};
+use super::{count, style::Style};
 use crate::{clock::Zone, terminal::Screen};
 
 /// `2026-11-30 11:31:02.123+01:00 rcvd 7 LCP Configure-Request id=1 mru=1492`, or of discovery
@@ -17,18 +18,18 @@ pub(super) fn line(traced: &TracedFrame, is_repeated: bool, screen: Screen) -> S
         Some(session) if packet.is_session => session.to_string(),
         _ => format!("{} {}", traced.interface, packet.mac.as_deref().unwrap_or("-")),
     };
-    let description = printable(&packet.description.to_string()).into_owned();
+    let description = harmless(&packet.description.to_string()).into_owned();
     let time = screen.zone.moment(traced.frame.time_ns / 1_000_000);
     let words = style(&packet.description).paint(&description, screen.colour);
     let again = if is_repeated { " (again)" } else { "" };
-    format!("{time} {way} {} {words}{again}", printable(&whose))
+    format!("{time} {way} {} {words}{again}", harmless(&whose))
 }
 
 /// Said at the end.
 pub(super) fn end(end: &CaptureEnd) -> String {
     let packets = count(end.frames, "packet");
     let lost = if end.lost == 0 { String::new() } else { format!(", {} lost", end.lost) };
-    format!("-- {packets}{lost}: {}", printable(&end.why))
+    format!("-- {packets}{lost}: {}", harmless(&end.why))
 }
 
 fn style(packet: &Description) -> Style {

@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use clap::{Parser, error::ErrorKind};
+use ppp_wire::causes::chain;
 
 use super::{
     filter::{Filtered, Filters},
@@ -53,7 +54,7 @@ fn command(
     console: &mut Console,
     paged: bool,
 ) -> Result<Next, Error> {
-    let filters = Filters::parse(&pipeline.filters).map_err(|error| Error::Line(Error::chain(&error)))?;
+    let filters = Filters::parse(&pipeline.filters).map_err(|error| Error::Line(chain(&error)))?;
     let command = parse(&pipeline.command)?;
     if let Parsed::Exit = command {
         return Ok(Next::Leave);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::control::{Request, Response, SessionSummary};
 use ppp_ipc::name::Name;
 use ppp_ipc::policy::{PolicyEntry, Settable};
+use ppp_wire::escape::is_harmless;
 
 use super::complete::Candidate;
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     console::{Console, Wait},
     error::Error,
     info::Info,
-    output::is_harmless,
     program::ConnectionOptions,
     sessions::fetch,
 };

@@ -17,6 +17,7 @@ use std::{
     sync::Arc,
 };
 
+use ppp_wire::escape::harmless;
 use rustyline::{
     Cmd, CompletionType, Config, Editor, EventHandler, KeyCode, KeyEvent, Modifiers, error::ReadlineError,
     history::FileHistory,
@@ -108,8 +109,7 @@ fn reader(console: &Console, asked: &Asked) -> rustyline::Result<Reader> {
 fn greet(console: &mut Console) -> Result<(), Error> {
     match console.server() {
         Ok(server) => {
-            let (software, host) =
-                (crate::output::printable(&server.software), crate::output::printable(&server.host));
+            let (software, host) = (harmless(&server.software), harmless(&server.host));
             writeln!(
                 io::stdout(),
                 "pppoed {software} on {host}; help or ? tells what can be done, Ctrl-D leaves"

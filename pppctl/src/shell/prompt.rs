@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ppp_ipc::control::{Request, ServerStats, ServiceState};
+use ppp_wire::escape::harmless;
 
 use crate::{
     answer::Answer, console::Console, error::Error, output, output::style::Style, program::ConnectionOptions,
@@ -29,7 +30,7 @@ impl Prompt {
             let coloured = format!("pppctl ({})> ", Style::Bad.paint("not connected", colour));
             return (plain, coloured);
         };
-        let host = output::printable(&host).into_owned();
+        let host = harmless(&host).into_owned();
         let sessions = output::count(stats.sessions.into(), "session");
         // Told of in full by `show stats`.
         let sessions = match stats.problems.len() {

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ppp_wire::causes::chain;
+
 use super::{
     FIRST_INTERVAL, Top, look,
     view::{Action, View},
@@ -46,7 +48,7 @@ pub(super) fn run(top: &Top, console: &Console, out: &mut dyn Write) -> Result<(
         match look(&mut meter, &top.filter, &mut console) {
             Ok(entries) => view.show(entries, console.server().ok().map(|server| server.host)),
             Err(error) if error.is_interrupt() => return Ok(()),
-            Err(error) => view.miss(Error::chain(&error)),
+            Err(error) => view.miss(chain(&error)),
         }
         left = left.map(|left| left.saturating_sub(1));
         if left == Some(0) {

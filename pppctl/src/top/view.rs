@@ -1,5 +1,7 @@
 //! What the screen of `top` shows, and what its keys change.
 
+use ppp_wire::escape::harmless;
+
 use crate::{
     output::{
         self, grid,
@@ -92,7 +94,7 @@ impl View {
         self.entries = entries;
         self.missed = None;
         if let Some(host) = host {
-            self.host = output::printable(&host).into_owned();
+            self.host = harmless(&host).into_owned();
         }
         self.arrange();
     }
@@ -170,7 +172,7 @@ impl View {
         let sessions = output::count(sessions as u64, "session");
         let first = format!("{}  {sessions}, {open} open  received {rx}  sent {tx}", self.host);
         let second = match &self.missed {
-            Some(why) => Style::Bad.paint(&grid::shorten(&output::printable(why), width), screen.colour),
+            Some(why) => Style::Bad.paint(&grid::shorten(&harmless(why), width), screen.colour),
             None => {
                 let order = self.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 let rest = match self.first {

@@ -6,11 +6,11 @@ use ppp_ipc::codec::{Room, pieces};
 use ppp_ipc::control::{EventName, Failure, Phase, Request, Response, Selector, ServerStats, SessionSummary};
 use ppp_ipc::name::Name;
 use ppp_ipc::reason::EndReason;
+use ppp_wire::escape::harmless;
 use tracing::info;
 
 use super::Supervisor;
 use crate::control::{Answer, Call, Caller};
-use crate::log_ring::harmless;
 use crate::message::CONSOLE_COMMAND;
 use crate::turns;
 
@@ -24,14 +24,14 @@ impl Supervisor {
     pub(super) fn handle_call(&mut self, call: Call, now: Instant) {
         let Call { caller, request, after, answer } = call;
         if !request.is_read_only() {
-            let command = harmless(&request.to_string());
+            let command = harmless(&request.to_string()).into_owned();
             info!(
                 name: CONSOLE_COMMAND.name,
                 uid = caller.uid, pid = caller.pid, command, "{}", CONSOLE_COMMAND.words
             );
             self.events.by_console(EventName::Command, caller, &command);
         }
-        let setting = is_setting(&request).then(|| harmless(&request.to_string()));
+        let setting = is_setting(&request).then(|| harmless(&request.to_string()).into_owned());
         let reply: Answer = match request {
             Request::ShowPool if after.is_none() => return self.show_pool(answer),
             Request::ShowPool => self.page_of_leases(after.unwrap_or(0), Vec::new()),

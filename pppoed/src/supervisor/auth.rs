@@ -22,9 +22,9 @@ use super::hook_auth::{AddressRange, Denial, Ruling};
 use super::session::{Authentication, Session, Token, User};
 use super::session_log::about;
 use super::settings::idle_ms;
-use super::worker::printable_name;
 use super::{Supervisor, Work};
 use crate::message::{AUTH_REFUSED, SESSION_UNAUTHENTICATED};
+use crate::text::printable_name;
 use crate::turns;
 
 /// What a peer is told, whatever the reason for a refusal: it is not to learn which part was wrong.

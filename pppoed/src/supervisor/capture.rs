@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ppp_ipc::control::{CaptureEnd, CaptureRequest, CapturedFrame, Failure, Response};
 use ppp_linux::packet::{CaptureSocket, SessionKey};
+use ppp_wire::causes::chain;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -17,7 +18,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Supervisor;
 use super::cover::{Secrets, cover_secrets};
 use super::watch::watch;
-use super::worker::chain;
 use crate::control::{Answer, Stream};
 use crate::turns;
 

@@ -2,11 +2,11 @@
 
 use ppp_ipc::control::{Failure, LogLevel, Response, Selector};
 use ppp_ipc::worker::{MAX_DESCRIBED, MAX_DESCRIBED_LINE, ToWorker};
+use ppp_wire::escape::harmless;
 use tracing::debug;
 
 use super::Supervisor;
 use super::session::{Session, Token};
-use crate::log_ring::harmless;
 
 impl Supervisor {
     /// Switches it for some sessions, until their ends. The log shows as much of them as that needs.

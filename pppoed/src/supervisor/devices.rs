@@ -16,13 +16,13 @@ use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::netlink::Netlink;
 use ppp_linux::packet::{SessionKey, SessionSocket};
 use ppp_linux::tun::{Header, Tun};
+use ppp_wire::causes::chain;
 use pppoed_config::config::Config;
 use tracing::{info, warn};
 
 use super::access::Access;
 use super::protections::{Look, Protection, Repair};
 use super::session::{AccessIndex, Session, Token};
-use super::worker::chain;
 use super::{Supervisor, Work, ipv6};
 use crate::turns;
 

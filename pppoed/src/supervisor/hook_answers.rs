@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ppp_ipc::codec::{Room, pieces};
 use ppp_ipc::control::{Failure, HookFunction, HookRun, HookSummary, HookTrial, Response};
 use ppp_ipc::hooks::{Argument, Event, Field, Function, Value};
-use ppp_wire::escape::Escaped;
+use ppp_wire::escape::{Escaped, harmless};
 use tokio::sync::oneshot;
 
 use super::Supervisor;
@@ -15,7 +15,6 @@ use super::hook_pool::Lane;
 use super::hooks::{Job, Purpose};
 use super::trial_fields;
 use crate::control::{Answer, Caller};
-use crate::log_ring::harmless;
 
 /// Most lines of an error or a log in an answer, so that it fits into a frame; each is cut as well.
 const MAX_LINES: usize = 50;

@@ -2,10 +2,10 @@
 
 use ppp_ipc::control::{EventName, SessionHook};
 use ppp_ipc::hooks::Answer;
+use ppp_wire::escape::harmless;
 
 use super::Supervisor;
 use super::hook_news::{CallOutcome, Failed, Label};
-use crate::log_ring::harmless;
 
 /// Characters of a failure at most; the log has it in full.
 const FAILURE_LEN: usize = 200;

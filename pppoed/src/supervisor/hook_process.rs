@@ -21,6 +21,7 @@ use ppp_ipc::hooks::{
 };
 use ppp_linux::pidfd::{Exit, PidFd};
 use ppp_linux::spawn::Program;
+use ppp_wire::causes::chain;
 use pppoed_config::hook_scripts::Script;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,8 +35,8 @@ use super::hook_leftovers::Leftovers;
 use super::hook_news::{Answered, HookNews, Label, Logged};
 use super::template::{last_words, pipe, wait};
 use super::watch::watch;
-use super::worker::{chain, printable};
 use crate::oom;
+use crate::text::printable;
 use crate::threads::start_process;
 
 /// Time that all scripts have to be loaded, and a dying host to die.

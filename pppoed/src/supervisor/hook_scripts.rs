@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ppp_ipc::hooks::{Call, Event, FileReport, Function};
+use ppp_wire::escape::harmless;
 use pppoed_config::config::{Change, Effect, Setting};
 use pppoed_config::files;
 use pppoed_config::hook_scripts::{self, Script};
@@ -20,7 +21,6 @@ use super::hook_news::{CallOutcome, Failed, HookNews, HostJob, HostOrder, Logged
 use super::hook_pool::HostId;
 use super::hook_process::{CallEnd, HostProcess, HostRecipe};
 use crate::last_good;
-use crate::log_ring::harmless;
 
 /// Time until the start of a host is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

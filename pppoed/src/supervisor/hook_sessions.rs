@@ -15,7 +15,7 @@ use super::hook_news::{Label, Outcome};
 use super::hook_pool::Lane;
 use super::hooks::Purpose;
 use super::session::{Session, Token};
-use super::worker::printable;
+use crate::text::printable;
 
 /// Sessions in one answer to a host: as many as the event loop may spend a millisecond on. Fewer, if they do not fit into a
 /// frame.

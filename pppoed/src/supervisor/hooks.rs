@@ -24,12 +24,13 @@ use super::hook_news::{Failed, HookNews, HostJob, HostOrder, Label, Outcome};
 use super::hook_pool::{HostId, Lane, Pool};
 use super::hook_scripts::{self, Loaded, Reread, ScriptSet};
 use super::hook_stats::HookStats;
-use super::reload::{clean, in_words};
+use super::reload::in_words;
 use super::session::{AccessIndex, Token};
 use super::{Supervisor, Work};
 use crate::control;
 use crate::message::HOOK_FAILED;
 use crate::problems::{Part, Problems};
+use crate::text::clean;
 use crate::turns;
 
 /// Orders that may wait for a host's task; it has one job at most.

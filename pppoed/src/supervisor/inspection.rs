@@ -12,6 +12,7 @@ use ppp_ipc::control::Traffic;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::Rates;
 use ppp_linux::net_dev;
+use ppp_wire::causes::chain;
 use pppoed_config::flags::MissingProtection;
 use tracing::debug;
 
@@ -19,7 +20,6 @@ use super::protections::{Look, Protection, Repair, State};
 use super::quota::tell_if_doubtful;
 use super::session::{Session, Token};
 use super::session_log::about;
-use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::message::{PROTECTION_MISSING, PROTECTION_RESTORED};
 use crate::turns;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ppp_ipc::name::NamePattern;
 use ppp_linux::interface::Interface;
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
+use ppp_wire::causes::chain;
 use ppp_wire::if_name::IfName;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -20,7 +21,6 @@ use super::Work;
 use super::devices::Devices;
 use super::line::{ListenError, Listening, SocketSettings};
 use super::session::AccessIndex;
-use super::worker::chain;
 
 /// Time until an interface is looked at again that could not be looked at, or not be listened on.
 const RETRY: Duration = Duration::from_secs(1);

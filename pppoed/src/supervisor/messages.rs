@@ -14,7 +14,8 @@ use super::Supervisor;
 use super::auth::Attempt;
 use super::challenge::Challenge;
 use super::session::{Authentication, Token};
-use super::worker::{MESSAGE_BURST, Report, printable};
+use super::worker::{MESSAGE_BURST, Report};
+use crate::text::printable;
 
 impl Supervisor {
     pub(super) fn handle_report(&mut self, token: Token, report: Report, now: Instant) {

@@ -7,6 +7,7 @@ use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
+use ppp_wire::causes::chain;
 
 use super::devices::Devices;
 use super::inspection::Seen;
@@ -15,7 +16,6 @@ use super::proxy_arp::ProxyArp;
 use super::session::{Session, Token};
 use super::session_log::about;
 use super::settings::{max_connect, mtu};
-use super::worker::chain;
 use super::{Supervisor, Work, ipv6, pace};
 use crate::message::{IPV6_LEFT_OUT, PROXY_ARP_LEFT_OUT};
 use crate::turns;

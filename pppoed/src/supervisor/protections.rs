@@ -15,10 +15,10 @@ use std::path::Path;
 
 use ppp_linux::device::{DeviceError, Line};
 use ppp_linux::interface::InterfaceId;
+use ppp_wire::causes::chain;
 
 use super::devices::Devices;
 use super::session::Session;
-use super::worker::chain;
 
 /// A protection of a session, and whether it is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]

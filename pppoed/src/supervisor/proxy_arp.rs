@@ -4,9 +4,8 @@ use std::net::Ipv4Addr;
 
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{Netlink, NetlinkError};
+use ppp_wire::causes::chain;
 use tracing::warn;
-
-use super::worker::chain;
 
 /// ARP requests for a peer's address are answered. Ends when it is dropped, which is when the session is, whichever way
 /// that ends.

@@ -16,11 +16,11 @@ use ppp_ipc::control::Traffic;
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{LinkTraffic, Netlink, NetlinkError};
+use ppp_wire::causes::chain;
 use pppoed_config::options::{OCTETS_TIMEOUT, OctetDirection, SessionOptions};
 
 use super::session::{Session, Token};
 use super::session_log::about;
-use super::worker::chain;
 use super::{Supervisor, Work};
 use crate::message::COUNTERS_DOUBTFUL;
 use crate::turns;

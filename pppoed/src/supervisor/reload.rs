@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
-use ppp_ipc::reload::{self as ipc, MAX_LINES, MAX_LISTED, MAX_TEXT, Summary};
+use ppp_ipc::reload::{self as ipc, MAX_LINES, MAX_LISTED, Summary};
 use pppoed_config::config::{Change, Changes, Config, Effect, Entry, Layer, Reading, Setting, Source};
 use pppoed_config::files::{self, Reads};
 use pppoed_config::flags::keys::ServerKey;
@@ -27,6 +27,7 @@ use crate::daemon::{self, DescriptorNeed};
 use crate::logging;
 use crate::message::{RELOAD_REFUSED, RELOADED};
 use crate::problems::Part;
+use crate::text::{clean, lines};
 use crate::turns;
 
 /// What holds, where it was read, and the reading that is under way.
@@ -533,35 +534,12 @@ pub(super) fn shown(change: &Change) -> ipc::Change {
     }
 }
 
-/// The first lines of many, and how many there are beside.
-pub(super) fn lines(all: &[String]) -> Vec<String> {
-    match all.split_at_checked(MAX_LINES) {
-        Some((first, rest)) if !rest.is_empty() => {
-            let first = first.iter().take(MAX_LINES - 1).map(|line| clean(line));
-            first.chain([format!("and {} more", rest.len() + 1)]).collect()
-        }
-        _ => all.iter().map(|line| clean(line)).collect(),
-    }
-}
-
 /// A setting for the log.
 pub(super) fn in_words(setting: Option<&Setting>) -> String {
     setting.map_or_else(
         || "-".to_owned(),
         |setting| format!("{} ({})", clean(&setting.value), clean(&setting.origin)),
     )
-}
-
-/// A text that may be shown, and not too long: names of files may hold anything.
-pub(super) fn clean(text: &str) -> String {
-    let mut text: String =
-        text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
-    if text.len() > MAX_TEXT {
-        let dots = "…";
-        text.truncate(text.floor_char_boundary(MAX_TEXT - dots.len()));
-        text.push_str(dots);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -588,14 +566,5 @@ mod tests {
         assert_eq!((summary.keeping_ids.len(), summary.remarks.len()), (MAX_LISTED, MAX_LINES));
         assert_eq!(summary.remarks.last().map(String::as_str), Some("and 937 more"));
         codec::encode(&Response::Failed(Failure::BadFiles(lines(&remarks)))).unwrap();
-    }
-
-    #[test]
-    fn texts_are_cut_between_characters() {
-        assert_eq!(clean("a\nb"), "a\u{fffd}b");
-        let exact = "x".repeat(MAX_TEXT);
-        assert_eq!(clean(&exact), exact);
-        let long = clean(&"é".repeat(MAX_TEXT));
-        assert!(long.ends_with("é…") && long.len() <= MAX_TEXT, "{long}");
     }
 }

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{LinkHint, LinkWatch, Netlink, NetlinkError};
+use ppp_wire::causes::chain;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::watch::watch;
-use super::worker::chain;
 use super::{Supervisor, Work};
 
 /// The watch in the form that the runtime wants.

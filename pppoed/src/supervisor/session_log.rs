@@ -6,11 +6,11 @@ use ppp_ipc::reason::EndReason;
 
 use super::repeated_dials::{PERIOD, Telling};
 use super::session::Session;
-use super::worker::printable_name;
 use crate::message::{
     AUTH_REFUSED, DIALS_LEFT_OUT, DIALS_MUTED, SESSION_AUTHENTICATED, SESSION_ENDED, SESSION_STARTED,
     SESSION_UP,
 };
+use crate::text::printable_name;
 
 /// A line about a session, with the fields that every such line has, and more: `about!(warn, MESSAGE, session, reason = why)`.
 /// Its words are the message's.

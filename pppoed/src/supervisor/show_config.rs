@@ -20,11 +20,11 @@ use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 
 use super::Supervisor;
-use super::reload::{clean, lines};
 use super::setup::check_discovery;
 use crate::control::{Answer, Rights};
 use crate::log_levels::Levels;
 use crate::logging::{self, LogHandle};
+use crate::text::{clean, lines};
 use crate::turns;
 
 /// The setting that `set log-level` changes beside the configuration.

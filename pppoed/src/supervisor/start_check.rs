@@ -7,13 +7,13 @@ use nix::unistd::Group;
 use ppp_linux::interface::IfIndex;
 use ppp_linux::netlink::Netlink;
 use ppp_linux::spawn::Program;
+use ppp_wire::causes::chain;
 use ppp_wire::if_name::IfName;
 use pppoed_config::config::Config;
 use pppoed_config::origin::Origin;
 
 use super::rivals;
 use super::setup::{SetupError, check_directory, find_interface, worker_path, worker_user};
-use super::worker::chain;
 use crate::check::Findings;
 use crate::preflight;
 

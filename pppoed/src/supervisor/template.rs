@@ -23,15 +23,16 @@ use ppp_ipc::worker::VERSION;
 use ppp_linux::pidfd::{Exit, PidFd, next_ended_in_group};
 use ppp_linux::records::{RecordError, RecordSocket};
 use ppp_linux::spawn::Program;
+use ppp_wire::causes::chain;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::watch::watch;
-use super::worker::{chain, printable};
 use crate::message::WORKERS_UNAVAILABLE;
 use crate::oom;
+use crate::text::printable;
 use crate::threads::start_process;
 use crate::turns;
 
@@ -420,7 +421,7 @@ pub(super) fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
 
 /// What was written to a standard error by somebody who has ended: the first of it, and nobody reads more.
 pub(super) fn last_words(stderr: &mut io::PipeReader) -> Vec<u8> {
-    let mut said = vec![0; super::worker::MAX_SHOWN];
+    let mut said = vec![0; crate::text::MAX_SHOWN];
     let count = stderr.read(&mut said).unwrap_or(0);
     said.truncate(count);
     said

@@ -14,6 +14,7 @@ use ppp_ipc::control::{
 };
 use ppp_linux::packet::{Watch, WatchSocket};
 use ppp_wire::MacAddr;
+use ppp_wire::causes::chain;
 use ppp_wire::pppoe::Code;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -25,7 +26,6 @@ use super::capture::{FRAMES_PER_RESPONSE, LOOK, MAX_CAPTURES, QUEUE_LEN, now_ns}
 use super::cover::{Secrets, cover_secrets};
 use super::session::{AccessIndex, Session};
 use super::watch::watch;
-use super::worker::chain;
 use crate::control::{Answer, Stream};
 use crate::turns;
 

@@ -21,10 +21,8 @@ use ppp_linux::device::Line;
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::packet::SessionKey;
 use ppp_linux::pidfd::{Exit, PidFd};
-use ppp_wire::escape::Escaped;
+use ppp_wire::causes::chain;
 use ppp_wire::if_name::IfName;
-use ppp_wire::name::NameText;
-use pppoed_config::secrets::MAX_NAME;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
@@ -39,7 +37,7 @@ use super::devices::Devices;
 use super::session::Token;
 use super::template::{Worker, WorkerFactory, last_words, wait};
 use super::watch::watch;
-pub(super) use crate::causes::chain;
+use crate::text::printable;
 use crate::turns;
 
 /// Messages that may wait for a worker. It answers each before the next is due, so more means that it is stuck. There is
@@ -54,9 +52,6 @@ pub(super) const MESSAGE_BURST: u32 = 64;
 
 /// Time after which a worker may send one message more. A CHAP challenge each second (`chap-interval 1`) takes two.
 const MESSAGE_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Text of a worker that is shown at most, in bytes. Its peer may have written it.
-pub(super) const MAX_SHOWN: usize = 512;
 
 /// What one worker is started with.
 #[derive(Debug)]
@@ -463,26 +458,6 @@ impl Budget {
     }
 }
 
-/// Text for the log out of bytes that a worker sent, or the beginning of them.
-pub(super) fn printable(bytes: &[u8]) -> String {
-    match bytes.split_at_checked(MAX_SHOWN) {
-        Some((shown, rest)) if !rest.is_empty() => {
-            format!("{} (and {} bytes more)", Escaped(shown), rest.len())
-        }
-        _ => Escaped(bytes).to_string(),
-    }
-}
-
-/// The text of a name that a peer claims, or the beginning of it: one that is no user's may be long.
-pub(super) fn printable_name(name: &[u8]) -> String {
-    match name.split_at_checked(MAX_NAME) {
-        Some((shown, rest)) if !rest.is_empty() => {
-            format!("{} (and {} bytes more)", NameText(shown), rest.len())
-        }
-        _ => NameText(name).to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,14 +474,6 @@ mod tests {
         }
         budget.refilled -= Duration::from_secs(3600);
         assert_eq!((0..1000).filter(|_| budget.take()).count(), usize::try_from(MESSAGE_BURST).unwrap());
-    }
-
-    #[test]
-    fn what_a_worker_says_is_shown_safely_and_in_part() {
-        assert_eq!(printable(b"\x1b[2J"), r"\u{1b}[2J");
-        let exact = "x".repeat(MAX_SHOWN);
-        assert_eq!(printable(exact.as_bytes()), exact);
-        assert_eq!(printable(&[b'x'; MAX_SHOWN + 7]), format!("{exact} (and 7 bytes more)"));
     }
 
     #[test]

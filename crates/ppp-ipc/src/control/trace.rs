@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ppp_wire::MacAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{CaptureRequest, CapturedFrame};
@@ -46,7 +47,7 @@ impl fmt::Display for TraceTarget {
         match self {
             Self::Session(id) => write!(f, "{id}"),
             Self::User(name) => write!(f, "user {name}"),
-            Self::Mac(mac) => write!(f, "mac {}", mac.map(|byte| format!("{byte:02x}")).join(":")),
+            Self::Mac(mac) => write!(f, "mac {}", MacAddr(*mac)),
             Self::Interface(name) => write!(f, "interface {name}"),
             Self::New => f.write_str("new"),
         }

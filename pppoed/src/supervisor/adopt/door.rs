@@ -26,6 +26,7 @@ use ppp_ipc::codec;
 use ppp_ipc::frame::FrameDecoder;
 use ppp_linux::peercred::{PeerCredentials, peer_credentials};
 use ppp_linux::pidfd::PidFd;
+use ppp_wire::causes::chain;
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -34,7 +35,6 @@ use tracing::warn;
 
 use crate::log_limit::LogLimit;
 use crate::supervisor::Work;
-use crate::supervisor::worker::chain;
 use crate::turns;
 
 /// Connections that are listened to at once; more wait in the socket's queue.

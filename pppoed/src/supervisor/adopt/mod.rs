@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use ppp_ipc::adoption::Ticket;
 use ppp_ipc::worker::ToWorker;
+use ppp_wire::causes::chain;
 use pppoed_config::config::Config;
 use pppoed_state::known::Known;
 use pppoed_state::record;
@@ -52,7 +53,6 @@ use self::store::{Kept, Store};
 use super::hook_scripts::forget_last_good;
 use super::session::Token;
 use super::session_log::about;
-use super::worker::chain;
 use super::{SetupError, Supervisor, Work};
 use crate::last_good;
 use crate::log_limit::LogLimit;

@@ -13,6 +13,7 @@ use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::VERSION;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::pidfd::{PidFd, start_time};
+use ppp_wire::causes::chain;
 use pppoed_state::known::Known;
 use subtle::ConstantTimeEq;
 use tracing::{info, warn};
@@ -27,7 +28,8 @@ use crate::supervisor::messages::{NOT_ITS_END, is_workers_own};
 use crate::supervisor::network::session_end;
 use crate::supervisor::session::{Session, Token};
 use crate::supervisor::session_log::about;
-use crate::supervisor::worker::{Gone, chain, kill, printable};
+use crate::supervisor::worker::{Gone, kill};
+use crate::text::printable;
 
 /// A claim that is believed.
 struct Believed {

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::super::Supervisor;
-use super::super::reload::{clean, lines};
 use super::super::show_config::cut_off;
 use super::fail;
 use crate::control::{Answer, Caller};
+use crate::text::{clean, lines};
 use crate::turns;
 
 impl Supervisor {

@@ -18,6 +18,7 @@ use ppp_ipc::codec::pieces;
 use ppp_ipc::control::{EventName, Failure, Response};
 use ppp_ipc::name::{Name, NamePattern};
 use ppp_ipc::policy::{PolicyChange, PolicyRequest, PolicySummary, Sessions};
+use ppp_wire::escape::harmless;
 use pppoed_config::config::{Change, Changes, Config, Effect, Layer, Reading, Setting, Source};
 use pppoed_config::mac_list::ConsoleMacs;
 use pppoed_config::policy::{By, Key, Lists, Policy, Refusal};
@@ -27,11 +28,11 @@ use tracing::info;
 
 use self::known::{Asked, KnownUsers};
 use self::touch::Touched;
-use super::reload::{clean, in_words, lines, shown};
+use super::reload::{in_words, shown};
 use super::setup::check_discovery;
 use super::{Supervisor, Work};
 use crate::control::{Answer, Caller};
-use crate::log_ring::harmless;
+use crate::text::{clean, lines};
 use crate::turns;
 
 /// What consoles have set, and what follows from it.
@@ -268,7 +269,7 @@ impl Supervisor {
             let when = if *effect == Effect::NewSessions { ", for new sessions" } else { "" };
             info!(uid = caller.uid, pid = caller.pid, "console: {key}: {old} -> {new}{when}");
         }
-        let command = harmless(&request.change.to_string());
+        let command = harmless(&request.change.to_string()).into_owned();
         info!(
             uid = caller.uid,
             pid = caller.pid,

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError};
+use ppp_wire::causes::chain;
 use tracing::debug;
 
 use super::super::network::Given;
 use super::super::session::{Session, Token};
-use super::super::worker::chain;
 
 /// What an interface is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,13 @@ use ppp_ipc::worker::Offloads;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::tun::{Tun, TunError};
+use ppp_wire::causes::chain;
 use tokio::net::UnixStream;
 use tracing::debug;
 
 use super::super::devices::{Made, Place};
 use super::super::template::{Worker, WorkerFactory, pipe};
-use super::{Launch, Started, chain};
+use super::{Launch, Started};
 
 /// What a worker needs that does not run yet.
 pub(super) struct Prepared {
