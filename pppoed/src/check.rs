@@ -5,24 +5,8 @@ use std::fmt::Write as _;
 use pppoed_config::config::{Config, Line, Notice, Source};
 use pppoed_config::inet::SystemNames;
 
-use crate::{preflight, supervisor};
-
-/// What there is to say about a configuration that could be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
-    /// Reasons not to start, or not to serve some.
-    pub errors: Vec<String>,
-    /// What an administrator should know.
-    pub remarks: Vec<String>,
-}
-
-impl Findings {
-    /// Adds others.
-    pub fn extend(&mut self, other: Self) {
-        self.errors.extend(other.errors);
-        self.remarks.extend(other.remarks);
-    }
-}
+use crate::preflight::{self, Findings};
+use crate::supervisor;
 
 /// Reads what `config` leads to, the users' files and the hook scripts, and looks for all that would keep the start from
 /// succeeding on this machine. May block.

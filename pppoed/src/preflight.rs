@@ -9,8 +9,24 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit};
 use pppoed_config::config::Config;
 
-use crate::check::Findings;
 use crate::daemon::DescriptorNeed;
+
+/// What there is to say about a configuration that could be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Reasons not to start, or not to serve some.
+    pub errors: Vec<String>,
+    /// What an administrator should know.
+    pub remarks: Vec<String>,
+}
+
+impl Findings {
+    /// Adds others.
+    pub fn extend(&mut self, other: Self) {
+        self.errors.extend(other.errors);
+        self.remarks.extend(other.remarks);
+    }
+}
 
 const TUN: &str = "/dev/net/tun";
 /// The calling thread's status: proc(5).

@@ -14,8 +14,7 @@ use pppoed_config::origin::Origin;
 
 use super::rivals;
 use super::setup::{SetupError, check_directory, find_interface, worker_path, worker_user};
-use crate::check::Findings;
-use crate::preflight;
+use crate::preflight::{self, Findings};
 
 /// Looks for the access interfaces, the worker program, the workers' user, and the places of files that the server
 /// writes. May block.
