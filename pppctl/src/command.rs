@@ -33,51 +33,51 @@ use self::packets::{Capture, Debug, Trace};
 
 const SESSIONS_EXAMPLES: &str = "\
 Examples:
-  show sessions --state authenticate        who is on the way in
+  show sessions --state authenticate        sessions that are authenticating
   show sessions --user '*@isp2' --sort uptime
   show sessions --columns id,user,rate --sort rate- --limit 10
   show sessions --ip 10.0.0.0/24 -o csv
-  show session 7                            everything about session 7
-  show session alice                        the same, by user, interface, MAC or IP address";
+  show session 7                            details of session 7
+  show session alice                        same, by user, interface, MAC or IP address";
 
 const TERMINATE_EXAMPLES: &str = "\
 Examples:
   terminate session 7
-  terminate user alice                      every session of alice
-  terminate pattern 'guest*'                tells how many those are, and asks
-  terminate interface eth1 --yes            does not ask";
+  terminate user alice                      all sessions of alice
+  terminate pattern 'guest*'                shows their number, asks for confirmation
+  terminate interface eth1 --yes            no confirmation";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
-  show config                               everything, with its origin
-  show config echo                          lcp-echo-interval and the like
+  show config                               all settings, with their origin
+  show config echo                          settings with echo in their name
   show config 'mac-*' -o csv
   show config --diff                        what a restart would change";
 
 const MONITOR_EXAMPLES: &str = "\
 Examples:
-  monitor                                   everything
-  monitor auth-refused refused              who does not get in, and why
+  monitor                                   all events
+  monitor auth-refused refused              refused logins and dials, with reasons
   monitor --user alice
-  monitor --json                            a document in each line";
+  monitor --json                            one document per line";
 
 const TRACE_EXAMPLES: &str = "\
 Examples:
-  trace 7                                   session 7, until it is over
-  trace new                                 the next client that looks for a server, from its PADI on
-  trace mac 02:00:5e:10:00:01               a client that gets nowhere, on every access interface
-  trace interface eth1 --json               everybody on eth1, a document in each line
-  trace user alice --data                   with the packets of data";
+  trace 7                                   session 7, until it ends
+  trace new                                 the next client, from its PADI
+  trace mac 02:00:5e:10:00:01               a client without a session, on all access interfaces
+  trace interface eth1 --json               all clients on eth1, one document per line
+  trace user alice --data                   including data packets";
 
 const TOP_EXAMPLES: &str = "\
 Examples:
-  top                                       s: another column, r: the other way round, h: the other keys
+  top                                       s: sort column, r: reverse order, h: help
   top --interface eth1 --sort tx-rate-
-  top -n 1 --limit 5                        once, without the keys";
+  top -n 1 --limit 5                        once, not interactive";
 
 /// Names of values, which say what they are. [`crate::shell`] completes them by these names.
 pub(crate) mod values {
-    /// What stands for one session: its id, its user, and so on.
+    /// One session: its id, user, interface, MAC or IP address.
     pub(crate) const SESSION: &str = "SESSION";
     /// Name of a user.
     pub(crate) const USER: &str = "USER";
@@ -101,76 +101,76 @@ pub(crate) mod values {
     pub(crate) const WORD: &str = "WORD";
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show sessions and counters
     // `sh` would be the beginning of `shutdown` as well, and is what everybody types.
     #[command(subcommand, alias = "sh")]
     Show(Show),
-    /// End sessions with a Terminate-Request and a PADT; asks first if there are several
+    /// Terminate sessions (Terminate-Request and PADT); asks for confirmation if there are several
     #[command(after_help = TERMINATE_EXAMPLES)]
     Terminate {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long, global = true)]
         yes: bool,
         #[command(subcommand)]
         which: Terminate,
     },
-    /// Take no new sessions, and keep those that there are; or take new ones again
+    /// Stop or resume accepting new sessions; existing ones continue
     Drain {
         #[arg(value_enum)]
         switch: Switch,
     },
-    /// Change something while pppoed runs
+    /// Change runtime settings
     #[command(subcommand)]
     Set(Set),
-    /// Take back what was set at consoles
+    /// Remove runtime settings
     #[command(subcommand)]
     Unset(Unset),
-    /// Keep what was set at consoles over a restart, in the console file
+    /// Save runtime settings to the console file, so that they survive a restart
     Write {
-        /// Only tell whether there is something to be written
+        /// Report whether there are unsaved settings, without saving them
         #[arg(long)]
         check: bool,
     },
-    /// Look into the secrets files as pppoed does
+    /// Test a login
     #[command(subcommand)]
     Auth(Auth),
-    /// Copy a session's frames, those of the peer and ours, into a file that Wireshark reads (pcapng)
+    /// Capture the frames of a session, received and sent, to a pcapng file
     Capture(Capture),
-    /// Show a negotiation as it goes on: discovery, LCP, authentication, IPCP and IPV6CP, until Ctrl-C
+    /// Trace negotiations live: discovery, LCP, authentication, IPCP and IPV6CP, until Ctrl-C
     #[command(after_help = TRACE_EXAMPLES, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
     Trace(Trace),
-    /// Versions of pppctl and of the pppoed that runs
+    /// Show the versions of pppctl and of the running pppoed
     Version,
-    /// Show what happens as it happens, until Ctrl-C
+    /// Show events live, until Ctrl-C
     #[command(after_help = MONITOR_EXAMPLES)]
     Monitor(Monitor),
-    /// Show the sessions with the most traffic, again and again
+    /// Live view of the busiest sessions
     #[command(after_help = TOP_EXAMPLES)]
     Top(Top),
-    /// Read all files of pppoed again, check them, and go by what has changed
+    /// Reload the configuration
     Reload {
-        /// Only tell what is wrong or would change
+        /// Report errors and changes, without applying them
         #[arg(long)]
         check: bool,
     },
-    /// Check, try and measure hook scripts
+    /// Check, run and profile hook scripts
     #[command(subcommand)]
     Hooks(Hooks),
-    /// End pppoed
+    /// Shut down pppoed
     #[command(subcommand)]
     Shutdown(Shutdown),
 }
 
-/// Which events to show.
+/// The events to show.
 #[derive(Args, Debug)]
 pub(crate) struct Monitor {
-    /// Only these kinds of events
+    /// Show only these kinds of events
     #[arg(value_name = "EVENT", value_parser = event_names())]
     pub(crate) events: Vec<EventName>,
-    /// End when pppoed ends, and do not wait for the next one
+    /// Exit when pppoed exits, instead of reconnecting
     #[arg(long)]
     pub(crate) no_reconnect: bool,
     #[command(flatten)]
@@ -181,19 +181,19 @@ pub(crate) struct Monitor {
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 struct MonitoredSessions {
-    /// Only events of this session: id, user, interface, MAC or IP address
+    /// Show only events of this session: id, user, interface, MAC or IP address
     #[arg(long, value_name = values::SESSION, value_parser = one_session())]
     session: Option<OneSession>,
-    /// Only events of this user
+    /// Show only events of this user
     #[arg(long, value_name = values::USER, value_parser = name())]
     user: Option<Name>,
-    /// Only events of this Ethernet address
+    /// Show only events of this MAC address
     #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
-    /// Only events of this peer address
+    /// Show only events of this peer IP address
     #[arg(long, value_name = values::IP)]
     ip: Option<Ipv4Addr>,
-    /// Only events of this interface (ppp0 or eth1)
+    /// Show only events of this interface (ppp0 or eth1)
     #[arg(long, value_name = values::IFNAME)]
     interface: Option<String>,
 }
@@ -247,97 +247,97 @@ impl Command {
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Switch {
-    /// New clients get no answer
+    /// Do not answer new clients
     On,
-    /// New clients are welcome again; calls a soft shutdown off, too
+    /// Accept new sessions; cancels a soft shutdown
     Off,
 }
 
-/// How to end it.
+/// The kind of shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Shutdown {
-    /// Take no new sessions, and end when the last one has ended; `drain off` calls it off
+    /// Accept no new sessions, and exit when the last one has ended; `drain off` cancels it
     Soft,
-    /// End all sessions now, as SIGTERM does; asks first
+    /// Terminate all sessions and exit, as with SIGTERM; asks for confirmation
     Hard {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
-    /// End now and leave the sessions to the next pppoed, as SIGUSR1 does; without one they end after a while
+    /// Exit and leave the sessions to the next pppoed, as with SIGUSR1; without one they end after --orphan-timeout
     Keep,
 }
 
 /// What to show.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Show {
-    /// List all sessions, or show everything about one
+    /// List sessions, or show the details of one
     // One command and not two, so that its prefixes are unique.
     #[command(visible_alias = "session", after_help = SESSIONS_EXAMPLES)]
     Sessions {
-        /// Id, user, interface, MAC or IP address of a session; without it, sessions are listed
+        /// Id, user, interface, MAC or IP address of a session; all sessions are listed without it
         #[arg(value_name = values::SESSION, value_parser = one_session(), conflicts_with_all = Query::ARGUMENTS)]
         session: Option<OneSession>,
         #[command(flatten)]
         query: Query,
     },
-    /// Counters of the whole server
+    /// Show server counters
     Stats,
-    /// The address pool, and who has which address
+    /// Show the address pool and its leases
     Pool,
-    /// The access interfaces and their sessions
+    /// Show the access interfaces and their session counts
     Interfaces,
-    /// The latest lines of the log
+    /// Show recent log lines
     Log(Log),
-    /// The settings that hold, with the file and line, flag or command that each comes from
+    /// Show the settings in effect, with the origin of each: file and line, flag or console command
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
-        /// Only these settings: part of the name, or a pattern with * and ?
+        /// Show only these settings: part of the name, or a pattern with * and ?
         #[arg(value_name = values::SETTING)]
         pattern: Option<String>,
-        /// Only what differs from the files as they are now, and what a restart makes of it
+        /// Show differences between running configuration and files, and the effect of a restart
         #[arg(long)]
         diff: bool,
     },
-    /// What was set at consoles and holds, by whom, and whether a restart loses it
+    /// Show runtime settings, who made them, and whether they are saved
     Policy,
-    /// Everything that is counted, as OpenMetrics text
+    /// Print all metrics as OpenMetrics text
     Metrics,
 }
 
-/// What to find out about users.
+/// Tests of logins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
-    /// Which line of which file would decide about a user, and what a login would come to now
+    /// Show which line of which file decides about a user, and whether a login would succeed now
     Test {
         /// User name
         #[arg(value_name = values::USER, value_parser = name())]
         user: Name,
-        /// Ask for a password, and try it; where there is no terminal, it is the first line of standard input
+        /// Prompt for a password and test it; without a terminal, read it from the first line of standard input
         #[arg(short, long)]
         password: bool,
     },
 }
 
-/// Which lines of the log to show.
+/// The log lines to show.
 #[derive(Args, Debug)]
 pub(crate) struct Log {
-    /// Least important level of the lines; what is not logged (`set log-level`) cannot be shown
+    /// Lowest level to show, within the levels that are logged (`set log-level`)
     #[arg(value_parser = log_levels(), default_value = LogLevel::Trace.as_str())]
     level: LogLevel,
-    /// Lines at most
+    /// Maximum number of lines
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
     lines: u32,
-    /// Only lines about this session: id, user, interface, MAC or IP address
+    /// Show only lines about this session: id, user, interface, MAC or IP address
     #[arg(long, value_name = values::SESSION, value_parser = one_session())]
     session: Option<OneSession>,
-    /// Only lines about this user
+    /// Show only lines about this user
     #[arg(long, value_name = values::USER, value_parser = name())]
     user: Option<Name>,
-    /// Only lines about this Ethernet address
+    /// Show only lines about this MAC address
     #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
-    /// Only lines from this moment on: 10m (ago), 14:30, today, yesterday, 2026-11-30, "2026-11-30 14:30"
+    /// Show only lines since this time: 10m (ago), 14:30, today, yesterday, 2026-11-30, "2026-11-30 14:30"
     #[arg(long, value_name = "TIME", value_parser = clock::parse_since)]
     since: Option<Since>,
 }
@@ -355,33 +355,33 @@ impl Log {
 /// What to change.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Set {
-    /// What is logged from now on, of everything or of one session
+    /// Set the log level, of the server or of one session
     LogLevel {
-        /// error, warn, info, debug or trace; for a session also `default`: as for everything
+        /// error, warn, info, debug or trace; for a session also `default`: the level of the server
         #[arg(value_parser = wanted_levels())]
         level: WantedLevel,
-        /// Only for this session, until its end: id, user, interface, MAC or IP address
+        /// Session to set it for, until its end: id, user, interface, MAC or IP address
         #[arg(long, value_name = values::SESSION, value_parser = one_session())]
         session: Option<OneSession>,
     },
-    /// Write a session's packets of control into the log, in words, until its end
+    /// Log decoded control packets of a session, until its end
     #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
     Debug(Debug),
-    /// Take no new sessions, or take new ones again
+    /// Stop or resume accepting new sessions
     Drain {
         #[arg(value_enum)]
         switch: Switch,
     },
     #[command(flatten)]
     Policy(SetPolicy),
-    /// Limit a session's rates, from now on until its end
+    /// Set the rate limits of a session, until its end
     Rate {
         /// Id, user, interface, MAC or IP address of the session
         #[arg(value_name = values::SESSION, value_parser = one_session())]
         session: OneSession,
-        /// To the peer: a number of kbit/s, or one like 512k, 10M or 1G; none for no limit
+        /// Rate limit to the client: a number in kbit/s, or with a unit: 512k, 10M, 1G; none for no limit
         down: BitRate,
-        /// From the peer; as it was if it is left out
+        /// Rate limit from the client; unchanged if omitted
         up: Option<BitRate>,
     },
 }
@@ -409,46 +409,46 @@ fn wanted_levels() -> impl TypedValueParser<Value = WantedLevel> {
         .map(|word| WantedLevel(LogLevel::ALL.into_iter().find(|level| level.as_str() == word)))
 }
 
-/// Which sessions to end.
+/// The sessions to terminate.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Terminate {
-    /// One session
+    /// Terminate one session
     Session {
-        /// Its id, user, interface, MAC or IP address
+        /// Id, user, interface, MAC or IP address of the session
         #[arg(value_name = values::SESSION, value_parser = one_session())]
         session: OneSession,
     },
-    /// Every session of a user
+    /// Terminate all sessions of a user
     User {
         /// Exact user name
         #[arg(value_name = values::USER, value_parser = name())]
         name: Name,
     },
-    /// Every session of an Ethernet address
+    /// Terminate all sessions of a MAC address
     Mac {
-        /// Such as 02:00:5e:10:00:01
+        /// MAC address, such as 02:00:5e:10:00:01
         #[arg(value_name = values::MAC, value_parser = parse_mac)]
         address: [u8; 6],
     },
-    /// The session with this peer address
+    /// Terminate the session with a peer IP address
     Ip {
         /// IPv4 address of the peer
         #[arg(value_name = values::IP)]
         address: Ipv4Addr,
     },
-    /// The session on this interface (ppp0), or all sessions of this access interface (eth1)
+    /// Terminate the session on an interface (ppp0), or all sessions on an access interface (eth1)
     Interface {
-        /// Name of the interface
+        /// Interface name
         #[arg(value_name = values::IFNAME)]
         name: String,
     },
-    /// Every session whose user, interface, MAC, IP address or service is like this; asks first
+    /// Terminate sessions whose user, interface, MAC address, IP address or service matches; asks for confirmation
     Pattern {
-        /// Such as 'guest*' or '*@isp.example': * is any text, ? one character
+        /// Pattern, such as 'guest*' or '*@isp.example': * matches any text, ? one character
         #[arg(value_parser = name_pattern())]
         pattern: NamePattern,
     },
-    /// Every session of the server; asks first
+    /// Terminate all sessions; asks for confirmation
     All,
 }
 

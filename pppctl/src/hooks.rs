@@ -16,34 +16,34 @@ use crate::error::Error;
 /// Where the scripts are unless configured.
 const DIRECTORY: &str = "/etc/pppoed/hooks.d";
 
-/// What to do with hook scripts.
+/// Commands for hook scripts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Hooks {
-    /// Calls, failures and times of each function
+    /// Show calls, failures and durations of each function
     Stats,
-    /// Load scripts in a process apart, and tell what is wrong with them; needs no pppoed that runs
+    /// Check scripts by loading them in a separate process; works without a running pppoed
     Check {
-        /// Directories, or single scripts
+        /// Directories or scripts
         #[arg(value_name = values::FILE, default_value = DIRECTORY)]
         paths: Vec<PathBuf>,
     },
-    /// Call a hook and show what it returns and logs; what the script does, it does, but its answer has no effect
+    /// Run a hook and show its result and log lines; side effects of the script are real, its verdict is ignored
     Run(Run),
 }
 
 /// A hook to call.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
-    /// Name of the function, such as ip_up
+    /// Function name, such as ip_up
     #[arg(value_name = "HOOK")]
     function: String,
-    /// Call it with this session (id, user, interface, MAC or IP address), not with one that is made up
+    /// Session to run it with (id, user, interface, MAC or IP address), instead of sample data
     #[arg(long, value_name = values::SESSION, value_parser = one_session())]
     pub(crate) session: Option<OneSession>,
-    /// Field of the session in place of its own; may be given more than once
+    /// Session field to override; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = OsStringValueParser::new().try_map(field))]
     fields: Vec<(String, Name)>,
-    /// Only in the script of this name
+    /// Run it in this script only
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
 }

@@ -15,64 +15,61 @@ use crate::{
 const DATE: &str = "November 21, 2026";
 
 const DESCRIPTION: &str = "\
-pppctl is the console of pppoed, the PPPoE access concentrator. It talks to the pppoed that runs, over a Unix socket, and \
-lists, watches and ends sessions, and changes what pppoed does.
+pppctl is the console of pppoed, the PPPoE access concentrator. It connects to the running pppoed over a Unix socket, and \
+lists, monitors and terminates sessions, and changes the settings of the server.
 
-With a command it carries that out. Without one it is an interactive shell, or carries out the lines that it reads when \
-standard input is no terminal. Words of commands may be cut short while they stay unique.";
+With a command, pppctl runs it and exits. Without one it starts an interactive shell, or reads commands from standard input \
+if that is not a terminal. Commands may be abbreviated as long as they are unambiguous.";
 
 const SHELL: &str = "\
-The shell reads lines with a command each, without the word pppctl in front. Its prompt shows the host and how many sessions \
-there are. It is there before pppoed is, and finds it again when that was restarted. Answers that are longer than the \
-terminal go through a pager.
+The shell reads lines with one command each, without the word pppctl. Its prompt shows the host name and the number of \
+sessions. It starts even if pppoed is not running, and reconnects when pppoed is restarted. Output that is longer than the \
+terminal is shown in a pager.
 
-Lines from a file, a pipe or the option -c are the same, without completion and pager. The first that fails is the \
-last: what follows is not carried out, and the exit status is that of the failure.
+Commands from a file, a pipe or the option -c use the same syntax, without completion and pager. Execution stops at the \
+first error, whose exit status is returned.
 
-Quotes (' and \") and backslashes keep white space together, almost as in sh(1) (see USER NAMES). What stands behind a | is a filter over the \
-lines of the answer:";
+Quotes (' and \") and backslashes keep white space together, almost as in sh(1) (see USER NAMES). Output may be filtered \
+with | and one of:";
 
 const OUTPUT: &str = "\
-Tables are for people. On a terminal they fit its width: long values are cut short, and then the least important columns \
-are left out. Colours are used on terminals only.
+On a terminal, tables are fitted to its width: long values are truncated, and then the least important columns are omitted. \
+Colours are used on terminals only.
 
-JSON is one document, with a number schema that is raised when a field goes or changes its meaning; what goes on and on, \
-such as monitor, has a document in each line. CSV is as in RFC 4180, with the names and values of the JSON.
+JSON output is one document, with a schema number that is increased when a field is removed or changes its meaning; \
+streaming output, such as that of monitor, has one document per line. CSV is as in RFC 4180, with the names and values of \
+JSON.
 
-Text that peers chose is escaped in all of them: nothing in it reaches a terminal that it would act on.";
+Text chosen by peers is escaped in all formats, so that it cannot control the terminal.";
 
 const NAMES: &str = "\
-The names of users and services are bytes, and are compared byte by byte, as logins are: upper and lower case differ, also \
-in patterns. What pppctl shows of a name, as a table, JSON or CSV, is its text, which every command, users files and console \
-files take for the name again:
+The names of users and services are bytes. They are compared byte by byte, as in logins: case matters, also in patterns. \
+Tables, JSON and CSV show the text form of a name, which is accepted by every command, in users files and in console files:
 
-In a text, \\xHH with two hexadecimal digits is one byte. Everything else stands for itself, a backslash too: DOM\\bob is \
-DOM\\bob. Written so are bytes that are not UTF-8, control characters and what cannot be seen; a double quote; * and ?, \
-which would make a pattern of it; a - at the beginning, which would make an option of it; spaces at the beginning and the \
-end; a backslash that would begin such a sequence; and, in CSV only, =, + or @ at the beginning, which would make a formula \
-of it. A byte may also be given as it is, and any byte in this way: 'a\\x2a' is the name of which 'a*' is a pattern.
+In the text form, \\xHH with two hexadecimal digits is one byte. Any other character stands for itself, including a \
+backslash: DOM\\bob is DOM\\bob. Escaped are bytes that are not UTF-8, control characters and invisible characters; double \
+quotes; * and ?, which would make it a pattern; a leading -, which would make it an option; leading and trailing spaces; a \
+backslash that would start such a sequence; and, in CSV only, a leading =, + or @, which would make it a formula. On input, \
+a byte may be given as it is, or escaped: 'a\\x2a' is the name that the pattern 'a*' also matches.
 
-In lines of the shell and of sh(1), names with a space, a quote or one of | ; # stand between quotes. Completion adds them. In \
-the shell, a backslash outside of quotes stands for itself, but before one of these.
+In the shell and in sh(1), names with a space, a quote or one of | ; # must be quoted. Completion does that. In the shell, \
+a backslash outside quotes stands for itself, unless it precedes one of these characters.
 
-SESSION is any word for one session: its id, its interface (ppp0), its MAC address, its IP address, or its user. An access \
-interface stands for its sessions. The first of these that there is counts, so that no user\'s name is taken for an id. If \
-there are several sessions, show session lists them, and what needs one is refused and names them.";
+SESSION identifies one session by its id, its interface (ppp0), its MAC address, its IP address, or its user. An access \
+interface stands for its sessions. The first match in this order is used, so a user name is never mistaken for an id. If \
+several sessions match, show session lists them; commands that need one session print an error that names them.";
 
 const ENVIRONMENT: [(&str, &str); 5] = [
-    ("NO_COLOR", "If it is set and not empty, there are no colours."),
-    (
-        "PAGER",
-        "The pager of the shell, with its arguments. cat is none. By default less, or one that is built in.",
-    ),
-    ("LESS", "Options of less. FRX, if there are none."),
-    ("TERM", "The kind of terminal. dumb has no colours."),
-    ("XDG_STATE_HOME", "Where the shell keeps its history."),
+    ("NO_COLOR", "If set and not empty, disables colours."),
+    ("PAGER", "Pager of the shell, with arguments; cat disables it. By default less, or a built-in pager."),
+    ("LESS", "Options of less. By default FRX."),
+    ("TERM", "Terminal type. dumb disables colours."),
+    ("XDG_STATE_HOME", "Directory for the history of the shell."),
 ];
 
 const FILES: [(&str, &str); 2] = [
-    ("/run/pppoed/control.sock", "The control socket. Root may use it, and the members of the group pppoed."),
-    ("~/.local/state/pppctl/history", "The lines of the shell. Those that begin with a space are not kept."),
+    ("/run/pppoed/control.sock", "Control socket, accessible to root and members of the group pppoed."),
+    ("~/.local/state/pppctl/history", "History of the shell. Lines that start with a space are not saved."),
 ];
 
 /// The whole page.

@@ -26,7 +26,7 @@ Examples:
   set config pado-delay 0,100:50            keys are the long flags of pppoed
   set config ppp.ms-dns 1.1.1.1 9.9.9.9     and, behind ppp., the options of pppd
   set config sessions 128 --dry-run         only tells what it would change
-  unset config pado-delay                   as files and command line say";
+  unset config pado-delay                   back to files and command line";
 
 const USER_EXAMPLES: &str = "\
 Examples:
@@ -34,13 +34,13 @@ Examples:
   set user alice address=10.0.0.9 maxconnect=3600
   unset user alice rate-down";
 
-/// What to do beside the change itself.
+/// How to apply a change.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caution {
-    /// Only tell what it would change, and which sessions it touches
+    /// Show the changes and the affected sessions, without applying them
     #[arg(long, global = true)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long, global = true)]
     yes: bool,
 }
@@ -48,21 +48,21 @@ pub(crate) struct Caution {
 /// Settings of the server that runs; `write` keeps them over a restart.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SetPolicy {
-    /// Change a setting of the server that runs
+    /// Change a setting
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
         /// Long flag of pppoed, or ppp.OPTION
         #[arg(value_name = values::SETTING)]
         key: String,
-        /// Value; several for a list. A switch is true or false
+        /// Value; several for a list. true or false for a switch
         #[arg(value_name = "VALUE", required = true)]
         values: Vec<String>,
         #[command(flatten)]
         caution: Caution,
     },
-    /// Let somebody in no more
+    /// Block a user or MAC address
     Deny {
-        /// End the sessions that they have
+        /// Terminate existing sessions
         #[arg(long, global = true)]
         end: bool,
         #[command(flatten)]
@@ -70,58 +70,58 @@ pub(crate) enum SetPolicy {
         #[command(subcommand)]
         who: Who,
     },
-    /// Let somebody in although a list says no (with the right password)
+    /// Allow a user or MAC address, overriding deny lists; credentials are still checked
     Allow {
         #[command(flatten)]
         caution: Caution,
         #[command(subcommand)]
         who: Who,
     },
-    /// Give one user other rates, limits or another address
+    /// Set rates, limits or the address of a user
     #[command(after_help = USER_EXAMPLES)]
     User {
         /// Exact user name
         #[arg(value_name = values::USER, value_parser = name())]
         name: Name,
-        /// Option of the secrets file, or address
+        /// Option as in the secrets file, or address
         #[arg(value_name = "OPTION=VALUE", required = true, value_parser = option)]
         options: Vec<(String, String)>,
         #[command(flatten)]
         caution: Caution,
     },
-    /// Call the hook scripts, or one of them, or call them no more
+    /// Enable or disable hook scripts
     Hooks {
         #[arg(value_enum)]
         switch: HookSwitch,
-        /// Name of the script, such as 20-nat.lua; all of them without it
+        /// Script name, such as 20-nat.lua; all scripts without it
         #[arg(value_name = "SCRIPT")]
         file: Option<String>,
         #[command(flatten)]
         caution: Caution,
     },
-    /// Offer one service more or less
+    /// Add or remove a service
     Service {
         #[arg(value_enum)]
         action: ServiceAction,
-        /// Service-Name
+        /// Service name
         #[arg(value_name = "NAME", value_parser = name())]
         name: Name,
         #[command(flatten)]
         caution: Caution,
     },
-    /// Serve one access interface more or less
+    /// Add or remove an access interface
     Interface {
         #[arg(value_enum)]
         action: ServiceAction,
-        /// Name of the interface, or a pattern ('eth1.*')
+        /// Interface name, or a pattern ('eth1.*')
         #[arg(value_name = "NAME")]
         name: String,
         #[command(flatten)]
         caution: Caution,
     },
-    /// Wait before offers, or make none, by the number of sessions
+    /// Set the PADO delay by session count
     PadoDelay {
-        /// Milliseconds, -1 for no offer, then DELAY:SESSIONS for more sessions, such as 0,100:50,-1:500
+        /// Delay in milliseconds (-1: no PADO), then DELAY:SESSIONS for higher session counts: 0,100:50,-1:500
         #[arg(value_name = "DELAY", allow_hyphen_values = true)]
         delay: String,
         #[command(flatten)]
@@ -132,7 +132,7 @@ pub(crate) enum SetPolicy {
 /// What was set at a console, and is taken back: what files and command line say holds again.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Unset {
-    /// A setting of the server
+    /// Restore a setting
     Config {
         /// Long flag of pppoed, or ppp.OPTION
         #[arg(value_name = values::SETTING)]
@@ -140,32 +140,32 @@ pub(crate) enum Unset {
         #[command(flatten)]
         caution: Caution,
     },
-    /// Somebody who was denied
+    /// Remove a user or MAC address from the deny list
     Deny {
         #[command(flatten)]
         caution: Caution,
         #[command(subcommand)]
         who: Who,
     },
-    /// Somebody who was allowed
+    /// Remove a user or MAC address from the allow list
     Allow {
         #[command(flatten)]
         caution: Caution,
         #[command(subcommand)]
         who: Who,
     },
-    /// Options of one user
+    /// Remove options of a user
     User {
         /// Exact user name
         #[arg(value_name = values::USER, value_parser = name())]
         name: Name,
-        /// Options to take back; all without them
+        /// Options to remove; all without them
         #[arg(value_name = "OPTION")]
         options: Vec<String>,
         #[command(flatten)]
         caution: Caution,
     },
-    /// Everything that was set at consoles
+    /// Remove all runtime settings
     All {
         #[command(flatten)]
         caution: Caution,
@@ -175,9 +175,9 @@ pub(crate) enum Unset {
 /// Whom a list is about.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Who {
-    /// The station with this Ethernet address
+    /// A client by MAC address
     Mac {
-        /// Such as 02:00:5e:10:00:01
+        /// MAC address, such as 02:00:5e:10:00:01
         #[arg(value_name = values::MAC, value_parser = parse_mac)]
         address: [u8; 6],
     },
@@ -189,26 +189,26 @@ pub(crate) enum Who {
     },
 }
 
-/// Called or not.
+/// Enabled or disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HookSwitch {
-    /// Call them
+    /// Enable
     Enable,
-    /// Call them no more
+    /// Disable
     Disable,
 }
 
-/// More or less.
+/// Addition or removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ServiceAction {
-    /// One more
+    /// Add
     Add,
-    /// One less
+    /// Remove
     Remove,
 }
 
 fn option(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write OPTION=VALUE, such as rate-down=10M")?;
+    let (name, value) = text.split_once('=').ok_or("expected OPTION=VALUE, such as rate-down=10M")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

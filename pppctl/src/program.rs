@@ -13,43 +13,43 @@ use crate::{
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  pppctl                             the interactive shell; `help` there tells more
-  pppctl show sessions               who is connected
-  pppctl sh ses                      the same: words may be cut short while they stay unique
+  pppctl                             interactive shell; type `help` there
+  pppctl show sessions               list sessions
+  pppctl sh ses                      same; commands may be abbreviated
   pppctl show sessions --interface eth1 --sort traffic- --limit 10
   pppctl show sessions --columns id,user,rate --sort rate-
-  pppctl show session 7              everything about session 7
+  pppctl show session 7              details of session 7
   pppctl show sessions --json | jq -r '.sessions[] | select(.state == \"open\") | .username'
-  pppctl terminate user alice        hang up on alice
-  pppctl terminate all --yes         hang up on everybody, without the question
-  pppctl top                         who has most traffic now
-  pppctl monitor --user alice        what happens to alice, as it happens
-  pppctl auth test alice             which line of which file decides about alice
-  pppctl drain on                    no new sessions; pppctl drain off takes them again
-  pppctl reload --check              what would change if pppoed read its files again
-  pppctl shutdown soft               end pppoed when its last session has ended
-  pppctl shutdown keep               end pppoed alone; the next one takes the sessions over
-  pppctl -c 'drain on; show stats'   several commands, up to the first that fails
-  pppctl < FILE                      the same, one or more in a line
+  pppctl terminate user alice        terminate all sessions of alice
+  pppctl terminate all --yes         terminate all sessions without confirmation
+  pppctl top                         live view of the busiest sessions
+  pppctl monitor --user alice        live events of alice's sessions
+  pppctl auth test alice             test a login of alice
+  pppctl drain on                    accept no new sessions, until pppctl drain off
+  pppctl reload --check              show what a reload would change
+  pppctl shutdown soft               exit pppoed after its last session
+  pppctl shutdown keep               exit pppoed without ending sessions, for a restart
+  pppctl -c 'drain on; show stats'   run several commands, stop at the first error
+  pppctl < FILE                      same, from a file, one or more per line
 
-A table that is wider than the terminal leaves out its least important columns; other formats never do.
+Tables omit their least important columns if the terminal is too narrow; other formats are complete.
 
 Exit status:
-  0  done
-  1  refused: no such session, server busy, auth test, or the answer to a question was no
-  2  the command line is wrong
-  3  pppoed is not running, or its socket cannot be reached
-  4  not allowed
-  5  no answer in time, or one that is not understood (another version?)
-  130  ended by Ctrl-C";
+  0  success
+  1  refused: no such session, server busy, login test failed, or confirmation declined
+  2  usage error
+  3  cannot connect to pppoed
+  4  permission denied
+  5  timeout, or unexpected answer (version mismatch)
+  130  interrupted by Ctrl-C";
 
 const COMPLETIONS: &str = "\
 Examples:
-  pppctl completions bash > /etc/bash_completion.d/pppctl     installed already with the package, and by make install
+  pppctl completions bash > /etc/bash_completion.d/pppctl     already installed by the package and by make install
   pppctl completions zsh > /usr/local/share/zsh/site-functions/_pppctl
   pppctl completions fish > /etc/fish/completions/pppctl.fish";
 
-/// Console of pppoed: shows and ends PPPoE sessions, drains and ends the server. Without a command: a shell.
+/// Console of pppoed: manages PPPoE sessions and the server. Without a command, starts an interactive shell.
 #[derive(Debug, Parser)]
 #[command(
     name = "pppctl",
@@ -64,7 +64,7 @@ pub(crate) struct Cli {
     pub(crate) connection: ConnectionOptions,
     #[command(flatten)]
     pub(crate) display: DisplayOptions,
-    /// Carry out these commands, separated by `;`, as lines of the shell; the first that fails is the last
+    /// Run these commands, separated by `;`, as lines of the shell; stop at the first error
     #[arg(short = 'c', value_name = "COMMANDS")]
     pub(crate) commands: Option<String>,
     #[command(subcommand)]
@@ -76,9 +76,9 @@ pub(crate) struct Cli {
 pub(crate) enum CliCommand {
     #[command(flatten)]
     Command(Box<Command>),
-    /// Serve the metrics over HTTP, for collectors such as Prometheus, until Ctrl-C
+    /// Serve metrics over HTTP, for collectors such as Prometheus, until Ctrl-C
     Metrics {
-        /// Where to listen, such as 127.0.0.1:9752; there is no password
+        /// Listen address, such as 127.0.0.1:9752; there is no access control
         #[arg(long, value_name = "ADDRESS:PORT")]
         listen: SocketAddr,
     },
@@ -92,7 +92,7 @@ pub(crate) enum CliCommand {
         #[arg(allow_hyphen_values = true)]
         breaks: String,
     },
-    /// Print what a shell needs to complete the words of pppctl
+    /// Generate shell completion
     #[command(after_help = COMPLETIONS)]
     Completions {
         #[arg(value_enum)]
@@ -130,13 +130,13 @@ pub(crate) struct Line {
 pub(crate) enum LineCommand {
     #[command(flatten)]
     Command(Box<Command>),
-    /// Tell what can be done, or everything about one command
+    /// Show help, of all commands or of one
     Help {
-        /// Words of a command
+        /// Command
         #[arg(value_name = values::WORD)]
         words: Vec<String>,
     },
-    /// Leave the shell (as Ctrl-D does)
+    /// Leave the shell (also Ctrl-D)
     #[command(visible_alias = "quit")]
     Exit,
 }
@@ -147,7 +147,7 @@ pub(crate) struct ConnectionOptions {
     /// Control socket of pppoed
     #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
     pub(crate) socket: PathBuf,
-    /// Longest wait for any single answer of pppoed
+    /// Timeout for each answer of pppoed
     #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
 }
@@ -155,10 +155,10 @@ pub(crate) struct ConnectionOptions {
 /// How to show answers.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct DisplayOptions {
-    /// How to show the answer [default: table]
+    /// Output format [default: table]
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
-    /// Short for --output json
+    /// Same as --output json
     #[arg(long, global = true, conflicts_with = "output")]
     json: bool,
     /// Show times in UTC instead of local time
@@ -195,9 +195,9 @@ impl DisplayOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     #[default]
-    /// Aligned columns with human units
+    /// Aligned columns with human-readable units
     Table,
-    /// One document with raw numbers; one a line for what comes piece by piece
+    /// One document with raw numbers; one per line for streaming output
     Json,
     /// Comma-separated values with raw numbers (RFC 4180)
     Csv,

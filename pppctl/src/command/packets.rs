@@ -14,22 +14,22 @@ pub(crate) struct Capture {
     /// Id, user, interface, MAC or IP address of the session
     #[arg(value_name = values::SESSION, value_parser = one_session())]
     pub(super) session: OneSession,
-    /// File to write, which only you can read; - is standard output
+    /// Output file, readable only by you; - is standard output
     #[arg(short, long, value_name = values::FILE)]
     pub(crate) write: PathBuf,
-    /// Stop after so many frames
+    /// Stop after this many frames
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     packets: u32,
-    /// Stop after so many bytes
+    /// Stop after this many bytes
     #[arg(long, value_name = "COUNT", default_value_t = 100_000_000)]
     bytes: u64,
-    /// Stop after so many seconds
+    /// Stop after this many seconds
     #[arg(long, value_name = "COUNT", default_value_t = 600)]
     seconds: u32,
-    /// Copy so many bytes of each frame
+    /// Maximum bytes to copy of each frame
     #[arg(long, value_name = "COUNT", default_value_t = CaptureRequest::MAX_SNAPLEN)]
     snaplen: u16,
-    /// Copy PAP passwords as well; without, there are asterisks in their place
+    /// Include PAP passwords, which are otherwise replaced by asterisks
     #[arg(long)]
     secrets: bool,
 }
@@ -48,7 +48,7 @@ impl Capture {
     }
 }
 
-/// Whose negotiation to show.
+/// What to trace.
 #[derive(Args, Debug)]
 pub(crate) struct Trace {
     /// Id, user, interface, MAC or IP address of a session
@@ -56,39 +56,39 @@ pub(crate) struct Trace {
     pub(super) session: Option<OneSession>,
     #[command(subcommand)]
     host: Option<Traced>,
-    /// Show packets of data as well, by their ends
+    /// Include data packets, with their source and destination
     #[arg(long, global = true)]
     data: bool,
-    /// Stop after so many packets
+    /// Stop after this many packets
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, global = true)]
     packets: u32,
-    /// Stop after so many seconds
+    /// Stop after this many seconds
     #[arg(long, value_name = "COUNT", default_value_t = 3600, global = true)]
     seconds: u32,
 }
 
-/// Hosts, whether they have a session or not.
+/// Clients, with or without a session.
 #[derive(Debug, Subcommand)]
 enum Traced {
-    /// The hosts of a user's sessions
+    /// Trace the clients of a user's sessions
     User {
         /// Exact user name
         #[arg(value_name = values::USER, value_parser = name())]
         name: Name,
     },
-    /// The host with an Ethernet address, on every access interface
+    /// Trace the client with a MAC address, on all access interfaces
     Mac {
-        /// Such as 02:00:5e:10:00:01
+        /// MAC address, such as 02:00:5e:10:00:01
         #[arg(value_name = values::MAC, value_parser = parse_mac)]
         address: [u8; 6],
     },
-    /// Everybody on an access interface (eth1), or the session on an interface (ppp0)
+    /// Trace all clients on an access interface (eth1), or the session on an interface (ppp0)
     Interface {
-        /// Name of the interface
+        /// Interface name
         #[arg(value_name = values::IFNAME)]
         name: String,
     },
-    /// The next client that looks for a server
+    /// Trace the next client that sends a PADI
     New,
 }
 
@@ -106,13 +106,13 @@ impl Trace {
     }
 }
 
-/// Whose packets to log.
+/// The sessions to log packets of.
 #[derive(Args, Debug)]
 pub(crate) struct Debug {
     /// Id, user, interface, MAC or IP address of a session
     #[arg(value_name = values::SESSION, value_parser = one_session(), required = true)]
     pub(super) session: Option<OneSession>,
-    /// Begin, or end
+    /// Start or stop
     #[arg(value_enum, required = true)]
     switch: Option<OnOff>,
     #[command(subcommand)]
@@ -122,21 +122,21 @@ pub(crate) struct Debug {
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OnOff {
-    /// Begin
+    /// Start
     On,
-    /// End
+    /// Stop
     Off,
 }
 
-/// Sessions that are named otherwise.
+/// Sessions selected by user.
 #[derive(Debug, Subcommand)]
 enum DebugUser {
-    /// All sessions that a user has now
+    /// Log control packets of all current sessions of a user
     User {
         /// Exact user name
         #[arg(value_name = values::USER, value_parser = name())]
         name: Name,
-        /// Begin, or end
+        /// Start or stop
         #[arg(value_enum)]
         switch: OnOff,
     },

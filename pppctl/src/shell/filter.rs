@@ -10,11 +10,11 @@ pub(crate) const HEADING_MARK: u8 = 1;
 
 /// Filters, for help and completion: name, argument, what it does.
 pub(crate) const FILTERS: [(&str, &str, &str); 5] = [
-    ("include", "PATTERN", "Show the lines in which the regular expression is found, and headings"),
-    ("exclude", "PATTERN", "Show the other lines, and headings"),
-    ("begin", "PATTERN", "Show the lines from the first match on"),
+    ("include", "PATTERN", "Show headings, and lines that match a regular expression"),
+    ("exclude", "PATTERN", "Show headings, and lines that do not match"),
+    ("begin", "PATTERN", "Show lines from the first match on"),
     ("count", "", "Count the lines, without headings"),
-    ("no-more", "", "Show everything at once, without a pager"),
+    ("no-more", "", "Do not use a pager"),
 ];
 
 /// One filter.
@@ -38,13 +38,13 @@ pub(crate) struct Filters {
 /// What stands behind a `|` is no filter.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("a filter is missing behind |: include, exclude, begin, count or no-more")]
+    #[error("expected a filter after |: include, exclude, begin, count or no-more")]
     Missing,
-    #[error("no filter {0:?}: there are include, exclude, begin, count and no-more")]
+    #[error("unknown filter {0:?}; expected include, exclude, begin, count or no-more")]
     Unknown(String),
-    #[error("{0} takes {1}")]
+    #[error("{0}: expected {1}")]
     Arguments(&'static str, &'static str),
-    #[error("{pattern:?} is not a regular expression")]
+    #[error("invalid regular expression {pattern:?}")]
     Pattern { pattern: String, source: regex_lite::Error },
 }
 
@@ -69,7 +69,7 @@ impl Filters {
                 }
             };
             if takes.is_empty() && !arguments.is_empty() {
-                return Err(Error::Arguments(name, "nothing"));
+                return Err(Error::Arguments(name, "no argument"));
             }
             match name {
                 "include" => filters.list.push(Filter::Include(pattern()?)),
@@ -215,11 +215,11 @@ mod tests {
     #[test]
     fn what_is_no_filter_is_refused() {
         for (line, message) in [
-            ("", "a filter is missing"),
-            ("grep x", "no filter \"grep\""),
-            ("include", "include takes a regular expression"),
-            ("count 3", "count takes nothing"),
-            ("include [", "\"[\" is not a regular expression"),
+            ("", "expected a filter after |"),
+            ("grep x", "unknown filter \"grep\""),
+            ("include", "include: expected a regular expression"),
+            ("count 3", "count: expected no argument"),
+            ("include [", "invalid regular expression \"[\""),
         ] {
             let error = Filters::parse(&stages(line)).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");

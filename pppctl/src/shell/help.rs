@@ -13,18 +13,18 @@ const MAX_LISTED: usize = 40;
 
 /// What the shell can do beside its commands.
 pub(crate) const FEATURES: &str = "\
-Words may be cut short while they stay unique: sh ses. Tab completes them, and the ids, names and addresses of
-sessions. ? tells what may come next. Ctrl-C ends a command, Ctrl-D the shell, Ctrl-R searches the lines of before.
-Several commands stand in one line with ; between them; # begins a comment.";
+Commands may be abbreviated as long as they are unambiguous: sh ses. Tab completes commands, and the ids, names and
+addresses of sessions. ? lists possible continuations. Ctrl-C interrupts a command, Ctrl-D exits the shell, Ctrl-R
+searches the history. ; separates commands on one line; # starts a comment.";
 
 /// Examples of lines of the shell.
 const EXAMPLES: [(&str, &str); 6] = [
-    ("show sessions", "who is connected"),
-    ("sh ses | include eth1", "those that have eth1 in their line"),
-    ("sh ses | count", "how many"),
-    ("show session 7", "everything about session 7"),
-    ("terminate user alice", "hang up on alice"),
-    ("show stats --json", "as JSON"),
+    ("show sessions", "list sessions"),
+    ("sh ses | include eth1", "only lines that contain eth1"),
+    ("sh ses | count", "number of sessions"),
+    ("show session 7", "details of session 7"),
+    ("terminate user alice", "terminate all sessions of alice"),
+    ("show stats --json", "output as JSON"),
 ];
 
 /// Writes what `help` tells: of everything, or of the command that the words lead to.
@@ -52,20 +52,20 @@ fn overview(table: &Command, screen: Screen, out: &mut dyn Write) -> std::io::Re
         .map(|it| (it.get_name().to_owned(), it.get_about().map(ToString::to_string).unwrap_or_default()))
         .collect();
     list(&rows, out)?;
-    writeln!(out, "\n{}", heading("Behind a command, with | in front"))?;
+    writeln!(out, "\n{}", heading("Filters, after a command and |"))?;
     let filters = FILTERS.map(|(name, argument, about)| {
         (format!("{name} {argument}").trim_end().to_owned(), about.to_owned())
     });
     list(&filters, out)?;
     writeln!(out, "\n{}", heading("Examples"))?;
     list(&EXAMPLES.map(|(line, about)| (line.to_owned(), about.to_owned())), out)?;
-    writeln!(out, "\n{FEATURES}\nhelp COMMAND tells everything about a command.")
+    writeln!(out, "\n{FEATURES}\nhelp COMMAND shows the help of a command.")
 }
 
 /// Writes what `?` found.
 pub(crate) fn print(candidates: &[Candidate], screen: Screen, out: &mut dyn Write) -> std::io::Result<()> {
     if candidates.is_empty() {
-        return writeln!(out, "  nothing can stand here");
+        return writeln!(out, "  no further argument expected");
     }
     let rows: Vec<(String, String)> = candidates
         .iter()
