@@ -157,8 +157,7 @@ fn values_are_judged_as_on_the_command_line_and_in_options_files() {
         [
             "/etc/pppoed.toml:2:7: mtu \"50\": must be between 128 and 1500",
             "/etc/pppoed.toml:3:21: lcp-echo-interval \"-1\": not a number",
-            "/etc/pppoed.toml:4:13: multilink is not supported: this server has no multilink: each client has one session of \
-             its own; remove it",
+            "/etc/pppoed.toml:4:13: multilink is not supported: each client has one session; remove it",
             "/etc/pppoed.toml:5:10: ms-dns \"1.1.1\": not a full IPv4 address (pppd reads it as 1.1.0.1; write 1.1.0.1 if that is \
              what you mean)",
             "/etc/pppoed.toml:6:8: file is not supported: name the file by options-file, above [ppp]",

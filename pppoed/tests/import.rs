@@ -93,10 +93,11 @@ fn guide_b() {
     assert_eq!(
         remarks,
         [
-            "/etc/ppp/options:1: local has no effect: it is about serial lines, and PPPoE has none",
-            "/etc/ppp/pppoe-server-options:3: login: the system's password database is not asked; CHAP works as without \
-             it, PAP uses pap-secrets alone, and a line with an empty secret never matches",
-            "/etc/ppp/pppoe-server-options:9: defaultroute has no effect: this server never sets a default route towards a client",
+            "/etc/ppp/options:1: local has no effect: it applies to serial lines only",
+            "/etc/ppp/pppoe-server-options:3: login: system passwords are not used: CHAP works as without it, PAP \
+             uses pap-secrets only, and a line with an empty secret never matches",
+            "/etc/ppp/pppoe-server-options:9: defaultroute has no effect: the server never sets a default route to a \
+             client",
             "-k: no effect: sessions are relayed by our own workers, not by the kernel's PPPoE",
         ]
     );
@@ -363,7 +364,7 @@ fn the_program_writes_a_file_that_it_reads() {
                  /etc/ppp/pppoed.toml";
     let (status, said, errors) = run(words);
     assert_eq!((status, errors.as_str()), (Some(0), ""));
-    assert!(said.contains("login: the system's password database is not asked"), "{said}");
+    assert!(said.contains("login: system passwords are not used"), "{said}");
     let (status, said, errors) =
         run("check --explain -c /etc/ppp/pppoed.toml --wait-for-interfaces --worker /bin/true");
     assert_eq!(status, Some(0), "{errors}");

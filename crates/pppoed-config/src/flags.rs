@@ -17,17 +17,17 @@ pub use limits::{LimitFlags, MissingProtection, UserLimitPolicy};
 pub use pado_delay::{PadoDelayError, PadoDelayText};
 pub use per_mac::{NotPerMac, PerMac};
 
-/// PPPoE access concentrator: answers PPPoE discovery and serves each session from a process of its own.
+/// PPPoE access concentrator: answers PPPoE discovery and runs each session in a process of its own.
 ///
-/// Takes the flags of pppoe-server, the options of /etc/ppp/pppoe-server-options and the users of
-/// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets; and all of that from /etc/pppoed/pppoed.toml, where the names of
-/// settings are those of the long flags below. A flag given here beats the file.
+/// Compatible with the command line of pppoe-server, and with the files /etc/ppp/pppoe-server-options,
+/// /etc/ppp/chap-secrets and /etc/ppp/pap-secrets. All settings may also be in /etc/pppoed/pppoed.toml, where the keys are
+/// the long flags below. Flags override the file.
 ///
-/// pppoed check [--explain] only reads all files; pppoed import makes a pppoed.toml of a command line of pppoe-server and
-/// its files: pppoed import --help.
+/// pppoed check [--explain] checks all configuration files; pppoed import converts a command line of pppoe-server and its
+/// files to a pppoed.toml: pppoed import --help.
 ///
-/// Signals: SIGTERM and SIGINT end all sessions, then pppoed. SIGUSR1 ends pppoed alone; the next one takes the sessions
-/// over.
+/// Signals: SIGTERM and SIGINT end all sessions and exit. SIGUSR1 exits without ending sessions; the next pppoed takes them
+/// over. SIGHUP reloads the configuration.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(name = "pppoed", version, args_override_self = true)]
 pub struct Flags {
@@ -35,57 +35,57 @@ pub struct Flags {
     #[arg(short = 'c', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Ethernet interface to serve, or a pattern of names ('eth1.*'); may be given more than once [default: eth0]
+    /// Ethernet interface to serve, or a name pattern ('eth1.*'); may be repeated [default: eth0]
     #[arg(short = 'I', long = "interface", value_name = "INTERFACE", value_parser = parse_interface)]
     pub interfaces: Vec<String>,
 
-    /// Name of the access concentrator [default: the host name]
+    /// Access concentrator name (AC-Name) [default: the host name]
     #[arg(short = 'C', long, value_name = "NAME", value_parser = parse_ac_name)]
     pub ac_name: Option<String>,
 
-    /// Service to offer; may be given more than once. The first answers a request for no service in particular
+    /// Service name to offer; may be repeated. The first one also answers requests for any service
     #[arg(short = 'S', long = "service", value_name = "NAME", value_parser = parse_service)]
     pub services: Vec<String>,
 
-    /// Our end of each session's link; 0.0.0.0 leaves it to the options file [default: 10.0.0.1]
+    /// Local address of each session; 0.0.0.0 takes it from the options file [default: 10.0.0.1]
     #[arg(short = 'L', long, value_name = "ADDRESS", value_parser = parse_address)]
     pub local: Option<Ipv4Addr>,
 
-    /// Count -L up from session to session
+    /// Increment the local address for each session
     #[arg(short = 'l', long)]
     pub increment_local: bool,
 
-    /// The first client's address; the next ones follow. 0.0.0.0 for no pool [default: 10.67.15.1]
+    /// First client address of the pool; 0.0.0.0 disables the pool [default: 10.67.15.1]
     #[arg(short = 'R', long, value_name = "ADDRESS", value_parser = parse_address)]
     pub remote: Option<Ipv4Addr>,
 
-    /// How many sessions there may be at once [default: 64]
+    /// Maximum number of concurrent sessions [default: 64]
     #[arg(short = 'N', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=65534))]
     pub sessions: Option<u32>,
 
-    /// File with the clients' addresses, in place of -R and -N: a.b.c.d, a.b.c.d-e or local:remote on each line
+    /// File with client addresses, instead of -R and -N; one a.b.c.d, a.b.c.d-e or local:remote per line
     #[arg(short = 'p', long, value_name = "FILE")]
     pub pool_file: Option<PathBuf>,
 
-    /// Check the file of -p, print how many sessions it makes, and exit
+    /// Check the pool file (-p), print its number of sessions, and exit
     #[arg(short = 'P', long)]
     pub check_pool: bool,
 
-    /// Number sessions from OFFSET + 1 on, in place of ids that nobody can guess
-    /// [default: random ids; with -u, 0]
+    /// Number sessions sequentially from OFFSET + 1 instead of using unpredictable session ids [default: random ids;
+    /// with -u, 0]
     #[arg(short = 'o', long, value_name = "OFFSET", value_parser = clap::value_parser!(u32).range(..=65533))]
     pub session_offset: Option<u32>,
 
-    /// Use the addresses of the pool in random order, and with them the ids that -o gives; other ids are random anyway
+    /// Assign pool addresses in random order, and session ids as well with -o
     #[arg(short = 'r', long)]
     pub random_order: bool,
 
-    /// Sessions that one host (MAC address) may have; more are ignored in silence; 0 is any number, and replace is one
-    /// that a new dial replaces [default: replace]
+    /// Maximum sessions per client MAC address; further requests are silently dropped. 0: no limit; replace: one
+    /// session, replaced when the client dials again [default: replace]
     #[arg(short = 'x', long, value_name = "COUNT", allow_negative_numbers = true)]
     pub per_mac: Option<PerMac>,
 
-    /// When all sessions are taken, be silent instead of refusing
+    /// Do not answer requests when all sessions are in use, instead of refusing them
     #[arg(short = 'i', long)]
     pub ignore_when_full: bool,
 
@@ -93,31 +93,31 @@ pub struct Flags {
     #[arg(short = 'O', long, value_name = "FILE")]
     pub options_file: Option<PathBuf>,
 
-    /// End a session after this many seconds without any frame from the client; 0 for never
+    /// Timeout in seconds without frames from the client, after which its session is ended; 0 disables it
     #[arg(short = 'T', long, value_name = "SECONDS")]
     pub dead_peer: Option<u32>,
 
-    /// Upper limit for the maximum segment size of TCP, in bytes; 0 for none
+    /// Maximum TCP segment size (MSS) in bytes; 0 for no limit
     #[arg(short = 'm', long, value_name = "BYTES", value_parser = parse_max_mss)]
     pub max_mss: Option<u16>,
 
-    /// Ethernet frame types of discovery and session, in hexadecimal [default: 8863:8864]
+    /// Ethernet types of discovery and session frames, in hexadecimal [default: 8863:8864]
     #[arg(short = 'f', long, value_name = "DISC:SESS", value_parser = parse_frame_types)]
     pub frame_types: Option<(u16, u16)>,
 
-    /// Name interfaces by session: the first session's is ppp0, whenever it begins
+    /// Number interfaces by session slot: the first slot is always ppp0
     #[arg(short = 'u', long)]
     pub unit_from_slot: bool,
 
-    /// Text that the client is asked to show
+    /// Message to display on the client (MOTM)
     #[arg(short = 'M', long, value_name = "TEXT", value_parser = parse_optional_text)]
     pub motm: Option<String>,
 
-    /// Address of a page that the client is asked to show
+    /// URL to open on the client (HURL)
     #[arg(short = 'H', long, value_name = "URL", value_parser = parse_optional_text)]
     pub hurl: Option<String>,
 
-    /// File to write the process id to; it stays locked
+    /// PID file; it stays locked
     #[arg(short = 'X', long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
 
@@ -125,147 +125,144 @@ pub struct Flags {
     #[arg(short = 'U', long, visible_alias = "control", value_name = "PATH")]
     pub control_socket: Option<PathBuf>,
 
-    /// Stay in the foreground
+    /// Run in the foreground
     #[arg(short = 'F', long)]
     pub foreground: bool,
 
-    /// Print the sessions there can be, with their addresses, and exit
+    /// Print all possible sessions with their addresses, and exit
     #[arg(short = 'd', long)]
     pub dump: bool,
 
-    /// Accepted for pppoe-server's sake: frames are always relayed by our own workers
+    /// Accepted for compatibility with pppoe-server; no effect: workers always relay in user space
     #[arg(short = 'k', long)]
     pub kernel_mode: bool,
 
-    /// Accepted for pppoe-server's sake, no effect
+    /// Accepted for compatibility with pppoe-server; no effect
     #[arg(short = 's', long)]
     pub synchronous: bool,
 
-    /// Accepted for pppoe-server's sake, no effect
+    /// Accepted for compatibility with pppoe-server; no effect
     #[arg(short = 'g', long, value_name = "PATH")]
     pub plugin: Option<PathBuf>,
 
-    /// Accepted for pppoe-server's sake, no effect
+    /// Accepted for compatibility with pppoe-server; no effect
     #[arg(short = 'q', long, value_name = "PATH")]
     pub pppd: Option<PathBuf>,
 
-    /// Accepted for pppoe-server's sake, no effect
+    /// Accepted for compatibility with pppoe-server; no effect
     #[arg(short = 'Q', long, value_name = "PATH")]
     pub pppoe: Option<PathBuf>,
 
-    /// Options file that is read before that of -O
+    /// Options file to read before the one of -O
     #[arg(long, value_name = "FILE", default_value = "/etc/ppp/options")]
     pub common_options: PathBuf,
 
-    /// Read neither that file nor, without -O, /etc/ppp/pppoe-server-options: all options are in the configuration file
+    /// Do not read --common-options or the default file of -O: all options are in the configuration file
     #[arg(long)]
     pub no_options_files: bool,
 
-    /// Secrets for CHAP [default: /etc/ppp/chap-secrets, or the option chap-secrets]
+    /// CHAP secrets file [default: /etc/ppp/chap-secrets, or the option chap-secrets]
     #[arg(long, value_name = "FILE")]
     pub chap_secrets: Option<PathBuf>,
 
-    /// Secrets for PAP [default: /etc/ppp/pap-secrets, or the option pap-secrets]
+    /// PAP secrets file [default: /etc/ppp/pap-secrets, or the option pap-secrets]
     #[arg(long, value_name = "FILE")]
     pub pap_secrets: Option<PathBuf>,
 
-    /// Users in TOML, with options of their own; those of the secrets files are served as well
+    /// Users file in TOML, with options per user; read in addition to the secrets files
     #[arg(long, value_name = "FILE")]
     pub users_file: Option<PathBuf>,
 
-    /// Wrong proofs of identity that end a session
+    /// Failed logins before the session is ended
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub auth_tries: u32,
 
-    /// Seconds that a client has to prove its identity, 0 for any time [default: 30, or the option pap-timeout]
+    /// Authentication timeout in seconds; 0 disables it [default: 30, or the option pap-timeout]
     #[arg(long, value_name = "SECONDS")]
     pub auth_deadline: Option<u32>,
 
-    /// Seconds from the beginning of a session until it has its address
+    /// Session setup timeout in seconds, from the PADS until the client has an address
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub setup_deadline: u32,
 
-    /// Seconds that a cookie of discovery is good for
+    /// Lifetime of a discovery cookie (AC-Cookie) in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub cookie_lifetime: u32,
 
-    /// Seconds that a session goes on without pppoed, when that was killed, has crashed or is being replaced; then its
-    /// worker ends it. 0: at once
+    /// Maximum time in seconds that sessions keep running without pppoed after a crash, kill or restart; 0 ends them
+    /// at once
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(..=86400))]
     pub orphan_timeout: u32,
 
-    /// Seconds after the start of a pppoed that takes sessions over until it takes new ones: time for those to be found
+    /// Delay in seconds before new sessions are accepted, at a start that takes over sessions
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=60))]
     pub adoption_grace: u32,
 
-    /// Start although an interface is not there (yet), and serve it when it comes
+    /// Start even if an interface does not exist yet, and serve it as soon as it appears
     #[arg(long)]
     pub wait_for_interfaces: bool,
 
-    /// Do not look for other PPPoE servers: neither ask, with a PADI on each interface, who answers there, nor look for
-    /// programs on this machine that take discovery frames
+    /// Do not probe for other PPPoE servers, neither with a PADI on each interface nor among the programs of this
+    /// machine
     #[arg(long)]
     pub no_probe: bool,
 
-    /// Seconds between two looks for other PPPoE servers, on each interface and among the programs of this machine; 0: at the
-    /// start only
+    /// Interval in seconds between probes for other PPPoE servers; 0 probes at the start only
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(..=86400))]
     pub rival_interval: u32,
 
-    /// One packet per system call, of no more than the MTU: for kernels on which segmentation offloads of TUN devices
-    /// fail, and for comparison
+    /// Disable segmentation offloads of TUN devices: one packet of at most the MTU per system call
     #[arg(long)]
     pub no_offloads: bool,
 
-    /// Microseconds that a worker lets the frames of a busy client gather before it fetches them: each pause saves calls,
-    /// wakings and acknowledgements, and no packet that comes alone waits. 0 for none
+    /// Delay in microseconds before a worker reads the next frames of a busy client, to batch them; single packets
+    /// are not delayed. 0 disables it
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub gather: u32,
 
-    /// Do without eBPF: the kernel then asks the filter of every session of an interface about every frame, and hosts
-    /// that send in sessions that do not exist get no PADT
+    /// Do not use eBPF: the kernel then runs the socket filter of every session for each frame, and frames of unknown
+    /// sessions are not answered with PADT
     #[arg(long)]
     pub no_ebpf: bool,
 
-    /// Start even where the kernel cannot keep workers to their own frames (clsact and eBPF, which --no-ebpf does without):
-    /// a worker that its peer takes over could then send any frame on the access interface, in another's name, too
+    /// Start even if the kernel cannot restrict workers to their own frames (no clsact or eBPF, or with --no-ebpf); a
+    /// compromised worker could then send any frame on the access interface
     #[arg(long)]
     pub allow_unfiltered_workers: bool,
 
-    /// Directory for our sockets
+    /// Run directory, for sockets and session records
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/pppoed")]
     pub run_dir: PathBuf,
 
-    /// Program that serves a session [default: ppp-worker beside this program]
+    /// Worker program [default: ppp-worker in the directory of pppoed]
     #[arg(long, value_name = "PATH")]
     pub worker: Option<PathBuf>,
 
-    /// User that the workers become; nobody if there is no such user
+    /// User for worker processes; fallback nobody
     #[arg(long, value_name = "NAME", default_value = "pppoed")]
     pub worker_user: String,
 
-    /// File that `pppctl write` keeps in what consoles have set; read at the start, after all other files
+    /// File that `pppctl write` saves runtime settings to; read last at the start
     #[arg(long, value_name = "FILE", default_value = "/var/lib/pppoed/console.toml")]
     pub console_file: PathBuf,
 
-    /// Group whose members may use the control socket, if there is such a group
+    /// Group with full access to the control socket, if it exists
     #[arg(long, value_name = "GROUP", default_value = "pppoed")]
     pub control_group: String,
 
-    /// Group whose members may look but change nothing, over a socket of its own (control.view.sock), if there is such
-    /// a group
+    /// Group with read-only access through control.view.sock, if it exists
     #[arg(long, value_name = "GROUP", default_value = "pppoed-view")]
     pub view_group: String,
 
-    /// What to log [default: info, or debug with the option debug]
+    /// Log level [default: info, or debug with the option debug]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
 
-    /// Read all files, tell what is wrong in them, and exit; also: pppoed check
+    /// Check all configuration files, report errors, and exit; same as: pppoed check
     #[arg(long)]
     pub check: bool,
 
-    /// With --check: show every setting with its value and where it was made
+    /// With --check: print every setting with its value and origin
     #[arg(long, requires = "check")]
     pub explain: bool,
 
@@ -278,16 +275,16 @@ pub struct Flags {
     pub hooks: HookFlags,
 }
 
-/// The least important message that is logged.
+/// The lowest level that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What needs attention at once.
+    /// Errors that need attention at once.
     Error,
-    /// What an administrator should look at.
+    /// Problems that an administrator should look at.
     Warn,
-    /// What happens to sessions.
+    /// Session events.
     Info,
-    /// What happens inside sessions.
+    /// Details of sessions.
     Debug,
     /// Everything.
     Trace,

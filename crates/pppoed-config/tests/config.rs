@@ -133,11 +133,11 @@ fn guide_b() {
     assert_eq!(
         notices,
         [
-            "/etc/ppp/options:1: local has no effect: it is about serial lines, and PPPoE has none",
-            "/etc/ppp/pppoe-server-options:3: login: the system's password database is not asked; CHAP works as without it, \
-         PAP uses pap-secrets alone, and a line with an empty secret never matches",
-            "/etc/ppp/pppoe-server-options:9: defaultroute has no effect: this server never sets a default route towards a \
-         client",
+            "/etc/ppp/options:1: local has no effect: it applies to serial lines only",
+            "/etc/ppp/pppoe-server-options:3: login: system passwords are not used: CHAP works as without it, PAP \
+             uses pap-secrets only, and a line with an empty secret never matches",
+            "/etc/ppp/pppoe-server-options:9: defaultroute has no effect: the server never sets a default route to a \
+             client",
             "-k: no effect: sessions are relayed by our own workers, not by the kernel's PPPoE",
         ]
     );
@@ -491,8 +491,8 @@ fn everything_that_is_wrong_is_told_at_once() {
         [
             "/etc/ppp/options:1: lcp-echo-failure \"2.4.4\": not a number (pppd reads it as 2; write 2 if that is what you mean)",
             "/etc/ppp/pppoe-server-options:1: \"nonsense\" is not an option; correct or remove it",
-            "/etc/ppp/pppoe-server-options:2: require-mschap-v2 is not supported: this version has no MS-CHAP; use \
-         require-chap, which Windows clients offer as well",
+            "/etc/ppp/pppoe-server-options:2: require-mschap-v2 is not supported: no MS-CHAP in this version; use \
+             require-chap, which Windows clients support as well",
             "-R: 3 addresses from 223.255.255.254 would include 224.0.0.0, which no host can have",
         ]
     );

@@ -43,9 +43,9 @@ fn the_settings_are_those_of_the_table() {
         page.line(&format!(".It Ic {} No = {value}", key.name));
         page.text(&format!("{}.", key.about.trim_end_matches('.')));
         match key.kind {
-            Kind::Text => page.text("A text between quotes."),
-            Kind::Path => page.text("A path between quotes."),
-            Kind::List => page.text("A text between quotes, or a list of them."),
+            Kind::Text => page.text("A string."),
+            Kind::Path => page.text("A path as a string."),
+            Kind::List => page.text("A string, or a list of strings."),
             Kind::Number | Kind::Quantity | Kind::Switch => {}
         }
         if let Some(default) = &key.default {

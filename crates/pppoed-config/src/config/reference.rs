@@ -136,18 +136,17 @@ impl Effect {
 const HEAD: &str = "\
 # pppoed.toml: settings of pppoed, the PPPoE access concentrator. See pppoed.toml(5).
 #
-# All lines are comments: without flags, pppoed then says what it needs. To begin with, remove the # before these, and
-# put in your interface and addresses:
+# All lines are comments. For a minimal configuration, uncomment these lines, and enter your interface and addresses:
 #
 #interface = \"eth1\"
 #local = \"10.0.0.1\"
 #remote = \"10.0.0.2\"
 #sessions = 64
 #
-# Keys are the long flags of pppoed; a flag on the command line beats the key here. Below [ppp] are options of pppd; they
-# beat those of /etc/ppp/options and /etc/ppp/pppoe-server-options, which are read as well. Relative paths start from the
-# directory of this file. After a change: \"pppoed check\", then \"pppctl reload\". The words in (brackets) say when a change
-# takes effect: at once, for new sessions, or at a restart (which keeps the sessions).
+# Keys are the long flags of pppoed, which override them. Options of pppd are below [ppp]; they override those of
+# /etc/ppp/options and /etc/ppp/pppoe-server-options, which are read as well. Relative paths are relative to the directory
+# of this file. After a change, run \"pppoed check\", then \"pppctl reload\". (brackets) show when a change takes effect: at
+# once, for new sessions, or after a restart (which keeps the sessions).
 ";
 
 /// The commented `pppoed.toml` that is installed: every key, with its default or an example.

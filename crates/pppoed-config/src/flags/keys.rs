@@ -228,7 +228,7 @@ mod tests {
         assert_eq!((key.flag.as_str(), key.kind, key.value_name.as_str()), ("-N", Kind::Number, "COUNT"));
         assert_eq!(
             (key.about.as_str(), key.default.as_deref()),
-            ("How many sessions there may be at once", Some("64"))
+            ("Maximum number of concurrent sessions", Some("64"))
         );
         let kind = |name| ServerKey::find(name).map(|key| key.kind);
         for (name, expected) in [

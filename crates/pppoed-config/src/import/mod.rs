@@ -17,37 +17,37 @@ pub use output::write;
 use crate::config::{CommandLine, Config, Layer, Source, file, quoted};
 use crate::flags::keys::{Kind, NO_EFFECT, ServerKey};
 
-/// Writes a pppoed.toml that does what a command line of pppoe-server does, with the options files that it reads.
+/// Convert a command line of pppoe-server, and the options files that it reads, to a pppoed.toml.
 ///
-/// What has no equivalent is listed at the top of it, with the reason. Users stay in the secrets files.
+/// Settings without an equivalent are listed at the top of the file, with the reason. Users stay in the secrets files.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pppoed import", override_usage = "pppoed import [OPTIONS] [-- FLAGS OF pppoe-server...]")]
 pub struct ImportFlags {
-    /// Find the command line in this file: rc.local, an init script or a systemd unit
+    /// File to find the command line in: rc.local, an init script or a systemd unit
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     pub from: Option<PathBuf>,
 
-    /// Options file, in place of that of -O
+    /// Options file, instead of the one of -O
     #[arg(long, value_name = "FILE")]
     pub options: Option<PathBuf>,
 
-    /// Options file that is read before it
+    /// Options file to read before it
     #[arg(long, value_name = "FILE", default_value = "/etc/ppp/options")]
     pub common_options: PathBuf,
 
-    /// Pool file, in place of that of -p
+    /// Pool file, instead of the one of -p
     #[arg(long, value_name = "FILE")]
     pub pool: Option<PathBuf>,
 
-    /// File to write. One that is there is replaced if it holds nothing but comments [default: standard output]
+    /// Output file; an existing file is replaced only if it contains nothing but comments [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Replace the file of -o whatever is in it
+    /// Replace the output file in any case
     #[arg(long, requires = "output")]
     pub force: bool,
 
-    /// The command line of pppoe-server; the program's name may be left out
+    /// Command line of pppoe-server; the program name may be omitted
     #[arg(last = true, value_name = "COMMAND LINE")]
     pub command: Vec<OsString>,
 }

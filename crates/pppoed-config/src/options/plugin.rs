@@ -6,12 +6,9 @@ use super::table::Action::{self, NoEffect, Refused};
 const PLUGINS: &[(&[&str], Action)] = &[
     (&["pppoe.so", "rp-pppoe.so"], NoEffect(OWN_PPPOE)),
     (&["radius.so", "radattr.so", "radrealms.so"], Refused(NO_RADIUS)),
-    (
-        &["passwordfd.so", "passprompt.so"],
-        NoEffect("it is about proving ourselves to the peer, which this server never does"),
-    ),
+    (&["passwordfd.so", "passprompt.so"], NoEffect("the server never authenticates itself to a client")),
     (&["minconn.so"], Refused("there is no minimum of connect time; use the option idle alone")),
-    (&["winbind.so"], Refused("it asks a Windows domain about MS-CHAP, and this version has no MS-CHAP")),
+    (&["winbind.so"], Refused("no MS-CHAP in this version")),
     (&["dhcpc.so"], Refused("addresses are those of the pool and the secrets files, not of a DHCP server")),
     (
         &["pppoatm.so", "pptp.so", "pppol2tp.so", "openl2tp.so"],
@@ -20,17 +17,15 @@ const PLUGINS: &[(&[&str], Action)] = &[
 ];
 
 /// Of the plug-in that speaks PPPoE for pppd, and of its options.
-pub(super) const OWN_PPPOE: &str = "this server speaks PPPoE itself";
+pub(super) const OWN_PPPOE: &str = "the server implements PPPoE itself";
 
 /// Of options of a plug-in that is refused, where it is loaded.
-pub(super) const OF_RADIUS: &str =
-    "it is an option of the plug-in radius.so, and this version asks no RADIUS server";
+pub(super) const OF_RADIUS: &str = "it is an option of the plug-in radius.so; no RADIUS in this version";
 
-const NO_RADIUS: &str = "the plug-in asks a RADIUS server about users, and this version does not: put the users into the \
-     secrets files or the users file, or ask the server from a hook script (function auth); then remove the line";
+const NO_RADIUS: &str = "no RADIUS in this version: add the users to the secrets files or the users file, or query \
+    the server in a hook script (function auth); then remove the line";
 
-const UNKNOWN: &str =
-    "pppd's plug-ins cannot be loaded here: remove the line, or have a hook script do what the plug-in did";
+const UNKNOWN: &str = "plug-ins of pppd cannot be loaded: remove the line, or use a hook script instead";
 
 /// What becomes of the option `plugin` with this argument.
 pub(super) fn plugin(path: &[u8]) -> Action {

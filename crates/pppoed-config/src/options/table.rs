@@ -190,29 +190,29 @@ fn more_debug(options: &mut PppOptions, _: &[u8], at: Origin) -> Result<(), Valu
     set(&mut options.debug, before.saturating_add(1), at)
 }
 
-const CLIENT_ONLY: &str = "it is about proving ourselves to the peer, which this server never does";
-const CLIENTS_CHOICE: &str = "it is about proving ourselves to the peer, which this server never does; \
-     to choose what clients may use, write require-chap or require-pap";
-const DIALS: &str = "it is for the side that dials; this server waits for calls";
-const FOREGROUND: &str = "the flag -F decides whether the server stays in the foreground";
-const LINK_LOCAL_ONLY: &str = "each side gets a link-local address and nothing else: this version gives no IPv6 prefixes to \
-     clients, and drops what they send from other addresses";
-const NO_COMPRESSION: &str = "this server never compresses: CCP is rejected and the session goes on without";
-const NO_EAP: &str = "this version has no EAP; use require-chap";
-const NO_ENCRYPTION: &str = "this server has no MPPE encryption (CCP is rejected); remove it";
+const CLIENT_ONLY: &str = "the server never authenticates itself to a client";
+const CLIENTS_CHOICE: &str = "the server never authenticates itself to a client; \
+     to select how clients authenticate, use require-chap or require-pap";
+const DIALS: &str = "it applies to dialling clients only";
+const FOREGROUND: &str = "use the flag -F to run in the foreground";
+const LINK_LOCAL_ONLY: &str = "only link-local addresses are supported: clients get no IPv6 prefixes, and their packets from \
+     other addresses are dropped";
+const NO_COMPRESSION: &str = "no compression (CCP is rejected)";
+const NO_EAP: &str = "no EAP; use require-chap";
+const NO_ENCRYPTION: &str = "no MPPE encryption (CCP is rejected); remove it";
 const NO_FRAMING: &str = "PPPoE has no HDLC framing (RFC 2516 section 7)";
-const NO_IPX: &str = "this server has no IPX";
-const NO_MSCHAP: &str = "this version has no MS-CHAP; use require-chap, which Windows clients offer as well";
-const NO_MULTILINK: &str = "this server has no multilink: each client has one session of its own; remove it";
-const NO_PEER_DNS: &str = "this server does not ask its clients for name servers";
-const NO_ROUTE: &str = "this server never sets a default route towards a client";
-const NO_NET_SCRIPT: &str = "there is no such script with this server; auth-up and ip-pre-up are the nearest";
-const NO_SERIAL: &str = "it is about serial lines, and PPPoE has none";
-const NO_TLS: &str = "it is about EAP-TLS, and this version has no EAP; remove it";
-const NO_VJ: &str = "this server never does Van Jacobson header compression";
+const NO_IPX: &str = "no IPX";
+const NO_MSCHAP: &str = "no MS-CHAP in this version; use require-chap, which Windows clients support as well";
+const NO_MULTILINK: &str = "each client has one session; remove it";
+const NO_PEER_DNS: &str = "the server does not request name servers from clients";
+const NO_ROUTE: &str = "the server never sets a default route to a client";
+const NO_NET_SCRIPT: &str = "no such script; use auth-up or ip-pre-up";
+const NO_SERIAL: &str = "it applies to serial lines only";
+const NO_TLS: &str = "no EAP-TLS; remove it";
+const NO_VJ: &str = "no Van Jacobson header compression";
 const OWN_DEBUG: &str = "use --log-level";
-const OWN_NAMES: &str = "one options file serves all sessions: the server names its interfaces itself";
-const OWN_SCRIPT_ENV: &str = "each session has its own; the server sets it itself";
+const OWN_NAMES: &str = "the server names the interfaces of sessions itself";
+const OWN_SCRIPT_ENV: &str = "the server sets it for each session";
 
 /// Alphabetical within each group.
 pub(super) static TABLE: &[Row] = &[
@@ -250,20 +250,20 @@ pub(super) static TABLE: &[Row] = &[
         "login",
         None,
         Global(|o, _, at| mark(&mut o.login, at)),
-        "the system's password database is not asked; CHAP works as without it, PAP uses pap-secrets alone, \
-         and a line with an empty secret never matches",
+        "system passwords are not used: CHAP works as without it, PAP uses pap-secrets only, and a line \
+         with an empty secret never matches",
     ),
     row("papcrypt", None, Global(|o, _, at| mark(&mut o.papcrypt, at))),
-    row("enable-session", None, NoEffect("sessions are not entered into wtmp; the log has them")),
+    row("enable-session", None, NoEffect("sessions are logged, but not recorded in wtmp")),
     row("user", WORD, NoEffect(CLIENT_ONLY)),
     row("password", WORD, NoEffect(CLIENT_ONLY)),
     row("+ua", PATH, NoEffect(CLIENT_ONLY)),
-    row("remotename", WORD, Refused("every client would be taken for the same user; remove it")),
+    row("remotename", WORD, Refused("all clients would be the same user; remove it")),
     row("remotenumber", WORD, NoEffect("it is always the client's MAC address")),
-    row("allow-number", WORD, Refused("clients cannot be limited by MAC address here; remove it")),
-    row("allow-ip", WORD, Refused("put the address into the user's line of the secrets file")),
+    row("allow-number", WORD, Refused("use --mac-allow to restrict clients by MAC address; remove it")),
+    row("allow-ip", WORD, Refused("put the address into the secrets file, in the line of the user")),
     row("privgroup", WORD, NoEffect("only root starts this server")),
-    row("chapms-strip-domain", None, NoEffect("this version has no MS-CHAP")),
+    row("chapms-strip-domain", None, NoEffect("no MS-CHAP in this version")),
     row("need-peer-eap", None, Refused(NO_TLS)),
     row("ca", PATH, Refused(NO_TLS)),
     row("capath", PATH, Refused(NO_TLS)),
@@ -318,7 +318,7 @@ pub(super) static TABLE: &[Row] = &[
     row("default-mru", None, NoEffect("PPPoE must not use the default MRU of 1500 (RFC 2516 section 7)")),
     row("-mru", None, NoEffect("PPPoE must not use the default MRU of 1500 (RFC 2516 section 7)")),
     row("mtu", NUMBER, Session(|o, w, at| set(&mut o.mtu, packet_size(w)?, at))),
-    row("-all", None, NoEffect("LCP needs its options")),
+    row("-all", None, NoEffect("LCP options are required")),
     row("-ac", None, NoEffect(NO_FRAMING)),
     row("-am", None, NoEffect(NO_FRAMING)),
     row("-as", WORD, NoEffect(NO_FRAMING)),
@@ -329,11 +329,11 @@ pub(super) static TABLE: &[Row] = &[
     row("noaccomp", None, NoEffect(NO_FRAMING)),
     row("nopcomp", None, NoEffect("protocol fields are never compressed")),
     row("receive-all", None, NoEffect(NO_FRAMING)),
-    row("-mn", None, NoEffect("looped-back lines are always watched for")),
-    row("nomagic", None, NoEffect("looped-back lines are always watched for")),
+    row("-mn", None, NoEffect("loopback detection is always enabled")),
+    row("nomagic", None, NoEffect("loopback detection is always enabled")),
     row("-p", None, NoEffect(DIALS)),
     row("passive", None, NoEffect(DIALS)),
-    row("silent", None, NoEffect("the server always begins LCP itself")),
+    row("silent", None, NoEffect("the server always initiates LCP")),
     row("noendpoint", None, AlreadyTrue),
     row("endpoint", WORD, Refused(NO_MULTILINK)),
     row("mpshortseq", None, Refused(NO_MULTILINK)),
@@ -370,8 +370,8 @@ pub(super) static TABLE: &[Row] = &[
     row("nosourcecheck", None, Session(|o, _, at| set(&mut o.source_check, false, at))),
     row("noproxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
     row("-proxyarp", None, Session(|o, _, at| set(&mut o.proxyarp, false, at))),
-    row("-ip", None, Refused("a session without IPv4 has no use in this version; remove it")),
-    row("noip", None, Refused("a session without IPv4 has no use in this version; remove it")),
+    row("-ip", None, Refused("sessions always include IPv4; remove it")),
+    row("noip", None, Refused("sessions always include IPv4; remove it")),
     row("-defaultroute", None, NoEffect(NO_ROUTE)),
     row("defaultroute", None, NoEffect(NO_ROUTE)),
     row("defaultroute-metric", NUMBER, NoEffect(NO_ROUTE)),
@@ -381,15 +381,15 @@ pub(super) static TABLE: &[Row] = &[
     row(
         "ipcp-accept-local",
         None,
-        NoEffect("our address comes from -L or the pool file, never from a client"),
+        NoEffect("the local address is set by -L or the pool file, never by a client"),
     ),
-    row("ipcp-accept-remote", None, NoEffect("a client's address comes from the secrets file or the pool")),
+    row("ipcp-accept-remote", None, NoEffect("client addresses are set by the secrets file or the pool")),
     row("ipcp-no-address", None, NoEffect("each side always gets an address")),
     row("ipcp-no-addresses", None, AlreadyTrue),
     row(
         "noipdefault",
         None,
-        NoEffect("our address comes from -L or the pool file, never from the host name"),
+        NoEffect("the local address is set by -L or the pool file, never by the host name"),
     ),
     row("noremoteip", None, NoEffect("each side always gets an address")),
     row("nosendip", None, NoEffect("each side always gets an address")),
@@ -428,17 +428,17 @@ pub(super) static TABLE: &[Row] = &[
         Global(|o, w, at| set(&mut o.ipv6cp.max_terminate, number(w, 1, MAX)?, at)),
     ),
     row("ipv6cp-restart", SECONDS, Global(|o, w, at| set(&mut o.ipv6cp.restart, number(w, 1, MAX)?, at))),
-    row("ipv6cp-accept-local", None, NoEffect("interface identifiers are the server's choice")),
+    row("ipv6cp-accept-local", None, NoEffect("the server chooses interface identifiers")),
     row(
         "ipv6cp-accept-remote",
         None,
-        NoEffect("a peer chooses its own interface identifier unless the option ipv6 gives one"),
+        NoEffect("a peer chooses its interface identifier unless the option ipv6 sets it"),
     ),
     row("ipv6cp-noremote", None, NoEffect("each side always gets an interface identifier")),
     row("ipv6cp-nosend", None, NoEffect("each side always gets an interface identifier")),
-    row("ipv6cp-use-ipaddr", None, NoEffect("interface identifiers are the server's choice")),
-    row("ipv6cp-use-persistent", None, NoEffect("interface identifiers are the server's choice")),
-    row("ipv6cp-use-remotenumber", None, NoEffect("interface identifiers are the server's choice")),
+    row("ipv6cp-use-ipaddr", None, NoEffect("the server chooses interface identifiers")),
+    row("ipv6cp-use-persistent", None, NoEffect("the server chooses interface identifiers")),
+    row("ipv6cp-use-remotenumber", None, NoEffect("the server chooses interface identifiers")),
     row("-defaultroute6", None, NoEffect(NO_ROUTE)),
     row("defaultroute6", None, NoEffect(NO_ROUTE)),
     row("defaultroute6-metric", NUMBER, NoEffect(NO_ROUTE)),
@@ -450,8 +450,8 @@ pub(super) static TABLE: &[Row] = &[
     row("mo", BYTES, Session(|o, w, at| set(&mut o.maxoctets, bytes(w, u64::MAX)?, at))),
     row("mo-direction", WORD, Session(|o, w, at| set(&mut o.mo_direction, direction(w), at))),
     row("mo-timeout", SECONDS, Session(|o, w, at| set(&mut o.mo_timeout, number(w, 1, MAX)?, at))),
-    row("active-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
-    row("pass-filter", WORD, Refused("there is no packet filter in the server; use nftables")),
+    row("active-filter", WORD, Refused("no packet filters; use nftables")),
+    row("pass-filter", WORD, Refused("no packet filters; use nftables")),
     row("set", Some("NAME=value"), Session(set_variable)),
     row("unset", Some("a variable's name"), Session(unset_variable)),
     script("auth-down-script", |o, w, at| set_script(o, Script::AuthDown, w, at)),
@@ -466,7 +466,7 @@ pub(super) static TABLE: &[Row] = &[
     row("net-pre-up-script", PATH, NoEffect(NO_NET_SCRIPT)),
     // the program itself
     row("file", PATH, Include),
-    row("call", WORD, Refused("it names a set-up for dialling out; write file and a path")),
+    row("call", WORD, Refused("it refers to a dial-out configuration; use file with a path")),
     row("logfile", PATH, Global(|o, w, at| set(&mut o.logfile, path(w)?, at))),
     row(
         "logfd",
@@ -479,21 +479,21 @@ pub(super) static TABLE: &[Row] = &[
     row("-d", None, Global(more_debug)),
     row("kdebug", NUMBER, NoEffect(OWN_DEBUG)),
     row("dump", None, NoEffect(OWN_DEBUG)),
-    row("dryrun", None, Refused("the server would not run at all; remove it")),
-    row("show-options", None, Refused("the server would not run at all; remove it")),
-    row("--help", None, Refused("it belongs on the command line")),
-    row("--version", None, Refused("it belongs on the command line")),
-    row("-h", None, Refused("it belongs on the command line")),
-    row("-v", None, Refused("it belongs on the command line")),
+    row("dryrun", None, Refused("the server would not run; remove it")),
+    row("show-options", None, Refused("the server would not run; remove it")),
+    row("--help", None, Refused("command line only")),
+    row("--version", None, Refused("command line only")),
+    row("-h", None, Refused("command line only")),
+    row("-v", None, Refused("command line only")),
     row("-detach", None, NoEffect(FOREGROUND)),
     row("nodetach", None, NoEffect(FOREGROUND)),
     row("up_sdnotify", None, NoEffect(FOREGROUND)),
     row("updetach", None, NoEffect(FOREGROUND)),
-    row("child-timeout", SECONDS, NoEffect("the server waits for its own programs by its own rules")),
+    row("child-timeout", SECONDS, NoEffect("timeouts of programs are settings of hooks")),
     row("ifname", WORD, NoEffect(OWN_NAMES)),
     row("linkname", WORD, NoEffect(OWN_SCRIPT_ENV)),
     row("unit", NUMBER, NoEffect(OWN_NAMES)),
-    row("vrf", WORD, Refused("interfaces cannot be put into a VRF in this version; remove it")),
+    row("vrf", WORD, Refused("no VRFs; remove it")),
     row("ktune", None, NoEffect("set net.ipv4.ip_forward with sysctl")),
     row("noktune", None, NoEffect("the server never changes kernel settings of the machine")),
     row("plugin", PATH, ByArgument(plugin::plugin)),
@@ -562,12 +562,12 @@ pub(super) static TABLE: &[Row] = &[
     // serial lines
     row("-crtscts", None, NoEffect(NO_SERIAL)),
     row("cdtrcts", None, NoEffect(NO_SERIAL)),
-    row("connect", WORD, Refused("there is no serial line to dial on; remove it")),
+    row("connect", WORD, Refused("there is no serial line; remove it")),
     row("connect-delay", NUMBER, NoEffect(NO_SERIAL)),
     row("crtscts", None, NoEffect(NO_SERIAL)),
     row("datarate", NUMBER, NoEffect(NO_SERIAL)),
-    row("disconnect", WORD, Refused("there is no serial line to hang up; remove it")),
-    row("init", WORD, Refused("there is no serial line to set up; remove it")),
+    row("disconnect", WORD, Refused("there is no serial line; remove it")),
+    row("init", WORD, Refused("there is no serial line; remove it")),
     row("local", None, NoEffect(NO_SERIAL)),
     row("lock", None, NoEffect(NO_SERIAL)),
     row("modem", None, NoEffect(NO_SERIAL)),
@@ -580,7 +580,7 @@ pub(super) static TABLE: &[Row] = &[
     row("socket", WORD, Refused("sessions run over the Ethernet interfaces given by -I; remove it")),
     row("stop-bits", NUMBER, NoEffect(NO_SERIAL)),
     row("sync", None, NoEffect(NO_SERIAL)),
-    row("welcome", WORD, Refused("there is no serial line to talk on; remove it")),
+    row("welcome", WORD, Refused("there is no serial line; remove it")),
     row("xonxoff", None, NoEffect(NO_SERIAL)),
 ];
 

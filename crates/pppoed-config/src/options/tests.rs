@@ -154,21 +154,18 @@ fn what_has_no_effect_is_told_once() {
     assert_eq!(
         notices,
         [
-            "/etc/ppp/options:1: lock has no effect: it is about serial lines, and PPPoE has none",
-            "/etc/ppp/options:2: local has no effect: it is about serial lines, and PPPoE has none",
+            "/etc/ppp/options:1: lock has no effect: it applies to serial lines only",
+            "/etc/ppp/options:2: local has no effect: it applies to serial lines only",
             "/etc/ppp/options:3: netmask has no effect: a point-to-point link has no netmask",
-            "/etc/ppp/options:4: defaultroute has no effect: this server never sets a default route towards a client",
-            "/etc/ppp/options:5: nobsdcomp has no effect: this server never compresses: CCP is rejected and the session goes \
-         on without",
-            "/etc/ppp/options:6: nodeflate has no effect: this server never compresses: CCP is rejected and the session goes \
-         on without",
+            "/etc/ppp/options:4: defaultroute has no effect: the server never sets a default route to a client",
+            "/etc/ppp/options:5: nobsdcomp has no effect: no compression (CCP is rejected)",
+            "/etc/ppp/options:6: nodeflate has no effect: no compression (CCP is rejected)",
             "/etc/ppp/options:7: \"1\" stands alone and is read as the speed of a serial line, which has no effect; remove it",
-            "/etc/ppp/options:9: login: the system's password database is not asked; CHAP works as without it, PAP uses \
-         pap-secrets alone, and a line with an empty secret never matches",
-            "/etc/ppp/options:11: noccp has no effect: this server never compresses: CCP is rejected and the session goes on \
-         without",
+            "/etc/ppp/options:9: login: system passwords are not used: CHAP works as without it, PAP uses \
+             pap-secrets only, and a line with an empty secret never matches",
+            "/etc/ppp/options:11: noccp has no effect: no compression (CCP is rejected)",
             "/etc/ppp/options:11: asyncmap has no effect: PPPoE has no HDLC framing (RFC 2516 section 7)",
-            "/etc/ppp/options:11: nodetach has no effect: the flag -F decides whether the server stays in the foreground",
+            "/etc/ppp/options:11: nodetach has no effect: use the flag -F to run in the foreground",
             "/etc/ppp/options:11: ktune has no effect: set net.ipv4.ip_forward with sysctl",
         ]
     );
@@ -177,10 +174,9 @@ fn what_has_no_effect_is_told_once() {
 /// What this version does only in part, or keeps for a later one.
 #[test]
 fn what_is_not_done_yet_is_told_once() {
-    for (option, argument, why) in [
-        ("+ipv6", "", "this version gives no IPv6 prefixes"),
-        ("ipv6", "::1,::2", "this version gives no IPv6 prefixes"),
-    ] {
+    for (option, argument, why) in
+        [("+ipv6", "", "clients get no IPv6 prefixes"), ("ipv6", "::1,::2", "clients get no IPv6 prefixes")]
+    {
         let (result, notices) = read(&format!("{option} {argument}\n{option} {argument}\n"));
         assert!(result.is_ok(), "{option}: {result:?}");
         let [notice] = notices.as_slice() else { panic!("{option}: {notices:?}") };
@@ -247,7 +243,7 @@ fn plug_ins_are_known() {
     );
     assert!(result.is_ok(), "{result:?}");
     let [plugin, interface, rest @ ..] = notices.as_slice() else { panic!("{notices:?}") };
-    assert_eq!(plugin, "/etc/ppp/options:1: plugin has no effect: this server speaks PPPoE itself");
+    assert_eq!(plugin, "/etc/ppp/options:1: plugin has no effect: the server implements PPPoE itself");
     assert_eq!(
         interface,
         "/etc/ppp/options:1: an interface has no effect: those that are served are given by -I"
@@ -367,8 +363,8 @@ fn all_errors_of_a_file_are_told() {
          address, not zero)",
             "/etc/ppp/options:13: a serial device is not supported: sessions run over the Ethernet interfaces given by -I; \
          remove the word",
-            "/etc/ppp/options:14: require-mschap-v2 is not supported: this version has no MS-CHAP; use require-chap, which \
-         Windows clients offer as well",
+            "/etc/ppp/options:14: require-mschap-v2 is not supported: no MS-CHAP in this version; use require-chap, \
+             which Windows clients support as well",
             "/etc/ppp/options:15: name \"\": must not be empty",
             "/etc/ppp/options:16: chap-restart \"0\": must be between 1 and 2147483647",
             "/etc/ppp/options:17: idle needs a number of seconds after it, and there is none",

@@ -161,8 +161,8 @@ fn notices_name_file_line_and_reason() {
             "/etc/ppp/chap-secrets:6: the secret is longer than 256 bytes; only the first 256 count",
             "/etc/ppp/chap-secrets:7: mru cannot be set for one user; move it to the server's options file (the option is \
          left out, the line stays)",
-            "/etc/ppp/chap-secrets:7: require-mppe is not supported: this server has no MPPE encryption (CCP is rejected); \
-         remove it (the option is left out, the line stays)",
+            "/etc/ppp/chap-secrets:7: require-mppe is not supported: no MPPE encryption (CCP is rejected); remove it \
+             (the option is left out, the line stays)",
             "/etc/ppp/chap-secrets:7: \"idel\" is not an option (did you mean \"idle\"?); correct or remove it (the option is \
          left out, the line stays)",
             "/etc/ppp/chap-secrets:8: word 1 of the addresses: ranges are not possible here; write a network such as \
@@ -204,10 +204,7 @@ fn options_of_a_user() {
     assert_eq!(options.environment[&b"B"[..]], None);
     assert_eq!(
         notices,
-        [
-            "/etc/ppp/chap-secrets:1: nodeflate has no effect: this server never compresses: CCP is rejected and the \
-             session goes on without",
-        ]
+        ["/etc/ppp/chap-secrets:1: nodeflate has no effect: no compression (CCP is rejected)",]
     );
     let (addresses, _) = found.entry.addresses.resolve(b"bob", 0, &Names);
     assert_eq!(addresses.suggested(), Some(Ipv4Addr::new(10, 0, 0, 5)));
