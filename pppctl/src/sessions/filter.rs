@@ -12,22 +12,22 @@ use crate::command::{name_pattern, parse_mac, values};
 /// Conditions that a session has to meet, all of them.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Filter {
-    /// Only of this user; * stands for any characters, ? for one
+    /// Show only sessions of this user; * matches any text, ? one character
     #[arg(long, value_name = values::USER, value_parser = name_pattern())]
     user: Option<NamePattern>,
-    /// Only of this Ethernet address
+    /// Show only sessions of this MAC address
     #[arg(long, value_name = values::MAC, value_parser = parse_mac)]
     mac: Option<[u8; 6]>,
-    /// Only with this peer address, or with one of this network, such as 10.0.0.0/24
+    /// Show only sessions with this peer IP address, or in a network such as 10.0.0.0/24
     #[arg(long, value_name = values::IP)]
     ip: Option<Network>,
-    /// Only on this interface (ppp0 or eth1); * and ? as for users
+    /// Show only sessions on this interface (ppp0 or eth1); * and ? as for users
     #[arg(long, value_name = values::IFNAME, value_parser = name_pattern())]
     interface: Option<NamePattern>,
-    /// Only in this state
+    /// Show only sessions in this state
     #[arg(long, value_name = "STATE", value_parser = phase_parser())]
     state: Option<Phase>,
-    /// Only with something in which this regular expression is found
+    /// Show only sessions with a field that matches this regular expression
     #[arg(long = "match", value_name = "PATTERN")]
     pattern: Option<Regex>,
 }

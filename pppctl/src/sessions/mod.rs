@@ -38,13 +38,13 @@ pub(crate) struct Entry {
 /// What to list.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Query {
-    /// What to show of each session: a list such as id,user,ip (rates take a second to measure)
+    /// Columns to show: a list such as id,user,ip (rates take a second to measure)
     #[arg(long, value_name = values::FIELDS, value_delimiter = ',')]
     pub(crate) columns: Vec<Field>,
-    /// In which order: a list of fields, with a - behind those that go from large to small, such as rate-,user
+    /// Sort order: a list of fields, with a trailing - for descending order, such as rate-,user
     #[arg(long, value_name = values::SORT, value_delimiter = ',')]
     pub(crate) sort: Vec<SortKey>,
-    /// Only the first so many
+    /// Show at most this many
     #[arg(long, value_name = "COUNT")]
     pub(crate) limit: Option<usize>,
     #[command(flatten)]

@@ -54,13 +54,13 @@ pub(crate) struct Top {
     /// Look so often and end; a program that reads this gets one table after the other
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     iterations: Option<u64>,
-    /// What to show of each session: a list such as id,user,rate
+    /// Columns to show: a list such as id,user,rate
     #[arg(long, value_name = values::FIELDS, value_delimiter = ',')]
     columns: Vec<Field>,
-    /// In which order: a list of fields, with a - behind those that go from large to small
+    /// Sort order: a list of fields, with a trailing - for descending order
     #[arg(long, value_name = values::SORT, value_delimiter = ',', default_value = "rate-,traffic-")]
     sort: Vec<SortKey>,
-    /// Only the first so many
+    /// Show at most this many
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
     #[command(flatten)]

@@ -99,7 +99,7 @@ fn what_is_wrong_is_told_and_the_shell_goes_on() {
         ("show", "pppctl: show what? "),
         ("sh ses x", "pppctl: no session is called x: `pppctl show sessions` lists them"),
         ("sh ses alice bob", "pppctl: unexpected argument 'bob'"),
-        ("sh ses | grep x", "pppctl: no filter \"grep\""),
+        ("sh ses | grep x", "pppctl: unknown filter \"grep\""),
         ("sh 'ses", "pppctl: the line ends behind an open '"),
         ("| count", "pppctl: a command is missing in front of |"),
     ] {
@@ -116,7 +116,7 @@ fn a_question_mark_tells_what_may_come_next() {
     let terminal = shell(&server);
     terminal.send("sh ?");
     let screen = terminal.wait_for("  stats ");
-    assert!(screen.contains(" List all sessions"), "{screen}");
+    assert!(screen.contains(" List sessions"), "{screen}");
     // The line is as it was.
     terminal.wait_for_prompt(&format!("{PROMPT} sh"));
     terminal.send("ses ?");
@@ -125,7 +125,7 @@ fn a_question_mark_tells_what_may_come_next() {
     terminal.wait_for_prompt(&format!("{PROMPT} sh ses"));
     terminal.send("| ?");
     let screen = terminal.wait_for("no-more");
-    assert!(screen.contains("  include  Show the lines"), "{screen}");
+    assert!(screen.contains("  include  Show headings"), "{screen}");
     terminal.send("include 'a?b' | count\r");
     terminal.wait_until(|screen| screen.contains("\n2\n"));
 }
@@ -342,7 +342,7 @@ fn help_tells_everything() {
     let terminal = Terminal::with(&server.socket, &[], (60, 100), &[("NO_COLOR", "1")]);
     terminal.wait_for_prompt(PROMPT);
     terminal.send("help\r");
-    let screen = terminal.wait_for("help COMMAND tells");
+    let screen = terminal.wait_for("help COMMAND shows");
     for expected in ["Commands", "  terminate ", "  include PATTERN ", "sh ses | count", "Ctrl-C"] {
         assert!(screen.contains(expected), "{expected}: {screen}");
     }
@@ -408,7 +408,7 @@ fn lines_from_a_file() {
     let output = batch(&server, &["--json"], "sh ses | count");
     assert_eq!(result(&output), (0, "1\n", ""));
     let output = batch(&server, &[], "show ?\n");
-    assert!(result(&output).1.contains("Counters of the whole server"), "{output:?}");
+    assert!(result(&output).1.contains("Show server counters"), "{output:?}");
 }
 
 #[test]
