@@ -76,6 +76,8 @@ fn ip(text: &str) -> Ipv4Addr {
 fn dial(config: &Config, users: &[(&str, &str, Protocol)]) -> Vec<Result<String, String>> {
     let mut secrets = Secrets::new(config.secrets.clone());
     let fixed = secrets.fixed_addresses(&SystemNames);
+    // Goes last, when nobody waits for them any more.
+    let mut leases = Vec::new();
     let mut pool = AddressPool::new([(DEFAULT_POOL.into(), config.pool.clone())]);
     let mut slots = 0..;
     users
@@ -91,7 +93,9 @@ fn dial(config: &Config, users: &[(&str, &str, Protocol)]) -> Vec<Result<String,
             let user = Some(name.as_bytes());
             let claim = Claim { pool: DEFAULT_POOL, user, addresses: Some(&addresses), fixed: &fixed };
             let lease = pool.assign(slot, &claim).map_err(|error| error.to_string())?;
-            Ok(format!("{} {}", lease.local, lease.remote))
+            let shown = format!("{} {}", lease.local, lease.remote);
+            leases.push(lease);
+            Ok(shown)
         })
         .collect()
 }

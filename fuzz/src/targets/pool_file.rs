@@ -48,16 +48,18 @@ fn fill(sessions: &[(Option<Ipv4Addr>, Ipv4Addr)]) {
     let mut pool = AddressPool::new([("main".into(), sessions.iter().take(SESSIONS).map(entry).collect())]);
     let before = pool.usage(&FixedAddresses::default());
     let mut given = BTreeSet::new();
+    let mut leases = Vec::new();
     for slot in 0..u32::try_from(SESSIONS + 1).expect("it fits") {
         let claim = Claim { user: None, addresses: None, fixed: &FixedAddresses::default(), pool: "main" };
         if let Ok(lease) = pool.assign(slot, &claim) {
             assert!(given.insert(lease.remote), "{} is given twice", lease.remote);
             assert_ne!(lease.local, lease.remote);
+            leases.push(lease);
         }
     }
     assert!(given.len() <= before.size);
-    for slot in 0..u32::try_from(SESSIONS + 1).expect("it fits") {
-        let _ = pool.release(slot);
+    for lease in leases {
+        pool.release(lease);
     }
     assert_eq!(pool.usage(&FixedAddresses::default()), before);
 }

@@ -132,7 +132,7 @@ impl Supervisor {
             uptime_s: self.stats.uptime_s(now),
             state: self.service,
             sessions: number(self.table.len()),
-            open: number(self.table.iter().filter(|session| session.phase == Phase::Open).count()),
+            open: number(self.table.iter().filter(|session| session.machine.phase() == Phase::Open).count()),
             max_sessions: number(self.slots.count()),
             started: self.stats.total_started(),
             ended: self.stats.ends(),

@@ -8,10 +8,12 @@ use ppp_ipc::name::Name;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Network, Verdict};
 use ppp_proto::auth::chap::{self, MD5_LEN};
+use ppp_session::leases::{AddressPair, Lease};
+use ppp_session::session::Event;
 use ppp_wire::MacAddr;
 use ppp_wire::name::NameText;
 use pppoed_config::options::SessionOptions;
-use pppoed_config::pool::{AssignError, Claim, Lease};
+use pppoed_config::pool::{AssignError, Claim};
 use pppoed_config::secrets::{Addresses, FixedAddresses};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -21,7 +23,7 @@ use super::comparison::Comparison;
 use super::hook_auth::{AddressRange, Denial, Ruling};
 use super::session::{Authentication, Session, Token, User};
 use super::session_log::about;
-use super::settings::idle_ms;
+use super::settings::{idle_ms, max_connect};
 use super::{Supervisor, Work};
 use crate::message::{AUTH_REFUSED, SESSION_UNAUTHENTICATED};
 use crate::text::printable_name;
@@ -136,7 +138,7 @@ impl Supervisor {
             files: self.secrets.clone(),
             hashing: self.hashing.clone(),
             waits: (&self.reloads.current.config.limits).into(),
-            unit: session.unit,
+            unit: session.unit.number,
             station,
             standing: self.known_stations.standing(station),
         };
@@ -177,7 +179,7 @@ impl Supervisor {
         let Some(session) = self.table.get_mut(token) else { return outcome.log_after_the_session() };
         let is_current =
             matches!(session.authentication, Authentication::Verifying) && session.proofs == outcome.number;
-        if session.end.is_some() || !is_current {
+        if session.machine.is_ending() || !is_current {
             return self.handle_overtaken(token, outcome, now);
         }
         let outcome = self.deny_by_console(outcome);
@@ -199,17 +201,17 @@ impl Supervisor {
         match admitted {
             Ok(verdict) => {
                 session.refusals = 0;
-                if session.phase == Phase::Authenticate {
-                    session.phase = Phase::Network;
+                if session.machine.phase() == Phase::Authenticate {
                     session.note(format!("authenticated as {}", printable_name(&outcome.name)), now);
                     // A link that is negotiated anew is no news.
-                    if session.opened.is_none() {
+                    if session.machine.opened().is_none() {
                         let (peer, was_quiet) = (session.peer_mac, session.is_quiet);
                         session.tell(self.repeated_dials.logged_in(peer, &outcome.name, was_quiet, now));
                         session.log_authenticated();
                     }
                     self.events.session(EventName::AuthAccepted, session);
                 }
+                self.advance_any(token, Event::Admitted, now);
                 self.send_verdict(token, verdict);
                 self.hook_auth_up(token, now);
                 self.proven(token, now);
@@ -257,7 +259,7 @@ impl Supervisor {
             }
             Err(why) => {
                 self.tell_refusal(token, Name::new(outcome.name.as_slice()), why, now);
-                if self.table.get(token).is_some_and(|session| session.end.is_none()) {
+                if self.table.get(token).is_some_and(|session| !session.machine.is_ending()) {
                     // The link waits for it, and will not heed it.
                     self.send_verdict(token, Verdict::Reject { message: REJECT_MESSAGE.to_vec() });
                 }
@@ -300,21 +302,21 @@ impl Supervisor {
             let own = accepted.addresses.as_ref().and_then(Addresses::suggested);
             let assigned = match range.or(accepted.range) {
                 Some(AddressRange { first, last }) => {
-                    self.pool.assign_within(session.slot, first, last, &claim)
+                    self.pool.assign_within(session.slot.number, first, last, &claim)
                 }
-                None => self.pool.assign(session.slot, &claim),
+                None => self.pool.assign(session.slot.number, &claim),
             };
             match assigned {
                 Ok(lease) => {
-                    session.lease = Some(lease);
                     session.address_source = match source {
                         AddressSource::Pool if own == Some(lease.remote) => AddressSource::User,
                         source => source,
                     };
+                    session.lease = Some(lease);
                 }
                 Err(error) => {
                     let holder = self.holder(&error);
-                    return Err(match holder.filter(|holder| holder.end.is_some()) {
+                    return Err(match holder.filter(|holder| holder.machine.is_ending()) {
                         Some(holder) => NotAdmitted::After(holder.token),
                         None => self.explain(&error, &accepted.origin).into(),
                     });
@@ -324,6 +326,8 @@ impl Supervisor {
         let own = accepted.options.clone().over(&session.settings.session_options);
         session.own_rates = Some(own.rates());
         let options = of_console.options.over(&own);
+        session.machine.set_max_connect(max_connect(&options));
+        self.deadlines.set(token, session.machine.deadline());
         session.user = Some(User { name: name.to_vec(), origin: accepted.origin.clone(), options });
         grant(session).ok_or_else(|| "the session has no address".to_owned().into())
     }
@@ -354,7 +358,11 @@ impl Supervisor {
     }
 
     /// Gives an address to a peer that need not prove who it is.
-    pub(super) fn lease_without_proof(&mut self, pool: &str, slot: u32) -> Result<Lease, String> {
+    pub(super) fn lease_without_proof(
+        &mut self,
+        pool: &str,
+        slot: u32,
+    ) -> Result<Lease<AddressPair>, String> {
         let fixed = FixedAddresses::default().with_console(self.policy.addresses.clone());
         let claim = Claim { pool, user: None, addresses: None, fixed: &fixed };
         self.pool.assign(slot, &claim).map_err(|error| error.to_string())
@@ -366,9 +374,9 @@ impl Supervisor {
         if session.network.is_none() {
             return self.kill(token, EndReason::SystemError, "no address was set aside");
         }
-        session.phase = Phase::Network;
         session.note("no authentication required", now);
         about!(info, SESSION_UNAUTHENTICATED, session);
+        self.advance_any(token, Event::Admitted, now);
     }
 }
 
@@ -410,7 +418,7 @@ impl Outcome {
 
 /// The verdict for a session that has its user and lease.
 fn grant(session: &mut Session) -> Option<Verdict> {
-    let (user, lease) = (session.user.as_ref()?, session.lease?);
+    let (user, lease) = (session.user.as_ref()?, session.lease.as_deref()?);
     let network = network(lease, &user.options);
     let idle_ms = idle_ms(&user.options);
     session.network = Some(network);
@@ -418,7 +426,7 @@ fn grant(session: &mut Session) -> Option<Verdict> {
 }
 
 /// What IPCP may give the peer.
-pub(super) fn network(lease: Lease, options: &SessionOptions) -> Network {
+pub(super) fn network(lease: &AddressPair, options: &SessionOptions) -> Network {
     let servers = options.name_servers();
     Network { local: lease.local, remote: lease.remote, dns: servers.dns, nbns: servers.nbns }
 }

@@ -114,7 +114,7 @@ impl Supervisor {
         let leavers = self.would_leave(user)?;
         let leavers: Vec<u32> = leavers
             .into_iter()
-            .filter_map(|token| self.table.get_mut(token).map(|session| session.slot))
+            .filter_map(|token| self.table.get(token).map(|session| session.slot.number))
             .collect();
         let wish = Wish {
             user,

@@ -383,12 +383,14 @@ impl Supervisor {
             .enumerate()
             .filter_map(|(index, access)| Some((index, access.line()?.0.clone())))
             .collect();
-        let present = || self.table.iter().filter(|session| session.end.is_none());
+        let present = || self.table.iter().filter(|session| !session.machine.is_ending());
         // At first they may have an earlier pppoed's programs.
         let is_replacing = look == 0 && programs.origin() != Origin::New;
         let devices =
             is_replacing.then(|| present().filter_map(|session| session.tun.clone()).collect::<Vec<_>>());
-        let is_due = |session: &&Session| session.opened.is_some() && session.token.0 % ROUND == look % ROUND;
+        let is_due = |session: &&Session| {
+            session.machine.opened().is_some() && session.token.0 % ROUND == look % ROUND
+        };
         let sessions: Vec<(Token, Look)> = match is_replacing {
             true => Vec::new(),
             false => {
@@ -467,7 +469,7 @@ impl Supervisor {
         let forgers: Vec<(Token, u64)> = self
             .table
             .iter()
-            .filter(|session| session.end.is_none())
+            .filter(|session| !session.machine.is_ending())
             .filter_map(|session| Some((session.token, programs.forged(session.id).ok()?)))
             .filter(|(_, frames)| *frames > 0)
             .collect();

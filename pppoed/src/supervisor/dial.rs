@@ -1,36 +1,48 @@
 //! From a valid PADR to the PADS.
 
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Instant;
 
-use ppp_ipc::control::{EventName, Phase, ServiceState};
+use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::ToWorker;
+use ppp_linux::interface::InterfaceId;
 use ppp_linux::packet::SessionKey;
 use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::discovery::server::{Refusal, SessionRequest};
+use ppp_session::leases::{Lease, Slot, Unit};
+use ppp_session::session::Event;
 use ppp_wire::MacAddr;
 use ppp_wire::if_name::IfName;
 use ppp_wire::name::NameText;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::Supervisor;
 use super::access::Access;
 use super::auth::network;
 use super::drop_log::Refused;
 use super::pace::Work;
-use super::session::{AccessIndex, Origin, Place, Session, Token};
+use super::session::{AccessIndex, Holdings, Origin, Session, Token};
+use super::settings::Settings;
 use super::unproven::{Room, WaitingDial};
 use super::worker::{Launch, Started, WorkerHandle};
-use super::{Supervisor, units};
 use crate::message::DIAL_REFUSED;
-
-/// Time that a worker has to enter its sandbox.
-pub(super) const START_DEADLINE: Duration = Duration::from_secs(10);
 
 const NO_NAME_LEFT: &str = "no interface name is left";
 
-fn exists_already(unit: u32) -> String {
-    format!("{} exists already (-u)", units::name(unit))
+fn exists_already(unit: Unit) -> String {
+    format!("{} exists already (-u)", unit.name())
+}
+
+/// What a new session goes by.
+struct Ground {
+    settings: Rc<Settings>,
+    access_id: InterfaceId,
+    access_name: String,
+    own_mac: MacAddr,
+    /// Of its worker's random numbers.
+    seed: u64,
 }
 
 impl Supervisor {
@@ -47,15 +59,13 @@ impl Supervisor {
         if self.service == ServiceState::Stopping {
             return self.refuse(dial.access, &dial.request, "the server is stopping");
         }
-        let (slot, session_id) = match self.make_room(dial.access, &dial.request, now) {
-            Room::Slot(slot, id) => (slot, id),
+        let slot = match self.make_room(dial.access, &dial.request, now) {
+            Room::Slot(slot) => slot,
             Room::Later => return self.wait_for_room(dial, now),
             Room::Full => return self.refuse_without_slot(&dial, now),
         };
         let WaitingDial { access, request, .. } = dial;
-        if let Err(why) = self.launch(access, slot, session_id, &request, now) {
-            self.pool.release(slot);
-            self.slots.release(slot);
+        if let Err(why) = self.launch(access, slot, &request, now) {
             self.tell_refused(access, request.peer_mac, &why);
             if let Some(more) = self.refusals.count(Refused::System, now) {
                 warn!(name: DIAL_REFUSED.name, peer_mac = %request.peer_mac, reason = why, more, "refused");
@@ -93,41 +103,41 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn take_slot(&mut self, access: AccessIndex) -> Option<(u32, u16)> {
+    pub(super) fn take_slot(&mut self, access: AccessIndex) -> Option<Lease<Slot>> {
         if self.free_slots(access) == 0 {
             return None;
         }
         let pool = &self.accesses.get(access)?.terms().settings.pool;
         let own = self.pool.part(pool)?.slots();
-        self.slots.take_of(own)
+        self.slots.take(own, random_bits)
     }
 
     /// Starts the worker of a session; the PADS waits until it is ready.
     fn launch(
         &mut self,
         access: AccessIndex,
-        slot: u32,
-        session_id: u16,
+        slot: Lease<Slot>,
         request: &SessionRequest,
         now: Instant,
     ) -> Result<(), String> {
-        let interface = self.accesses.get(access).ok_or("there is no such access interface")?;
-        let (access_id, own_mac) = interface.line().ok_or("the access interface is gone")?;
-        let settings = interface.terms().settings.clone();
-        let (access_id, access_name) = (access_id.clone(), interface.name().to_owned());
-        let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
-        let seed = super::setup::random::<8>().map(u64::from_le_bytes).map_err(|error| error.to_string())?;
-
-        let lease = match settings.auth_methods().is_empty() {
-            true => Some(self.lease_without_proof(&settings.pool, slot)?),
-            false => None,
+        let ground = match self.ground(access) {
+            Ok(ground) => ground,
+            Err(why) => {
+                self.slots.release(slot);
+                return Err(why);
+            }
         };
-        let network = lease.map(|lease| network(lease, &settings.session_options));
-        let unit = self.take_unit(slot, now)?;
-        let tun: IfName = units::name(unit).parse().map_err(|_| NO_NAME_LEFT)?;
+        let Ground { settings, access_id, access_name, own_mac, seed } = ground;
+        let holdings = self.hold(slot, &settings, now)?;
+        let Ok(tun) = holdings.unit.name().parse::<IfName>() else {
+            self.give_back(holdings);
+            return Err(NO_NAME_LEFT.to_owned());
+        };
+        let max_payload = request.max_payload.unwrap_or(DEFAULT_MAX_PAYLOAD);
+        let network = holdings.lease.as_deref().map(|lease| network(lease, &settings.session_options));
         let key = SessionKey {
             ether_type: settings.session_ether_type,
-            session_id,
+            session_id: holdings.slot.session_id,
             own: own_mac,
             peer: request.peer_mac,
         };
@@ -147,9 +157,7 @@ impl Supervisor {
             pending: Some(request.id),
             max_payload,
         };
-        let place = Place { id: session_id, slot, unit };
-        let mut session = Session::new(token, place, origin, settings, worker, now);
-        session.lease = lease;
+        let mut session = Session::new(token, holdings, origin, settings, worker, now);
         session.network = network;
         session.ipv6 = ipv6;
         session.hooks.circuit_id = request.circuit_id.clone();
@@ -159,33 +167,72 @@ impl Supervisor {
         session.note("PADR", now);
         self.table.insert(session);
         self.pace.begin(Work::Start, token, now);
-        self.deadlines.set(token, Some(now + START_DEADLINE));
+        let deadline = self.table.get(token).and_then(|session| session.machine.deadline());
+        self.deadlines.set(token, deadline);
         self.stats.started();
         Ok(())
     }
 
-    fn take_unit(&mut self, slot: u32, now: Instant) -> Result<u32, String> {
+    /// What a new session on an access interface goes by.
+    fn ground(&self, access: AccessIndex) -> Result<Ground, String> {
+        let interface = self.accesses.get(access).ok_or("there is no such access interface")?;
+        let (access_id, own_mac) = interface.line().ok_or("the access interface is gone")?;
+        let seed = super::setup::random::<8>().map(u64::from_le_bytes).map_err(|error| error.to_string())?;
+        Ok(Ground {
+            settings: interface.terms().settings.clone(),
+            access_id: access_id.clone(),
+            access_name: interface.name().to_owned(),
+            own_mac,
+            seed,
+        })
+    }
+
+    /// Takes what a session needs besides its slot. If not all of it is there, the slot is given back, too.
+    fn hold(&mut self, slot: Lease<Slot>, settings: &Settings, now: Instant) -> Result<Holdings, String> {
+        let lease = match settings.auth_methods().is_empty() {
+            true => self.lease_without_proof(&settings.pool, slot.number).map(Some),
+            false => Ok(None),
+        };
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(why) => {
+                self.slots.release(slot);
+                return Err(why);
+            }
+        };
+        match self.take_unit(slot.number, now) {
+            Ok(unit) => Ok(Holdings { slot, unit, lease }),
+            Err(why) => {
+                if let Some(lease) = lease {
+                    self.pool.release(lease);
+                }
+                self.slots.release(slot);
+                Err(why)
+            }
+        }
+    }
+
+    fn take_unit(&mut self, slot: u32, now: Instant) -> Result<Lease<Unit>, String> {
         if !self.config.unit_from_slot {
             return Ok(self.units.take(now));
         }
-        let taken = self.units.take_exact(slot);
-        taken.then_some(slot).ok_or_else(|| exists_already(slot))
+        self.units.hold(slot).ok_or_else(|| exists_already(Unit { number: slot }))
     }
 
     /// Another program has an interface of the name that a session was to have: it gets another name, unless that one was
     /// asked for.
     pub(super) fn handle_name_in_use(&mut self, token: Token, answer: oneshot::Sender<IfName>, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        if session.end.is_some() {
+        if session.machine.is_ending() {
             return;
         }
         if self.config.unit_from_slot {
-            let (access, mac, why) = (session.access, session.peer_mac, exists_already(session.unit));
+            let (access, mac, why) = (session.access, session.peer_mac, exists_already(*session.unit));
             self.tell_refused(access, mac, &why);
             return self.kill(token, EndReason::SystemError, &why);
         }
-        self.units.taken_by_another(session.unit, now);
-        session.set_unit(self.units.take(now));
+        let taken = session.set_unit(self.units.take(now));
+        self.units.taken_by_another(taken, now);
         let ifname = session.ifname.clone();
         match ifname.parse() {
             // Fails only when its task has ended meanwhile.
@@ -208,13 +255,13 @@ impl Supervisor {
         let Some(session) = self.table.get_mut(token) else { return };
         let Some(request) = session.pending.take() else { return };
         self.pace.end(Work::Start, token, now);
-        session.phase = Phase::Establish;
+        self.advance_any(token, Event::Ready, now);
+        let Some(session) = self.table.get_mut(token) else { return };
         session.pads_at = Some(now);
         session.note("PADS", now);
         let (access, id) = (session.access, session.id);
         session.log_started();
         self.events.session(EventName::SessionStarted, session);
-        self.arm_lcp_deadline(token, now);
         let accepted = self
             .accesses
             .get_mut(access)
@@ -270,4 +317,9 @@ impl Supervisor {
             interface, %peer_mac, services = names.join(" "), more, "refused: Service-Name-Error (see -S)"
         );
     }
+}
+
+/// 32 random bits for a session id.
+fn random_bits() -> Option<u32> {
+    super::setup::random::<4>().ok().map(u32::from_ne_bytes)
 }

@@ -190,7 +190,8 @@ impl Supervisor {
     /// Looks at the workers whose time has come.
     pub(super) fn handle_heartbeats(&mut self, now: Instant) {
         while let Some(token) = self.heartbeats.looks.pop_expired(now) {
-            let Some(session) = self.table.get_mut(token).filter(|session| session.end.is_none()) else {
+            let Some(session) = self.table.get_mut(token).filter(|session| !session.machine.is_ending())
+            else {
                 // What ends has a deadline for that.
                 self.heartbeats.end(token);
                 continue;

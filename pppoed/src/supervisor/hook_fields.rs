@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use ppp_ipc::hooks::{Field, Value};
 use ppp_ipc::worker::AuthMethod;
 use ppp_proto::discovery::server::OfferRequest;
+use ppp_session::session::End;
 
 use super::ipv6;
 use super::session::Session;
@@ -64,7 +65,7 @@ pub(super) fn of_session(session: &Session, now: Instant) -> Vec<Field> {
     addresses(&mut fields, session);
     numbers(&mut fields, session, now);
     options(&mut fields, session);
-    if let Some((reason, detail)) = session.end.as_ref().filter(|_| session.hooks.is_finishing) {
+    if let Some(End { reason, detail }) = session.machine.end().filter(|_| session.machine.is_gone()) {
         fields.add("reason", reason.as_str());
         fields.add("detail", detail.as_str());
     }
@@ -76,13 +77,13 @@ fn place(fields: &mut Fields, session: &Session) {
     fields.add("id", u32::from(session.id));
     fields.add("ifname", session.ifname.as_str());
     fields.maybe("ifindex", session.tun.as_ref().map(|tun| tun.index.get()));
-    fields.add("unit", session.unit);
+    fields.add("unit", session.unit.number);
     fields.add("interface", session.access_name.as_str());
     fields.add("own_mac", session.own_mac.to_string());
     fields.add("acname", session.settings.ac_name.as_slice());
     fields.add("pool", &*session.settings.pool);
     fields.add("worker_pid", session.worker_pid);
-    fields.add("state", session.phase.as_str());
+    fields.add("state", session.machine.phase().as_str());
     // pppd's words for what there is no other value for.
     fields.add("speed", 0_u32);
     fields.add("orig_uid", 0_u32);
@@ -138,7 +139,7 @@ fn numbers(fields: &mut Fields, session: &Session, now: Instant) {
     let started = SystemTime::now().checked_sub(age).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     fields.maybe("started", started.map(|time| time.as_secs()));
     fields.add("uptime", age.as_secs());
-    let open = session.opened.map(|opened| now.saturating_duration_since(opened));
+    let open = session.machine.opened().map(|opened| now.saturating_duration_since(opened));
     fields.add("connect_time", open.map_or(0, |time| time.as_secs()));
     let traffic = session.traffic();
     fields.add("bytes_rcvd", traffic.rx_bytes);

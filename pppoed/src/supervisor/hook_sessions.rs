@@ -87,9 +87,6 @@ pub(super) struct HookState {
     pre_up: PreUp,
     #[serde(skip)]
     told: Option<Told>,
-    /// Its worker is gone, and its last hooks are called.
-    #[serde(skip)]
-    pub(super) is_finishing: bool,
 }
 
 impl HookState {
@@ -153,7 +150,7 @@ impl Supervisor {
         // Once packets have flowed, a link that is negotiated anew is no news.
         match session.hooks.pre_up {
             PreUp::Asked => return false,
-            PreUp::NotAsked if has_pre_up && session.opened.is_none() => {}
+            PreUp::NotAsked if has_pre_up && session.machine.opened().is_none() => {}
             PreUp::NotAsked | PreUp::Passed => return true,
         }
         session.hooks.pre_up = PreUp::Asked;
@@ -177,7 +174,7 @@ impl Supervisor {
         });
         let Some(session) = self.table.get_mut(token) else { return };
         session.hooks.pre_up = PreUp::Passed;
-        if session.end.is_some() {
+        if session.machine.is_ending() {
             return;
         }
         match veto {
@@ -238,7 +235,6 @@ impl Supervisor {
             // It was never called.
             session.hooks.ip_up = false;
         }
-        session.hooks.is_finishing = true;
         let down = session.hooks.ip_up && self.hooks.has(Event::IpDown);
         let auth_down = session.hooks.auth_up && self.hooks.has(Event::AuthDown);
         if down {
@@ -273,7 +269,7 @@ impl Supervisor {
                 Reply::Sessions { sessions: fields.into_iter().collect(), more: false }
             }
             Question::Terminate { which, text } => {
-                let found = self.find(&which).map(|session| (session.token, session.phase));
+                let found = self.find(&which).map(|session| (session.token, session.machine.phase()));
                 let (token, phase) = match found {
                     Some(found) => found,
                     None => return Reply::Done(Err("there is no such session".to_owned())),

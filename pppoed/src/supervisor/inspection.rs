@@ -135,7 +135,7 @@ impl Supervisor {
     /// The sessions whose protections are looked at this time: after `--protection-check` seconds, all were.
     fn next_looks(&mut self) -> Vec<(Token, Look)> {
         let Some(interval) = self.reloads.current.config.limits.protection_check else { return Vec::new() };
-        let open = |session: &&Session| session.opened.is_some() && session.end.is_none();
+        let open = |session: &&Session| session.machine.opened().is_some() && !session.machine.is_ending();
         let mut tokens: Vec<Token> = self.table.iter().filter(open).map(|session| session.token).collect();
         tokens.sort_unstable();
         let rounds = usize::try_from(interval.as_secs() / INTERVAL.as_secs()).unwrap_or(usize::MAX).max(1);
@@ -166,7 +166,7 @@ impl Supervisor {
     /// Compares what a worker claims, and may carry, with what the kernel counted.
     fn compare_traffic(&mut self, token: Token, counted: Traffic, at: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        if session.opened.is_none_or(|opened| opened > at) || session.end.is_some() {
+        if session.machine.opened().is_none_or(|opened| opened > at) || session.machine.is_ending() {
             return;
         }
         let rates = session.sent_rates.unwrap_or_default();
@@ -211,7 +211,7 @@ impl Supervisor {
                 }
                 State::PutBack => {
                     // When it is configured first, everything is put in force.
-                    if session.opened.is_some() {
+                    if session.machine.opened().is_some() {
                         session.note(format!("{what}: it was missing, and is in force again"), now);
                         about!(warn, PROTECTION_RESTORED, session, protection = what);
                         self.repaired.count("protection");

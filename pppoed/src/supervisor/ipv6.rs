@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use ppp_ipc::control::Phase;
 use ppp_ipc::worker::{InterfaceIdentifier, Ipv6Parameters, Ipv6Report};
 use ppp_linux::netlink::Ipv6Ends;
 use ppp_wire::MacAddr;
@@ -47,7 +46,7 @@ impl Supervisor {
         now: Instant,
     ) -> Result<(), &'static str> {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
-        let may_open = matches!(session.phase, Phase::Network | Phase::Open) && session.ipv6_open.is_none();
+        let may_open = session.machine.is_admitted() && session.ipv6_open.is_none();
         if !may_open {
             return Err("its IPV6CP opened without leave");
         }

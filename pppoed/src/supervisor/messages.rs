@@ -8,6 +8,7 @@ use ppp_ipc::worker::{
     AuthMethod, Ended, FromWorker, LcpReport, NetworkReport, Proof, ToWorker, VERSION, Verdict,
 };
 use ppp_linux::sandbox::Protections;
+use ppp_session::session::{End, Event};
 use tracing::warn;
 
 use super::Supervisor;
@@ -54,15 +55,15 @@ impl Supervisor {
     ) -> Result<(), &'static str> {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
         if let FromWorker::Described { lines, more } = &message
-            && session.phase != Phase::Starting
+            && session.machine.phase() != Phase::Starting
         {
             return Self::handle_described(session, lines, *more);
         }
-        if session.end.is_some() && !matches!(message, FromWorker::Ended(_)) {
-            // It was told to end, and said this before it heard.
+        if session.machine.phase() == Phase::Terminate && !matches!(message, FromWorker::Ended(_)) {
+            // It was told to end, and said this before it heard; or it closes the link.
             return Ok(());
         }
-        match (message, session.phase) {
+        match (message, session.machine.phase()) {
             (FromWorker::Ready { version, protections }, Phase::Starting) => {
                 if version != VERSION {
                     return Err("it has another version");
@@ -81,7 +82,7 @@ impl Supervisor {
                 Ok(())
             }
             (FromWorker::Ended(ended), _)
-                if session.end.is_none() && !is_workers_own(ended.reason, session.is_taken_over) =>
+                if !session.machine.is_ending() && !is_workers_own(ended.reason, session.is_taken_over) =>
             {
                 Err(NOT_ITS_END)
             }
@@ -109,8 +110,7 @@ impl Supervisor {
             (FromWorker::Pong { sequence }, _) => self.handle_pong(token, sequence, now),
             (FromWorker::Ipv6Up(report), _) => self.handle_ipv6_up(token, report, now),
             (FromWorker::Closing, _) => {
-                self.handle_closing(token, now);
-                Ok(())
+                self.handle_closing(token, now).map_err(|_| "it closes a link that there is not")
             }
             // Handled above, whatever the phase.
             (FromWorker::Described { .. }, _) => Ok(()),
@@ -138,8 +138,8 @@ impl Supervisor {
         }
         session.note(format!("LCP opened, MRU {} and {}", report.mru, report.peer_mru), now);
         // LCP may be negotiated anew at any time (RFC 1661 §4.4); then everything above it begins again.
-        let was_open = session.phase == Phase::Open;
-        session.phase = Phase::Authenticate;
+        self.advance(token, Event::LcpOpened, now).map_err(|_| "its LCP opened too early")?;
+        let Some(session) = self.table.get_mut(token) else { return Ok(()) };
         session.ip_open = false;
         session.ipv6_open = None;
         self.hold_back(token);
@@ -148,10 +148,6 @@ impl Supervisor {
         let is_overtaken = matches!(session.authentication, Authentication::Verifying);
         let needs_proof = report.auth.is_some();
         session.lcp = Some(report);
-        // Beginning anew again and again gains no time.
-        if was_open {
-            self.arm_setup_deadline(token, now);
-        }
         if is_overtaken {
             self.count_overtaken(token, now);
         }
@@ -209,7 +205,7 @@ impl Supervisor {
         now: Instant,
     ) -> Result<(), &'static str> {
         let Some(session) = self.table.get_mut(token) else { return Ok(()) };
-        if !matches!(session.phase, Phase::Network | Phase::Open) || session.ip_open {
+        if !session.machine.is_admitted() || session.ip_open {
             return Err("its IPCP opened without leave");
         }
         let granted =
@@ -233,10 +229,11 @@ impl Supervisor {
     }
 
     fn handle_ended(&mut self, token: Token, ended: &Ended, now: Instant) {
-        let Some(session) = self.table.get_mut(token) else { return };
-        session.end_with(ended.reason, printable(&ended.detail));
-        session.note(format!("worker ended: {}", ended.reason), now);
-        self.arm_exit_deadline(token, now);
+        let end = End::new(ended.reason, printable(&ended.detail));
+        self.advance_any(token, Event::WorkerEnded(end), now);
+        if let Some(session) = self.table.get_mut(token) {
+            session.note(format!("worker ended: {}", ended.reason), now);
+        }
     }
 
     /// Sends the verdict on a proof.

@@ -80,7 +80,6 @@ mod template;
 mod terms;
 mod trace;
 mod trial_fields;
-mod units;
 mod unproven;
 mod user_limit;
 mod watch;
@@ -95,6 +94,7 @@ use ppp_ipc::control::{EventName, ServiceState};
 use ppp_ipc::reason::EndReason;
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::Event;
+use ppp_session::leases::{Slots, Units};
 use ppp_wire::if_name::IfName;
 use pppoed_config::mac_list::MacRules;
 use pppoed_config::pool::AddressPool;
@@ -137,13 +137,11 @@ use self::stats::Stats;
 use self::table::Table;
 use self::template::WorkerFactory;
 use self::terms::AllTerms;
-use self::units::Units;
 use self::unproven::{Congestion, KnownStations, WaitingDials};
 use self::user_limit::HandOvers;
 use self::worker::Report;
 use crate::control::{Answer, CallQueue, Consoles};
 use crate::logging::LogHandle;
-use crate::pool::Slots;
 use crate::problems::Problems;
 use crate::systemd::Watchdog;
 
@@ -268,15 +266,16 @@ pub struct Supervisor {
     accesses: Vec<Access>,
     devices: Devices,
     device_watch: DeviceWatch,
-    table: Table,
     deadlines: Deadlines,
     /// When the traffic of which session is to be looked at.
     quota_looks: Deadlines,
     heartbeats: Heartbeats,
     inspections: Inspections,
+    // What sessions have leases of goes before them: with that, they need not give anything back.
     slots: Slots,
     pool: AddressPool,
     units: Units,
+    table: Table,
     stats: Stats,
     events: Events,
     /// The captures that may still be begun.

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use ppp_ipc::control::{EventName, Phase};
+use ppp_ipc::control::EventName;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::{Relay, ToWorker};
 use ppp_linux::interface::InterfaceId;
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends, Netlink, NetlinkError, PtpConfig};
+use ppp_session::session::{Effect, Event};
 use ppp_wire::causes::chain;
 
 use super::devices::Devices;
@@ -15,7 +16,7 @@ use super::protections::{Look, Protection, Repair};
 use super::proxy_arp::ProxyArp;
 use super::session::{Session, Token};
 use super::session_log::about;
-use super::settings::{max_connect, mtu};
+use super::settings::mtu;
 use super::{Supervisor, Work, ipv6, pace};
 use crate::message::{IPV6_LEFT_OUT, PROXY_ARP_LEFT_OUT};
 use crate::turns;
@@ -92,7 +93,7 @@ impl Supervisor {
     pub(super) fn configure(&mut self, token: Token, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         // The link may have begun anew, or begun to end, meanwhile.
-        if !matches!(session.phase, Phase::Network | Phase::Open) {
+        if !session.machine.is_admitted() {
             return;
         }
         // While it is being configured, what comes of that leads here again.
@@ -165,27 +166,25 @@ impl Supervisor {
         self.let_pass(token);
         let Some(session) = self.table.get_mut(token) else { return };
         session.worker.send(ToWorker::Relay(Relay { mtu, ipv4: session.ip_open, ipv6 }));
-        if session.phase == Phase::Network {
-            self.note_open(token, now);
+        match self.advance_any(token, Event::Relaying, now) {
+            Some(Effect::OpenedFirst) => self.note_open(token, true, now),
+            Some(Effect::OpenedAgain) => self.note_open(token, false, now),
+            _ => {}
         }
         self.hook_session_open(token, now);
         self.keep_record(token);
     }
 
-    /// Packets flow: from here, other deadlines hold.
-    fn note_open(&mut self, token: Token, now: Instant) {
+    /// Packets flow.
+    fn note_open(&mut self, token: Token, is_first: bool, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
-        session.phase = Phase::Open;
         session.note("open", now);
         // A link that is negotiated anew is no news.
-        if session.opened.is_none() {
-            session.opened = Some(now);
+        if is_first {
             session.seen = Some(Seen::nothing(session.sent_rates.unwrap_or_default(), now));
             session.log_up();
             self.events.session(EventName::SessionOpen, session);
         }
-        let end = session_end(session);
-        self.deadlines.set(token, end);
         self.watch_quota(token, now);
         self.heartbeats.begin(token, now);
         self.proven(token, now);
@@ -195,17 +194,11 @@ impl Supervisor {
     pub(super) fn network_protocol_closed(&mut self, token: Token, now: Instant) {
         self.hold_back(token);
         let Some(session) = self.table.get_mut(token) else { return };
-        if session.phase == Phase::Open && !session.ip_open && session.ipv6_open.is_none() {
-            session.phase = Phase::Network;
-            self.arm_setup_deadline(token, now);
+        if !session.ip_open && session.ipv6_open.is_none() {
+            self.advance_any(token, Event::AllProtocolsClosed, now);
         }
         self.hook_session_changed(token, now);
     }
-}
-
-/// When a session's time is up (`maxconnect`). As in pppd, the set-up does not count.
-pub(super) fn session_end(session: &Session) -> Option<Instant> {
-    max_connect(session.options()).and_then(|time| session.opened?.checked_add(time))
 }
 
 /// Runs where it may block.

@@ -51,7 +51,7 @@ pub(super) enum Work {
 const STAGES: usize = 2;
 
 /// No more are started at once than are done within this time: a quarter of what a worker has to be ready
-/// ([`super::dial::START_DEADLINE`]), so that a slow machine gets done with few in time, and not with many too late.
+/// ([`ppp_session::session::START_DEADLINE`]), so that a slow machine gets done with few in time, and not with many too late.
 const STARTS_WITHIN: Duration = Duration::from_millis(2500);
 
 /// How fast set-ups get done.

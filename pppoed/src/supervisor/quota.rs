@@ -99,7 +99,7 @@ impl Supervisor {
     pub(super) fn handle_quota_looks(&mut self, now: Instant) {
         let mut sessions = Vec::new();
         while let Some(token) = self.quota_looks.pop_expired(now + TOGETHER) {
-            let session = self.table.get_mut(token).filter(|session| session.end.is_none());
+            let session = self.table.get_mut(token).filter(|session| !session.machine.is_ending());
             sessions.extend(session.and_then(|session| Some((token, session.tun.clone()?))));
         }
         if sessions.is_empty() {

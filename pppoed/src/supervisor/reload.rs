@@ -241,7 +241,7 @@ impl Supervisor {
     /// it would be taken for us.
     pub(super) fn client_at_our_end(&self, config: &Config) -> Option<(Ipv4Addr, u16)> {
         let lease = config.pools().find_map(|(_, entries)| self.pool.conflict(entries))?;
-        let holder = self.table.iter().find(|session| session.lease == Some(lease))?;
+        let holder = self.table.iter().find(|session| session.lease.as_deref() == Some(&lease))?;
         Some((lease.remote, holder.id))
     }
 
@@ -264,9 +264,9 @@ impl Supervisor {
             changes.for_new_sessions
                 || (!changes.profiles.is_empty() && of_changed_profile(&session.access_name))
                 || session.user.as_ref().is_some_and(|user| changes.users.contains(&Some(user.name.clone())))
-                || session.lease.is_some_and(|lease| is_gone(lease.remote))
+                || session.lease.as_ref().is_some_and(|lease| is_gone(lease.remote))
         };
-        let alive = self.table.iter().filter(|session| session.end.is_none());
+        let alive = self.table.iter().filter(|session| !session.machine.is_ending());
         alive.filter(keeps).map(|session| session.id).collect()
     }
 
@@ -322,7 +322,7 @@ impl Supervisor {
             self.devices.set_rates(new);
         }
         if old.limits.heartbeat != new.limits.heartbeat {
-            let open = self.table.iter().filter(|session| session.opened.is_some());
+            let open = self.table.iter().filter(|session| session.machine.opened().is_some());
             self.heartbeats.set_rhythm(new.limits.heartbeat, open.map(|session| session.token), now);
         }
         turns::set_limit(new.limits.stall_limit);

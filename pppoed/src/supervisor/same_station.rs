@@ -129,11 +129,11 @@ impl Supervisor {
         let wait = self.reloads.current.config.limits.replace_wait;
         for token in tokens {
             let Some(session) = self.table.get_mut(*token) else { continue };
-            if session.end.is_some() {
+            if session.machine.is_ending() {
                 continue;
             }
             // A worker from before there was such a question, or a link that carries no echo: the new dial counts.
-            if !session.worker.knows(&ToWorker::Probe) || session.phase == Phase::Establish {
+            if !session.worker.knows(&ToWorker::Probe) || session.machine.phase() == Phase::Establish {
                 self.kill(*token, EndReason::Replaced, "the same host dialled again");
             } else if self.probes.begin(*token, session.heard(), wait, now) {
                 session.note("the same host dials again: is it still there?", now);
@@ -145,7 +145,7 @@ impl Supervisor {
     /// Looks whether the peers that were asked have answered.
     pub(super) fn handle_probes(&mut self, now: Instant) {
         while let Some(token) = self.probes.looks.pop_expired(now) {
-            let Some(session) = self.table.get(token).filter(|session| session.end.is_none()) else {
+            let Some(session) = self.table.get(token).filter(|session| !session.machine.is_ending()) else {
                 self.probes.end(token);
                 continue;
             };
@@ -202,7 +202,7 @@ impl Supervisor {
             let Some(session) = self.table.get(old) else { continue };
             waits_for.insert(old);
             let is_of_user = session.user.as_ref().is_some_and(|user| user.name == outcome.name);
-            match is_of_user || session.end.is_some() {
+            match is_of_user || session.machine.is_ending() {
                 true => self.kill(old, EndReason::Replaced, "the same host logged in again"),
                 false => self.probe_all(&[old], now),
             }

@@ -13,23 +13,22 @@ use ppp_ipc::{
         SessionFacts, SessionHook, SessionSummary, SessionTimers, Traffic,
     },
     name::Name,
-    reason::EndReason,
     worker::{AuthMethod, Ipv6Parameters, Ipv6Report, LcpReport, Network, Rates},
 };
 use ppp_linux::counters::{SharedCounters, Snapshot, monotonic_millis};
 use ppp_linux::device::{Line, Open};
 use ppp_linux::interface::InterfaceId;
 use ppp_proto::discovery::server::RequestId;
+use ppp_session::leases::{AddressPair, Lease, Slot, Unit};
+use ppp_session::session::Machine;
 use ppp_wire::MacAddr;
 use pppoed_config::options::SessionOptions;
-use pppoed_config::pool::Lease;
 use tracing::debug;
 
 use super::challenge::Challenge;
 use super::hook_sessions::HookState;
 use super::inspection::Seen;
 use super::network::Given;
-use super::network::session_end;
 use super::rate_meter::RateMeter;
 use super::settings::Settings;
 use super::settings::idle_ms;
@@ -80,7 +79,7 @@ pub(super) struct Session {
     pub(super) token: Token,
     /// PPPoE SESSION_ID.
     pub(super) id: u16,
-    pub(super) slot: u32,
+    pub(super) slot: Lease<Slot>,
     pub(super) access: AccessIndex,
     pub(super) access_name: String,
     /// The access interface's address when the session began, which the peer goes by.
@@ -92,18 +91,15 @@ pub(super) struct Session {
     pub(super) host_uniq: Option<Vec<u8>>,
     /// The PADR that waits for its PADS.
     pub(super) pending: Option<RequestId>,
-    pub(super) unit: u32,
+    pub(super) unit: Lease<Unit>,
     pub(super) ifname: String,
     /// MTU that discovery allows: 1492, or more by RFC 4638.
     pub(super) max_payload: u16,
-    pub(super) phase: Phase,
+    /// Where it stands: changed by [`Supervisor::advance`](super::Supervisor::advance) alone.
+    pub(super) machine: Machine,
     pub(super) started: Instant,
     /// When its peer was told of it.
     pub(super) pads_at: Option<Instant>,
-    /// When the whole set-up has to be over, as long as the deadline is that of the first LCP packet.
-    pub(super) setup_until: Option<Instant>,
-    /// When packets flowed first.
-    pub(super) opened: Option<Instant>,
     pub(super) worker: WorkerHandle,
     pub(super) worker_pid: u32,
     /// When it was started, once somebody had to know: see `ppp_linux::pidfd::start_time`.
@@ -131,7 +127,8 @@ pub(super) struct Session {
     pub(super) proofs: u32,
     /// Proofs that were refused since one was accepted.
     pub(super) refusals: u32,
-    pub(super) lease: Option<Lease>,
+    /// Its addresses.
+    pub(super) lease: Option<Lease<AddressPair>>,
     pub(super) network: Option<Network>,
     /// Whether IPCP is Opened.
     pub(super) ip_open: bool,
@@ -167,8 +164,6 @@ pub(super) struct Session {
     pub(super) refused_as: Option<Name>,
     /// Its peer has failed so often that the log leaves this dial out, unless it succeeds.
     pub(super) is_quiet: bool,
-    /// Why it ends, once that is known.
-    pub(super) end: Option<(EndReason, String)>,
     rate_meter: RateMeter,
     /// Gone with the session: who looks on from elsewhere sees it end.
     pub(super) alive: Rc<()>,
@@ -176,14 +171,13 @@ pub(super) struct Session {
     hook_calls: VecDeque<SessionHook>,
 }
 
-/// The numbers of a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// PPPoE SESSION_ID.
-    pub(super) id: u16,
-    pub(super) slot: u32,
-    /// Of the interface's name.
-    pub(super) unit: u32,
+/// What a session holds from its first moment on, until [`Supervisor::give_back`](super::Supervisor::give_back).
+#[derive(Debug)]
+pub(super) struct Holdings {
+    pub(super) slot: Lease<Slot>,
+    pub(super) unit: Lease<Unit>,
+    /// None until it is known who its peer is.
+    pub(super) lease: Option<Lease<AddressPair>>,
 }
 
 /// What discovery gave to begin a session with.
@@ -202,16 +196,17 @@ pub(super) struct Origin {
 impl Session {
     pub(super) fn new(
         token: Token,
-        place: Place,
+        holdings: Holdings,
         origin: Origin,
         settings: Rc<Settings>,
         worker: WorkerHandle,
         now: Instant,
     ) -> Self {
-        let Place { id, slot, unit } = place;
+        let Holdings { slot, unit, lease } = holdings;
+        let machine = Machine::new(settings.limits(), now);
         Self {
             token,
-            id,
+            id: slot.session_id,
             slot,
             access: origin.access,
             access_name: origin.access_name,
@@ -221,14 +216,12 @@ impl Session {
             service: origin.service,
             host_uniq: origin.host_uniq,
             pending: origin.pending,
+            ifname: unit.name(),
             unit,
-            ifname: super::units::name(unit),
             max_payload: origin.max_payload,
-            phase: Phase::Starting,
+            machine,
             started: now,
             pads_at: None,
-            setup_until: None,
-            opened: None,
             worker,
             worker_pid: 0,
             worker_start: None,
@@ -246,7 +239,7 @@ impl Session {
             user: None,
             proofs: 0,
             refusals: 0,
-            lease: None,
+            lease,
             network: None,
             ip_open: false,
             ipv6: None,
@@ -265,7 +258,6 @@ impl Session {
             hooks: HookState::new(token),
             refused_as: None,
             is_quiet: false,
-            end: None,
             rate_meter: RateMeter::new(now),
             alive: Rc::default(),
             history: VecDeque::new(),
@@ -273,10 +265,15 @@ impl Session {
         }
     }
 
-    /// Its interface gets another name, before it is made.
-    pub(super) fn set_unit(&mut self, unit: u32) {
-        self.unit = unit;
-        self.ifname = super::units::name(unit);
+    /// Its interface gets another name, before it is made. The unit that it had.
+    pub(super) fn set_unit(&mut self, unit: Lease<Unit>) -> Lease<Unit> {
+        self.ifname = unit.name();
+        std::mem::replace(&mut self.unit, unit)
+    }
+
+    /// Everything that it held, when it is over.
+    pub(super) fn into_holdings(self) -> Holdings {
+        Holdings { slot: self.slot, unit: self.unit, lease: self.lease }
     }
 
     /// Remembers an event for `show session`.
@@ -318,12 +315,6 @@ impl Session {
     pub(super) fn set_history(&mut self, history: Vec<HistoryEntry>) {
         let surplus = history.len().saturating_sub(HISTORY_LEN);
         self.history = history.into_iter().skip(surplus).collect();
-    }
-
-    /// Keeps the first reason for the end: what comes after it are consequences.
-    pub(super) fn end_with(&mut self, reason: EndReason, detail: impl Into<String>) {
-        self.end.get_or_insert_with(|| (reason, detail.into()));
-        self.phase = Phase::Terminate;
     }
 
     pub(super) fn age(&self, now: Instant) -> Duration {
@@ -420,7 +411,7 @@ impl Session {
             mac: self.peer_mac.to_string(),
             interface: self.access_name.clone(),
             service: Name::new(self.service.as_slice()),
-            state: self.phase,
+            state: self.machine.phase(),
             uptime_s: self.age(now).as_secs(),
             traffic: self.traffic(),
         }
@@ -436,14 +427,14 @@ impl Session {
         let left = |at: Instant| at.saturating_duration_since(now).as_secs();
         let idle = idle_ms(self.options());
         let idle_end = || {
-            let quiet_since = self.rate_meter.last_moved(&self.traffic(), now).max(self.opened?);
+            let quiet_since = self.rate_meter.last_moved(&self.traffic(), now).max(self.machine.opened()?);
             quiet_since.checked_add(Duration::from_millis(idle.into()))
         };
-        let is_open = self.phase == Phase::Open;
+        let is_open = self.machine.phase() == Phase::Open;
         SessionTimers {
             deadline_left_s: deadline.filter(|_| !is_open).map(left),
             idle_left_s: (is_open && idle > 0).then(idle_end).flatten().map(left),
-            session_left_s: session_end(self).map(left),
+            session_left_s: self.machine.time_is_up().map(left),
         }
     }
 

@@ -66,8 +66,9 @@ impl Session {
 
     /// It was left out, and has lasted after all: tells of it.
     pub(super) fn tell_late(&mut self, now: Instant) {
-        let has_lasted = self.opened.is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
-        if self.is_quiet && has_lasted && self.end.is_none() {
+        let has_lasted =
+            self.machine.opened().is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
+        if self.is_quiet && has_lasted && !self.machine.is_ending() {
             self.is_quiet = false;
             self.log_up();
         }
@@ -115,7 +116,8 @@ impl Session {
                 )
             };
         }
-        let has_lasted = self.opened.is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
+        let has_lasted =
+            self.machine.opened().is_some_and(|opened| now.saturating_duration_since(opened) >= PERIOD);
         let is_told = !self.is_quiet || has_lasted || tells_anyway();
         let is_failure = matches!(reason, EndReason::WorkerCrash | EndReason::SystemError);
         match (is_told, is_failure) {

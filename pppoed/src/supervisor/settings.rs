@@ -11,6 +11,7 @@ use ppp_linux::packet::SessionKey;
 use ppp_proto::RestartConfig;
 use ppp_proto::discovery::DEFAULT_MAX_PAYLOAD;
 use ppp_proto::lcp::MIN_MRU;
+use ppp_session::session::Limits;
 use ppp_wire::ethernet::EtherType;
 use pppoed_config::config::{Config, Ipv6Config, UserLimit};
 use pppoed_config::options::{Script, SessionOptions};
@@ -19,6 +20,9 @@ use pppoed_config::pool::PoolName;
 use super::admission::SessionLimits;
 use super::ipv6::interface_identifier;
 use super::session::Session;
+
+/// Time that a worker has beyond what its Terminate-Requests take.
+const TERMINATE_MARGIN: Duration = Duration::from_secs(2);
 
 /// What sessions are made with.
 #[derive(Clone, Debug)]
@@ -141,6 +145,16 @@ impl Settings {
     /// Authentication to ask for; empty for none.
     pub(super) fn auth_methods(&self) -> &[AuthMethod] {
         &self.link.auth_methods
+    }
+
+    /// How long a session may be in its states; the time that its user has is not known yet.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            first_packet: self.lcp_deadline,
+            setup: self.setup_deadline,
+            farewell: self.terminate_time().saturating_add(TERMINATE_MARGIN),
+            max_connect: max_connect(&self.session_options),
+        }
     }
 
     /// Time that a peer has to answer our Terminate-Requests (RFC 1661 §4.6).

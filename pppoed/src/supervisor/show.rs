@@ -111,7 +111,7 @@ impl Supervisor {
     pub(super) fn page_of_leases(&self, after: u64, mut responses: Vec<Response>) -> Answer {
         let after = u16::try_from(after).unwrap_or(u16::MAX);
         let lease = |session: &Session| {
-            let lease = session.lease?;
+            let lease = session.lease.as_deref()?;
             Some(PoolLease {
                 ip: lease.remote,
                 local_ip: lease.local,
@@ -140,7 +140,7 @@ impl Supervisor {
 
     pub(super) fn show_interfaces(&self) -> Answer {
         let mut open: HashMap<AccessIndex, usize> = HashMap::new();
-        for session in self.table.iter().filter(|session| session.phase == Phase::Open) {
+        for session in self.table.iter().filter(|session| session.machine.phase() == Phase::Open) {
             *open.entry(session.access).or_default() += 1;
         }
         let show = |(number, access): (usize, &super::access::Access)| {

@@ -17,6 +17,7 @@ use ppp_ipc::control::Phase;
 use ppp_ipc::reason::EndReason;
 use ppp_proto::discovery::DropCause;
 use ppp_proto::discovery::server::{RequestId, SessionRequest};
+use ppp_session::leases::{Lease, Slot};
 
 use super::Supervisor;
 use super::hashing::{Standing, Station};
@@ -180,8 +181,8 @@ pub(super) enum Congestion {
 
 /// The place of a request for a session.
 pub(super) enum Room {
-    /// A slot, and the session id that goes with it.
-    Slot(u32, u16),
+    /// A slot, with the session id that goes with it.
+    Slot(Lease<Slot>),
     /// It waits.
     Later,
     /// There is no slot, and none will be free soon.
@@ -191,7 +192,7 @@ pub(super) enum Room {
 impl Session {
     /// Whether its peer has proven who it is, or that it is there where nobody has to.
     pub(super) fn is_proven(&self) -> bool {
-        self.user.is_some() || self.opened.is_some()
+        self.user.is_some() || self.machine.opened().is_some()
     }
 
     /// How long ago the peer was told of its session.
@@ -264,7 +265,7 @@ impl Supervisor {
                 None => return Room::Later,
             }
         }
-        self.take_slot(access).map_or(Room::Full, |(slot, id)| Room::Slot(slot, id))
+        self.take_slot(access).map_or(Room::Full, Room::Slot)
     }
 
     /// The session that makes room for a newcomer: of those that are silent the oldest, or the oldest of those that had enough
@@ -273,11 +274,13 @@ impl Supervisor {
         let pool = &self.accesses.get(newcomer.0)?.terms().settings.pool;
         let unproven = || {
             let sessions = self.table.unproven().iter().filter_map(|token| self.table.get(*token));
-            sessions.filter(|session| session.end.is_none() && (!same_pool || session.settings.pool == *pool))
+            sessions.filter(|session| {
+                !session.machine.is_ending() && (!same_pool || session.settings.pool == *pool)
+            })
         };
         let has_had = |session: &&Session, time| session.since_pads(now).is_some_and(|since| since >= time);
         let silent = unproven().find(|session| {
-            session.phase == Phase::Establish && !session.has_answered() && has_had(session, GRACE)
+            session.machine.phase() == Phase::Establish && !session.has_answered() && has_had(session, GRACE)
         });
         let slow = || unproven().find(|session| has_had(session, session.settings.lcp_deadline));
         let stranger = || {

@@ -118,7 +118,7 @@ impl Supervisor {
         };
         let others = self.table.iter().filter(is_other);
         let mut others: Vec<Other> =
-            others.map(|other| Other { token: other.token, is_ending: other.end.is_some() }).collect();
+            others.map(|other| Other { token: other.token, is_ending: other.machine.is_ending() }).collect();
         others.sort_by_key(|other| other.token);
         others
     }

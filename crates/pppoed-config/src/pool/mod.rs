@@ -9,17 +9,17 @@
 
 mod file;
 mod machine;
-mod numbering;
 mod part;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 pub use file::{PoolFile, PoolFileError, PoolNotice};
 pub use machine::{Machine, NoMachine};
-pub use numbering::{MAX_SESSIONS, Numbering, SlotError};
 pub use part::{DEFAULT_POOL, Part, PoolName};
+use ppp_session::leases::AddressBook;
+pub use ppp_session::leases::{AddressPair, Lease, MAX_SESSIONS, Numbering, SlotError};
 
 use crate::inet;
 use crate::secrets::{AddressRefusal, Addresses, FixedAddresses};
@@ -34,17 +34,6 @@ pub struct PoolEntry {
     pub local: Ipv4Addr,
     /// The peer's end; `None` if the slot has none of its own (`-R 0.0.0.0`).
     pub remote: Option<Ipv4Addr>,
-}
-
-/// The addresses that a session has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The slot of the session.
-    pub slot: u32,
-    /// Our end of the link.
-    pub local: Ipv4Addr,
-    /// The peer's end.
-    pub remote: Ipv4Addr,
 }
 
 /// Who wants an address.
@@ -126,7 +115,7 @@ pub enum AssignError {
     Refused(AddressRefusal),
     /// The slot has a lease already.
     #[error("slot {} already has address {}", .0.slot, .0.remote)]
-    SlotTaken(Lease),
+    SlotTaken(AddressPair),
 }
 
 /// Addresses that cannot make up a pool.
@@ -168,17 +157,30 @@ pub struct PoolUsage {
 }
 
 /// The addresses of all slots, and who has them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct AddressPool {
     parts: Vec<Part>,
     /// Our own addresses, which no peer may have.
     ours: BTreeSet<Ipv4Addr>,
-    leases: BTreeMap<u32, Lease>,
-    /// How many leases have each address as our end.
-    our_ends: BTreeMap<Ipv4Addr, usize>,
-    /// The slot that has each address.
-    holders: BTreeMap<Ipv4Addr, u32>,
+    book: AddressBook,
     machine: Rc<dyn Machine>,
+}
+
+/// What sessions have that are taken to be over.
+#[derive(Clone, Copy)]
+struct Leavers<'a>(&'a [AddressPair]);
+
+impl Leavers<'_> {
+    const NONE: Self = Self(&[]);
+
+    fn have(self, remote: Ipv4Addr) -> bool {
+        self.0.iter().any(|pair| pair.remote == remote)
+    }
+
+    /// How many of their links have this address as our end.
+    fn our_ends(self, local: Ipv4Addr) -> usize {
+        self.0.iter().filter(|pair| pair.local == local).count()
+    }
 }
 
 /// `count` addresses from `first`, in order.
@@ -209,9 +211,7 @@ impl AddressPool {
         let mut pool = Self {
             parts: Vec::new(),
             ours: BTreeSet::new(),
-            leases: BTreeMap::new(),
-            our_ends: BTreeMap::new(),
-            holders: BTreeMap::new(),
+            book: AddressBook::default(),
             machine: Rc::new(NoMachine),
         };
         pool.set_pools(pools);
@@ -228,11 +228,11 @@ impl AddressPool {
     /// Makes these the pools. Leases stay: an address that is no longer in a pool is gone when its session gives it back.
     pub fn set_pools(&mut self, pools: impl IntoIterator<Item = (PoolName, Vec<PoolEntry>)>) {
         let mut first_slot = 0;
-        let holders = &self.holders;
+        let book = &self.book;
         self.parts = pools
             .into_iter()
             .map(|(name, entries)| {
-                let part = Part::new(name, first_slot, entries, |remote| !holders.contains_key(remote));
+                let part = Part::new(name, first_slot, entries, |remote| book.holder(*remote).is_none());
                 first_slot = part.slots().end;
                 part
             })
@@ -243,9 +243,9 @@ impl AddressPool {
 
     /// A session whose address would be our own end of other sessions, if a pool had these entries: what came for that
     /// address would be taken for us.
-    pub fn conflict(&self, entries: &[PoolEntry]) -> Option<Lease> {
-        let slot = entries.iter().find_map(|entry| self.holders.get(&entry.local))?;
-        self.leases.get(slot).copied()
+    pub fn conflict(&self, entries: &[PoolEntry]) -> Option<AddressPair> {
+        let slot = entries.iter().find_map(|entry| self.book.holder(entry.local))?;
+        self.book.of(slot)
     }
 
     /// The pools, in the order of their slots.
@@ -281,15 +281,12 @@ impl AddressPool {
         }
         let part =
             self.part(claim.pool).ok_or_else(|| AssignError::NoSuchPool { name: claim.pool.to_owned() })?;
-        match self.leases.get(&slot) {
-            Some(lease) => Err(AssignError::SlotTaken(*lease)),
-            None => Ok((part, part.own(slot))),
-        }
+        Ok((part, part.own(slot)))
     }
 
-    /// The leases, by slot.
-    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
-        self.leases.values()
+    /// What sessions have, by slot.
+    pub fn leases(&self) -> impl Iterator<Item = &AddressPair> {
+        self.book.iter()
     }
 
     /// Gives the session in `slot` an address: that of its slot if the user may have it and it is free; else the
@@ -297,20 +294,29 @@ impl AddressPool {
     ///
     /// # Errors
     /// Why there is none. The pool is then unchanged.
-    pub fn assign(&mut self, slot: u32, claim: &Claim<'_>) -> Result<Lease, AssignError> {
+    pub fn assign(&mut self, slot: u32, claim: &Claim<'_>) -> Result<Lease<AddressPair>, AssignError> {
+        let pair = self.choose(slot, claim, Leavers::NONE)?;
+        self.take(pair)
+    }
+
+    fn choose(&self, slot: u32, claim: &Claim<'_>, leavers: Leavers<'_>) -> Result<AddressPair, AssignError> {
         let (part, own) = self.place(slot, claim)?;
+        let is_available = |address: &Ipv4Addr| self.is_available(*address, claim, leavers);
         let suggested = claim.addresses.and_then(Addresses::suggested);
+        let given_back = leavers.0.iter().map(|pair| pair.remote).filter(|address| part.has(*address));
+        let lowest = || {
+            let free = part.free.iter().copied().find(is_available);
+            free.into_iter().chain(given_back.filter(is_available)).min()
+        };
         let remote = own
             .remote
             .into_iter()
             .chain(suggested)
-            .find(|address| self.is_available(*address, claim))
-            .or_else(|| part.free.iter().copied().find(|address| self.is_available(*address, claim)))
+            .find(is_available)
+            .or_else(lowest)
             .ok_or_else(|| self.explain(part, &own, suggested, claim))?;
         let local = part.locals.get(&remote).copied().unwrap_or(own.local);
-        let lease = Lease { slot, local, remote };
-        self.insert(lease);
-        Ok(lease)
+        Ok(AddressPair { slot, local, remote })
     }
 
     /// Gives the session in `slot` the lowest address from `first` to `last` that is free, whether it is of this pool or
@@ -324,55 +330,60 @@ impl AddressPool {
         first: Ipv4Addr,
         last: Ipv4Addr,
         claim: &Claim<'_>,
-    ) -> Result<Lease, AssignError> {
+    ) -> Result<Lease<AddressPair>, AssignError> {
+        let pair = self.choose_within(slot, first, last, claim, Leavers::NONE)?;
+        self.take(pair)
+    }
+
+    fn choose_within(
+        &self,
+        slot: u32,
+        first: Ipv4Addr,
+        last: Ipv4Addr,
+        claim: &Claim<'_>,
+        leavers: Leavers<'_>,
+    ) -> Result<AddressPair, AssignError> {
         let (part, own) = self.place(slot, claim)?;
         let claim = Claim { addresses: None, ..*claim };
         let mut range = (first.to_bits()..=last.to_bits()).map(Ipv4Addr::from_bits).take(MAX_TRIED);
-        let Some(remote) = range.find(|address| self.is_available(*address, &claim)) else {
-            return Err(match self.holders.get(&first) {
-                Some(&slot) if first == last => AssignError::InUse { address: first, slot },
+        let Some(remote) = range.find(|address| self.is_available(*address, &claim, leavers)) else {
+            return Err(match self.book.holder(first) {
+                Some(slot) if first == last => AssignError::InUse { address: first, slot },
                 _ if first == last && self.is_ours(first) => AssignError::Ours { address: first },
                 _ => AssignError::RangeExhausted { first, last },
             });
         };
         let local = part.locals.get(&remote).copied().unwrap_or(own.local);
-        let lease = Lease { slot, local, remote };
-        self.insert(lease);
-        Ok(lease)
+        Ok(AddressPair { slot, local, remote })
     }
 
     /// What a session of this user would get, if those in the slots `leavers` were over: its address, if that can only be
-    /// one, or the pool that it would be of. Nothing changes.
+    /// one, or the pool that it would be of.
     ///
     /// # Errors
     /// Why it would get none, in the first pool.
-    pub fn would_assign(&mut self, wish: &Wish<'_>, leavers: &[u32]) -> Result<String, AssignError> {
-        let given_back: Vec<Lease> = leavers.iter().filter_map(|slot| self.release(*slot)).collect();
-        let pools: Vec<PoolName> = self.parts.iter().map(|part| part.name().clone()).collect();
-        let mut outcomes = pools.iter().map(|pool| self.try_pool(pool, wish));
-        let mut outcome = outcomes.next().unwrap_or(Err(AssignError::NoPool));
-        if outcome.is_err() {
-            outcome = outcomes.find(Result::is_ok).unwrap_or(outcome);
+    pub fn would_assign(&self, wish: &Wish<'_>, leavers: &[u32]) -> Result<String, AssignError> {
+        let leavers: Vec<AddressPair> = leavers.iter().filter_map(|slot| self.book.of(*slot)).collect();
+        let mut outcomes = self.parts.iter().map(|part| self.try_pool(part, wish, Leavers(&leavers)));
+        let outcome = outcomes.next().unwrap_or(Err(AssignError::NoPool));
+        match outcome {
+            Ok(_) => outcome,
+            Err(_) => outcomes.find(Result::is_ok).unwrap_or(outcome),
         }
-        drop(outcomes);
-        given_back.into_iter().for_each(|lease| self.insert(lease));
-        outcome
     }
 
-    fn try_pool(&mut self, pool: &str, wish: &Wish<'_>) -> Result<String, AssignError> {
+    fn try_pool(&self, part: &Part, wish: &Wish<'_>, leavers: Leavers<'_>) -> Result<String, AssignError> {
+        let pool = part.name();
         let claim = Claim { pool, user: Some(wish.user), addresses: wish.addresses, fixed: wish.fixed };
-        let part = self.part(pool).ok_or_else(|| AssignError::NoSuchPool { name: pool.to_owned() })?;
-        let size = part.size();
-        let slot = part.slots().find(|slot| !self.leases.contains_key(slot));
-        let slot = slot.ok_or(AssignError::Exhausted { size })?;
-        let lease = match wish.only {
-            Some(address) => self.assign_within(slot, address, address, &claim),
-            None => self.assign(slot, &claim),
+        let is_free = |slot: &u32| self.book.of(*slot).is_none_or(|pair| leavers.0.contains(&pair));
+        let slot = part.slots().find(is_free).ok_or(AssignError::Exhausted { size: part.size() })?;
+        let pair = match wish.only {
+            Some(address) => self.choose_within(slot, address, address, &claim, leavers),
+            None => self.choose(slot, &claim, leavers),
         }?;
-        self.release(slot);
         let own = wish.only.or_else(|| wish.addresses.and_then(Addresses::suggested));
-        match own == Some(lease.remote) {
-            true => Ok(lease.remote.to_string()),
+        match own == Some(pair.remote) {
+            true => Ok(pair.remote.to_string()),
             false => Ok(format!("an address of pool {pool}")),
         }
     }
@@ -382,43 +393,31 @@ impl AddressPool {
     ///
     /// # Errors
     /// The slot that has the address already, or this one, if it has another. The pool is then unchanged.
-    pub fn hold(&mut self, lease: Lease) -> Result<(), u32> {
-        if let Some(&holder) = self.holders.get(&lease.remote) {
-            return Err(holder);
-        }
-        if self.leases.contains_key(&lease.slot) {
-            return Err(lease.slot);
-        }
-        self.insert(lease);
-        Ok(())
-    }
-
-    /// Notes a lease whose slot has none, and whose address nobody has.
-    fn insert(&mut self, lease: Lease) {
-        self.leases.insert(lease.slot, lease);
-        *self.our_ends.entry(lease.local).or_default() += 1;
-        self.holders.insert(lease.remote, lease.slot);
+    pub fn hold(&mut self, pair: AddressPair) -> Result<Lease<AddressPair>, u32> {
+        let lease = self.book.hold(pair)?;
         for part in &mut self.parts {
-            part.free.remove(&lease.remote);
+            part.free.remove(&pair.remote);
         }
         self.check_invariants();
+        Ok(lease)
     }
 
-    /// Takes the address of the session in `slot` back. Does nothing if it has none.
-    pub fn release(&mut self, slot: u32) -> Option<Lease> {
-        let lease = self.leases.remove(&slot)?;
-        self.holders.remove(&lease.remote);
-        if let Some(count) = self.our_ends.get_mut(&lease.local) {
-            *count -= 1;
-            if *count == 0 {
-                self.our_ends.remove(&lease.local);
-            }
-        }
-        for part in self.parts.iter_mut().filter(|part| part.has(lease.remote)) {
-            part.free.insert(lease.remote);
+    /// Holds what was chosen, which nobody has.
+    fn take(&mut self, pair: AddressPair) -> Result<Lease<AddressPair>, AssignError> {
+        self.hold(pair).map_err(|holder| match self.book.of(holder) {
+            Some(other) if holder == pair.slot => AssignError::SlotTaken(other),
+            _ => AssignError::InUse { address: pair.remote, slot: holder },
+        })
+    }
+
+    /// Takes the addresses of a session back.
+    pub fn release(&mut self, lease: Lease<AddressPair>) -> AddressPair {
+        let pair = self.book.release(lease);
+        for part in self.parts.iter_mut().filter(|part| part.has(pair.remote)) {
+            part.free.insert(pair.remote);
         }
         self.check_invariants();
-        Some(lease)
+        pair
     }
 
     /// How much of all pools is used.
@@ -431,7 +430,7 @@ impl AddressPool {
             all.reserved += usage.reserved;
             all.free += usage.free;
         }
-        all.outside = self.leases.len().saturating_sub(all.in_use);
+        all.outside = self.book.len().saturating_sub(all.in_use);
         all
     }
 
@@ -453,7 +452,7 @@ impl AddressPool {
 
     /// Is it our end of a link, or to be one?
     fn is_our_end(&self, address: Ipv4Addr) -> bool {
-        self.ours.contains(&address) || self.our_ends.contains_key(&address)
+        self.ours.contains(&address) || self.book.our_ends(address) > 0
     }
 
     /// Whether it is an address of this server: our end of a link, or to be one, or any other of the machine.
@@ -461,9 +460,10 @@ impl AddressPool {
         self.is_our_end(address) || self.machine.has(address)
     }
 
-    fn is_available(&self, address: Ipv4Addr, claim: &Claim<'_>) -> bool {
-        !self.holders.contains_key(&address)
-            && !self.is_our_end(address)
+    fn is_available(&self, address: Ipv4Addr, claim: &Claim<'_>, leavers: Leavers<'_>) -> bool {
+        self.book.holder(address).is_none_or(|_| leavers.have(address))
+            && !self.ours.contains(&address)
+            && self.book.our_ends(address) <= leavers.our_ends(address)
             && !inet::is_bad_host(address)
             && !claim.fixed.is_reserved_from(address, claim.user)
             && claim.addresses.is_none_or(|addresses| addresses.authorizes(address).is_ok())
@@ -480,7 +480,7 @@ impl AddressPool {
         claim: &Claim<'_>,
     ) -> AssignError {
         if let Some(address) = suggested {
-            if let Some(&slot) = self.holders.get(&address) {
+            if let Some(slot) = self.book.holder(address) {
                 return AssignError::InUse { address, slot };
             }
             if self.is_ours(address) {
@@ -503,21 +503,11 @@ impl AddressPool {
     }
 
     fn check_invariants(&self) {
-        debug_assert_eq!(self.leases.len(), self.holders.len(), "an address is leased twice");
-        debug_assert!(
-            self.leases.values().all(|lease| self.holders.get(&lease.remote) == Some(&lease.slot)),
-            "leases and holders disagree"
-        );
-        debug_assert_eq!(
-            self.our_ends.values().sum::<usize>(),
-            self.leases.len(),
-            "a lease has no end of ours"
-        );
         debug_assert!(
             self.parts.iter().all(|part| part
                 .locals
                 .keys()
-                .all(|address| part.free.contains(address) != self.holders.contains_key(address))),
+                .all(|address| part.free.contains(address) != self.book.holder(*address).is_some())),
             "an address of the pool is neither free nor held, or both"
         );
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -15,10 +16,53 @@ fn only(entries: Vec<PoolEntry>) -> [(PoolName, Vec<PoolEntry>); 1] {
     [(DEFAULT_POOL.into(), entries)]
 }
 
-fn pool(local: &str, remote: &str, count: u32) -> AddressPool {
+/// A pool, and what was leased from it, by slot.
+struct Leased {
+    // Goes first: then nobody waits for the leases.
+    pool: AddressPool,
+    held: BTreeMap<u32, Lease<AddressPair>>,
+}
+
+impl Leased {
+    fn new(pool: AddressPool) -> Self {
+        Self { pool, held: BTreeMap::new() }
+    }
+
+    /// Keeps a lease; what it is of.
+    fn keep(&mut self, lease: Lease<AddressPair>) -> AddressPair {
+        let pair = *lease;
+        self.held.insert(pair.slot, lease);
+        pair
+    }
+
+    fn hold(&mut self, pair: AddressPair) -> Result<AddressPair, u32> {
+        self.pool.hold(pair).map(|lease| self.keep(lease))
+    }
+
+    fn release(&mut self, slot: u32) -> Option<AddressPair> {
+        self.held.remove(&slot).map(|lease| self.pool.release(lease))
+    }
+}
+
+impl std::ops::Deref for Leased {
+    type Target = AddressPool;
+
+    fn deref(&self) -> &AddressPool {
+        &self.pool
+    }
+}
+
+impl std::ops::DerefMut for Leased {
+    fn deref_mut(&mut self) -> &mut AddressPool {
+        &mut self.pool
+    }
+}
+
+fn pool(local: &str, remote: &str, count: u32) -> Leased {
     let local = ip(local);
     let remotes = range(ip(remote), count).unwrap();
-    AddressPool::new(only(remotes.map(|remote| PoolEntry { local, remote: Some(remote) }).collect()))
+    let entries = remotes.map(|remote| PoolEntry { local, remote: Some(remote) }).collect();
+    Leased::new(AddressPool::new(only(entries)))
 }
 
 /// The secrets of guide C, and some more.
@@ -28,18 +72,19 @@ fn secrets() -> SecretsFile {
     SecretsFile::parse(Path::new("/etc/ppp/chap-secrets"), text.as_bytes(), Protocol::Chap).0
 }
 
-fn assign(pool: &mut AddressPool, slot: u32, user: &str) -> Result<Lease, AssignError> {
+fn assign(pool: &mut Leased, slot: u32, user: &str) -> Result<AddressPair, AssignError> {
     assign_from(pool, DEFAULT_POOL, slot, user)
 }
 
-fn assign_from(pool: &mut AddressPool, from: &str, slot: u32, user: &str) -> Result<Lease, AssignError> {
+fn assign_from(pool: &mut Leased, from: &str, slot: u32, user: &str) -> Result<AddressPair, AssignError> {
     let secrets = secrets();
     let mut fixed = FixedAddresses::default();
     fixed.add(&secrets, b"gw", &NoNames);
     let found = secrets.lookup(user.as_bytes(), b"gw").unwrap();
     let (addresses, _) = found.entry.addresses.resolve(user.as_bytes(), slot, &NoNames);
     let user = Some(user.as_bytes());
-    pool.assign(slot, &Claim { pool: from, user, addresses: Some(&addresses), fixed: &fixed })
+    let claim = Claim { pool: from, user, addresses: Some(&addresses), fixed: &fixed };
+    pool.assign(slot, &claim).map(|lease| pool.keep(lease))
 }
 
 /// A machine with one address.
@@ -55,7 +100,8 @@ impl Machine for With {
 #[test]
 fn no_session_gets_an_address_of_the_machine_whoever_gives_it() {
     let own = ip("192.168.10.3");
-    let mut pool = pool("192.168.10.109", "192.168.10.2", 3).on(With(own));
+    let Leased { pool, .. } = pool("192.168.10.109", "192.168.10.2", 3);
+    let mut pool = Leased::new(pool.on(With(own)));
     assert!(pool.is_ours(own) && pool.is_ours(ip("192.168.10.109")) && !pool.is_ours(ip("192.168.10.4")));
     // Slot 1 has it by the pool, and user cmz2 by the secrets file.
     assert_eq!(assign(&mut pool, 1, "cmz").unwrap().remote, ip("192.168.10.2"));
@@ -64,14 +110,15 @@ fn no_session_gets_an_address_of_the_machine_whoever_gives_it() {
     let fixed = FixedAddresses::default();
     let claim = Claim { pool: DEFAULT_POOL, user: None, addresses: None, fixed: &fixed };
     assert_eq!(pool.assign_within(2, own, own, &claim).unwrap_err(), AssignError::Ours { address: own });
-    assert_eq!(pool.assign_within(2, own, ip("192.168.10.4"), &claim).unwrap().remote, ip("192.168.10.4"));
+    let lease = pool.assign_within(2, own, ip("192.168.10.4"), &claim).unwrap();
+    assert_eq!(pool.keep(lease).remote, ip("192.168.10.4"));
 }
 
 /// A session of an earlier server, which had another pool.
 #[test]
 fn an_address_is_held_whoever_gave_it() {
     let mut pool = pool("192.168.10.109", "192.168.10.2", 3);
-    let lease = |slot, remote| Lease { slot, local: ip("10.0.0.1"), remote: ip(remote) };
+    let lease = |slot, remote| AddressPair { slot, local: ip("10.0.0.1"), remote: ip(remote) };
     pool.hold(lease(7, "192.168.10.2")).unwrap();
     pool.hold(lease(8, "10.9.9.9")).unwrap();
     assert_eq!(pool.hold(lease(9, "10.9.9.9")), Err(8));
@@ -88,7 +135,7 @@ fn an_address_is_held_whoever_gave_it() {
 #[test]
 fn guide_c() {
     let mut pool = pool("192.168.10.109", "192.168.10.2", 20);
-    let remote = |lease: Result<Lease, AssignError>| lease.map(|lease| lease.remote.to_string());
+    let remote = |lease: Result<AddressPair, AssignError>| lease.map(|lease| lease.remote.to_string());
     assert_eq!(remote(assign(&mut pool, 0, "cmz")).unwrap(), "192.168.10.2");
     assert_eq!(remote(assign(&mut pool, 4, "cmz2")).unwrap(), "192.168.10.3");
     // slot 1 would have 192.168.10.3, which belongs to cmz2 even when cmz2 is gone
@@ -104,7 +151,7 @@ fn guide_c() {
 #[test]
 fn refusals_tell_the_reason() {
     let mut pool = pool("192.168.10.109", "192.168.10.2", 4);
-    let text = |result: Result<Lease, AssignError>| result.unwrap_err().to_string();
+    let text = |result: Result<AddressPair, AssignError>| result.unwrap_err().to_string();
     assert_eq!(
         text(assign(&mut pool, 0, "none")),
         "/etc/ppp/chap-secrets:3: user \"none\" may not use 192.168.10.2: the address list is empty; add \"*\" or the \
@@ -121,7 +168,8 @@ fn refusals_tell_the_reason() {
         text(assign(&mut pool, 3, "net")),
         "the address pool is exhausted: none of its 4 addresses is free for this user"
     );
-    let mut no_pool = AddressPool::new(only(vec![PoolEntry { local: ip("10.0.0.1"), remote: None }; 2]));
+    let nothing = PoolEntry { local: ip("10.0.0.1"), remote: None };
+    let mut no_pool = Leased::new(AddressPool::new(only(vec![nothing; 2])));
     assert_eq!(assign(&mut no_pool, 0, "cmz"), Err(AssignError::NoPool));
     assert_eq!(assign(&mut no_pool, 0, "cmz2").unwrap().remote, ip("192.168.10.3"));
 }
@@ -143,8 +191,10 @@ fn usage_counts_every_address_once() {
 #[test]
 fn a_pair_keeps_its_own_local_address() {
     let entry = |local, remote| PoolEntry { local: ip(local), remote: Some(ip(remote)) };
-    let mut pool =
-        AddressPool::new(only(vec![entry("10.1.0.1", "192.168.10.3"), entry("10.2.0.1", "192.168.10.7")]));
+    let mut pool = Leased::new(AddressPool::new(only(vec![
+        entry("10.1.0.1", "192.168.10.3"),
+        entry("10.2.0.1", "192.168.10.7"),
+    ])));
     assert_eq!(assign(&mut pool, 0, "cmz").unwrap().local, ip("10.2.0.1"));
     assert_eq!(assign(&mut pool, 1, "cmz2").unwrap().local, ip("10.1.0.1"));
 }
@@ -155,14 +205,14 @@ fn pools_do_not_disturb_each_other() {
         let remotes = range(ip(remote), count).unwrap();
         remotes.map(|remote| PoolEntry { local: ip(local), remote: Some(remote) }).collect()
     };
-    let mut pool = AddressPool::new([
+    let mut pool = Leased::new(AddressPool::new([
         (DEFAULT_POOL.into(), entries("10.0.0.1", "10.0.0.2", 2)),
         ("a".into(), entries("10.1.0.1", "10.1.0.2", 2)),
         ("b".into(), entries("10.2.0.1", "192.168.10.2", 3)),
-    ]);
+    ]));
     let slots: Vec<_> = pool.parts().iter().map(Part::slots).collect();
     assert_eq!(slots, [0..2, 2..4, 4..7]);
-    let show = |lease: Lease| format!("{} {}", lease.local, lease.remote);
+    let show = |lease: AddressPair| format!("{} {}", lease.local, lease.remote);
     // A slot has an address in its own pool only; in another one, the lowest that is free is good enough.
     assert_eq!(assign_from(&mut pool, "a", 3, "cmz").map(show).unwrap(), "10.1.0.1 10.1.0.3");
     assert_eq!(assign_from(&mut pool, "a", 0, "cmz").map(show).unwrap(), "10.1.0.1 10.1.0.2");
@@ -288,7 +338,7 @@ proptest! {
         if duplicates {
             entries[7] = entries[1];
         }
-        let mut pool = AddressPool::new(only(entries));
+        let mut pool = Leased::new(AddressPool::new(only(entries)));
         for (slot, action) in steps {
             if action == 4 {
                 // Shrinks, grows, and moves by one.

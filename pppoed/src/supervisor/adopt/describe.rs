@@ -5,6 +5,7 @@ use std::time::Instant;
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::netlink::{Ipv4Ends, Ipv6Ends};
+use ppp_session::session::End;
 use pppoed_state::options;
 use pppoed_state::record::{Item, RecordError};
 
@@ -24,12 +25,12 @@ impl Session {
         self.worker_start = Some(start_time);
         self.record_serial += 1;
         let now = Instant::now();
-        let opened = self.opened.ok_or(missing("when it was open"))?;
+        let opened = self.machine.opened().ok_or(missing("when it was open"))?;
         let tun = self.tun.as_ref().ok_or(missing("which interface it has"))?;
         let mut items = vec![
             Item::Serial(self.record_serial),
             Item::Process { pid: self.worker_pid, start_time },
-            Item::Numbers { session_id: self.id, unit: self.unit },
+            Item::Numbers { session_id: self.id, unit: self.unit.number },
             Item::Access {
                 name: self.access_name.clone(),
                 index: access.get(),
@@ -51,8 +52,10 @@ impl Session {
         if let Some(user) = &self.user {
             items.push(Item::User { name: user.name.clone(), origin: user.origin.clone() });
         }
-        items.extend(self.lease.map(|lease| Item::Lease { local: lease.local, remote: lease.remote }));
-        items.extend(self.lease.map(|_| Item::AddressSource(self.address_source)));
+        items.extend(
+            self.lease.as_ref().map(|lease| Item::Lease { local: lease.local, remote: lease.remote }),
+        );
+        items.extend(self.lease.as_ref().map(|_| Item::AddressSource(self.address_source)));
         items.extend(self.network.map(Item::Network));
         items.extend(self.ipv6.map(Item::Ipv6));
         if let Some(given) = &self.given {
@@ -66,7 +69,7 @@ impl Session {
         }
         items.extend(self.hooks.record().map(Item::Hooks));
         items.extend(self.sent_rates.map(Item::Rates));
-        if let Some((reason, detail)) = &self.end {
+        if let Some(End { reason, detail }) = self.machine.end() {
             items.push(Item::Ending { reason: *reason, detail: detail.clone() });
         }
         items.push(Item::History(self.history().map(|entry| (entry.at_ms, entry.event.clone())).collect()));

@@ -192,7 +192,7 @@ impl Supervisor {
     fn compare_records(&mut self, found: &BTreeSet<u16>) {
         // What cannot be written now is written when it can.
         let Some(store) = self.adoption.store.as_ref().filter(|store| !store.is_failing()) else { return };
-        let is_kept = |session: &&Session| session.opened.is_some() && session.end.is_none();
+        let is_kept = |session: &&Session| session.machine.opened().is_some() && !session.machine.is_ending();
         let wanted: BTreeSet<u16> = self.table.iter().filter(is_kept).map(|session| session.id).collect();
         let has_no_session = |id: &&u16| self.table.by_id(**id).is_none();
         let left_over: BTreeSet<u16> = found.iter().filter(has_no_session).copied().collect();

@@ -300,7 +300,7 @@ fn left(run_dir: &Path) -> Vec<Known> {
 impl Supervisor {
     /// What is known of a session changed, and it has been open: gives its worker a new record, and keeps that.
     pub(super) fn keep_record(&mut self, token: Token) {
-        if self.table.get_mut(token).is_some_and(|session| session.end.is_none()) {
+        if self.table.get_mut(token).is_some_and(|session| !session.machine.is_ending()) {
             self.write_record(token);
         }
     }
@@ -309,7 +309,7 @@ impl Supervisor {
     /// for that.
     pub(super) fn write_record(&mut self, token: Token) {
         let Some(session) = self.table.get_mut(token) else { return };
-        if session.opened.is_none() {
+        if session.machine.opened().is_none() {
             return;
         }
         let line = self.accesses.get(session.access).and_then(super::access::Access::line);

@@ -1,24 +1,27 @@
 //! A record as a session.
 
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ppp_ipc::control::{Phase, Traffic};
+use ppp_ipc::control::Traffic;
 use ppp_linux::counters::monotonic_millis;
 use ppp_linux::device::{Line, Open};
 use ppp_linux::interface::{IfIndex, InterfaceId};
 use ppp_linux::pidfd::PidFd;
-use pppoed_config::pool::{Lease, Part, PoolName};
+use ppp_session::leases::AddressPair;
+use ppp_session::session::Machine;
+use pppoed_config::pool::{Part, PoolName};
 use pppoed_state::known::{Changes, Known};
 
 use super::Returning;
 use crate::supervisor::Supervisor;
 use crate::supervisor::challenge::Challenge;
-use crate::supervisor::network::{Given, session_end};
+use crate::supervisor::network::Given;
 use crate::supervisor::session::{
-    AccessIndex, Authentication, Origin as Dialled, Place, Session, Token, User,
+    AccessIndex, Authentication, Holdings, Origin as Dialled, Session, Token, User,
 };
-use crate::supervisor::settings::Settings;
+use crate::supervisor::settings::{Settings, max_connect};
 use crate::supervisor::worker::WorkerHandle;
 
 /// Puts a session into the state that it had when the record was written.
@@ -71,25 +74,8 @@ impl Supervisor {
         traffic: Traffic,
         now: Instant,
     ) -> Result<Token, String> {
-        let id = known.session_id;
         let ending = known.changes.ending.take();
-        if self.table.by_id(id).is_some() {
-            return Err(format!("there is another session {id}"));
-        }
-        if !self.units.take_exact(known.unit) {
-            return Err(format!("another session has {}", known.tun.0));
-        }
-        let own = known.lease.and_then(|(_, remote)| self.pool.slot_of(remote));
-        let slot = self.slots.adopt(id, own);
-        let lease = known.lease.map(|(local, remote)| Lease { slot, local, remote });
-        if let Some(lease) = lease
-            && let Err(holder) = self.pool.hold(lease)
-        {
-            self.units.release(known.unit);
-            self.slots.release(slot);
-            let holder = self.slots.session_id(holder).unwrap_or_default();
-            return Err(format!("session {holder} has the address {}", lease.remote));
-        }
+        let holdings = self.hold_again(&known)?;
         let token = Token(self.next_token);
         self.next_token += 1;
         let has_worker = process.is_some();
@@ -101,11 +87,11 @@ impl Supervisor {
             ),
             None => WorkerHandle::gone(),
         };
-        let session = self.rebuild(known, token, slot, lease, worker, traffic, now);
+        let session = self.rebuild(known, token, holdings, worker, traffic, now);
         if has_worker {
             let _ = self.readmit(&session);
         }
-        let end = session_end(&session);
+        let end = session.machine.deadline();
         self.table.insert(session);
         self.proven(token, now);
         self.deadlines.set(token, end);
@@ -116,13 +102,33 @@ impl Supervisor {
         Ok(token)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is one thing that the record does not say")]
+    /// Holds what a session held. `Err` says who has some of that, and then nothing is held.
+    fn hold_again(&mut self, known: &Known) -> Result<Holdings, String> {
+        let id = known.session_id;
+        let own = known.lease.and_then(|(_, remote)| self.pool.slot_of(remote));
+        let slot = self.slots.hold(id, own).ok_or_else(|| format!("there is another session {id}"))?;
+        let Some(unit) = self.units.hold(known.unit) else {
+            self.slots.release(slot);
+            return Err(format!("another session has {}", known.tun.0));
+        };
+        let pair = known.lease.map(|(local, remote)| AddressPair { slot: slot.number, local, remote });
+        match pair.map(|pair| self.pool.hold(pair)).transpose() {
+            Ok(lease) => Ok(Holdings { slot, unit, lease }),
+            Err(holder) => {
+                self.units.release(unit);
+                self.slots.release(slot);
+                let holder = self.slots.session_id(holder).unwrap_or_default();
+                let address = pair.map_or(Ipv4Addr::UNSPECIFIED, |pair| pair.remote);
+                Err(format!("session {holder} has the address {address}"))
+            }
+        }
+    }
+
     fn rebuild(
         &self,
         known: Known,
         token: Token,
-        slot: u32,
-        lease: Option<Lease>,
+        holdings: Holdings,
         worker: WorkerHandle,
         traffic: Traffic,
         now: Instant,
@@ -130,6 +136,7 @@ impl Supervisor {
         let access = self.access_index(&known.access_name);
         let ours = self.accesses.get(access).map_or(&self.config, |access| &access.terms().settings);
         // It counts where its address is missing.
+        let lease = holdings.lease.as_deref();
         let pool = lease.and_then(|lease| self.pool.part_with(lease.remote)).map(Part::name);
         let settings = settings(&known, ours, pool.unwrap_or(&ours.pool).clone());
         let dialled = Dialled {
@@ -142,11 +149,9 @@ impl Supervisor {
             pending: None,
             max_payload: known.max_payload,
         };
-        let place = Place { id: known.session_id, slot, unit: known.unit };
         let started = from_clock(known.started_ms, now);
-        let mut session = Session::new(token, place, dialled, settings, worker, started);
-        session.phase = Phase::Open;
-        session.opened = Some(from_clock(known.opened_ms, now));
+        let mut session = Session::new(token, holdings, dialled, settings, worker, started);
+        session.machine = Machine::restored(session.settings.limits(), from_clock(known.opened_ms, now));
         (session.worker_pid, session.worker_start) = (known.process.0, Some(known.process.1));
         let (name, index) = known.tun;
         session.ifname = name.to_string();
@@ -157,11 +162,11 @@ impl Supervisor {
             own: known.own_mac,
             peer: known.peer_mac,
         });
-        session.lease = lease;
         session.address_source = known.address_source;
         session.protections = known.protections;
         session.kept_traffic = traffic;
         apply(known.changes, &mut session);
+        session.machine.set_max_connect(max_connect(session.options()));
         // As it stood when the record was written; the worker will say how it stands now.
         session.passes = Open {
             ipv4: session.network.map(|network| network.remote),

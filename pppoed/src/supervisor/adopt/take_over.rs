@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ppp_ipc::adoption::{MIN_VERSION, Returning as Claimed, Welcome};
-use ppp_ipc::control::{Phase, Traffic};
+use ppp_ipc::control::Traffic;
 use ppp_ipc::reason::EndReason;
 use ppp_ipc::worker::VERSION;
 use ppp_linux::counters::SharedCounters;
 use ppp_linux::pidfd::{PidFd, start_time};
+use ppp_session::session::{End, Event, Standing};
 use ppp_wire::causes::chain;
 use pppoed_state::known::Known;
 use subtle::ConstantTimeEq;
@@ -25,7 +26,6 @@ use crate::message::{COUNTERS_STAY, SESSION_LOST, SESSION_TAKEN_OVER};
 use crate::supervisor::Supervisor;
 use crate::supervisor::ipv6;
 use crate::supervisor::messages::{NOT_ITS_END, is_workers_own};
-use crate::supervisor::network::session_end;
 use crate::supervisor::session::{Session, Token};
 use crate::supervisor::session_log::about;
 use crate::supervisor::worker::{Gone, kill};
@@ -254,15 +254,16 @@ impl Supervisor {
     fn resume(&mut self, token: Token, claim: Claimed, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         if let Some(ended) = claim.ended {
-            if session.end.is_none() && !is_workers_own(ended.reason, true) {
+            if !session.machine.is_ending() && !is_workers_own(ended.reason, true) {
                 let detail = format!("the worker broke the rules: {NOT_ITS_END}");
                 return self.kill(token, EndReason::WorkerCrash, &detail);
             }
-            session.end_with(ended.reason, printable(&ended.detail));
             session.note(format!("ended without pppoed: {}", ended.reason), now);
-            return self.arm_exit_deadline(token, now);
+            let end = End::new(ended.reason, printable(&ended.detail));
+            self.advance_any(token, Event::WorkerEnded(end), now);
+            return;
         }
-        if session.end.is_some() {
+        if session.machine.is_ending() {
             // It was told to end before it was back, and is being told now.
             return;
         }
@@ -284,19 +285,20 @@ impl Supervisor {
         self.hold_back(token);
         let Some(session) = self.table.get_mut(token) else { return };
         if session.ip_open || session.ipv6_open.is_some() {
-            session.phase = Phase::Network;
-            self.deadlines.set(token, self.table.get_mut(token).and_then(|session| session_end(session)));
+            self.advance_any(token, Event::Resumed(Standing::Admitted), now);
             return self.configure(token, now);
         }
-        session.phase = Phase::Establish;
-        self.arm_setup_deadline(token, now);
+        let standing = match claim.lcp.is_some() && claim.authenticated {
+            true => Standing::Admitted,
+            false => Standing::Down,
+        };
+        self.advance_any(token, Event::Resumed(standing), now);
         let Some(report) = claim.lcp else { return };
         match claim.authenticated {
             // The user is who the record says: it cannot change in a session.
             true => {
                 if let Some(session) = self.table.get_mut(token) {
                     session.lcp = Some(report);
-                    session.phase = Phase::Network;
                 }
             }
             false => {

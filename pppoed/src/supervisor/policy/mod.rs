@@ -310,7 +310,7 @@ impl Supervisor {
         let is_served = |name: &&String| config.interfaces.contains(name) || config.patterns.contains(name);
         for name in interfaces.iter().chain(patterns).filter(|name| !is_served(name)) {
             let sessions = self.table.iter().filter(|session| {
-                session.end.is_none()
+                !session.machine.is_ending()
                     && !config.serves(&session.access_name)
                     && NamePattern::from_text(name).matches(&session.access_name)
             });

@@ -50,7 +50,7 @@ impl Supervisor {
             _ => false,
         };
         let changed = changed_users(old, new);
-        for session in self.table.iter().filter(|session| session.end.is_none()) {
+        for session in self.table.iter().filter(|session| !session.machine.is_ending()) {
             if is_denied(session) {
                 let list = if request.end { &mut touched.ending } else { &mut touched.denied };
                 list.push(session.id);
@@ -77,7 +77,7 @@ impl Supervisor {
             return;
         }
         let mut limited = Vec::new();
-        for session in self.table.iter_mut().filter(|session| session.end.is_none()) {
+        for session in self.table.iter_mut().filter(|session| !session.machine.is_ending()) {
             let Some(name) = session.username().filter(|name| changed.contains(name)) else { continue };
             let (before, after) = (old.user(name.as_bytes()), self.policy.current.user(name.as_bytes()));
             if let Some(rates) = new_rates(session, &before, &after).filter(|rates| *rates != session.rates())

@@ -212,5 +212,5 @@ fn place_of(session: &Session) -> Option<PlaceOf> {
 
 /// Whether a session is as it is for longer: neither beginning nor ending.
 fn is_settled(session: &Session) -> bool {
-    session.opened.is_some() && session.end.is_none()
+    session.machine.opened().is_some() && !session.machine.is_ending()
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use pppoed_config::pool::MAX_SESSIONS;
+use super::MAX_SESSIONS;
 
 /// Ids that are not drawn again at once: a late frame of the old session may still be under way.
 const QUARANTINE: usize = 8192;
@@ -14,7 +14,7 @@ const QUARANTINE: usize = 8192;
 const DRAWS: u32 = 64;
 
 /// Ids in use, by the slots of their sessions.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct RandomIds {
     /// By id: whether it is in use or in quarantine.
     taken: Vec<bool>,
@@ -66,6 +66,11 @@ impl RandomIds {
 
     pub(super) fn of(&self, slot: u32) -> Option<u16> {
         self.of_slot.get(&slot).copied()
+    }
+
+    /// Whether a session has it.
+    pub(super) fn is_used(&self, id: u16) -> bool {
+        self.is_taken(id) && !self.quarantine.contains(&id)
     }
 
     fn end_quarantine(&mut self) -> Option<()> {
