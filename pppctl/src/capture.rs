@@ -10,12 +10,7 @@ use std::{
 use ppp_ipc::control::{CaptureEnd, CaptureRequest, CapturedFrame, Request, Response};
 use ppp_wire::escape::harmless;
 
-use crate::{
-    answer,
-    console::{Console, Wait},
-    error::Error,
-    output, transport,
-};
+use crate::{console::Console, error::Error, failure, output, transport, wait::Wait};
 
 /// Captures into `path`, or to standard output for `-`, until a limit is reached, the session ends, or Ctrl-C.
 pub(crate) fn run(
@@ -52,8 +47,8 @@ fn copy(console: &mut Console, capture: CaptureRequest, file: &mut dyn Write) ->
             }
             Response::CaptureEnd(how) => end = Some(how),
             Response::Done => return Ok(true),
-            Response::Failed(failure) => return Err(answer::Error::new(failure, &request).into()),
-            other => return Err(answer::Error::unexpected(&request, &other).into()),
+            Response::Failed(failure) => return Err(failure::Error::new(failure, &request).into()),
+            other => return Err(failure::Error::unexpected(&request, &other).into()),
         }
         Ok(false)
     });

@@ -61,7 +61,7 @@ pub(crate) fn complete(
 }
 
 /// The server that the line is about: it may name another socket.
-fn connection(words: &[&str], console: &Console) -> crate::program::ConnectionOptions {
+fn connection(words: &[&str], console: &Console) -> crate::connection::ConnectionOptions {
     let mut options = console.options().clone();
     let mut words = words.iter();
     while let Some(word) = words.next() {

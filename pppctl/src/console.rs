@@ -4,21 +4,11 @@ use ppp_ipc::control::{Request, Response, ServerHello};
 
 use crate::{
     answer::{Answer, Collector},
+    connection::ConnectionOptions,
     error::Error,
-    program::ConnectionOptions,
     transport::{self, Client},
+    wait::Wait,
 };
-
-/// How long to wait for each piece of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// As long as the user said.
-    Timeout,
-    /// As long as the user said, but no less than `pppoed` takes for reading its files at most, by default.
-    Patiently,
-    /// Until it comes: the answer has no end.
-    Forever,
-}
 
 /// Connects when there is something to ask, and again when the connection was lost meanwhile.
 pub(crate) struct Console {

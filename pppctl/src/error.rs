@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use ppp_wire::causes::chain;
 
-use crate::{answer, transport};
+use crate::{failure, transport};
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub(crate) enum Error {
     Transport(#[from] transport::Error),
     /// The server refused, or its answer makes no sense.
     #[error(transparent)]
-    Answer(#[from] answer::Error),
+    Answer(#[from] failure::Error),
     /// `auth test` says so.
     #[error("a login would be refused")]
     LoginRefused,
@@ -96,15 +96,15 @@ impl Error {
                 | transport::Error::Version { .. } => NOT_UNDERSTOOD,
             },
             Self::Answer(error) => match error {
-                answer::Error::NoSuchSession { .. }
-                | answer::Error::Busy(_)
-                | answer::Error::Refused(_)
-                | answer::Error::BadFiles(_) => FAILED,
-                answer::Error::NotAllowed => NOT_ALLOWED,
-                answer::Error::Unexpected { .. }
-                | answer::Error::TooManySessions
-                | answer::Error::TooManyChanges
-                | answer::Error::TooLong => NOT_UNDERSTOOD,
+                failure::Error::NoSuchSession { .. }
+                | failure::Error::Busy(_)
+                | failure::Error::Refused(_)
+                | failure::Error::BadFiles(_) => FAILED,
+                failure::Error::NotAllowed => NOT_ALLOWED,
+                failure::Error::Unexpected { .. }
+                | failure::Error::TooManySessions
+                | failure::Error::TooManyChanges
+                | failure::Error::TooLong => NOT_UNDERSTOOD,
             },
         }
     }
@@ -126,7 +126,7 @@ impl Error {
                     | transport::Error::Timeout { .. }
             ),
             // It is about to end.
-            Self::Answer(error) => matches!(error, answer::Error::Busy(_)),
+            Self::Answer(error) => matches!(error, failure::Error::Busy(_)),
             _ => false,
         }
     }

@@ -7,7 +7,7 @@ use ppp_ipc::control::{
 use ppp_ipc::name::NamePattern;
 use ppp_ipc::policy::{PolicyEntry, PolicyWritten};
 
-use crate::answer::Error;
+use crate::failure::Error;
 
 /// More pieces than this are no list.
 const MAX_LEN: usize = 100_000;

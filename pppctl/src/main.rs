@@ -10,8 +10,11 @@ mod capture;
 mod clock;
 mod command;
 mod completions;
+mod connection;
 mod console;
 mod error;
+mod failure;
+mod format;
 mod hooks;
 mod info;
 mod interrupt;
@@ -19,6 +22,7 @@ mod interrupt;
 mod man;
 mod metrics;
 mod output;
+mod parse;
 mod password;
 mod policy;
 mod program;
@@ -31,6 +35,7 @@ mod stream;
 mod terminal;
 mod top;
 mod transport;
+mod wait;
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write},

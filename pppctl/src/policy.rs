@@ -13,10 +13,12 @@ use ppp_wire::escape::harmless;
 
 use crate::{
     answer::{Answer, PolicyOutcome},
-    command::{Command, Set, name, name_pattern, parse_mac, values},
+    command::{Command, Set, name, name_pattern, values},
     console::Console,
     error::Error,
-    output, question,
+    output,
+    parse::parse_mac,
+    question,
     run::Display,
     terminal,
 };

@@ -1,13 +1,14 @@
 //! What stands around the commands: the program's own arguments, and what the shell has beside them.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ppp_ipc::control::DEFAULT_PATH;
 
 use crate::{
     clock::Zone,
-    command::{Command, parse_seconds, values},
+    command::{Command, values},
+    connection::ConnectionOptions,
+    format::Format,
     terminal::Screen,
 };
 
@@ -141,17 +142,6 @@ pub(crate) enum LineCommand {
     Exit,
 }
 
-/// How to reach `pppoed`.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ConnectionOptions {
-    /// Control socket of pppoed
-    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_PATH)]
-    pub(crate) socket: PathBuf,
-    /// Timeout for each answer of pppoed
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
-    pub(crate) timeout: Duration,
-}
-
 /// How to show answers.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct DisplayOptions {
@@ -189,18 +179,6 @@ impl DisplayOptions {
     pub(crate) fn screen(self) -> Screen {
         Screen { zone: self.zone(), ..Screen::of_stdout() }
     }
-}
-
-/// How to show an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    #[default]
-    /// Aligned columns with human-readable units
-    Table,
-    /// One document with raw numbers; one per line for streaming output
-    Json,
-    /// Comma-separated values with raw numbers (RFC 4180)
-    Csv,
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ mod tests {
     use ppp_ipc::name::{Name, NamePattern};
 
     use super::*;
-    use crate::program::{Cli, CliCommand, Format};
+    use crate::format::Format;
+    use crate::program::{Cli, CliCommand};
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["pppctl"].into_iter().chain(line.split(' ')))

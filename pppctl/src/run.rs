@@ -5,15 +5,16 @@ use std::io::Write;
 use ppp_ipc::control::{Password, Request};
 
 use crate::{
-    answer::{self, Answer},
+    answer::Answer,
     capture,
     command::{Auth, Command, Show},
     console::Console,
     error::Error,
+    failure,
+    format::Format,
     hooks::{self, Hooks},
     metrics, output, password,
     policy::{self, Wanted},
-    program::Format,
     question, sessions, stream,
     terminal::Screen,
     top,
@@ -40,7 +41,7 @@ pub(crate) fn run(
     };
     if is_number {
         match carry_out(command, display, console, out) {
-            Err(error @ Error::Answer(answer::Error::NoSuchSession { .. })) => {
+            Err(error @ Error::Answer(failure::Error::NoSuchSession { .. })) => {
                 if let Ok(true) = sessions::resolve(command, display, console, out) {
                     return Ok(());
                 }

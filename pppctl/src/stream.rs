@@ -5,12 +5,14 @@ use std::{collections::VecDeque, io::Write, time::Duration};
 use ppp_ipc::control::{CapturedFrame, Request, Response, TracedFrame};
 
 use crate::{
-    answer::{self, Piece},
-    console::{Console, Wait},
+    answer::Piece,
+    console::Console,
     error::Error,
+    failure,
     interrupt::{self, Woken},
     output::Output,
     transport,
+    wait::Wait,
 };
 
 /// Time between two looks whether `pppoed` is there again.
@@ -105,8 +107,8 @@ pub(crate) fn run(
             Response::Lost { count } if matches!(request, Request::Trace(_)) => Piece::LostPackets(count),
             Response::Lost { count } => Piece::Lost(count),
             Response::Done => return Ok(true),
-            Response::Failed(failure) => return Err(answer::Error::new(failure, request).into()),
-            other => return Err(answer::Error::unexpected(request, &other).into()),
+            Response::Failed(failure) => return Err(failure::Error::new(failure, request).into()),
+            other => return Err(failure::Error::unexpected(request, &other).into()),
         };
         output.write_piece(&piece, out).and_then(|()| out.flush()).map_err(Error::Output)?;
         Ok(false)

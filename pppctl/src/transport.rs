@@ -19,8 +19,8 @@ use ppp_ipc::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    console::Wait,
     interrupt::{self, Woken},
+    wait::Wait,
 };
 
 /// Pause before the next try when the server's queue of connections is full.

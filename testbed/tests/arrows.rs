@@ -61,8 +61,8 @@ const FOLDERS: &[(&str, Folders, &[&[&str]])] = &[
     ("crates/pppoed-config", CONFIG, &[]),
     ("crates/pppoed-state", STATE, &[]),
     ("pppoed", SUPERVISOR, &[]),
-    // To be undone: what `output`, `program`, `error` and `console` have for others belongs below them.
-    ("pppctl", CONSOLE, &[&["answer", "info"], CONSOLE_CIRCLE]),
+    // To be undone: the table of commands names the arguments of those that have a file of their own, which run others.
+    ("pppctl", CONSOLE, &[CONSOLE_CIRCLE]),
 ];
 
 const CONFIG: Folders = &[
@@ -134,64 +134,49 @@ const SUPERVISOR: Folders = &[
     ("turns", &["message"]),
 ];
 
-const CONSOLE_CIRCLE: &[&str] = &[
-    "capture",
-    "command",
-    "console",
-    "error",
-    "hooks",
-    "metrics",
-    "output",
-    "password",
-    "policy",
-    "program",
-    "question",
-    "run",
-    "sessions",
-    "shell",
-    "stream",
-    "top",
-    "transport",
-];
+const CONSOLE_CIRCLE: &[&str] = &["command", "hooks", "policy", "question", "run", "sessions", "top"];
 
 const CONSOLE: Folders = &[
-    ("answer", &["info"]),
-    ("capture", &["answer", "console", "error", "output", "transport"]),
-    ("command", &["clock", "hooks", "policy", "sessions", "top"]),
-    ("completions", &["console", "error", "program", "shell"]),
-    ("console", &["answer", "error", "program", "transport"]),
-    ("error", &["answer", "transport"]),
+    ("answer", &["failure", "info"]),
+    ("capture", &["console", "error", "failure", "output", "transport", "wait"]),
+    ("command", &["clock", "hooks", "parse", "policy", "sessions", "top"]),
+    ("completions", &["connection", "console", "error", "program", "shell"]),
+    ("connection", &["parse"]),
+    ("console", &["answer", "connection", "error", "transport", "wait"]),
+    ("error", &["failure", "transport"]),
     ("hooks", &["command", "error"]),
-    ("info", &["answer"]),
+    ("info", &["failure"]),
     ("main", &["console", "error", "program", "run", "shell"]),
     ("man", &["program", "shell"]),
     ("metrics", &["answer", "console", "error", "info", "interrupt"]),
-    ("output", &["answer", "clock", "info", "program", "shell", "terminal"]),
+    ("output", &["answer", "clock", "format", "info", "terminal"]),
     ("password", &["error", "terminal"]),
-    ("policy", &["answer", "command", "console", "error", "output", "question", "run", "terminal"]),
-    ("program", &["clock", "command", "terminal"]),
+    ("policy", &["answer", "command", "console", "error", "output", "parse", "question", "run", "terminal"]),
+    ("program", &["clock", "command", "connection", "format", "terminal"]),
     ("question", &["answer", "command", "console", "error", "info", "output", "terminal"]),
     ("request", &["command", "hooks", "policy"]),
     (
         "run",
         &[
-            "answer", "capture", "command", "console", "error", "hooks", "metrics", "output", "password",
-            "policy", "program", "question", "sessions", "stream", "terminal", "top",
+            "answer", "capture", "command", "console", "error", "failure", "format", "hooks", "metrics",
+            "output", "password", "policy", "question", "sessions", "stream", "terminal", "top",
         ],
     ),
     (
         "sessions",
         &[
-            "answer",
             "command",
             "console",
             "error",
+            "failure",
+            "format",
             "interrupt",
             "output",
-            "program",
+            "parse",
             "run",
             "terminal",
             "transport",
+            "wait",
         ],
     ),
     (
@@ -199,8 +184,10 @@ const CONSOLE: Folders = &[
         &[
             "answer",
             "command",
+            "connection",
             "console",
             "error",
+            "failure",
             "info",
             "interrupt",
             "output",
@@ -208,26 +195,29 @@ const CONSOLE: Folders = &[
             "run",
             "sessions",
             "terminal",
+            "wait",
         ],
     ),
-    ("stream", &["answer", "console", "error", "interrupt", "output", "transport"]),
+    ("stream", &["answer", "console", "error", "failure", "interrupt", "output", "transport", "wait"]),
     ("terminal", &["clock", "interrupt"]),
     (
         "top",
         &[
             "command",
+            "connection",
             "console",
             "error",
+            "format",
             "interrupt",
             "output",
-            "program",
+            "parse",
             "run",
             "sessions",
             "terminal",
             "transport",
         ],
     ),
-    ("transport", &["console", "interrupt"]),
+    ("transport", &["interrupt", "wait"]),
 ];
 
 fn metadata() -> Value {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use ppp_ipc::name::{Name, NamePattern};
 
-use super::parse_mac;
+use crate::parse::parse_mac;
 
 /// A name, as it is shown or as it is: bytes that are not UTF-8 may be given either way.
 pub(crate) fn name() -> impl TypedValueParser<Value = Name> {

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use ppp_ipc::control::{CaptureRequest, Selector, TraceRequest, TraceTarget};
 use ppp_ipc::name::Name;
 
-use super::{OneSession, name, one_session, parse_mac, values};
+use super::{OneSession, name, one_session, values};
+use crate::parse::parse_mac;
 
 /// What to capture, and when to stop.
 #[derive(Args, Debug)]

@@ -5,7 +5,11 @@ use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::style::Style;
-use crate::{shell::filter::HEADING_MARK, terminal::Screen};
+use crate::terminal::Screen;
+
+/// First byte of a line that is a heading, where [`crate::terminal::Screen::mark_headings`] asks for it. No other line
+/// begins with it: control characters of the server's text are escaped. It is never shown.
+pub(crate) const HEADING_MARK: u8 = 1;
 
 /// Space between two columns.
 const GAP: usize = 2;

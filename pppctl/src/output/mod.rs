@@ -26,7 +26,7 @@ use ppp_wire::escape::harmless;
 
 use crate::{
     answer::{Answer, Piece},
-    program::Format,
+    format::Format,
     terminal::Screen,
 };
 

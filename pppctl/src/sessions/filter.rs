@@ -7,7 +7,8 @@ use ppp_ipc::control::{Phase, SessionSummary};
 use ppp_ipc::name::{Name, NamePattern};
 use regex_lite::Regex;
 
-use crate::command::{name_pattern, parse_mac, values};
+use crate::command::{name_pattern, values};
+use crate::parse::parse_mac;
 
 /// Conditions that a session has to meet, all of them.
 #[derive(Args, Clone, Debug, Default)]

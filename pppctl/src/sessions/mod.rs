@@ -17,12 +17,7 @@ use self::{
     filter::Filter,
     rate::Rate,
 };
-use crate::{
-    answer,
-    command::values,
-    console::{Console, Wait},
-    error::Error,
-};
+use crate::{command::values, console::Console, error::Error, failure, wait::Wait};
 
 /// More sessions than session ids (RFC 2516 §4) are no list of sessions.
 const MAX_SESSIONS: usize = 0xfffe;
@@ -73,12 +68,12 @@ pub(crate) fn fetch(
         Response::Sessions(sessions) => {
             count += sessions.len();
             if count > MAX_SESSIONS {
-                return Err(answer::Error::TooManySessions.into());
+                return Err(failure::Error::TooManySessions.into());
             }
             take(sessions).map(|()| false)
         }
         Response::Done => Ok(true),
-        Response::Failed(failure) => Err(answer::Error::new(failure, request).into()),
-        other => Err(answer::Error::unexpected(request, &other).into()),
+        Response::Failed(failure) => Err(failure::Error::new(failure, request).into()),
+        other => Err(failure::Error::unexpected(request, &other).into()),
     })
 }

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use super::{Entry, field::Field};
 use crate::{
+    format::Format,
     output::{
         csv,
         grid::{Column, Grid},
         json,
     },
-    program::Format,
     run::Display,
     terminal::Screen,
 };

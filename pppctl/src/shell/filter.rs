@@ -4,9 +4,7 @@ use std::io::{self, Write};
 
 use regex_lite::Regex;
 
-/// First byte of a line that is a heading, where [`crate::terminal::Screen::mark_headings`] asks for it. No other line
-/// begins with it: control characters of the server's text are escaped. It is never shown.
-pub(crate) const HEADING_MARK: u8 = 1;
+use crate::output::grid::HEADING_MARK;
 
 /// Filters, for help and completion: name, argument, what it does.
 pub(crate) const FILTERS: [(&str, &str, &str); 5] = [

@@ -9,13 +9,8 @@ use ppp_wire::escape::is_harmless;
 
 use super::complete::Candidate;
 use crate::{
-    answer::{self, Answer},
-    command::values,
-    console::{Console, Wait},
-    error::Error,
-    info::Info,
-    program::ConnectionOptions,
-    sessions::fetch,
+    answer::Answer, command::values, connection::ConnectionOptions, console::Console, error::Error, failure,
+    info::Info, sessions::fetch, wait::Wait,
 };
 
 /// Longest wait for a piece of the list, and for all of it: nobody waits longer for a key to do something.
@@ -150,8 +145,8 @@ impl Live {
                 Ok(false)
             }
             Response::Done => Ok(true),
-            Response::Failed(failure) => Err(answer::Error::new(failure, &request).into()),
-            other => Err(answer::Error::unexpected(&request, &other).into()),
+            Response::Failed(failure) => Err(failure::Error::new(failure, &request).into()),
+            other => Err(failure::Error::unexpected(&request, &other).into()),
         });
         if result.is_ok() { all } else { Vec::new() }
     }

@@ -6,7 +6,8 @@ use ppp_ipc::control::{Request, ServerStats, ServiceState};
 use ppp_wire::escape::harmless;
 
 use crate::{
-    answer::Answer, console::Console, error::Error, output, output::style::Style, program::ConnectionOptions,
+    answer::Answer, connection::ConnectionOptions, console::Console, error::Error, output,
+    output::style::Style,
 };
 
 /// Longest wait for each message: the prompt comes without figures rather than late.

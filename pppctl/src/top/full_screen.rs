@@ -12,10 +12,10 @@ use super::{
     view::{Action, View},
 };
 use crate::{
+    connection::ConnectionOptions,
     console::Console,
     error::Error,
     interrupt,
-    program::ConnectionOptions,
     sessions::rate::Meter,
     terminal::{Keys, Pressed, Screen},
 };

@@ -12,11 +12,12 @@ use clap::Args;
 use ppp_ipc::control::Request;
 
 use crate::{
-    command::{parse_seconds, values},
+    command::values,
     console::Console,
     error::Error,
+    format::Format,
     interrupt::{self, Woken},
-    program::Format,
+    parse::parse_seconds,
     run::Display,
     sessions::{
         Entry, fetch,

@@ -4,7 +4,8 @@ use ppp_ipc::name::Name;
 use super::*;
 use crate::answer::Answer;
 use crate::output::{self, samples};
-use crate::program::Format;
+
+use crate::format::Format;
 
 fn render(format: Format, info: Info) -> String {
     let mut out = Vec::new();
