@@ -17,10 +17,9 @@ use clap::Args;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ppp_proto::auth::AuthMethod;
 use serde_json::Value;
 
-use crate::client::{self, Conduct, LoadConfig};
+use crate::client::{self, LoadConfig};
 use crate::own_client::LINE;
 use crate::scenarios::shipped;
 use crate::server::{Server, Setup};
@@ -234,19 +233,11 @@ fn churn(world: &World, is_over: &AtomicBool) -> Result<u32> {
     let mut rounds = 0;
     while !is_over.load(Ordering::SeqCst) {
         let config = LoadConfig {
-            interface: LINE.parse()?,
-            sessions: SESSIONS,
             first: 1 + (rounds % 40) * SESSIONS,
-            rate: 20.0,
-            user: "user{n}".to_owned(),
             password: "secret".to_owned(),
-            methods: vec![AuthMethod::ChapMd5],
-            service_name: String::new(),
-            max_payload: None,
             setup_deadline: Duration::from_secs(10),
-            ping: None,
             hold: Duration::from_secs(2),
-            conduct: Conduct::Honest,
+            ..LoadConfig::new(LINE.parse()?, SESSIONS, 20.0)
         };
         // Sessions are lost: that is what this is about.
         world.cli.run(|| client::run(&config, Instant::now() + Duration::from_secs(20)))?;

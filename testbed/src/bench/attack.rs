@@ -145,19 +145,10 @@ impl Arguments {
 
     fn customers(&self) -> Result<LoadConfig> {
         Ok(LoadConfig {
-            interface: LINE.parse()?,
-            sessions: self.sessions,
-            first: 1,
-            rate: self.rate,
-            user: "user{n}".to_owned(),
-            password: "password{n}".to_owned(),
             methods: vec![AuthMethod::Pap],
-            service_name: String::new(),
-            max_payload: None,
             setup_deadline: LIMIT,
-            ping: None,
             hold: HOLD,
-            conduct: Conduct::Honest,
+            ..LoadConfig::new(LINE.parse()?, self.sessions, self.rate)
         })
     }
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use ppp_proto::auth::AuthMethod;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -171,19 +170,9 @@ impl Arguments {
 
     fn load(&self) -> Result<LoadConfig> {
         Ok(LoadConfig {
-            interface: LINE.parse()?,
-            sessions: self.sessions,
-            first: 1,
-            rate: self.rate,
-            user: "user{n}".to_owned(),
-            password: "password{n}".to_owned(),
-            methods: vec![AuthMethod::ChapMd5],
-            service_name: String::new(),
-            max_payload: None,
             setup_deadline: LIMIT,
-            ping: None,
             hold: HOLD,
-            conduct: client::Conduct::Honest,
+            ..LoadConfig::new(LINE.parse()?, self.sessions, self.rate)
         })
     }
 

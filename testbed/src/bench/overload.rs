@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use ppp_proto::auth::AuthMethod;
 use serde::Serialize;
 
 use crate::client::{self, LoadConfig, Report};
@@ -108,21 +107,7 @@ impl Arguments {
             ..Setup::default()
         };
         let server = Server::start_by_flags(world, directory, &setup)?;
-        let config = LoadConfig {
-            interface: LINE.parse()?,
-            sessions: dials,
-            first: 1,
-            rate,
-            user: "user{n}".to_owned(),
-            password: "password{n}".to_owned(),
-            methods: vec![AuthMethod::ChapMd5],
-            service_name: String::new(),
-            max_payload: None,
-            setup_deadline: Duration::from_secs(30),
-            ping: None,
-            hold: Duration::ZERO,
-            conduct: client::Conduct::Honest,
-        };
+        let config = LoadConfig::new(LINE.parse()?, dials, rate);
         let report = world.cli.run(|| client::run(&config, Instant::now() + time))?;
         server.stop(world)?;
         Ok(report)

@@ -11,13 +11,12 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
-use ppp_proto::auth::AuthMethod;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::floor;
 use super::memory::{self, Machine, Use};
-use crate::client::{self, LoadConfig, Report};
+use crate::client::{self, LoadConfig, Orders, Report};
 use crate::own_client::LINE;
 use crate::server::{Server, Setup};
 use crate::world::{self, Uplink, Wiring, World, name_of};
@@ -130,31 +129,20 @@ impl Arguments {
 
     fn measure(&self, world: &World, server: &Server) -> Result<Outcome> {
         let config = LoadConfig {
-            interface: LINE.parse()?,
-            sessions: self.sessions,
-            first: 1,
-            rate: self.rate,
-            user: "user{n}".to_owned(),
-            password: "password{n}".to_owned(),
-            methods: vec![AuthMethod::ChapMd5],
-            service_name: String::new(),
-            max_payload: None,
-            setup_deadline: Duration::from_secs(30),
-            ping: None,
             hold: 2 * SETTLE + BURST_TIME + Duration::from_secs(8),
-            conduct: client::Conduct::Honest,
+            ..LoadConfig::new(LINE.parse()?, self.sessions, self.rate)
         };
         let own = Pid::this();
         let before = Machine::now()?;
         let own_before = memory::private_kb(own)?;
         let client_cpu = memory::processor_time(own)?;
         let server_cpu = memory::processor_time(server.pid())?;
-        let (done, burst) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (done, orders) = (AtomicBool::new(false), Orders::default());
         thread::scope(|scope| {
             let load = scope.spawn(|| {
                 let report = world.cli.run(|| {
                     let deadline = Instant::now() + LIMIT + 2 * SETTLE + BURST_TIME;
-                    client::run_with_bursts(&config, deadline, &burst)
+                    client::run_by_orders(&config, deadline, &orders)
                 });
                 done.store(true, Ordering::SeqCst);
                 report
@@ -178,7 +166,7 @@ impl Arguments {
             let (memory, client_kb) = each()?;
             let worker_kb = worker_kb_of(server)?;
             let server_kb = memory::private_kb(server.pid())?;
-            self.burst(world, &burst)?;
+            self.burst(world, &orders)?;
             thread::sleep(SETTLE);
             let (memory_after_burst, _) = each()?;
             let worker_after_burst_kb = worker_kb_of(server)?;
@@ -203,9 +191,9 @@ impl Arguments {
     }
 
     /// Sends long packets through each session, each way: so many at once that its worker uses all of its buffers.
-    fn burst(&self, world: &World, burst: &AtomicBool) -> Result<()> {
+    fn burst(&self, world: &World, orders: &Orders) -> Result<()> {
         let (from_before, to_before) = world.srv.run(packets)?;
-        burst.store(true, Ordering::SeqCst);
+        orders.burst();
         world.srv.run(|| {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
             setsockopt(&socket, sockopt::UdpGsoSegment, &i32::from(SEGMENT)).context("cut datagrams")?;

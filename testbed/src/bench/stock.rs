@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use ppp_proto::auth::AuthMethod;
 use serde::Serialize;
 
 use crate::client::{self, LoadConfig, PingConfig, Report};
@@ -161,21 +160,7 @@ impl Arguments {
         ping: Option<PingConfig>,
         hold: Duration,
     ) -> Result<Report> {
-        let config = LoadConfig {
-            interface: LINE.parse()?,
-            sessions,
-            first: 1,
-            rate,
-            user: "user{n}".to_owned(),
-            password: "password{n}".to_owned(),
-            methods: vec![AuthMethod::ChapMd5],
-            service_name: String::new(),
-            max_payload: None,
-            setup_deadline: Duration::from_secs(30),
-            ping,
-            hold,
-            conduct: client::Conduct::Honest,
-        };
+        let config = LoadConfig { ping, hold, ..LoadConfig::new(LINE.parse()?, sessions, rate) };
         world.cli.run(|| client::run(&config, Instant::now() + PATIENCE))
     }
 }

@@ -17,7 +17,7 @@ use super::report::{Percentiles, Report};
 use super::session::{Conduct, End, Event, Session, SessionConfig};
 use crate::interrupt;
 
-/// Longest wait before the user's interrupt is looked for.
+/// Longest wait before the user's interrupt, and orders, are looked for.
 const INTERRUPT_STEP: Duration = Duration::from_millis(200);
 /// How long the last answers to pings are waited for.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -63,22 +63,62 @@ pub(crate) struct LoadConfig {
     pub(crate) conduct: Conduct,
 }
 
+impl LoadConfig {
+    /// So many sessions, so many started per second (more than 0), numbered from 1. Each has a user of its own, `user1` with
+    /// `password1` and so on, authenticates with CHAP, has 30 s to open, sends no pings, and hangs up once all have opened.
+    pub(crate) fn new(interface: IfName, sessions: u32, rate: f64) -> Self {
+        LoadConfig {
+            interface,
+            sessions,
+            first: 1,
+            rate,
+            user: "user{n}".to_owned(),
+            password: "password{n}".to_owned(),
+            methods: vec![AuthMethod::ChapMd5],
+            service_name: String::new(),
+            max_payload: None,
+            setup_deadline: Duration::from_secs(30),
+            ping: None,
+            hold: Duration::ZERO,
+            conduct: Conduct::Honest,
+        }
+    }
+}
+
+/// What somebody else may want of a run while it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    burst: AtomicBool,
+    hang_up: AtomicBool,
+}
+
+impl Orders {
+    /// Has each open session send [`BURST`] long packets that nobody answers.
+    pub(crate) fn burst(&self) {
+        self.burst.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the time that sessions are held.
+    pub(crate) fn hang_up(&self) {
+        self.hang_up.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Dials all sessions, holds them, and hangs up; all of it before `deadline`, or as far as it got.
 ///
 /// # Errors
 /// When the interface cannot be used.
 pub(crate) fn run(config: &LoadConfig, deadline: Instant) -> Result<Report> {
-    run_with_bursts(config, deadline, &AtomicBool::new(false))
+    run_by_orders(config, deadline, &Orders::default())
 }
 
-/// As [`run`]; whenever somebody sets `burst`, which this resets, each open session sends [`BURST`] long packets
-/// that nobody answers.
+/// As [`run`], doing what the orders say within a fifth of a second.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn run_with_bursts(config: &LoadConfig, deadline: Instant, burst: &AtomicBool) -> Result<Report> {
+pub(crate) fn run_by_orders(config: &LoadConfig, deadline: Instant, orders: &Orders) -> Result<Report> {
     let port = Port::open(&config.interface)?;
-    Load::new(config, port, deadline, burst).run()
+    Load::new(config, port, deadline, orders).run()
 }
 
 /// What the sessions as a whole are doing.
@@ -112,7 +152,7 @@ struct Load<'a> {
     last_opened: Instant,
     report: Report,
     frame: Vec<u8>,
-    burst: &'a AtomicBool,
+    orders: &'a Orders,
 }
 
 struct Station {
@@ -125,7 +165,7 @@ struct Station {
 }
 
 impl<'a> Load<'a> {
-    fn new(config: &'a LoadConfig, port: Port, deadline: Instant, burst: &'a AtomicBool) -> Self {
+    fn new(config: &'a LoadConfig, port: Port, deadline: Instant, orders: &'a Orders) -> Self {
         let start = Instant::now();
         Self {
             config,
@@ -142,7 +182,7 @@ impl<'a> Load<'a> {
             last_opened: start,
             report: Report { sessions: config.sessions, ..Report::default() },
             frame: Vec::new(),
-            burst,
+            orders,
         }
     }
 
@@ -151,7 +191,7 @@ impl<'a> Load<'a> {
             self.dial_due()?;
             self.serve_timers()?;
             self.advance_phase(Instant::now())?;
-            if self.burst.swap(false, Ordering::SeqCst) {
+            if self.orders.burst.swap(false, Ordering::SeqCst) {
                 self.send_bursts()?;
             }
             let wake = self.next_wake(Instant::now());
@@ -354,7 +394,9 @@ impl<'a> Load<'a> {
             Phase::Dialling if self.undecided == 0 => {
                 self.phase = Phase::Holding { until: now + self.config.hold };
             }
-            Phase::Holding { until } if now >= until || self.running == 0 => {
+            Phase::Holding { until }
+                if now >= until || self.running == 0 || self.orders.hang_up.load(Ordering::SeqCst) =>
+            {
                 for index in 0..self.stations.len() {
                     if let Some(pinger) = self.stations.get_mut(index).and_then(|it| it.pinger.as_mut()) {
                         pinger.stop();

@@ -20,7 +20,7 @@ mod tests;
 
 pub(crate) use arguments::{DialArguments, LoadArguments};
 pub(crate) use dial::{DialConfig, Dialled, Ended, GATHER, dial};
-pub(crate) use load::{BURST, LoadConfig, run, run_with_bursts};
+pub(crate) use load::{BURST, LoadConfig, Orders, run, run_by_orders};
 pub(crate) use ping::PingConfig;
 pub(crate) use report::{Percentiles, Report};
 pub(crate) use session::{Conduct, End};

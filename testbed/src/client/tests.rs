@@ -14,7 +14,7 @@ use ppp_proto::auth::AuthMethod;
 use ppp_proto::link::{CloseReason, Phase};
 use server::{Account, Behaviour, DNS, Ending, SERVER};
 
-use super::{Conduct, DialConfig, GATHER, LoadConfig, PingConfig, dial, run};
+use super::{DialConfig, GATHER, LoadConfig, PingConfig, dial, run};
 use crate::client::report::Report;
 use crate::client::session::End;
 use crate::world::{Uplink, Wiring, World};
@@ -45,19 +45,11 @@ fn with_server<T>(world: &World, behaviour: &Behaviour, work: impl FnOnce() -> R
 
 fn load(sessions: u32) -> LoadConfig {
     LoadConfig {
-        interface: STATION.parse().unwrap(),
-        sessions,
         first: 100,
-        rate: 200.0,
-        user: "user{n}".into(),
-        password: "password{n}".into(),
         methods: vec![AuthMethod::ChapMd5, AuthMethod::Pap],
-        service_name: String::new(),
-        max_payload: None,
-        setup_deadline: Duration::from_secs(20),
         ping: Some(PingConfig { target: None, interval: Duration::from_millis(100), size: 1400 }),
         hold: Duration::from_secs(1),
-        conduct: Conduct::Honest,
+        ..LoadConfig::new(STATION.parse().unwrap(), sessions, 200.0)
     }
 }
 
