@@ -11,6 +11,7 @@ mod echo;
 mod guest;
 mod interrupt;
 mod iperf;
+mod jobs;
 mod lab;
 mod meter;
 mod own_client;
@@ -60,6 +61,15 @@ enum Command {
         captures: Option<PathBuf>,
         /// Names as `list` shows them
         names: Vec<String>,
+    },
+    /// Run one scenario for a process that runs many
+    #[command(hide = true, name = suite::ONE)]
+    OneScenario {
+        /// As of `scenario`
+        #[arg(long)]
+        captures: Option<PathBuf>,
+        /// Its name
+        name: String,
     },
     /// Build the programs and measure them, in namespaces
     Bench {
@@ -115,6 +125,7 @@ fn run() -> Result<ExitCode> {
             programs::build()?;
             suite::scenarios(&names, captures.as_deref()).map(|tally| tally.report())
         }
+        Command::OneScenario { captures, name } => suite::one(&name, captures.as_deref()),
         Command::Bench { benchmark } => benchmark.run(),
         Command::Chaos(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         Command::Load(arguments) => arguments.run(),

@@ -2,14 +2,22 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::ExitCode;
-use std::time::Instant;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::Signal;
+use nix::sys::time::TimeVal;
 
+use crate::jobs::{self, Job};
 use crate::lab::Lab;
 use crate::scenarios::{ALL, Scenario, every};
 use crate::{interrupt, packages, programs, unit, world};
+
+/// The command that runs one scenario for another process of this program.
+pub(crate) const ONE: &str = "one-scenario";
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,14 +70,18 @@ impl Tally {
 /// When the set-up fails, or the user interrupts: no test can run then.
 pub(crate) fn everything() -> Result<Tally> {
     packages::install()?;
-    programs::build()?;
     let mut tally = unit::run()?;
     interrupt::check()?;
+    // In the profile of tests, cargo has made the programs with them.
+    if !cfg!(debug_assertions) {
+        programs::build()?;
+    }
     tally.add(scenarios(&[], None)?);
     Ok(tally)
 }
 
-/// Runs the named scenarios, or all when there are no names, and keeps what they recorded in `captures`.
+/// Runs the named scenarios, or all when there are no names, and keeps what they recorded in `captures`. One runs in this process;
+/// more, each in its own, some at once.
 ///
 /// # Errors
 /// When a name is unknown, a recording cannot be kept, or the user interrupts.
@@ -77,11 +89,44 @@ pub(crate) fn scenarios(names: &[String], captures: Option<&Path>) -> Result<Tal
     let chosen = choose(names)?;
     world::sweep()?;
     let mut tally = Tally::default();
-    for scenario in chosen {
+    if let [scenario] = chosen[..] {
         tally.count(run_one(scenario, captures)?);
         interrupt::check()?;
+        return Ok(tally);
     }
+    let jobs = chosen.iter().map(|scenario| job(scenario, captures)).collect::<Result<_>>()?;
+    jobs::run(jobs, jobs::at_once(2), |one| {
+        print!("{}", one.output);
+        if one.status.code().is_none() {
+            println!("FAIL {:<24} ended with {}", one.name, one.status);
+        }
+        tally.count(one.status.success());
+    })?;
+    // What one left that was killed.
+    world::sweep()?;
     Ok(tally)
+}
+
+/// This program once more, with one scenario.
+fn job(scenario: &Scenario, captures: Option<&Path>) -> Result<Job> {
+    let mut command = Command::new(programs::testbed()?);
+    command.arg(ONE);
+    if let Some(directory) = captures {
+        command.arg("--captures").arg(directory);
+    }
+    command.arg(scenario.name);
+    Ok(Job { name: scenario.name.to_owned(), command, load: scenario.load })
+}
+
+/// Runs one scenario for the process that runs many: it ends with that process, and cleans up before.
+///
+/// # Errors
+/// As [`scenarios`].
+pub(crate) fn one(name: &str, captures: Option<&Path>) -> Result<ExitCode> {
+    set_pdeathsig(Signal::SIGTERM).context("ask for a signal when the parent ends")?;
+    let chosen = choose(&[name.to_owned()])?;
+    let passed = chosen.iter().map(|scenario| run_one(scenario, captures)).collect::<Result<Vec<_>>>()?;
+    Ok(if passed == [true] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
@@ -97,7 +142,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
 
 /// Runs one scenario, prints its line, and everything there is to know when it failed.
 fn run_one(scenario: &Scenario, captures: Option<&Path>) -> Result<bool> {
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), processor_time()?);
     let lab = Lab::new(scenario.name)?;
     let result = catch_unwind(AssertUnwindSafe(|| (scenario.run)(&lab)))
         .unwrap_or_else(|_| Err(anyhow!("the scenario panicked")));
@@ -106,9 +151,10 @@ fn run_one(scenario: &Scenario, captures: Option<&Path>) -> Result<bool> {
     }
     let verdict = if result.is_ok() { "PASS" } else { "FAIL" };
     println!(
-        "{verdict} {:<24} {:>5.1} s  peer: {}",
+        "{verdict} {:<24} {:>5.1} s, {:>4.1} s of a processor  peer: {}",
         scenario.name,
         start.elapsed().as_secs_f32(),
+        processor_time()?.saturating_sub(before).as_secs_f32(),
         scenario.peer
     );
     if let Err(error) = &result
@@ -118,6 +164,20 @@ fn run_one(scenario: &Scenario, captures: Option<&Path>) -> Result<bool> {
         lab.show();
     }
     Ok(result.is_ok())
+}
+
+/// Processor time of this process, and of the children that it has waited for.
+fn processor_time() -> Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who).context("processor time")?;
+        let duration = |time: TimeVal| -> Result<Duration> {
+            Ok(Duration::from_secs(time.tv_sec().try_into()?)
+                + Duration::from_micros(time.tv_usec().try_into()?))
+        };
+        sum += duration(usage.user_time())? + duration(usage.system_time())?;
+    }
+    Ok(sum)
 }
 
 #[cfg(test)]

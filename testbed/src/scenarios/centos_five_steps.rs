@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result, ensure};
 
 use super::check::{self, From};
-use super::{PPPD_AND_PPPOE, Scenario};
+use super::{Load, PPPD_AND_PPPOE, Scenario};
 use crate::capture::{self, Capture};
 use crate::guest::{Carrier, Dial, Guest};
 use crate::lab::{Lab, mac};
@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "a-centos-five-steps",
     about: "set-up A: one shared secret, echo and logfile options, NAT and TCPMSS by nftables",
     peer: PPPD_AND_PPPOE,
+    load: Load::Works,
     run,
 };
 

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "c-centos-two-nics",
     about: "set-up C: a pool user and a fixed-address user at once, a wrong password, MTU 1492",
     peer: "two of: pppd 2.4.9 with rp-pppoe.so on Linux kernel PPPoE (User-Mode Linux guest)",
+    load: Load::Works,
     run,
 };
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use ppp_wire::pppoe::{Code, TagType};
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::client::dial;
 use crate::lab::Lab;
 use crate::own_client::{dial_config, dial_config_on};
@@ -21,6 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "discovery",
     about: "two interfaces, service names, echoed tags, cookies, both refusals",
     peer: "pppoe-discovery of ppp 2.4.9 in a namespace, and the test bed's own frames",
+    load: Load::Works,
     run,
 };
 

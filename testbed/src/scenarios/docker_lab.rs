@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::check::{self, From};
-use super::{PPPD_AND_PPPOE, Scenario};
+use super::{Load, PPPD_AND_PPPOE, Scenario};
 use crate::guest::{Carrier, Dial};
 use crate::lab::{Lab, mac};
 use crate::server::{Server, Setup};
@@ -16,6 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "e-docker-lab",
     about: "set-up E: PAP and CHAP allowed, fixed addresses, CCP while IPCP runs, echo both ways while idle",
     peer: PPPD_AND_PPPOE,
+    load: Load::Works,
     run,
 };
 

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use ppp_wire::MacAddr;
 use ppp_wire::pppoe::{Code, TagType};
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::client::{Dialled, dial};
 use crate::lab::Lab;
 use crate::own_client::{LINE, redial_config};
@@ -21,6 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "drain",
     about: "drain on and off, shutdown soft (called off, then carried out) and hard; sessions that are there stay",
     peer: "the test bed's own client, and its own frames",
+    load: Load::Works,
     run,
 };
 

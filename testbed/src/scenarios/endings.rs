@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::{Dial, Guest};
 use crate::lab::{Lab, mac};
 use crate::server::{Server, Setup};
@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "endings",
     about: "the only address is free again after each way that a session can end",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

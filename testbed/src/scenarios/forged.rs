@@ -8,7 +8,7 @@ use ppp_wire::pppoe::{Code, TagType};
 use serde_json::Value;
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::capture::{self, Capture};
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "forged",
     about: "a repeated PADR, a stranger's PADT, a false source address: no second session, no harm, counted",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::client::dial;
 use crate::lab::Lab;
 use crate::own_client::{LINE, dial_config, redial_config};
@@ -18,6 +18,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "full-mtu",
     about: "PPP-Max-Payload on an interface of 1508 bytes: pings of 1500 bytes with DF pass; without it, ICMP says why not",
     peer: OWN_CLIENT,
+    load: Load::Times,
     run,
 };
 

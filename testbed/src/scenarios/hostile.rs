@@ -6,8 +6,8 @@ use ppp_wire::ppp::Protocol;
 use ppp_wire::pppoe::{Code, TagType};
 use serde_json::Value;
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hostile",
     about: "truncated, over-long and senseless frames are counted by cause and hurt nobody",
     peer: "the test bed's own frames, beside a pppd 2.4.9 that stays connected",
+    load: Load::Works,
     run,
 };
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Scenario;
+use super::{Load, Scenario};
 use crate::lab::Lab;
 use crate::process::{Process, run_ok};
 use crate::world::{Uplink, Wiring};
@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "installed",
     about: "the Debian package under systemd: start, reload, restart, crash, upgrade, init script, purge",
     peer: "systemd and dpkg of this Debian (User-Mode Linux guest), the test bed's own client",
+    load: Load::Waits,
     run,
 };
 

@@ -9,7 +9,7 @@ use ppp_wire::MacAddr;
 use ppp_wire::pppoe::{Code, TagType};
 
 use super::check;
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::client::{Dialled, dial};
 use crate::lab::{Lab, mac};
 use crate::own_client::{LINE, redial_config};
@@ -22,6 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "interface-gone",
     about: "an access interface is absent at the start, goes, returns as another one, is down, changes its MTU",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

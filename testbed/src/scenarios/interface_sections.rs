@@ -8,8 +8,8 @@ use nix::sys::signal::Signal;
 use ppp_wire::pppoe::TagType;
 use serde_json::Value;
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::client::{Dialled, dial};
 use crate::guest::Dial;
 use crate::lab::Lab;
@@ -23,6 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "interface-sections",
     about: "VLANs with their own services, pools, DNS and limits; one pool exhausted; a reload that adds one",
     peer: "the test bed's own client (CHAP), and pppd 2.4.9 on Linux kernel PPPoE (User-Mode Linux guest)",
+    load: Load::Works,
     run,
 };
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
 use crate::packages;
@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "ipv6",
     about: "+ipv6: link-local addresses, pings both ways, foreign sources dropped; clients with one protocol only",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use ppp_wire::MacAddr;
 use ppp_wire::pppoe::{Code, TagType};
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::client::dial;
 use crate::lab::{Lab, mac};
 use crate::own_client::{line_mac, numbered_dial_config};
@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "limits",
     about: "sessions per user, per interface, in the making; rates, delayed offers, lists of MAC addresses",
     peer: "the test bed's own client (CHAP), and the test bed's own frames",
+    load: Load::Times,
     run,
 };
 

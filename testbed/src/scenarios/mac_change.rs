@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::check;
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::capture::Frame;
 use crate::client::{End, dial};
 use crate::lab::{Lab, mac};
@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "mac-change",
     about: "a new MAC address ends sessions by a PADT from the old one, and new sessions are with the new one",
     peer: OWN_CLIENT,
+    load: Load::Times,
     run,
 };
 

@@ -1,4 +1,4 @@
-//! The scenarios, in the order in which the test command runs them.
+//! The scenarios, in the order in which the test command tells of them.
 
 mod centos_five_steps;
 mod centos_two_nics;
@@ -41,6 +41,7 @@ use anyhow::Result;
 
 pub(crate) use hook_scripts::shipped;
 
+use crate::jobs::Load;
 use crate::lab::Lab;
 
 /// pppd and the kernel's PPPoE, in a guest.
@@ -62,6 +63,8 @@ pub(crate) struct Scenario {
     pub(crate) about: &'static str,
     /// Whom it runs against.
     pub(crate) peer: &'static str,
+    /// What it needs of the machine: what may run beside it.
+    pub(crate) load: Load,
     /// The test itself.
     pub(crate) run: fn(&Lab) -> Result<()>,
 }
@@ -79,10 +82,8 @@ pub(crate) static ALL: &[Scenario] = &[
     sigterm::SCENARIO,
     forged::SCENARIO,
     hostile::SCENARIO,
-    limits::SCENARIO,
     names::SCENARIO,
     sandbox::SCENARIO,
-    storm::SCENARIO,
     hang_up::SCENARIO,
     hang_up::LINK_DOWN,
     server_restarted::SCENARIO,
@@ -92,27 +93,30 @@ pub(crate) static ALL: &[Scenario] = &[
     proxyarp::SCENARIO,
     interface_gone::SCENARIO,
     interface_sections::SCENARIO,
-    mac_change::SCENARIO,
-    quota_and_idle::SCENARIO,
     drain::SCENARIO,
     hook_scripts::NAT,
     hook_scripts::MSS_CLAMP,
     hook_scripts::DENY_AND_HOURS,
     hook_scripts::ACCOUNTING,
     hook_scripts::ROUTES,
-    hook_scripts::RATE_LIMIT,
-    hook_scripts::LIMITER,
     compat::SCENARIO,
     wrong_options::SCENARIO,
-    relay_speed::SCENARIO,
     installed::SCENARIO,
-    full_mtu::SCENARIO,
-    rates::SCENARIO,
     handbook::SCENARIO,
+    // Those that measure run last.
+    limits::SCENARIO,
+    quota_and_idle::SCENARIO,
+    mac_change::SCENARIO,
+    full_mtu::SCENARIO,
+    hook_scripts::RATE_LIMIT,
+    hook_scripts::LIMITER,
+    storm::SCENARIO,
+    relay_speed::SCENARIO,
+    rates::SCENARIO,
 ];
 
-/// What takes minutes in software emulation: run by name, and by `.ci/nightly`.
-pub(crate) static NIGHTLY: &[Scenario] = &[stock_kernel::SCENARIO];
+/// What takes minutes: run by name, and by `.ci/nightly`.
+pub(crate) static NIGHTLY: &[Scenario] = &[stock_kernel::SCENARIO, hang_up::LONG];
 
 /// Every scenario.
 pub(crate) fn every() -> impl Iterator<Item = &'static Scenario> {

@@ -9,7 +9,7 @@ use ppp_wire::name::{NameText, bytes_of};
 use serde_json::Value;
 
 use super::check;
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::client::{Dialled, dial};
 use crate::lab::Lab;
 use crate::own_client::{LINE, redial_config};
@@ -23,6 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "names",
     about: "names with backslashes, quotes, tabs, escapes, Latin-1 and marks go from show to every command, file and hook",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

@@ -7,7 +7,7 @@ use ppp_wire::ppp::Protocol;
 use ppp_wire::pppoe::{Code, TagType};
 
 use super::check::{self, From};
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::capture::{self, Capture};
 use crate::guest::{Dial, Guest};
 use crate::lab::{Lab, mac};
@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "d-protocol-details",
     about: "set-up D: Service-Name-Error, LCP timeout, 255-byte PAP, CHAP Failure then Terminate, echo",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
 use crate::packages;
@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "proxyarp",
     about: "proxyarp: an entry while the session lasts, whichever way it ends; per user; without a network for it",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

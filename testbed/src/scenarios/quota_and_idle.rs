@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use super::check;
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::client::{Dialled, dial};
 use crate::echo;
 use crate::lab::Lab;
@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "quota-and-idle",
     about: "idle, maxconnect and maxoctets end sessions when they should and not before, globally and per user",
     peer: OWN_CLIENT,
+    load: Load::Times,
     run,
 };
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::check;
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::client::dial;
 use crate::lab::Lab;
 use crate::meter::Direction;
@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "rates",
     about: "a user's 10 Mbit/s measures 9.4 to 10 by iperf3 with short pings, and other rates once pppctl sets them",
     peer: OWN_CLIENT,
+    load: Load::Measures,
     run,
 };
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
+use super::{Load, Scenario};
 use crate::client::dial;
 use crate::echo;
 use crate::guest::{Dial, Guest};
@@ -18,6 +18,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "reference",
     about: "no pppoed: pppd's scripts and our own client work against rp-pppoe's pppoe-server",
     peer: "rp-pppoe 3.15 pppoe-server (guest) with pppd 2.4.9 (guest)",
+    load: Load::Works,
     run,
 };
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::meter::{self, Direction};
@@ -14,6 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "relay-speed",
     about: "bulk TCP both ways through the relay (a guest is slow: a smoke test, not a benchmark)",
     peer: PPPD,
+    load: Load::Measures,
     run,
 };
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Result, ensure};
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "b-rp-pppoe-from-source",
     about: "set-up B: require-pap and require-chap, login, ms-dns twice, defaultroute, local",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::client::dial;
 use crate::lab::Lab;
 use crate::own_client::dial_config;
@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "sandbox",
     about: "the worker of a live session: uid, capabilities, seccomp, namespace, root directory, limits",
     peer: "the test bed's own client (CHAP, ping through its TUN)",
+    load: Load::Works,
     run,
 };
 

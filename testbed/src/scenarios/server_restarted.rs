@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::check;
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
 use crate::programs;
@@ -21,6 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "server-restarted",
     about: "kill -9, SIGUSR1 and another program: sessions go on, no ping and no echo lost, taken over within 2 s",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

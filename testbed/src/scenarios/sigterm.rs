@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::check::{self, From};
-use super::{PPPD, Scenario};
+use super::{Load, PPPD, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
@@ -13,6 +13,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "sigterm",
     about: "SIGTERM: Terminate-Request and PADT on the wire, no interface, worker or file left",
     peer: PPPD,
+    load: Load::Works,
     run,
 };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Scenario, shipped};
+use super::{Load, Scenario, shipped};
 use crate::guest::{Dial, Guest, StockKernel};
 use crate::lab::Lab;
 use crate::programs;
@@ -16,6 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "stock-kernel",
     about: "Debian's own kernel: pppd dials, NAT by nftables, a policer, kill -9 and take-over; no dial starts modprobe",
     peer: "pppd 2.4.9 with rp-pppoe.so on Debian's kernel (qemu, software emulation)",
+    load: Load::Measures,
     run,
 };
 

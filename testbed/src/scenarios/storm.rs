@@ -11,8 +11,8 @@ use ppp_wire::MacAddr;
 use ppp_wire::ethernet::{EtherType, EthernetHeader};
 use ppp_wire::pppoe::{Code, DiscoveryBuilder, TagType};
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::client::{DialConfig, Dialled, Percentiles, dial};
 use crate::echo;
 use crate::lab::Lab;
@@ -26,6 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "storm",
     about: "20000 PADI/s and 5000 forged PADR/s: no ping lost, pppctl under 100 ms, newcomers get in",
     peer: "the test bed's own clients (CHAP, ping through a TUN), and a flood of its own frames",
+    load: Load::Measures,
     run,
 };
 

@@ -7,8 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::Scenario;
 use super::check;
+use super::{Load, Scenario};
 use crate::guest::Dial;
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
@@ -18,6 +18,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "worker-killed",
     about: "SIGKILL to one worker ends that session with a PADT, and the other loses no packet",
     peer: "two of: pppd 2.4.9 with rp-pppoe.so on Linux kernel PPPoE (User-Mode Linux guest)",
+    load: Load::Works,
     run,
 };
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::Scenario;
+use super::{Load, Scenario};
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
 use crate::world::{Uplink, Wiring, World};
@@ -11,6 +11,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "wrong-options",
     about: "options that are not supported stop the start, and the message names file, line and word",
     peer: "none (pppoed alone)",
+    load: Load::Works,
     run,
 };
 

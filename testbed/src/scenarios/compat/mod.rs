@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::hook_scripts::shipped;
-use super::{Scenario, check};
+use super::{Load, Scenario, check};
 use crate::guest::{Dial, Guest};
 use crate::lab::Lab;
 use crate::server::{Server, Setup};
@@ -23,6 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-compat",
     about: "scripts/compat.lua starts pppd's scripts just as pppd under pppoe-server -k does; Debian's ip-up.d",
     peer: "pppd 2.4.9 on Linux kernel PPPoE under rp-pppoe's pppoe-server (guest), and as the client (guest)",
+    load: Load::Works,
     run,
 };
 

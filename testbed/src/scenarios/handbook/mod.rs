@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use self::machine::Machine;
 use self::page::{Placed, Step};
-use super::{OWN_CLIENT, Scenario};
+use super::{Load, OWN_CLIENT, Scenario};
 use crate::interrupt;
 use crate::lab::Lab;
 use crate::process::Finished;
@@ -23,6 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "handbook",
     about: "every command of the pages in docs/ prints what the page shows",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::{FILE, OWN_CLIENT, Scenario, open, setup, shipped};
+use super::{FILE, Load, OWN_CLIENT, Scenario, open, setup, shipped};
 use crate::echo;
 use crate::lab::Lab;
 use crate::scenarios::check;
@@ -22,6 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-accounting",
     about: "scripts/accounting.lua: start, interim and stop as JSON, over logrotate and killed workers",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{FILE, OWN_CLIENT, PATH, Scenario, open, setup, shipped};
+use super::{FILE, Load, OWN_CLIENT, PATH, Scenario, open, setup, shipped};
 use crate::client::dial;
 use crate::echo;
 use crate::lab::{Lab, mac};
@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-deny-and-hours",
     about: "scripts/deny-and-hours.lua: users and devices on lists, and the end of the opening hours",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::rate_limit::is_about;
-use super::{OWN_CLIENT, Scenario, open, setup, shipped};
+use super::{Load, OWN_CLIENT, Scenario, open, setup, shipped};
 use crate::lab::Lab;
 use crate::meter::{self, Direction};
 use crate::packages;
@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-limiter",
     about: "ip-up limits a client by tc's tbf, and by police or an ifb at ingress (Linux 6.6 and later)",
     peer: OWN_CLIENT,
+    load: Load::Times,
     run,
 };
 

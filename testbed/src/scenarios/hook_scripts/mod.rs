@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 
-use super::{OWN_CLIENT, Scenario, check};
+use super::{Load, OWN_CLIENT, Scenario, check};
 use crate::client::{Dialled, dial};
 use crate::own_client::numbered_dial_config;
 use crate::packages;

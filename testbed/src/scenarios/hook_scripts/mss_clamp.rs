@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use anyhow::{Context, Result, ensure};
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 
-use super::{FILE, OWN_CLIENT, Scenario, nft_list, open, setup, shipped};
+use super::{FILE, Load, OWN_CLIENT, Scenario, nft_list, open, setup, shipped};
 use crate::lab::Lab;
 use crate::server::Server;
 use crate::world::{FAR_HOST, Uplink, Wiring, World};
@@ -14,6 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-mss-clamp",
     about: "scripts/mss-clamp.lua: segments fit through an uplink with an MTU of 1300, both ways",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 
-use super::{FILE, OWN_CLIENT, STORE, Scenario, nft_list, open, setup, shipped};
+use super::{FILE, Load, OWN_CLIENT, STORE, Scenario, nft_list, open, setup, shipped};
 use crate::echo;
 use crate::lab::Lab;
 use crate::programs;
@@ -16,6 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-nat",
     about: "scripts/nat.lua: masquerade for subscribers, also over a killed server; ip_forward; nothing left",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run,
 };
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{FILE, OWN_CLIENT, PATH, Scenario, open, setup, shipped};
+use super::{FILE, Load, OWN_CLIENT, PATH, Scenario, open, setup, shipped};
 use crate::lab::Lab;
 use crate::meter::{self, Direction};
 use crate::scenarios::check;
@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-rate-limit",
     about: "scripts/rate-limit.lua: rates of a table hold from the first packet on, and follow a reload",
     peer: OWN_CLIENT,
+    load: Load::Times,
     run,
 };
 

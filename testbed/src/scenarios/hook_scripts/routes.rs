@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::{FILE, OWN_CLIENT, PATH, Scenario, ip, open, setup, shipped};
+use super::{FILE, Load, OWN_CLIENT, PATH, Scenario, ip, open, setup, shipped};
 use crate::lab::Lab;
 use crate::packages;
 use crate::process::run_ok;
@@ -15,6 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "hook-routes",
     about: "scripts/routes.lua: a network behind a subscriber is reached and may send; forged sources may not",
     peer: OWN_CLIENT,
+    load: Load::Works,
     run: scenario,
 };
 
