@@ -14,10 +14,8 @@ use crate::{echo, programs, wait};
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 64",
     options: "require-chap\nlcp-echo-interval 10\nlcp-echo-failure 2\n",
-    common_options: "",
     chap_secrets: "demo * \"a secret\" *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 const PINGS: u16 = 5;
 

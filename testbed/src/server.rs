@@ -45,6 +45,18 @@ pub(crate) struct Setup<'a> {
     pub(crate) files: &'a [(&'a str, &'a str)],
 }
 
+impl Setup<'_> {
+    /// CHAP for a user `alice` with the secret `secret`; what else a scenario needs, it says.
+    pub(crate) const CHAP: Setup<'static> = Setup {
+        flags: "",
+        options: "require-chap\n",
+        common_options: "",
+        chap_secrets: "alice * secret *\n",
+        pap_secrets: "",
+        files: &[],
+    };
+}
+
 /// How the server finds the scenario's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placement {

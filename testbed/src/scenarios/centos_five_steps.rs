@@ -24,10 +24,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth0 -L 10.10.10.1 -R 10.10.10.100",
     options: "lcp-echo-interval 10\nlcp-echo-failure 2\nlogfile /var/log/pppoe.log\n",
-    common_options: "",
     chap_secrets: "PPPoE * \"123456\" *\n",
     pap_secrets: "PPPoE * \"123456\" *\n",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const NAT: &str = "

@@ -22,10 +22,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 192.168.10.109 -R 192.168.10.2 -N 20",
     options: "require-chap\nlogin\nlcp-echo-interval 10\nlcp-echo-failure 2\nms-dns 202.106.0.20\nms-dns 8.8.8.8\n",
-    common_options: "",
     chap_secrets: "# the guide's two users\ncmz * cmz *\ncmz2 * cmz2 192.168.10.3\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 10, 109);

@@ -28,10 +28,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -I eth2 -C test-ac -S internet -S iptv -L 10.0.0.1 -R 10.0.0.2 -N 2",
     options: "require-chap\nlcp-restart 1\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const ANY: (TagType, &[u8]) = (TagType::ServiceName, b"");

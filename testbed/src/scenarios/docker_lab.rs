@@ -27,7 +27,7 @@ const SETUP: Setup<'_> = Setup {
     common_options: "require-pap\nrequire-chap\nlcp-echo-interval 10\nlcp-echo-failure 2\n",
     chap_secrets: SECRETS,
     pap_secrets: SECRETS,
-    files: &[],
+    ..Setup::CHAP
 };
 const SERVER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 254);
 /// The router of the guide sends echoes of its own. Offering CCP comes with the carrier.

@@ -25,14 +25,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SETUP: Setup<'_> = Setup {
-    flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
-    options: "require-chap\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
-};
+const SETUP: Setup<'_> = Setup { flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4", ..Setup::CHAP };
 
 const ANY: (TagType, &[u8]) = (TagType::ServiceName, b"");
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

@@ -24,10 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 1",
     options: "require-chap\nlcp-echo-interval 1\nlcp-echo-failure 3\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 /// How to end a session, and the word that the log must give as the reason.

@@ -24,14 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SETUP: Setup<'_> = Setup {
-    flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
-    options: "require-chap\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
-};
+const SETUP: Setup<'_> = Setup { flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4", ..Setup::CHAP };
 const FALSE_SOURCE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 99);
 
 fn run(lab: &Lab) -> Result<()> {

@@ -78,10 +78,7 @@ const SHORT: Course = Course {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.1.0.2 -N 500 --orphan-timeout 300 --padi-rate 0 --padr-rate 0 --max-starting 0",
     options: "",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 /// Echo requests without an answer after which a session ends.

@@ -26,10 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
     options: "require-chap\nlcp-restart 1\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const SERVICE_NAME: (TagType, &[u8]) = (TagType::ServiceName, b"");

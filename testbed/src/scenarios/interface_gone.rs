@@ -29,10 +29,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const WAITING: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 2 --wait-for-interfaces",
     options: "require-chap\nlcp-echo-interval 2\nlcp-echo-failure 3\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const NEW_MAC: [u8; 6] = [0x02, 0x50, 0x50, 0x00, 0x00, 0x77];

@@ -32,10 +32,8 @@ const FILE: &str = "/etc/ppp/pppoed.toml";
 const SETUP: Setup<'_> = Setup {
     flags: "-c /etc/ppp/pppoed.toml",
     options: "",
-    common_options: "",
     chap_secrets: "alice * secret *\nfixed * secret 10.10.0.200\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 /// What a reload adds to the example.
 const MORE: &str = "\n[pool.more]\nlocal = \"10.40.0.1\"\naddresses = \"10.40.0.2-3\"\n\

@@ -27,10 +27,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
     options: "require-chap\n+ipv6\nipv6cp-restart 1\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 /// The guest's kernel has IPv6 as a module.
 const LOAD_IPV6: &str = "insmod /usr/lib/uml/modules/$(uname -r)/kernel/net/ipv6/ipv6.ko";

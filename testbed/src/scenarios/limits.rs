@@ -27,10 +27,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "",
     options: "require-chap\nlcp-restart 1\n",
-    common_options: "",
     chap_secrets: "alice * secret 10.0.0.9\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const ANY: (TagType, &[u8]) = (TagType::ServiceName, b"");

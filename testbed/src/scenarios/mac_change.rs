@@ -23,14 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SETUP: Setup<'_> = Setup {
-    flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 1",
-    options: "require-chap\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
-};
+const SETUP: Setup<'_> = Setup { flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 1", ..Setup::CHAP };
 
 const NEW_MAC: [u8; 6] = [0x02, 0x50, 0x50, 0x00, 0x00, 0x78];
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

@@ -28,11 +28,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
     options: "require-chap\nproxyarp\n",
-    common_options: "",
     chap_secrets: "alice * secret 198.51.100.50\nbob * secret 198.51.100.60 -- noproxyarp\n\
                    carol * secret 10.0.0.9\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 const ALICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 50);
 

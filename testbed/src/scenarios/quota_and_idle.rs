@@ -27,12 +27,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 2",
     options: "require-chap\nidle 2\nmaxconnect 5\nlcp-echo-interval 1\n",
-    common_options: "",
     chap_secrets: "general * secret *\nlazy * secret * -- idle 0 maxconnect 3\n\
                    in * secret * -- idle 0 maxconnect 0 maxoctets 840 mo-direction in\n\
                    both * secret * -- idle 0 maxconnect 0 mo 1680 mo-timeout 2\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const PINGS: u16 = 10;

@@ -27,10 +27,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
     options: "require-chap\nrate-down 1M\n",
-    common_options: "",
     chap_secrets: "limited * secret * -- rate-down 10M rate-up 10M\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 /// Seconds of a measurement.

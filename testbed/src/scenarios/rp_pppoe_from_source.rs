@@ -26,7 +26,7 @@ const SETUP: Setup<'_> = Setup {
     common_options: "local\n",
     chap_secrets: "rp-pppoe * rp-pppoe *\n",
     pap_secrets: "rp-pppoe * rp-pppoe *\n",
-    files: &[],
+    ..Setup::CHAP
 };
 
 const MASQUERADE: &str = "

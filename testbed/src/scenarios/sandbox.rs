@@ -23,14 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SETUP: Setup<'_> = Setup {
-    flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
-    options: "require-chap\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
-};
+const SETUP: Setup<'_> = Setup { flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4", ..Setup::CHAP };
 
 /// Lines of proc_pid_status(5) that must stand there just so: seccomp 2 is a filter.
 const STATUS: [(&str, &str); 8] = [

@@ -29,10 +29,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4 --orphan-timeout 60",
     options: "require-chap\nlcp-echo-interval 1\nlcp-echo-failure 3\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 /// Longer than it takes to miss three echoes.
 const ABSENCE: Duration = Duration::from_secs(5);

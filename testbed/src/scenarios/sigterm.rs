@@ -17,14 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SETUP: Setup<'_> = Setup {
-    flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
-    options: "require-chap\n",
-    common_options: "",
-    chap_secrets: "alice * secret *\n",
-    pap_secrets: "",
-    files: &[],
-};
+const SETUP: Setup<'_> = Setup { flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4", ..Setup::CHAP };
 
 fn run(lab: &Lab) -> Result<()> {
     let (world, capture) = lab.world(Wiring::AccessOnEth1, Uplink::Routed)?;

@@ -24,11 +24,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const SETUP: Setup<'_> = Setup {
     flags: "-I eth1 -L 10.0.0.1 -R 10.0.0.2 -N 4",
-    options: "require-chap\n",
-    common_options: "",
     chap_secrets: "alice * secret *\nbob * secret *\n",
-    pap_secrets: "",
-    files: &[],
+    ..Setup::CHAP
 };
 
 fn run(lab: &Lab) -> Result<()> {
