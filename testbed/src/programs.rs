@@ -49,11 +49,16 @@ pub(crate) fn build() -> Result<()> {
 /// When cargo fails.
 pub(crate) fn build_these(programs: &[&str]) -> Result<()> {
     let mut cargo = cargo("build")?;
+    for program in programs {
+        if cfg!(debug_assertions) {
+            // Of the crates that the test bed and the tests are of: with -p, cargo chooses features for the packages alone.
+            cargo.args(["--bin", program]);
+        } else {
+            cargo.args(["-p", program]);
+        }
+    }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
-    }
-    for program in programs {
-        cargo.args(["-p", program]);
     }
     let status = cargo.status().context("run cargo")?;
     if !status.success() {
