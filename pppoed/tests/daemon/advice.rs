@@ -112,6 +112,8 @@ fn own_end() {
     let mut alice = Subscriber::open(good_mac(1));
     lab.in_phase(alice.session_id, Phase::Open);
     let address = alice.address().unwrap().to_string();
+    let record = lab.path(&format!("run/sessions/{}", alice.session_id));
+    until("its record", || record.exists());
     lab.kill();
     until("the configuration to be kept", || lab.path("run/last-good/index.json").exists());
     // No reason to end alice: the configuration that she logged in with stays in force.

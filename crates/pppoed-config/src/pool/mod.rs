@@ -295,6 +295,7 @@ impl AddressPool {
     /// # Errors
     /// Why there is none. The pool is then unchanged.
     pub fn assign(&mut self, slot: u32, claim: &Claim<'_>) -> Result<Lease<AddressPair>, AssignError> {
+        self.vacant(slot)?;
         let pair = self.choose(slot, claim, Leavers::NONE)?;
         self.take(pair)
     }
@@ -331,6 +332,7 @@ impl AddressPool {
         last: Ipv4Addr,
         claim: &Claim<'_>,
     ) -> Result<Lease<AddressPair>, AssignError> {
+        self.vacant(slot)?;
         let pair = self.choose_within(slot, first, last, claim, Leavers::NONE)?;
         self.take(pair)
     }
@@ -402,12 +404,14 @@ impl AddressPool {
         Ok(lease)
     }
 
-    /// Holds what was chosen, which nobody has.
+    /// Whether the session in `slot` has no address yet.
+    fn vacant(&self, slot: u32) -> Result<(), AssignError> {
+        self.book.of(slot).map_or(Ok(()), |pair| Err(AssignError::SlotTaken(pair)))
+    }
+
+    /// Holds what was chosen, which nobody has, for a slot that has nothing.
     fn take(&mut self, pair: AddressPair) -> Result<Lease<AddressPair>, AssignError> {
-        self.hold(pair).map_err(|holder| match self.book.of(holder) {
-            Some(other) if holder == pair.slot => AssignError::SlotTaken(other),
-            _ => AssignError::InUse { address: pair.remote, slot: holder },
-        })
+        self.hold(pair).map_err(|slot| AssignError::InUse { address: pair.remote, slot })
     }
 
     /// Takes the addresses of a session back.
