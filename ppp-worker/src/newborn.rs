@@ -27,11 +27,11 @@ enum WorkerError {
     Descriptors(#[source] Box<dyn std::error::Error>),
     #[error("the control socket: {0}")]
     Control(#[from] ControlError),
-    #[error("pppoed sent something else than Start first")]
+    #[error("expected Start as first message of pppoed")]
     NoStart,
     #[error("pppoed has version {0} of the worker protocol, this is {VERSION}")]
     Version(u16),
-    #[error("no memory for the buffers: {0}")]
+    #[error("out of memory for buffers: {0}")]
     Memory(#[source] io::Error),
     #[error("{0}")]
     Sandbox(#[from] SandboxError),

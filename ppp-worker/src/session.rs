@@ -36,9 +36,9 @@ pub(crate) enum SessionError {
     Control(#[from] ControlError),
     #[error("waiting for descriptors: {0}")]
     Poll(#[source] io::Error),
-    #[error("no memory for packets that wait: {0}")]
+    #[error("out of memory for queued packets: {0}")]
     Memory(#[source] io::Error),
-    #[error("pppoed broke the rules: {0}")]
+    #[error("protocol violation by pppoed: {0}")]
     Protocol(&'static str),
 }
 

@@ -19,15 +19,15 @@ use crate::with_cause;
 /// Why a template cannot go on. `pppoed` reads it on standard error, which it shares.
 #[derive(Debug, thiserror::Error)]
 enum TemplateError {
-    #[error("it is started by pppoed, not by hand")]
+    #[error("it is started by pppoed only")]
     NotOurs(#[from] InheritError),
     #[error("the socket to pppoed: {0}")]
     Socket(#[from] RecordError),
     #[error("the socket to pppoed: {0}")]
     Send(#[from] io::Error),
-    #[error("pppoed sent something else than a message: {0}")]
+    #[error("pppoed sent an invalid message: {0}")]
     Decode(#[from] DecodeError),
-    #[error("pppoed sent something else than Enter first")]
+    #[error("expected Enter as first message of pppoed")]
     NoEnter,
     #[error("pppoed has version {0} of the worker protocol, this is {VERSION}")]
     Version(u16),

@@ -19,7 +19,7 @@ pub(crate) enum Error {
     #[error("a login would be refused")]
     LoginRefused,
     /// A command that asks first has nobody to ask.
-    #[error("this ends {0} and there is no terminal to ask on: add --yes")]
+    #[error("this ends {0}; without a terminal, confirm with --yes")]
     NeedsYes(String),
     /// One session was meant, and there are several.
     #[error("{count} sessions match {word}: {ids}. Give one id; `pppctl show session {word}` lists them")]
@@ -32,7 +32,7 @@ pub(crate) enum Error {
         ids: String,
     },
     /// The answer to the question was not yes.
-    #[error("nothing was done")]
+    #[error("cancelled; nothing changed")]
     Declined,
     /// The file of a capture cannot be written.
     #[error("cannot write the capture: give another file with -w")]
@@ -41,7 +41,7 @@ pub(crate) enum Error {
     #[error("cannot listen for collectors: give another address with --listen")]
     Listen(#[source] io::Error),
     /// The question could not be asked.
-    #[error("cannot ask on the terminal")]
+    #[error("cannot prompt on the terminal")]
     Ask(#[source] io::Error),
     /// A line, or the filters behind it, is no command. The message is whole.
     #[error("{0}")]

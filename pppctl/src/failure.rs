@@ -14,10 +14,10 @@ pub(crate) enum Error {
     #[error("no session {0}: `pppctl show sessions` lists them", subject(request))]
     NoSuchSession { request: Request },
     /// The server does not do this for us.
-    #[error("pppoed does not allow this to your user: try as root")]
+    #[error("permission denied by pppoed: run as root")]
     NotAllowed,
     /// The server cannot do this now.
-    #[error("pppoed cannot do this now ({}): try again", harmless(.0))]
+    #[error("pppoed is busy ({}): try again", harmless(.0))]
     Busy(String),
     /// Files are wrong; nothing was changed.
     #[error("nothing was changed:{}", mistakes(.0))]
@@ -32,7 +32,7 @@ pub(crate) enum Error {
     #[error("pppoed listed more than 65534 sessions")]
     TooManySessions,
     /// An endless list of something else.
-    #[error("the answer of pppoed does not end")]
+    #[error("endless answer from pppoed")]
     TooLong,
     /// The server does not do this at all.
     #[error("{}", harmless(.0))]

@@ -335,7 +335,7 @@ fn ask(outcome: &PolicyOutcome, request: &PolicyRequest, console: &mut Console) 
         // Whoever names the interface knows.
         if !lost.is_empty() && !matches!(request.change, PolicyChange::RemoveInterface(_)) {
             return Err(Error::Line(format!(
-                "this would no longer serve {}, and there is no terminal to ask on: add --yes, or use set interface add",
+                "this would stop serving {}; without a terminal, confirm with --yes, or use set interface add",
                 harmless(&lost.join(" "))
             )));
         }

@@ -36,7 +36,7 @@ pub(crate) enum Error {
     NotRunning { path: PathBuf, why: &'static str },
     /// The system denied the connection.
     #[error(
-        "not allowed to connect to {}: run this as root, or as a member of the socket's group \
+        "permission denied for {}: run as root, or as a member of the socket's group \
          (usermod -aG pppoed NAME)", path.display()
     )]
     NotAllowed { path: PathBuf },

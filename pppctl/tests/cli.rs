@@ -106,7 +106,7 @@ fn terminate_names_its_sessions() {
     };
     // One session, which was named: no question.
     let output = fake(1).run(&["terminate", "mac", "02:00:5e:10:00:01"]);
-    assert_eq!(result(&output), (0, "1 session told to end\n", ""));
+    assert_eq!(result(&output), (0, "terminating 1 session\n", ""));
     let output = fake(2).run(&["terminate", "mac", "02:00:5e:10:00:01"]);
     assert_fails(
         &output,
@@ -114,10 +114,10 @@ fn terminate_names_its_sessions() {
         "this ends 2 sessions (mac 02:00:5e:10:00:01) and there is no terminal to ask on",
     );
     let output = fake(2).run(&["terminate", "--yes", "mac", "02:00:5e:10:00:01"]);
-    assert_eq!(result(&output), (0, "2 sessions told to end\n", ""));
+    assert_eq!(result(&output), (0, "terminating 2 sessions\n", ""));
     let (code, stdout, shown) =
         on_a_terminal_with(fake(2), &["terminate", "mac", "02:00:5e:10:00:01"], b"y\n");
-    assert_eq!((code, stdout.as_str()), (0, "2 sessions told to end\n"));
+    assert_eq!((code, stdout.as_str()), (0, "terminating 2 sessions\n"));
     assert!(shown.contains("Terminate mac 02:00:5e:10:00:01 on bras1 (2 sessions now)? [y/N] "), "{shown:?}");
 }
 
@@ -125,13 +125,13 @@ fn terminate_names_its_sessions() {
 fn terminate_all_needs_a_yes_where_nobody_can_be_asked() {
     // Nothing listens there: the refusal comes before the connection.
     let output = pppctl(Path::new("/nonexistent"), &["terminate", "all"]).output().unwrap();
-    assert_fails(&output, 2, "add --yes");
+    assert_fails(&output, 2, "with --yes");
 
     let fake = Fake::answering(|request| {
         assert_eq!(request, Request::Terminate(Selector::All));
         vec![Response::Terminated { count: 9 }, Response::Done]
     });
-    assert_eq!(result(&fake.run(&["terminate", "all", "--yes"])), (0, "9 sessions told to end\n", ""));
+    assert_eq!(result(&fake.run(&["terminate", "all", "--yes"])), (0, "terminating 9 sessions\n", ""));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn failures_have_their_exit_status() {
     for (failure, status, message) in [
         (Failure::NoSuchSession, 1, "no session has the id 7"),
         (Failure::Busy("too many\x1b[2J clients".into()), 1, r"too many\u{1b}[2J clients"),
-        (Failure::NotAllowed, 4, "does not allow"),
+        (Failure::NotAllowed, 4, "permission denied"),
     ] {
         let fake = Fake::answering(move |request| {
             assert_eq!(request, Request::ShowSession { id: 7 });
@@ -267,7 +267,7 @@ fn a_socket_that_may_not_be_used() {
 
     let mut command = Command::new(program);
     command.arg("--socket").arg(&socket).args(["show", "stats"]).uid(65534).gid(65534);
-    assert_fails(&command.output().unwrap(), 4, "not allowed to connect");
+    assert_fails(&command.output().unwrap(), 4, "permission denied");
 }
 
 // ---- A hostile server.
@@ -387,7 +387,7 @@ fn a_server_that_hangs_up() {
 fn drain_is_switched() {
     for (word, on, state, shown) in [
         ("on", true, ServiceState::Draining, "draining: no new sessions, 2 sessions left\n"),
-        ("off", false, ServiceState::Serving, "takes new sessions\n"),
+        ("off", false, ServiceState::Serving, "accepts new sessions\n"),
     ] {
         let fake = Fake::answering(move |request| {
             assert_eq!(request, Request::Drain { on });
@@ -467,7 +467,7 @@ fn fake_with_five_sessions() -> Fake {
 #[test]
 fn terminate_all_asks() {
     let (code, stdout, shown) = on_a_terminal(fake_with_five_sessions(), b"y\n");
-    assert_eq!((code, stdout.as_str()), (0, "5 sessions told to end\n"));
+    assert_eq!((code, stdout.as_str()), (0, "terminating 5 sessions\n"));
     assert!(shown.contains("Terminate all sessions on bras1 (5 sessions now)? [y/N] "), "{shown:?}");
 }
 
@@ -491,7 +491,7 @@ fn shutdown_hard_asks_and_soft_does_not() {
         })
     };
     let output = pppctl(Path::new("/nonexistent"), &["shutdown", "hard"]).output().unwrap();
-    assert_fails(&output, 2, "add --yes");
+    assert_fails(&output, 2, "with --yes");
     let output = fake().run(&["shutdown", "keep"]);
     assert_eq!(result(&output), (0, "ending; 5 sessions left to the next pppoed\n", ""));
     let output = fake().run(&["shutdown", "hard", "--yes"]);
@@ -516,7 +516,7 @@ fn anything_but_yes_is_no() {
         });
         let (code, stdout, shown) = on_a_terminal(fake, typed);
         assert_eq!((code, stdout.as_str()), (1, ""), "{typed:?}");
-        assert!(shown.contains("nothing was done"), "{shown:?}");
+        assert!(shown.contains("cancelled; nothing changed"), "{shown:?}");
     }
 }
 
@@ -609,11 +609,11 @@ fn a_change_says_what_it_touches() {
     let deny = ["set", "deny", "user", "bob"];
     let line = "user bob: - -> deny (console)\n";
     let output = policy_server(&[], &[]).run(&deny);
-    assert_eq!(result(&output), (0, &*format!("{line}done; `write` keeps it over a restart\n"), ""));
+    assert_eq!(result(&output), (0, &*format!("{line}applied; `pppctl write` saves it\n"), ""));
     let dry = [&deny[..], &["--dry-run"]].concat();
-    let touched = "2 sessions would not be let in again, and go on (--end ends them): 7, 9\n";
+    let touched = "2 sessions now denied, but stay up (--end disconnects them): 7, 9\n";
     let output = policy_server(&[7, 9], &[]).run(&dry);
-    assert_eq!(result(&output), (0, &*format!("{line}{touched}nothing was changed yet\n"), ""));
+    assert_eq!(result(&output), (0, &*format!("{line}{touched}not applied\n"), ""));
     // Nobody is asked where there is nobody, unless sessions end.
     let output = policy_server(&[7, 9], &[]).run(&deny);
     assert_eq!(result(&output).0, 0);
@@ -621,7 +621,7 @@ fn a_change_says_what_it_touches() {
     let output = policy_server(&[], &[7, 9]).run(&end);
     assert_fails(&output, 2, "this ends 2 sessions and there is no terminal to ask on: add --yes");
     let output = policy_server(&[], &[7, 9]).run(&[&end[..], &["--yes"]].concat());
-    assert!(result(&output).1.contains("2 sessions told to end: 7, 9\n"), "{output:?}");
+    assert!(result(&output).1.contains("2 sessions terminated: 7, 9\n"), "{output:?}");
     let output = policy_server(&[], &[7]).run(&["set", "deny", "user", "b*", "--end"]);
     assert_fails(&output, 2, "this ends 1 session");
     let output = policy_server(&[7], &[]).run(&[&dry[..], &["--json"]].concat());
@@ -635,11 +635,11 @@ fn a_change_that_sessions_feel_is_asked_about_on_a_terminal() {
     let deny = ["set", "deny", "user", "bob"];
     let (code, stdout, shown) = on_a_terminal_with(policy_server(&[7], &[]), &deny, b"n\n");
     assert_eq!((code, stdout.as_str()), (1, ""));
-    assert!(shown.contains("1 session would not be let in again"), "{shown:?}");
+    assert!(shown.contains("1 session now denied"), "{shown:?}");
     assert!(shown.contains("set deny user bob on bras1? [y/N] "), "{shown:?}");
     let (code, stdout, _) = on_a_terminal_with(policy_server(&[7], &[]), &deny, b"y\n");
     assert_eq!(code, 0);
-    assert!(stdout.ends_with("done; `write` keeps it over a restart\n"), "{stdout:?}");
+    assert!(stdout.ends_with("applied; `pppctl write` saves it\n"), "{stdout:?}");
     let (code, _, shown) = on_a_terminal_with(policy_server(&[], &[]), &deny, b"");
     assert_eq!((code, shown.contains("y/N")), (0, false));
 }

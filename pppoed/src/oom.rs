@@ -17,11 +17,11 @@ pub fn spare_this_process() {
     match read(path) {
         Ok(0) => {
             if let Err(error) = fs::write(path, SPARED.to_string()) {
-                info!(%error, "without memory, the kernel may kill pppoed first (oom_score_adj)");
+                info!(%error, "the kernel may kill pppoed first when memory is low (oom_score_adj)");
             }
         }
         Ok(score) => debug!(score, "oom_score_adj is set already"),
-        Err(error) => debug!(%error, "there is no oom_score_adj"),
+        Err(error) => debug!(%error, "oom_score_adj is unavailable"),
     }
 }
 

@@ -35,7 +35,7 @@ pub fn stopping() {
 
 fn tell(sent: io::Result<()>) {
     if let Err(error) = sent {
-        warn!(%error, "cannot tell the service manager");
+        warn!(%error, "cannot notify the service manager");
     }
 }
 

@@ -41,7 +41,7 @@ pub fn runtime() -> anyhow::Result<Runtime> {
         warn!(
             threads = count,
             wanted = COUNT,
-            "not all threads could be made (TasksMax=, ulimit -u): interfaces and files may have to wait for each other"
+            "cannot create all threads (TasksMax=, ulimit -u); interfaces and files may be delayed"
         );
     }
     Ok(runtime)
@@ -89,7 +89,7 @@ impl Threads {
         if try_one().is_err() {
             warn!(
                 name,
-                "no more threads can be made (TasksMax=, ulimit -u): logins and consoles may have to wait for others"
+                "cannot create more threads (TasksMax=, ulimit -u); logins and consoles may be delayed"
             );
             return Ok(Self(None));
         }

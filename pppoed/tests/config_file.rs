@@ -144,7 +144,7 @@ fn values_are_judged_as_on_the_command_line_and_in_options_files() {
         [
             "/etc/pppoed.toml:4:1: unknown key \"foo\"",
             "/etc/pppoed.toml:1:12: sessions \"0\": 0 is not in 1..=65534",
-            "/etc/pppoed.toml:2:9: local \"10.0.0.300\": not an IPv4 address such as 10.0.0.1",
+            "/etc/pppoed.toml:2:9: local \"10.0.0.300\": expected an IPv4 address such as 10.0.0.1",
             "/etc/pppoed.toml:3:16: hook-failure \"maybe\": must be one of: deny, allow",
         ]
     );
@@ -173,7 +173,8 @@ fn values_are_judged_as_on_the_command_line_and_in_options_files() {
     assert_eq!(
         etc.errors("--sessions-per-user 2"),
         [
-            "127.0.0.1 (/etc/pppoed.toml:1) cannot be our own address: it is a loopback, multicast or reserved one"
+            "127.0.0.1 (/etc/pppoed.toml:1) cannot be the local address: it is a loopback, multicast or reserved \
+             address"
         ]
     );
     assert_eq!(
@@ -330,7 +331,7 @@ fn check_reads_everything_and_explains_it() {
     let (status, _, errors) = run(&etc, "check");
     assert_eq!(status, Some(2), "{errors}");
     for expected in [
-        "--no-ebpf also does without",
+        "--no-ebpf also disables",
         "10.0.0.5 is the address of user \"alice\" and, at",
         "chap:3: no address is allowed",
         "options:1: nothing runs /etc/ppp/mine: that is done by the hook script compat.lua",

@@ -124,7 +124,7 @@ fn guide_e() {
     let etc =
         Etc::new(&[("options", "require-pap\nrequire-chap\nlcp-echo-interval 10\nlcp-echo-failure 2\n")]);
     let remarks = etc.round_trip("-I eth1 -L 172.16.0.254 -O /etc/ppp/options -F");
-    assert_eq!(remarks, ["-F: who starts pppoed decides that: it belongs on the command line"]);
+    assert_eq!(remarks, ["-F: it depends on how pppoed is started; command line only"]);
 }
 
 #[test]
@@ -204,8 +204,9 @@ fn what_cannot_be_carried_over_is_told() {
     let error = import(&ImportFlags::try_parse_from(words).unwrap()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "the command line \"-R 10.0.0.1-9\" cannot be imported: invalid value '10.0.0.1-9' for '--remote <ADDRESS>': a range is \
-         not possible here; give the first address, and -N for how many: 10.0.0.1 -N 9"
+        "the command line \"-R 10.0.0.1-9\" cannot be imported: invalid value '10.0.0.1-9' for '--remote \
+         <ADDRESS>': a range is not supported; give the first address, and the number of sessions with -N: 10.0.0.1 \
+         -N 9"
     );
 }
 
@@ -290,7 +291,7 @@ fn what_a_script_leaves_open_is_told() {
         fs::write(&path, script).unwrap();
         let error = find(&path).unwrap_err().to_string();
         assert!(
-            error.ends_with("starts pppoe-server; give its flags themselves: pppoed import -- -I eth1 …"),
+            error.ends_with("starts pppoe-server; give the flags: pppoed import -- -I eth1 …"),
             "{error}"
         );
     }
@@ -376,7 +377,7 @@ fn the_program_writes_a_file_that_it_reads() {
     assert_eq!(status, Some(2));
     assert_eq!(
         errors,
-        "pppoed: \"/etc/ppp/pppoed.toml\" is there and has settings in it: --force replaces it\n"
+        "pppoed: \"/etc/ppp/pppoed.toml\" exists and contains settings: use --force to replace it\n"
     );
     assert_eq!(run(&format!("{words} --force")).0, Some(0));
     fs::write(etc.path("pppoed.toml"), "# a comment\n").unwrap();

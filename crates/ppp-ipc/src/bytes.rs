@@ -17,11 +17,11 @@ pub struct ByteCount(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ByteCountError {
     /// `GB` and the like, which mean powers of 1000 to some.
-    #[error("GB, MB and the like are ambiguous; write 50G or 50GiB for powers of 1024, or the number itself")]
+    #[error("GB, MB and similar units are ambiguous; use 50G or 50GiB for powers of 1024, or a plain number")]
     Ambiguous,
     /// Something else.
     #[error(
-        "not a number of bytes; write a whole number, or one like 500M, 50G or 2T (powers of 1024), or none"
+        "not a number of bytes; expected a number, also with a unit such as 500M, 50G or 2T (powers of 1024), or none"
     )]
     Malformed,
     /// 2^64 or more.

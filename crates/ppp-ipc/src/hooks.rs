@@ -40,7 +40,7 @@ pub enum Event {
     Padi,
     /// The peer gave its name and proof.
     Auth,
-    /// The peer has proved who it is.
+    /// The subscriber has logged in.
     AuthUp,
     /// The session has ended, after [`Event::IpDown`].
     AuthDown,

@@ -16,7 +16,7 @@ pub struct BitRate(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateError {
     /// Not a rate at all.
-    #[error("not a rate; write a number of kbit/s, or one like 512k, 10M or 1G, or none")]
+    #[error("not a rate; expected a number in kbit/s, a number with a unit such as 512k, 10M or 1G, or none")]
     Malformed,
     /// More than 2^32 kbit/s.
     #[error("a rate must be less than 4294G")]

@@ -20,7 +20,7 @@ pub struct PeerCredentials {
 
 /// The kernel does not tell who is at the other end: the descriptor is not a connected Unix stream socket.
 #[derive(Debug, Error)]
-#[error("cannot tell who is at the other end of the socket")]
+#[error("cannot determine the peer credentials of the socket")]
 pub struct PeerCredentialsError {
     /// The kernel's answer.
     source: io::Error,

@@ -68,7 +68,7 @@ pub enum TunError {
         source: io::Error,
     },
     /// There is an interface of that name already.
-    #[error("cannot make interface {name}: there is one of that name already")]
+    #[error("cannot make interface {name}: the name is already in use")]
     NameInUse {
         /// The name.
         name: IfName,

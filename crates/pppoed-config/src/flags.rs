@@ -306,33 +306,35 @@ fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
         && first.parse::<Ipv4Addr>().is_ok()
         && bits.parse::<u8>().is_ok_and(|bits| bits <= 32)
     {
-        return Err("a network is not possible here; give the first address, and -N for how many".to_owned());
+        return Err("a network is not supported; give the first address, and the number of sessions with \
+             -N"
+        .to_owned());
     }
     Err(match range {
         Some((first, more)) => format!(
-            "a range is not possible here; give the first address, and -N for how many: {first} -N {}",
+            "a range is not supported; give the first address, and the number of sessions with -N: {first} -N {}",
             u32::from(more) + 1
         ),
-        None => "not an IPv4 address such as 10.0.0.1".to_owned(),
+        None => "expected an IPv4 address such as 10.0.0.1".to_owned(),
     })
 }
 
 fn parse_interface(text: &str) -> Result<String, String> {
     match (text.parse::<IfName>(), text.split_once(':')) {
         (Ok(name), _) => Ok(name.as_str().to_owned()),
-        (Err(_), Some((name, _))) if name.parse::<IfName>().is_ok() => Err(format!(
-            "it is a label of an IPv4 address, which PPPoE does not use; the interface is {name}"
-        )),
+        (Err(_), Some((name, _))) if name.parse::<IfName>().is_ok() => {
+            Err(format!("this is the label of an IPv4 address; the interface is {name}"))
+        }
         (Err(error), _) => Err(error.to_string()),
     }
 }
 
 fn parse_text(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("it is empty".to_owned());
+        return Err("must not be empty".to_owned());
     }
     if text.len() > MAX_TEXT {
-        return Err(format!("it has {} bytes, and {MAX_TEXT} are the most", text.len()));
+        return Err(format!("{} bytes exceeds the maximum of {MAX_TEXT}", text.len()));
     }
     Ok(text.to_owned())
 }
@@ -352,14 +354,14 @@ fn parse_max_mss(text: &str) -> Result<u16, String> {
 
 fn parse_ac_name(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
-        return Err("control characters are not possible in a name".to_owned());
+        return Err("control characters are not allowed in a name".to_owned());
     }
     parse_text(text)
 }
 
 fn parse_service(text: &str) -> Result<String, String> {
     if text.contains('\'') {
-        return Err("\"'\" is not possible in the name of a service".to_owned());
+        return Err("\"'\" is not allowed in a service name".to_owned());
     }
     parse_ac_name(text)
 }
@@ -374,7 +376,7 @@ fn parse_frame_types(text: &str) -> Result<(u16, u16), String> {
     match types {
         Some((discovery, session)) if discovery != session => Ok((discovery, session)),
         Some(_) => Err("the two must differ".to_owned()),
-        None => Err("write two hexadecimal numbers of at least 600, such as 8863:8864".to_owned()),
+        None => Err("expected two hexadecimal numbers of at least 600, such as 8863:8864".to_owned()),
     }
 }
 
@@ -483,26 +485,27 @@ mod tests {
         for (words, message) in [
             (
                 "-R 192.168.1.100-199",
-                "error: invalid value '192.168.1.100-199' for '--remote <ADDRESS>': a range is not possible here; give \
-                 the first address, and -N for how many: 192.168.1.100 -N 100",
+                "error: invalid value '192.168.1.100-199' for '--remote <ADDRESS>': a range is not supported; give \
+                 the first address, and the number of sessions with -N: 192.168.1.100 -N 100",
             ),
             (
                 "-R 10.0.0.0/24",
-                "error: invalid value '10.0.0.0/24' for '--remote <ADDRESS>': a network is not possible here; give the first \
-                 address, and -N for how many",
+                "error: invalid value '10.0.0.0/24' for '--remote <ADDRESS>': a network is not supported; give the \
+                 first address, and the number of sessions with -N",
             ),
             (
                 "-L 10.0.0.256",
-                "error: invalid value '10.0.0.256' for '--local <ADDRESS>': not an IPv4 address such as 10.0.0.1",
+                "error: invalid value '10.0.0.256' for '--local <ADDRESS>': expected an IPv4 address such as \
+                 10.0.0.1",
             ),
             (
                 "-f 8863",
-                "error: invalid value '8863' for '--frame-types <DISC:SESS>': write two hexadecimal numbers of at \
-                 least 600, such as 8863:8864",
+                "error: invalid value '8863' for '--frame-types <DISC:SESS>': expected two hexadecimal numbers of \
+                 at least 600, such as 8863:8864",
             ),
             (
                 "-S a'b",
-                "error: invalid value 'a'b' for '--service <NAME>': \"'\" is not possible in the name of a service",
+                "error: invalid value 'a'b' for '--service <NAME>': \"'\" is not allowed in a service name",
             ),
             (
                 "-I interface-too-long",

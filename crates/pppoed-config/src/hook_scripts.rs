@@ -32,7 +32,7 @@ pub enum DirectoryError {
         source: io::Error,
     },
     /// Others than root could change what a script does.
-    #[error("{path}: the hook script is not run, as others could change it: {exposure}")]
+    #[error("{path}: the hook script is ignored, as other users could change it: {exposure}")]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum DirectoryError {
         exposure: Exposure,
     },
     /// There are too many.
-    #[error("{path}: there are {count} hook scripts, and {MAX_SCRIPTS} are the most")]
+    #[error("{path}: {count} hook scripts exceed the maximum of {MAX_SCRIPTS}")]
     TooMany {
         /// The directory.
         path: PathBuf,

@@ -64,7 +64,7 @@ pub enum MacListError {
         text: String,
     },
     /// A line has an address that stands for many stations.
-    #[error("{place}: {mac} is not the address of a single station")]
+    #[error("{place}: {mac} is not a unicast MAC address")]
     Group {
         /// The line.
         place: Place,
@@ -218,10 +218,7 @@ mod tests {
                 "02:00:5e:10:00:01 02:00:5e:10:00:02",
                 "/etc/list:1: \"02:00:5e:10:00:01 02:00:5e:10:00:02\" is not a MAC address such as 02:00:5e:10:00:01",
             ),
-            (
-                "#\n#\nff:ff:ff:ff:ff:ff",
-                "/etc/list:3: ff:ff:ff:ff:ff:ff is not the address of a single station",
-            ),
+            ("#\n#\nff:ff:ff:ff:ff:ff", "/etc/list:3: ff:ff:ff:ff:ff:ff is not a unicast MAC address"),
         ] {
             assert_eq!(parsed(text), Err(vec![message.to_owned()]));
         }

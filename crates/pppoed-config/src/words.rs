@@ -35,13 +35,13 @@ pub struct Word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// The file ends inside quotes, so the word runs to the end of the file.
-    #[error("the quotes that open in this word are never closed: it runs to the end of the file")]
+    #[error("unterminated quotes: the word extends to the end of the file")]
     OpenQuote,
     /// The word is longer than [`MAX_WORD`] bytes and was cut.
     #[error("the word is longer than {MAX_WORD} bytes and was cut there")]
     TooLong,
     /// The word holds a NUL byte (perhaps from `\0` or `\x`), where pppd ends it; so do we.
-    #[error("the word holds a NUL byte and ends there (write \\\\ for a backslash)")]
+    #[error("the word ends at a NUL byte (write \\\\ for a backslash)")]
     Nul,
 }
 

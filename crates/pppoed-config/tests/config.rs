@@ -393,8 +393,8 @@ fn command_lines_that_pppoe_server_takes() {
     assert_eq!(
         toml("interface = [\"eth1\", \"eth0:3\"]\n").unwrap_err(),
         [
-            "/etc/ppp/pppoed.toml:1:13: interface \"eth0:3\": it is a label of an IPv4 address, which PPPoE does not use; the \
-             interface is eth0"
+            "/etc/ppp/pppoed.toml:1:13: interface \"eth0:3\": this is the label of an IPv4 address; the interface \
+             is eth0"
         ]
     );
 }
@@ -497,22 +497,19 @@ fn everything_that_is_wrong_is_told_at_once() {
             "/etc/ppp/pppoe-server-options:1: \"nonsense\" is not an option; correct or remove it",
             "/etc/ppp/pppoe-server-options:2: require-mschap-v2 is not supported: no MS-CHAP in this version; use \
              require-chap, which Windows clients support as well",
-            "-R: 3 addresses from 223.255.255.254 would include 224.0.0.0, which no host can have",
+            "-R: 3 addresses from 223.255.255.254 would include 224.0.0.0, which is not a host address",
         ]
     );
     fs::remove_file(etc.path("options")).unwrap();
     for (words, error) in [
-        (
-            "-L 0.0.0.0",
-            "our own address is not set: -L is 0.0.0.0, and no options file has a word LOCAL:REMOTE",
-        ),
+        ("-L 0.0.0.0", "no local address: -L is 0.0.0.0, and no options file has LOCAL:REMOTE"),
         (
             "-L 127.0.0.1",
-            "127.0.0.1 (-L) cannot be our own address: it is a loopback, multicast or reserved one",
+            "127.0.0.1 (-L) cannot be the local address: it is a loopback, multicast or reserved address",
         ),
         (
             "-L 126.255.255.255 -l",
-            "-L: 64 addresses from 126.255.255.255 would include 127.0.0.0, which no host can have",
+            "-L: 64 addresses from 126.255.255.255 would include 127.0.0.0, which is not a host address",
         ),
         (
             "-N 65534 -o 1",
@@ -551,7 +548,7 @@ fn what_there_is_to_say_beside() {
             "/etc/ppp/pool:2: the line is skipped: \"x\" is not a.b.c.d, a.b.c.d-e or local:remote",
             "mtu 1500 (/etc/ppp/pppoe-server-options:2): more than 1492 is used only with clients that offer PPP-Max-Payload \
          (RFC 4638)",
-            "/etc/ppp/pppoe-server-options:1: clients need not prove who they are, and get any address of the pool",
+            "/etc/ppp/pppoe-server-options:1: clients are not authenticated, and get any address of the pool",
             "/etc/ppp/pool:1: 0 of 1 sessions of pool \"default\" can have an address of it: 10.0.0.1 is our own end of the \
              links (-L, -l), and no client gets it",
         ]

@@ -134,7 +134,7 @@ fn mistakes_name_line_and_column() {
         ),
         (
             "[[interface]]\nname = \"eth1\"\nsessions = \"9\"",
-            "3:12: sessions must be a whole number, without quotes, and here is a text",
+            "3:12: sessions: expected a number without quotes, found a string",
         ),
         (
             "[[interface]]\nname = \"eth1\"\nsessions = -1",
@@ -164,7 +164,7 @@ fn mistakes_name_line_and_column() {
         ),
         (
             "[pool.a]\naddresses = [\"10.0.0.2\", \"10.0.0.9-3\"]",
-            "2:26: addresses \"10.0.0.9-3\": its end is before its beginning",
+            "2:26: addresses \"10.0.0.9-3\": the end of the range is before its start",
         ),
         (
             "[pool.a]\naddresses = \"10.0.0.2\"\nfile = \"pool\"",
@@ -182,8 +182,8 @@ fn mistakes_name_line_and_column() {
         ),
         (
             "[pool.a]\naddresses = \"10.7.0.4\"\n[pool.b]\nfile = \"pool\"",
-            "/etc/pool:1: 10.7.0.4 is in pool \"b\" and, at /etc/pppoed.toml:2, in pool \"a\": an address can be given once \
-             only",
+            "/etc/pool:1: 10.7.0.4 is in pool \"b\" and, at /etc/pppoed.toml:2, in pool \"a\": addresses must be \
+             unique",
         ),
     ] {
         let errors = read(toml, "").0.unwrap_err();

@@ -91,7 +91,7 @@ fn a_user_with_a_password_is_let_in_by_it_alone() {
     let wrong = Err("/etc/users.toml:1: user \"alice\" gave a wrong password".to_owned());
     assert_eq!(etc.tried(secrets.chap(b"alice", chap("old")).0), wrong);
     assert_eq!(etc.tried(secrets.pap(b"alice", b"old").0), wrong);
-    let denied = Err("/etc/users.toml:10: user \"mallory\" is not let in: deny = true".to_owned());
+    let denied = Err("/etc/users.toml:10: user \"mallory\" is denied: deny = true".to_owned());
     assert_eq!(etc.tried(secrets.chap(b"mallory", chap("known")).0), denied);
     assert_eq!(etc.tried(secrets.pap(b"mallory", b"m").0), denied);
     assert_eq!(secrets.refuse_denied(b"mallory").map_err(|refusal| etc.shown(refusal)), denied.map(|_| ()));
@@ -155,7 +155,7 @@ fn the_test_of_a_user_names_the_entry_that_decides() {
     assert!(near[0].starts_with("/etc/chap:1: fits too, but /etc/users.toml:1 comes first"), "{near:?}");
     let (place, _, verdict, _) = explain("mallory", "known");
     assert_eq!(place.as_deref(), Some("/etc/users.toml:10"));
-    assert_eq!(verdict, Err("/etc/users.toml:10: user \"mallory\" is not let in: deny = true".to_owned()));
+    assert_eq!(verdict, Err("/etc/users.toml:10: user \"mallory\" is denied: deny = true".to_owned()));
     let (place, addresses, verdict, near) = explain("bob", "two");
     assert_eq!(
         (place.as_deref(), addresses.map(|list| list.to_string()).as_deref()),
@@ -181,8 +181,8 @@ fn a_broken_file_leaves_the_users_as_they_were() {
     assert_eq!(
         notices,
         [
-            "/etc/users.toml:2:1: unknown key \"pasword\" (did you mean \"password\"?) (and 1 more): the users stay those that \
-          were read before"
+            "/etc/users.toml:2:1: unknown key \"pasword\" (did you mean \"password\"?) (and 1 more): the previous \
+             users remain in effect"
         ]
     );
     // Told once.
@@ -201,7 +201,7 @@ fn a_broken_file_leaves_the_users_as_they_were() {
     let why = etc.tried(outcome).unwrap_err();
     assert!(
         why.starts_with(
-            "nobody is let in before the users file can be read: /etc/users.toml:1:7: not valid TOML: "
+            "logins are refused until the users file can be read: /etc/users.toml:1:7: not valid TOML: "
         ),
         "{why}"
     );
@@ -257,10 +257,7 @@ fn a_reload_tells_whose_entry_has_changed() {
     // Unlike a line of a secrets file, a mistake stops a start and a reload.
     etc.write("users.toml", "[alice]\npassword = 5\n");
     let errors = source.config().0.unwrap_err();
-    assert_eq!(
-        etc.shown(&errors[0]),
-        "/etc/users.toml:2:12: password must be a text between quotes, and here is a whole number"
-    );
+    assert_eq!(etc.shown(&errors[0]), "/etc/users.toml:2:12: password: expected a string, found a number");
     fs::remove_file(etc.0.path().join("users.toml")).unwrap();
     let errors = source.config().0.unwrap_err();
     assert_eq!(
@@ -276,7 +273,7 @@ fn mistakes_are_told_with_line_and_column() {
         ("[a]\nrate-dwon = \"1M\"", "F:2:1: unknown key \"rate-dwon\" (did you mean \"rate-down\"?)"),
         (
             "a = 5",
-            "F:1:1: a must be a user's table: [name] and below it the user's settings, and here is a whole number",
+            "F:1:1: a: expected a user's table: [name] and below it the user's settings, found a number",
         ),
         (
             "[\"*\"]\nidle = 5",
@@ -286,22 +283,24 @@ fn mistakes_are_told_with_line_and_column() {
         ("[a]\npassword = \"\"", "F:2:12: password must not be empty; to keep the user out: deny = true"),
         (
             "[a]\naddress = \"10.0.0.5-9\"",
-            "F:2:11: address \"10.0.0.5-9\": ranges are not possible here; write a network such as 10.0.0.0/28, or each address",
+            "F:2:11: address \"10.0.0.5-9\": ranges are not supported; use a network such as 10.0.0.0/28, or single \
+             addresses",
         ),
         (
             "[a]\naddress = 5",
-            "F:2:11: address must be an address between quotes, or a list of them: [\"…\", \"…\"], and here is a whole number",
+            "F:2:11: address: expected an address as a string, or a list of strings: [\"…\", \"…\"], found a number",
         ),
         (
             "[a]\naddress = \"*\"\naddresses = []",
             "F:3:13: addresses and the other spelling of it are one too many",
         ),
-        ("[a]\ndeny = \"yes\"", "F:2:8: deny must be true or false, and here is a text"),
-        ("[a]\nidle = \"5\"", "F:2:8: idle must be a whole number, without quotes, and here is a text"),
+        ("[a]\ndeny = \"yes\"", "F:2:8: deny: expected true or false, found a string"),
+        ("[a]\nidle = \"5\"", "F:2:8: idle: expected a number without quotes, found a string"),
         ("[a]\nidle = -1", "F:2:8: idle \"-1\": not a number"),
         (
             "[a]\nrate-down = \"fast\"",
-            "F:2:13: rate-down \"fast\": not a rate; write a number of kbit/s, or one like 512k, 10M or 1G, or none",
+            "F:2:13: rate-down \"fast\": not a rate; expected a number in kbit/s, a number with a unit such as \
+             512k, 10M or 1G, or none",
         ),
         (
             "[a]\nmru = 1400",
@@ -329,7 +328,7 @@ fn mistakes_are_told_with_line_and_column() {
     }
     assert_eq!(
         told(&format!("[a]\npassword = \"{}\"", "x".repeat(257))),
-        ["F:2:12: password has 257 bytes, and 256 are the most"]
+        ["F:2:12: password of 257 bytes exceeds the maximum of 256"]
     );
     assert_eq!(told(&format!("[a]\npassword = \"{}\"", "x".repeat(256))), Vec::<String>::new());
     assert_eq!(told(&format!("[{}]", "x".repeat(256))), Vec::<String>::new());

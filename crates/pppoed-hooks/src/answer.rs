@@ -55,7 +55,7 @@ fn message(value: &Value) -> Result<Option<Vec<u8>>, Nonsense> {
         Value::Nil => Ok(None),
         Value::String(text) if text.as_bytes().len() <= MAX_MESSAGE => Ok(Some(text.as_bytes().to_vec())),
         Value::String(text) => Err(format!(
-            "the message behind false has {} bytes, and {MAX_MESSAGE} are the most",
+            "the message after false has {} bytes, which exceeds the maximum of {MAX_MESSAGE}",
             text.as_bytes().len()
         )),
         other => Err(format!("the message behind false is a {}, not a string", other.type_name())),
@@ -127,7 +127,7 @@ fn checked(words: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Nonsense> {
         Some(OptionError::BadValue { option, value, why, .. }) => {
             Err(format!("makes the option {option} {value:?}: {why}"))
         }
-        Some(error) => Err(format!("makes an option that is not possible: {error}")),
+        Some(error) => Err(format!("results in an invalid option: {error}")),
     }
 }
 
@@ -177,7 +177,7 @@ fn whole(value: &Value, least: i64, most: i64) -> Result<i64, Nonsense> {
     };
     number
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+        .ok_or_else(|| format!("must be a number from {least} to {most}"))
 }
 
 fn host(value: &Value) -> Result<Ipv4Addr, Nonsense> {
@@ -320,8 +320,8 @@ mod tests {
     fn nonsense_is_named() {
         for (event, expression, expected) in [
             (Event::Padi, "'yes'", "it returned a string, not true, false or nothing"),
-            (Event::Padi, "-1", "the delay in milliseconds must be a whole number from 0 to 150000"),
-            (Event::Padi, "0.5", "the delay in milliseconds must be a whole number from 0 to 150000"),
+            (Event::Padi, "-1", "the delay in milliseconds must be a number from 0 to 150000"),
+            (Event::Padi, "0.5", "the delay in milliseconds must be a number from 0 to 150000"),
             (Event::IpPreUp, "{}", "it returned a table, not true, false or nothing"),
             (Event::IpPreUp, "false, {}", "the message behind false is a table, not a string"),
             (Event::Auth, "true", "true says nothing: return {accept = true}"),
@@ -339,8 +339,8 @@ mod tests {
             (Event::Auth, "{rate = 7}", "field \"rate\" is a integer, not a table"),
             (Event::Auth, "{rate = {dwn = 7}}", "field \"rate\" may have"),
             (Event::Auth, "{dns = {}}", "field \"dns\" has 0 addresses; one or two are possible"),
-            (Event::Auth, "{idle_timeout = -1}", "field \"idle_timeout\" must be a whole number from 0"),
-            (Event::Auth, "{idle_timeout = 1e300}", "field \"idle_timeout\" must be a whole number from 0"),
+            (Event::Auth, "{idle_timeout = -1}", "field \"idle_timeout\" must be a number from 0"),
+            (Event::Auth, "{idle_timeout = 1e300}", "field \"idle_timeout\" must be a number from 0"),
             (
                 Event::Auth,
                 "{idle_timeout = 3000000000}",
@@ -361,11 +361,7 @@ mod tests {
                 "{rate = {down = 'fast'}}",
                 "field \"rate\" makes the option rate-down \"fast\": not a rate",
             ),
-            (
-                Event::Auth,
-                "{options = {'idel', 5}}",
-                "field \"options\" makes an option that is not possible",
-            ),
+            (Event::Auth, "{options = {'idel', 5}}", "field \"options\" results in an invalid option"),
             (Event::Auth, "{options = {{}}}", "field \"options\" has a table among its words"),
         ] {
             let nonsense = ask(event, expression).unwrap_err();

@@ -22,9 +22,9 @@ pub(super) enum LinkError {
     Io(#[from] io::Error),
     #[error("pppoed closed its socket")]
     Closed,
-    #[error("pppoed broke the framing: {0}")]
+    #[error("invalid framing by pppoed: {0}")]
     Frame(#[from] ppp_ipc::frame::FrameError),
-    #[error("pppoed sent what is no message: {0}")]
+    #[error("pppoed sent an invalid message: {0}")]
     Decode(#[from] codec::DecodeError),
     #[error("{0}")]
     Encode(#[from] codec::EncodeError),

@@ -101,7 +101,7 @@ impl Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// A key of so many bytes.
-    #[error("a key must have 1 to {MAX_KEY} bytes, and this has {0}")]
+    #[error("a key must have 1 to {MAX_KEY} bytes, found {0}")]
     Key(usize),
     /// A value of so many bytes.
     #[error("a value of {0} bytes exceeds the maximum of {MAX_VALUE}")]

@@ -175,13 +175,13 @@ pub enum RecordError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// It is longer than a worker keeps.
-    #[error("it has {len} bytes, and {MAX_RECORD_LEN} are the most")]
+    #[error("{len} bytes exceeds the maximum of {MAX_RECORD_LEN}")]
     TooLong {
         /// Its bytes.
         len: usize,
     },
     /// Something is missing that a session cannot do without.
-    #[error("it does not say {what}")]
+    #[error("{what} is missing")]
     Incomplete {
         /// What is missing.
         what: &'static str,

@@ -32,12 +32,12 @@ pub(crate) fn write_outcome(outcome: &PolicyOutcome, out: &mut dyn Write) -> io:
         writeln!(out, "and {} more changes", summary.changes - listed)?;
     }
     let PolicySummary { applied, keeping, denied, ending, rates, remarks, changes: count } = summary;
-    let ends = if *applied { "told to end" } else { "would end" };
+    let ends = if *applied { "terminated" } else { "would end" };
     for (sessions, what) in [
-        (denied, "would not be let in again, and go on (--end ends them)"),
+        (denied, "now denied, but stay up (--end disconnects them)"),
         (ending, ends),
-        (rates, "get other rates at once"),
-        (keeping, "keep old values until they end"),
+        (rates, "with changed rates"),
+        (keeping, "with old values until the end"),
     ] {
         if sessions.count > 0 {
             writeln!(out, "{} {what}: {}", super::count(sessions.count.into(), "session"), ids(sessions))?;
@@ -46,8 +46,8 @@ pub(crate) fn write_outcome(outcome: &PolicyOutcome, out: &mut dyn Write) -> io:
     remarks.iter().try_for_each(|remark| writeln!(out, "note: {}", harmless(remark)))?;
     match (count, applied) {
         (0, _) => writeln!(out, "nothing changes"),
-        (_, true) => writeln!(out, "done; `write` keeps it over a restart"),
-        (_, false) => writeln!(out, "nothing was changed yet"),
+        (_, true) => writeln!(out, "applied; `pppctl write` saves it"),
+        (_, false) => writeln!(out, "not applied"),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn write_change(change: &Change, out: &mut dyn Write) -> io::Result<(
     let when = match change.effect {
         Effect::Now => "",
         Effect::NewSessions => ", for new sessions",
-        Effect::Restart => ", when pppoed is started again",
+        Effect::Restart => ", after a restart",
     };
     let (old, new) = (setting(change.old.as_ref()), setting(change.new.as_ref()));
     writeln!(out, "{}: {old} -> {new}{when}", harmless(&change.key))
@@ -99,7 +99,7 @@ mod tests {
             format!(
                 "idle: none (default) -> 60 (/etc/ppp/options:3), for new sessions\n\
                  mac-deny: {none} -> 02:00:5e:10:00:01 (/etc/deny)\n\
-                 run-dir: /a (x:1) -> /\\u{{7}} (x:1), when pppoed is started again\n\
+                 run-dir: /a (x:1) -> /\\u{{7}} (x:1), after a restart\n\
                  and 2 more changes\n\
                  note: x:1: no effect\n\
                  5 changes were made; 3 sessions keep their old values until they end: 1, 7, …\n"

@@ -40,8 +40,8 @@ impl Output for Table {
         match answer {
             Answer::Session(detail) => write_session(detail, out),
             Answer::Stats(stats) => self.write_stats(stats, out),
-            Answer::Terminated(1) => writeln!(out, "1 session told to end"),
-            Answer::Terminated(count) => writeln!(out, "{count} sessions told to end"),
+            Answer::Terminated(1) => writeln!(out, "terminating 1 session"),
+            Answer::Terminated(count) => writeln!(out, "terminating {count} sessions"),
             Answer::Info(info) => info::write_table(info, self.screen, out),
             Answer::Policy(outcome) => super::policy::write_outcome(outcome, out),
             Answer::Reload(reload) => super::reload::write(reload, out),
@@ -80,7 +80,7 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
         ("state", summary.state.as_str().to_owned()),
         ("age", units::duration(summary.uptime_s)),
         ("user", name(summary.username.as_ref())),
-        ("proved by", proof(detail)),
+        ("auth", proof(detail)),
         ("peer", format!("{} on {}", text(&summary.mac), text(&summary.interface))),
         ("service", name(Some(&summary.service))),
         ("host-uniq", text(detail.host_uniq.as_deref().unwrap_or_default())),
@@ -107,7 +107,7 @@ fn write_session(detail: &SessionDetail, out: &mut dyn Write) -> io::Result<()> 
             ),
         ),
         ("limit", format!("down {}, up {}", detail.rate_down, detail.rate_up)),
-        ("silent for", detail.idle_s.map_or_else(|| NONE.to_owned(), units::duration)),
+        ("idle", detail.idle_s.map_or_else(|| NONE.to_owned(), units::duration)),
         ("worker", format!("pid {}", detail.worker_pid)),
         ("sandbox", list(&detail.sandbox)),
     ];
@@ -240,7 +240,7 @@ fn service(state: ServiceState, sessions: u32) -> String {
         count => format!("{count} sessions"),
     };
     match state {
-        ServiceState::Serving => "takes new sessions".to_owned(),
+        ServiceState::Serving => "accepts new sessions".to_owned(),
         ServiceState::Draining => format!("draining: no new sessions, {sessions} left"),
         ServiceState::ShutdownSoft => format!("shutting down after the last session, {sessions} left"),
         ServiceState::Stopping => format!("stopping, {sessions} left"),
@@ -321,7 +321,7 @@ session     1
 state       open
 age         1h02m
 user        alice
-proved by   CHAP-MD5, /etc/ppp/chap-secrets:3
+auth        CHAP-MD5, /etc/ppp/chap-secrets:3
 peer        02:00:5e:10:00:01 on eth1
 service     internet
 host-uniq   0a0b
@@ -338,7 +338,7 @@ timers      idle in 1m00s, time is up in 1h00m
 control     9 received, 8 sent; echo 2 sent, 3 answered; 4 received, 1 answered
 dropped     1 wrong source, 2 malformed, 3 not open, 4 queue or system, 5 over the limit
 limit       down 10M, up none
-silent for  7s
+idle        7s
 worker      pid 4711
 sandbox     uid, seccomp
 options
@@ -385,8 +385,8 @@ truncated      1
 
     #[test]
     fn terminated() {
-        assert_eq!(render(&Answer::Terminated(1), None), "1 session told to end\n");
-        assert_eq!(render(&Answer::Terminated(0), None), "0 sessions told to end\n");
+        assert_eq!(render(&Answer::Terminated(1), None), "terminating 1 session\n");
+        assert_eq!(render(&Answer::Terminated(0), None), "terminating 0 sessions\n");
     }
 
     #[test]
@@ -402,7 +402,7 @@ truncated      1
     #[test]
     fn the_service() {
         for (state, sessions, expected) in [
-            (ServiceState::Serving, 5, "takes new sessions\n"),
+            (ServiceState::Serving, 5, "accepts new sessions\n"),
             (ServiceState::Draining, 0, "draining: no new sessions, 0 sessions left\n"),
             (ServiceState::ShutdownSoft, 1, "shutting down after the last session, 1 session left\n"),
             (ServiceState::Stopping, 2, "stopping, 2 sessions left\n"),

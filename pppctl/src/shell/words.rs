@@ -112,10 +112,10 @@ pub(crate) struct Pipeline {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Incomplete {
     /// A quote is missing, or something behind a backslash.
-    #[error("the line ends behind an open {0}")]
+    #[error("unterminated {0}")]
     Open(char),
     /// `|` with no command in front of it.
-    #[error("a command is missing in front of |")]
+    #[error("expected a command before |")]
     NoCommand,
 }
 

@@ -100,8 +100,8 @@ fn what_is_wrong_is_told_and_the_shell_goes_on() {
         ("sh ses x", "pppctl: no session is called x: `pppctl show sessions` lists them"),
         ("sh ses alice bob", "pppctl: unexpected argument 'bob'"),
         ("sh ses | grep x", "pppctl: unknown filter \"grep\""),
-        ("sh 'ses", "pppctl: the line ends behind an open '"),
-        ("| count", "pppctl: a command is missing in front of |"),
+        ("sh 'ses", "pppctl: unterminated '"),
+        ("| count", "pppctl: expected a command before |"),
     ] {
         terminal.send(&format!("{line}\r"));
         terminal.wait_for(message);
@@ -228,7 +228,7 @@ fn ctrl_c_ends_a_command_and_not_the_shell() {
     terminal.send("terminate all\r");
     terminal.wait_for("[y/N]");
     terminal.send("\x03");
-    terminal.wait_for("pppctl: nothing was done");
+    terminal.wait_for("pppctl: cancelled; nothing changed");
     terminal.wait_for_prompt(PROMPT);
     terminal.send("exit\r");
     assert_eq!(terminal.wait(), 0);
@@ -273,7 +273,7 @@ fn a_password_is_asked_for_and_not_shown() {
     terminal.send("auth test alice -p\r");
     terminal.wait_until(|screen| screen.matches("Password: ").count() == 2);
     terminal.send("hunt\x03");
-    let screen = terminal.wait_for("pppctl: nothing was done");
+    let screen = terminal.wait_for("pppctl: cancelled; nothing changed");
     assert!(!screen.contains("hunt"), "{screen}");
     terminal.wait_until(|screen| screen.matches(PROMPT).count() >= 3);
     terminal.send("exit\r");
@@ -402,7 +402,7 @@ fn batch(server: &Server, arguments: &[&str], input: &str) -> Output {
 fn lines_from_a_file() {
     let server = Server::answering(answer);
     let output = batch(&server, &[], "# all of them\nsh ses | count\n\ndrain on; drain off\nexit\nfrob\n");
-    let shown = "3\ndraining: no new sessions, 3 sessions left\ntakes new sessions\n";
+    let shown = "3\ndraining: no new sessions, 3 sessions left\naccepts new sessions\n";
     assert_eq!(result(&output), (0, shown, ""));
     // A last line without an end is a line.
     let output = batch(&server, &["--json"], "sh ses | count");

@@ -26,23 +26,23 @@ use super::{
 pub(super) enum ClientError {
     #[error("reading or writing failed: {0}")]
     Io(#[from] io::Error),
-    #[error("the client broke the framing: {0}")]
+    #[error("invalid framing by the client: {0}")]
     Frame(#[from] FrameError),
-    #[error("the client sent something that is not a request: {0}")]
+    #[error("the client sent an invalid request: {0}")]
     Decode(#[from] DecodeError),
     #[error("an answer does not fit: {0}")]
     Encode(#[from] EncodeError),
-    #[error("the client took too long")]
+    #[error("client timeout")]
     TimedOut(#[from] Elapsed),
-    #[error("the system does not say who the client is")]
+    #[error("cannot determine the user of the client")]
     Anonymous,
     #[error("the client speaks version {theirs} of the control protocol, this is {VERSION}")]
     Version { theirs: u16 },
     #[error("the client hung up in the middle of a message")]
     CutOff,
-    #[error("process {pid} of user {uid}, whom the workers run as, has nothing to say here")]
+    #[error("process {pid} of user {uid}, as which workers run, may not use this socket")]
     Worker { uid: u32, pid: i32 },
-    #[error("the client asked nothing, and others need its place")]
+    #[error("the client sent no request, and others are waiting")]
     GaveWay,
 }
 

@@ -96,7 +96,7 @@ impl Answers {
             }
         };
         if tokio::time::timeout(FAREWELL_TIMEOUT, finish).await.is_err() {
-            warn!("a console did not take its answer before the end");
+            warn!("console did not read its answer before the exit");
         }
     }
 }

@@ -45,7 +45,7 @@ impl Consoles {
         let mut opened = vec![open(&config.control_socket, group(&config.control_group), Rights::Full)?];
         match group(&config.view_group) {
             Some(viewers) => opened.push(open(&config.view_socket(), Some(viewers), Rights::ReadOnly)?),
-            None => info!(group = config.view_group, "there is no such group, and so no socket to look only"),
+            None => info!(group = config.view_group, "read-only socket disabled: group does not exist"),
         }
         let (sockets, paths): (Vec<ControlSocket>, Vec<PathBuf>) = opened.into_iter().unzip();
         self.paths = paths;

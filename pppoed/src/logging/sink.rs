@@ -216,7 +216,9 @@ impl Writer {
                 self.is_mid_line = false;
             }
             // Into the queues of all sinks, this one's too: that does not wait.
-            Err(error) => warn!(path = ?path, %error, "cannot open the log file; the old one is used on"),
+            Err(error) => {
+                warn!(path = ?path, %error, "cannot open the log file; continuing with the previous file")
+            }
         }
     }
 }

@@ -95,7 +95,7 @@ impl Devices {
     /// The rates of workers are others from now on.
     pub(super) fn set_rates(&self, config: &Config) {
         if let Some(Err(error)) = self.programs().map(|programs| programs.set_settings(&settings(config))) {
-            warn!(reason = chain(&error), "--control-rate and --frame-rate stay as they were");
+            warn!(reason = chain(&error), "keeping the previous --control-rate and --frame-rate");
         }
     }
 
@@ -131,7 +131,7 @@ impl Devices {
     /// All sessions have ended.
     pub(super) fn clean_up(&self) {
         if let Some(Err(error)) = self.programs().map(|programs| programs.clean_up()) {
-            warn!(reason = chain(&error), "the eBPF programs stay in the kernel; they do no harm");
+            warn!(reason = chain(&error), "eBPF programs remain in the kernel, without effect");
         }
     }
 
@@ -328,11 +328,7 @@ impl Supervisor {
         }
         let outcome = programs.set_open(device, &line, session.passes);
         if let Err(error) = &outcome {
-            warn!(
-                session = session.id,
-                reason = chain(error),
-                "a session that goes on has no place in the eBPF maps"
-            );
+            warn!(session = session.id, reason = chain(error), "session has no entry in the eBPF maps");
         }
         outcome.is_ok()
     }
@@ -404,10 +400,7 @@ impl Supervisor {
         turns::spawn("devices", async move {
             let looking = tokio::task::spawn_blocking(move || {
                 if prunes && let Err(error) = prune(&programs) {
-                    warn!(
-                        reason = chain(&error),
-                        "the eBPF maps are not searched for what ended workers left"
-                    );
+                    warn!(reason = chain(&error), "cannot search the eBPF maps for entries of ended workers");
                 }
                 look_at(&programs, accesses, sessions, devices)
             });
@@ -425,7 +418,7 @@ impl Supervisor {
                 sessions,
                 failed,
                 milliseconds = took.as_millis(),
-                "the eBPF programs of all sessions are this pppoed's"
+                "replaced the eBPF programs of all sessions"
             );
         }
         for (index, finding) in looked.accesses {
@@ -437,14 +430,14 @@ impl Supervisor {
                     self.repaired.count("filter");
                     warn!(
                         interface = access.name(),
-                        "somebody removed the eBPF programs of the access interface; they are back"
+                        "eBPF programs of the access interface had been removed; restored"
                     );
                 }
                 Finding::Missing(why) if access.are_programs_in_force() => {
                     warn!(
                         interface = access.name(),
                         reason = why,
-                        "the eBPF programs of the access interface are not in force"
+                        "eBPF programs of the access interface are not in force"
                     );
                 }
                 Finding::Missing(_) => {}

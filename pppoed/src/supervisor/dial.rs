@@ -298,7 +298,7 @@ impl Supervisor {
         if let Some(access) = self.accesses.get_mut(access)
             && let Some(error) = access.with_server(act)
         {
-            warn!(interface = access.name(), %error, "a PADS was not sent");
+            warn!(interface = access.name(), %error, "cannot send PADS");
         }
     }
 

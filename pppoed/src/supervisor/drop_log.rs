@@ -75,7 +75,7 @@ impl Refusals {
 impl Supervisor {
     pub(super) fn log_drops(&mut self, now: Instant) {
         if let Some(count) = self.repeated_dials.take_of_others(now) {
-            info!(name: DIALS_LEFT_OUT.name, count, "{}, of many peers", DIALS_LEFT_OUT.words);
+            info!(name: DIALS_LEFT_OUT.name, count, "{} of other clients", DIALS_LEFT_OUT.words);
         }
         for (index, access) in self.accesses.iter_mut().enumerate() {
             for (cause, count) in self.drop_log.due(index, &access.drops().clone(), now) {

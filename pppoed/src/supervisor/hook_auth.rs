@@ -125,7 +125,7 @@ fn ruling(outcome: &Outcome, deny_on_failure: bool) -> Result<Ruling, Denial> {
         match add(&mut ruling, &call.file, answer) {
             Ok(()) => {}
             Err(why) if deny_on_failure => return Err(Denial { why, message: None }),
-            Err(why) => tracing::warn!(file = call.file, reason = why, "settings of a hook are left out"),
+            Err(why) => tracing::warn!(file = call.file, reason = why, "ignoring settings of a hook"),
         }
     }
     Ok(ruling)

@@ -99,7 +99,7 @@ async fn watch(leftovers: Leftovers) {
                 (true, Signal::SIGTERM) if end(group) => {
                     info!(
                         group = group.id.as_raw(),
-                        "ending what a hook's program left running (--hook-leftovers)"
+                        "ending leftover processes of a hook (--hook-leftovers)"
                     );
                     let until = Instant::now() + GRACE;
                     list.groups.push_back(Group { until, signal: Signal::SIGKILL, ..group });

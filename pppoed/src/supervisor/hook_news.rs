@@ -128,11 +128,11 @@ pub(super) enum Failed {
     Error(String),
     #[error("{0}")]
     Nonsense(String),
-    #[error("it took longer than {deadline:?} and was killed; last seen at {place}")]
+    #[error("timeout after {deadline:?}, killed; last seen at {place}")]
     TimedOut { deadline: Duration, place: String },
-    #[error("its host ended: {0}")]
+    #[error("its host exited: {0}")]
     HostEnded(String),
-    #[error("no hook host can be started: {0}")]
+    #[error("cannot start a hook host: {0}")]
     NoHost(String),
 }
 

@@ -230,7 +230,7 @@ impl HostProcess {
             match self.receive().await? {
                 FromHost::Returned(returned) => {
                     if let Some(more) = lines.checked_sub(MAX_LOG_LINES).filter(|more| *more > 0) {
-                        warn!(file, hook = label.function, more, "a hook logged more lines than it may");
+                        warn!(file, hook = label.function, more, "hook exceeded its limit of log lines");
                     }
                     return Ok(*returned);
                 }
@@ -315,7 +315,7 @@ impl HostProcess {
         }
         let said = last_words(&mut self.stderr);
         if !said.is_empty() {
-            warn!(pid = self.pid, said = printable(&said), "a hook host wrote to its standard error");
+            warn!(pid = self.pid, said = printable(&said), "hook host wrote to standard error");
         }
         exit.to_string()
     }

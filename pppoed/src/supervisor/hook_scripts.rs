@@ -252,7 +252,7 @@ pub(super) async fn keep(
                 Ok((running, _)) => running,
                 Err(why) => {
                     let why = why.into_messages().join("; ");
-                    warn!(reason = why, "a hook host cannot be started; hooks wait");
+                    warn!(reason = why, "cannot start a hook host; hooks are waiting");
                     // It has told nobody that it is ready, so there is no job for it.
                     match timeout(RETRY_INTERVAL, orders.recv()).await {
                         Err(_) | Ok(Some(HostOrder::Run(_))) => {}
@@ -268,7 +268,7 @@ pub(super) async fn keep(
         let order = tokio::select! {
             order = orders.recv() => order,
             () = running.ended() => {
-                warn!(end = running.end().await, "a hook host ended by itself and is started again");
+                warn!(end = running.end().await, "hook host exited unexpectedly; restarting it");
                 continue;
             }
         };

@@ -134,7 +134,7 @@ impl Supervisor {
         self.call_hook(Lane::Session(token), event, arguments, label, purpose)
     }
 
-    /// The peer has proved who it is.
+    /// The subscriber has logged in.
     pub(super) fn hook_auth_up(&mut self, token: Token, now: Instant) {
         let Some(session) = self.table.get_mut(token) else { return };
         if !std::mem::replace(&mut session.hooks.auth_up, true) {

@@ -328,7 +328,7 @@ impl Supervisor {
     ) -> Result<Reread, Vec<String>> {
         let loaded = result.inspect_err(|errors| {
             for error in errors {
-                warn!(error, "the hook scripts stay as they were: this does not load");
+                warn!(error, "keeping the previous hook scripts; cannot load");
             }
         })?;
         let generation = loaded.as_ref().map(|loaded| loaded.scripts.generation);
@@ -533,13 +533,13 @@ impl Supervisor {
             }
         };
         if timeout(FAREWELL, all).await.is_err() {
-            warn!("a hook host does not end");
+            warn!("hook host does not exit");
         }
         if let Some(writing) = self.hooks.store.as_ref().and_then(Store::last_writing)
             && let Err(error) = writing.carry_out()
         {
             let path: &Path = &self.hooks.config.store;
-            warn!(path = %path.display(), %error, "the hooks' store was not written");
+            warn!(path = %path.display(), %error, "cannot write the hook store");
         }
     }
 }

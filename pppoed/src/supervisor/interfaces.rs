@@ -45,7 +45,8 @@ impl Supervisor {
             return access.serve(true);
         }
         if self.accesses.len() >= MAX_INTERFACES {
-            return warn!(interface = %name, "not served: there are {MAX_INTERFACES} access interfaces already");
+            return warn!(interface = %name, "not served; the maximum of {MAX_INTERFACES} access interfaces is \
+                 reached");
         }
         match super::setup::access(name.clone(), config, self.terms.of(config, name.as_str()), now) {
             Ok(access) => {
@@ -62,12 +63,15 @@ impl Supervisor {
         for access in &mut self.accesses {
             let is_served = config.serves(access.name());
             if access.is_served() && !is_served {
-                info!(interface = access.name(), "reload: no new sessions here; those that there are go on");
+                info!(
+                    interface = access.name(),
+                    "reload: no new sessions on this interface; existing ones continue"
+                );
             }
             access.serve(is_served);
             let terms = self.terms.of(config, access.name());
             if let Err(error) = access.reconfigure(terms, now) {
-                warn!(interface = access.name(), "reload: discovery stays as it is: {error}");
+                warn!(interface = access.name(), "reload: discovery settings unchanged: {error}");
             }
         }
         for name in &config.interfaces {
@@ -89,7 +93,7 @@ impl Supervisor {
                 info!(name: INTERFACE_BACK.name, interface = name, %mac, mtu, up, "{}", INTERFACE_BACK.words);
                 self.events.interface(&name, &format!("is there, with the MAC address {mac}"));
             }
-            Err(error) => error!(interface = name, %error, "the access interface cannot be listened on"),
+            Err(error) => error!(interface = name, %error, "cannot listen on the access interface"),
         }
     }
 
@@ -114,7 +118,7 @@ impl Supervisor {
             let sessions = self.end_sessions_on(index, &detail, Farewell::Padt, now);
             warn!(
                 interface = name, %old_mac, %mac, sessions,
-                "the access interface has another MAC address: its sessions end, discovery goes on with the new one"
+                "MAC address of the access interface changed; ending its sessions, discovery uses the new address"
             );
             self.events.interface(&name, &format!("has the MAC address {mac} and no longer {old_mac}"));
         }
@@ -123,7 +127,7 @@ impl Supervisor {
                 interface = name,
                 old_mtu = old.mtu,
                 mtu = new.mtu,
-                "the access interface has another MTU, for sessions from now on"
+                "MTU of the access interface changed, for new sessions"
             );
             self.events
                 .interface(&name, &format!("has an MTU of {} bytes and no longer {}", new.mtu, old.mtu));
@@ -146,7 +150,7 @@ impl Supervisor {
         }
         if new.id.name != old.id.name {
             self.events.interface(&name, &format!("is called {} now", new.id.name));
-            warn!(interface = name, new_name = %new.id.name, "the access interface was renamed; it stays in use");
+            warn!(interface = name, new_name = %new.id.name, "access interface renamed; still in use");
         }
         if let Some(access) = self.accesses.get_mut(index) {
             access.update(new, mac);

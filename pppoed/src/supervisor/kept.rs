@@ -32,7 +32,7 @@ pub struct KeptConfiguration {
 #[derive(Debug, Default)]
 pub(super) struct Keeping(Option<JoinHandle<()>>);
 
-/// What did not work at the start, and may by now.
+/// A problem of the start is resolved, and may by now.
 #[derive(Debug)]
 pub(super) struct Doubtful {
     /// The machine, for this configuration.
@@ -122,7 +122,7 @@ impl Supervisor {
         }
     }
 
-    /// What did not work at the start may work by now: `looked_at` does, and there is what nobody has to look for.
+    /// A problem of the start is resolved may work by now: `looked_at` does, and there is what nobody has to look for.
     pub(super) fn works_again(&mut self, looked_at: Vec<Part>) {
         if self.problems.is_empty() {
             return;

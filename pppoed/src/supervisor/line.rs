@@ -40,7 +40,7 @@ const READABLE_OR_ERROR: Interest = Interest::READABLE.add(Interest::ERROR);
 pub(super) enum ListenError {
     #[error(transparent)]
     Packet(#[from] PacketError),
-    #[error("workers there cannot be kept to their own frames")]
+    #[error("workers on this interface cannot be restricted to their own frames")]
     Devices(#[from] DeviceError),
 }
 

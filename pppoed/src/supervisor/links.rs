@@ -107,11 +107,11 @@ impl Target {
 /// Why an interface cannot be looked at, or listened on.
 #[derive(Debug, thiserror::Error)]
 enum LookError {
-    #[error("cannot look at it: {}", chain(.0))]
+    #[error("cannot inspect it: {}", chain(.0))]
     Netlink(#[from] NetlinkError),
     #[error("cannot listen on it: {}", chain(.0))]
     Listen(#[from] ListenError),
-    #[error("looking at it was cut off: {0}")]
+    #[error("inspection was interrupted: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
 
@@ -151,7 +151,7 @@ impl Links {
         )]
         let mut watch = match AsyncFd::new(Watched(watch)) {
             Ok(watch) => watch,
-            Err(error) => return error!(%error, "changes of the access interfaces go unseen"),
+            Err(error) => return error!(%error, "changes of access interfaces are not detected"),
         };
         loop {
             let mut again = None;
@@ -166,7 +166,7 @@ impl Links {
                         }
                     }
                     Err(error) => {
-                        warn!(%error, "looking for interfaces; trying again");
+                        warn!(%error, "listing interfaces; retrying");
                         finder.stale = true;
                         again = Some(RETRY);
                     }
@@ -181,7 +181,7 @@ impl Links {
                         }
                     }
                     Err(error) => {
-                        warn!(interface = %target.name, %error, "access interface; trying again");
+                        warn!(interface = %target.name, %error, "access interface; retrying");
                         target.stale = true;
                         again = Some(RETRY);
                     }
@@ -198,7 +198,7 @@ impl Links {
                 Ok(()) => {}
                 Err(error) => {
                     // There is no better way to know: looking costs little.
-                    warn!(%error, "the kernel tells no changes of interfaces; looking every second");
+                    warn!(%error, "netlink notifications unavailable; polling every second");
                     sleep(RETRY).await;
                     targets.iter_mut().for_each(|target| target.stale = true);
                 }

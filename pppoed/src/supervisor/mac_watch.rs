@@ -39,7 +39,7 @@ pub(super) async fn watch(files: MacFiles, at_once: Rc<Notify>, work: mpsc::Send
                 for error in &errors {
                     warn!("{error}");
                 }
-                warn!("the lists of MAC addresses stay as they are until that is corrected");
+                warn!("keeping the previous lists of MAC addresses until this is corrected");
             }
         }
     }
@@ -57,7 +57,7 @@ impl Supervisor {
         let rules = rules.with_console(self.policy.macs.clone());
         if self.mac_rules != rules {
             let (allowed, denied) = rules.sizes();
-            info!(allowed, denied, "the lists of MAC addresses have changed; open sessions stay");
+            info!(allowed, denied, "lists of MAC addresses changed; open sessions continue");
             if rules.serve_nobody() {
                 warn!("{NOBODY_ALLOWED}");
             }

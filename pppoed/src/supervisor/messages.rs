@@ -241,13 +241,13 @@ impl Supervisor {
         if let Some(session) = self.table.get_mut(token) {
             session.worker.send(ToWorker::Verdict(verdict));
         } else {
-            warn!("a verdict came after the end of its session");
+            warn!("verdict arrived after the end of its session");
         }
     }
 }
 
 /// What is wrong with a worker for which [`is_workers_own`] is false.
-pub(super) const NOT_ITS_END: &str = "it claimed an end that is not its to claim";
+pub(super) const NOT_ITS_END: &str = "it reported an end reason that only pppoed decides";
 
 /// Whether a worker can know of this reason by itself; what is decided here is not its to claim. One that was alone for a while
 /// may have shut down by itself (`--orphan-timeout`).

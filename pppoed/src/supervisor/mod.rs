@@ -430,9 +430,9 @@ impl Supervisor {
     fn handle_signal(&mut self, signal: Signal, now: Instant) {
         match signal {
             Signal::Stop if self.service == ServiceState::Stopping => {
-                info!("stopping at once");
+                info!("stopping immediately");
                 for token in self.table.tokens() {
-                    self.kill(token, EndReason::Shutdown, "told twice to stop");
+                    self.kill(token, EndReason::Shutdown, "second stop signal");
                 }
             }
             Signal::Stop => {
@@ -454,7 +454,7 @@ impl Supervisor {
                 if let Some(log) = &self.log {
                     log.reopen(&self.reloads.current.config);
                 }
-                info!("SIGHUP: reading all files again");
+                info!("SIGHUP: reloading the configuration");
                 self.begin_reload(false, None);
             }
         }

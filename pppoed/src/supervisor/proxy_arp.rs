@@ -51,7 +51,7 @@ impl Drop for ProxyArp {
         match self.end() {
             // The entry went with its interface.
             Ok(()) | Err(NetlinkError::NoSuchInterface { .. }) => {}
-            Err(error) => warn!(reason = chain(&error), "proxyarp: an entry may be left behind"),
+            Err(error) => warn!(reason = chain(&error), "proxyarp: a stale entry may remain"),
         }
     }
 }

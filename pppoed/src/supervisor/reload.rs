@@ -277,7 +277,7 @@ impl Supervisor {
             match effect {
                 Effect::Now => info!("reload: {key}: {old} -> {new}"),
                 Effect::NewSessions => info!("reload: {key}: {old} -> {new}, for new sessions"),
-                Effect::Restart => warn!("reload: {key}: {old} -> {new}, when pppoed is started again"),
+                Effect::Restart => warn!("reload: {key}: {old} -> {new}, after a restart"),
             }
         }
         let count = changes.count();
@@ -298,7 +298,7 @@ impl Supervisor {
         self.config = self.terms.general().settings.clone();
         let count = u32::try_from(new.max_sessions()).unwrap_or(u32::MAX);
         if let Err(error) = self.slots.resize(count) {
-            warn!("reload: the number of sessions stays: {error}");
+            warn!("reload: number of sessions unchanged: {error}");
         }
         if old.descriptor_users() < new.descriptor_users()
             && let Err(error) = daemon::raise_descriptor_limit(DescriptorNeed::of(new.descriptor_users()))

@@ -26,7 +26,7 @@ impl AsRawFd for Watched {
 /// Tells the supervisor what session interfaces are called, whenever that may have changed. Runs for ever, in a task.
 pub(super) async fn watch_names(work: mpsc::Sender<Work>) {
     if let Err(error) = follow(&work).await {
-        warn!(reason = chain(&error), "session interfaces that are renamed keep their old names here");
+        warn!(reason = chain(&error), "renamed session interfaces keep their old names in this server");
     }
 }
 
@@ -77,12 +77,7 @@ impl Supervisor {
                 continue;
             }
             let old = std::mem::replace(&mut session.ifname, id.name.to_string());
-            info!(
-                session = session.id,
-                old_name = old,
-                ifname = session.ifname,
-                "the session's interface was renamed"
-            );
+            info!(session = session.id, old_name = old, ifname = session.ifname, "session interface renamed");
             session.note(format!("interface {old} renamed to {}", session.ifname), now);
             session.tun = Some(id);
             self.keep_record(token);

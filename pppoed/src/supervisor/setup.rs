@@ -238,7 +238,7 @@ fn assemble(
     supervisor.settle_devices().map_err(SetupError::from)?;
     supervisor.begin_hooks();
     if supervisor.adoption.was_draining() {
-        info!("draining, as before the restart: pppctl drain off takes new sessions again");
+        info!("draining, as before the restart; resume with: pppctl drain off");
         supervisor.service = ServiceState::Draining;
     }
     Ok(supervisor)
@@ -262,7 +262,7 @@ fn listen(
     devices: &Devices,
 ) -> Result<Option<Listening>, SetupError> {
     let Some((interface, mac)) = find_interface(netlink, name, config)? else {
-        warn!(interface = %name, "there is no such interface; waiting for it");
+        warn!(interface = %name, "interface does not exist; waiting for it");
         return Ok(None);
     };
     if !interface.up {
@@ -314,7 +314,7 @@ fn interfaces(config: &Config, netlink: &mut Netlink) -> Result<Vec<IfName>, Set
         }
     }
     if names.is_empty() {
-        warn!("no interface matches {} yet; waiting for one", config.patterns.join(" "));
+        warn!("no interface matches {}; waiting for one", config.patterns.join(" "));
     }
     names.truncate(MAX_INTERFACES);
     Ok(names)
@@ -356,7 +356,7 @@ fn warn_of_own_addresses(config: &Config, machine: &impl Machine) {
     for (pool, entries) in config.pools() {
         let own = |entry: &PoolEntry| entry.remote.filter(|remote| machine.has(*remote));
         if let Some(address) = entries.iter().find_map(own) {
-            warn!(pool = &*pool, %address, "an address of the pool is one of the server's own: no session gets it");
+            warn!(pool = &*pool, %address, "pool address belongs to the server and is not assigned");
         }
     }
 }
@@ -498,7 +498,7 @@ impl Supervisor {
         for access in &mut self.accesses {
             match random::<32>() {
                 Ok(key) => access.with_server(|server| server.rotate_key(CookieKey::new(&key), now)),
-                Err(error) => warn!(%error, "the cookie key stays"),
+                Err(error) => warn!(%error, "keeping the cookie key"),
             }
         }
     }

@@ -61,9 +61,10 @@ fn log_changes(before: &Surroundings, now: &Surroundings) {
     if before.forwards != now.forwards {
         match now.forwards {
             Some(false) => warn!(
-                "net.ipv4.ip_forward was set to 0: clients reach this machine and nothing behind it; sysctl -w net.ipv4.ip_forward=1"
+                "net.ipv4.ip_forward was set to 0; clients can reach only this machine: sysctl -w \
+                 net.ipv4.ip_forward=1"
             ),
-            Some(true) => info!("net.ipv4.ip_forward is 1 again: packets of clients are forwarded"),
+            Some(true) => info!("net.ipv4.ip_forward is 1 again; packets of clients are forwarded"),
             None => {}
         }
     }

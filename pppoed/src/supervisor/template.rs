@@ -202,19 +202,19 @@ async fn keep(recipe: Recipe, mut queue: mpsc::Receiver<Request>, known: Known, 
         let outcome = template.serve(&mut queue, &known).await;
         is_running.set(false);
         if let Outcome::Failed { why, .. } = &outcome {
-            warn!(reason = why, "the workers' template failed and is started again; sessions go on");
+            warn!(reason = why, "worker template failed; restarting it, sessions continue");
         }
         template.end().await;
         match outcome {
             Outcome::Stop(_answered_when_dropped) => return,
             Outcome::Renew(why) => {
-                info!("a new template, as {why}");
+                info!("restarting the worker template: {why}");
                 earliest = Instant::now();
             }
             Outcome::Failed { unanswered, .. } => {
                 // Now nobody else has what the worker would have been born with.
                 if let Some(answer) = unanswered {
-                    let _ = answer.send(Err("the workers' template failed".to_owned()));
+                    let _ = answer.send(Err("worker template failed".to_owned()));
                 }
                 turns::spawn("template", reap_strays(pid, known.clone()));
             }
@@ -371,12 +371,12 @@ impl Template {
     /// Kills it and waits for it: whatever it was about to do is done, or will not be.
     async fn end(mut self) {
         if let Err(error) = self.process.get_ref().signal(Signal::SIGKILL) {
-            warn!(%error, "cannot kill the workers' template");
+            warn!(%error, "cannot kill the worker template");
         }
         let exit = wait(&self.process).await;
         let said = last_words(&mut self.stderr);
         if !matches!(exit, Exit::Signal(9) | Exit::Status(0)) || !said.is_empty() {
-            warn!(pid = self.pid, said = printable(&said), "the workers' template {exit}");
+            warn!(pid = self.pid, said = printable(&said), "worker template {exit}");
         }
     }
 }
@@ -438,7 +438,7 @@ async fn reap_strays(template: u32, known: Known) {
                 break;
             }
             if PidFd::open(pid).and_then(|stray| stray.exit()).is_ok() {
-                info!(pid, "a worker that nobody knew has ended");
+                info!(pid, "unknown worker exited");
             }
         }
     }

@@ -163,7 +163,7 @@ impl Kind {
             Self::Text => word(text.len() <= MAX_PEER_TEXT, "at most 255 bytes"),
             Self::Number => match text.parse::<i64>() {
                 Ok(number) if number >= 0 => Ok(Value::Integer(number)),
-                _ => Err("expected a whole number from 0 on".into()),
+                _ => Err("expected a number of at least 0".into()),
             },
             Self::Boolean => match text {
                 "true" => Ok(Value::Boolean(true)),

@@ -265,7 +265,7 @@ async fn run(
     let gone = Gone(Some(exit));
     let said = last_words(&mut stderr);
     if !said.is_empty() {
-        warn!(worker_pid = pid, said = printable(&said), "a worker wrote to its standard error");
+        warn!(worker_pid = pid, said = printable(&said), "worker wrote to standard error");
     }
     if gone.is_crash() {
         factory.renew("a worker crashed").await;

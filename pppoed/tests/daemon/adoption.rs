@@ -382,7 +382,7 @@ fn strangers() {
     for message in &messages {
         assert_eq!(stranger::says(&lab, NOBODY, message), "0 bytes", "{message:x?}");
     }
-    lab.logged(&["somebody on the workers' socket was turned away", "user 0"]);
+    lab.logged(&["connection to the worker socket refused", "user 0"]);
     subscriber.assert_alive();
 
     // While a worker is expected, a record of it serves nobody else either.
@@ -397,7 +397,7 @@ fn strangers() {
     taken_over(&lab, 1, 1);
     subscriber.assert_alive();
     // One line each minute, however many they are.
-    assert_eq!(lab.log().matches("was turned away").count(), 2, "{}", lab.log());
+    assert_eq!(lab.log().matches("connection to the worker socket refused").count(), 2, "{}", lab.log());
     lab.stop_with(&mut [&mut subscriber]);
 }
 
@@ -475,7 +475,7 @@ fn nothing_left() {
     fs::remove_file(lab.path("run/adoption.key")).unwrap();
     fs::remove_dir_all(lab.path("run/sessions")).unwrap();
     lab.restart(GO_ON);
-    lab.logged(&["WARN", "a worker whose session nobody knows was ended"]);
+    lab.logged(&["WARN", "worker of an unknown session ended"]);
     until("its interface to go", || ppp_interfaces().is_empty());
     // There is nobody left to tell the peer, until it sends something.
     until("a PADT", || {

@@ -69,7 +69,7 @@ impl Stop {
             Self::SystemCalls => "killed by signal 31 (SIGSYS)".to_owned(),
             Self::Counted(_) => TRIED.to_owned(),
             Self::Memory => "killed by signal 6 (SIGABRT)".to_owned(),
-            Self::Caller => "the worker called on the workers' socket for no reason".to_owned(),
+            Self::Caller => "unexpected connection of a worker to the worker socket".to_owned(),
             Self::Nothing(error) => format!("stopped: {error}"),
         }
     }

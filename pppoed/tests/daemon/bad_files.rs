@@ -59,7 +59,7 @@ fn goes_on(flags: &[&str], spoil: impl Fn(&Lab), words: &[&str]) -> (Lab, Subscr
     lab.restart(flags);
     taken_over(&lab, 1, 1);
     subscriber.assert_alive();
-    lab.logged(&[&["ERROR", "started for its sessions although something does not work"], words].concat());
+    lab.logged(&[&["ERROR", "started with errors, to take over sessions"], words].concat());
     let problems = stats(&lab).problems;
     let found = problems.iter().any(|problem| words.iter().all(|word| problem.contains(word)));
     assert!(found, "{words:?}: {problems:?}");

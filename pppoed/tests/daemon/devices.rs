@@ -101,7 +101,7 @@ fn forged() {
     assert!(status.success());
     let line = lab.logged(&["session ended", "the worker sent past its interface: ", "which were dropped"]);
     assert!(line.contains("reason=\"worker-crash\""), "{line}");
-    lab.logged(&["a new template"]);
+    lab.logged(&["restarting the worker template"]);
     let mut buffer = [0; 2048];
     for socket in &wire {
         while let Ok(received) = socket.recv(&mut buffer) {
@@ -132,7 +132,7 @@ fn holds() {
     assert!(is_in_force());
     lab.restart(GO_ON);
     lab.logged(&["session taken over"]);
-    lab.logged(&["the eBPF programs of all sessions are this pppoed's"]);
+    lab.logged(&["replaced the eBPF programs of all sessions"]);
     first.assert_alive();
     until("the look at it", || {
         detail(&lab, first.session_id).sandbox.iter().any(|phrase| phrase == "own device")
@@ -174,7 +174,7 @@ fn access_comes_back() {
     assert!(says(&lab, id, "system call filter") && says(&lab, id, "empty network namespace"));
     programs(&lab).detach_access(&interface(ACCESS).id).unwrap();
     let began = Instant::now();
-    lab.logged(&["somebody removed the eBPF programs of the access interface; they are back"]);
+    lab.logged(&["eBPF programs of the access interface had been removed; restored"]);
     // A second, and what a loaded machine takes.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(count(&lab, "programs_put_back"), 1);
@@ -190,7 +190,7 @@ fn device_comes_back() {
     lab.in_phase(subscriber.session_id, Phase::Open);
     assert!(Command::new("tc").args(["qdisc", "del", "dev", "ppp0", "clsact"]).status().unwrap().success());
     assert!(says(&lab, subscriber.session_id, "NOT own device: the eBPF programs at ppp0 were removed"));
-    lab.logged(&["WARN", "was missing, and is in force again", "protection=\"own device\""]);
+    lab.logged(&["WARN", "session protection restored", "protection=\"own device\""]);
     assert!(says(&lab, subscriber.session_id, "own device"));
     subscriber.assert_alive();
     lab.stop_with(&mut [&mut subscriber]);

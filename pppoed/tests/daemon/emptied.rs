@@ -59,7 +59,7 @@ fn is_made_again(spoil: fn(&Lab)) {
     until("everything to be there", made);
     spoil(&lab);
     until("everything to be there again", made);
-    lab.logged(&["WARN", "the run directory was made again", "worker-socket"]);
+    lab.logged(&["WARN", "run directory recreated", "worker-socket"]);
     assert!(repaired(&lab, "run-directory") >= 1);
     subscriber.assert_alive();
     // A second server does not get in.
@@ -88,7 +88,7 @@ fn ghosts() {
     assert_eq!(newcomer.address(), Some([10, 0, 0, 2].into()));
     assert_eq!(ppp_interfaces(), ["ppp0"]);
     assert_eq!(repaired(&lab, "worker"), 2);
-    lab.logged(&["WARN", "a worker whose session nobody knows was ended"]);
+    lab.logged(&["WARN", "worker of an unknown session ended"]);
     newcomer.assert_alive();
     lab.stop_with(&mut [&mut newcomer]);
 }

@@ -82,8 +82,8 @@ fn few_processes() {
         assert!(!lab.log().contains("panicked"), "{}", lab.log());
         processes.limit(None);
     }
-    lab.logged(&["WARN", "not all threads could be made"]);
-    lab.logged(&["WARN", "no more threads can be made", "name=\"consoles\""]);
+    lab.logged(&["WARN", "cannot create all threads"]);
+    lab.logged(&["WARN", "cannot create more threads", "name=\"consoles\""]);
     let mut third = dial_until_served(&lab, 3);
     let [first, second] = &mut subscribers;
     lab.stop_with(&mut [first, second, &mut third]);

@@ -62,8 +62,8 @@ fn failing() {
     // All is told of a dial that succeeds, and of the end of that session.
     let mut subscriber = Subscriber::open_again(good_mac(1), 6);
     lab.logged(&["session up", "username=\"alice\"", "peer_ip="]);
-    lab.logged(&["this peer dials again and again", &good_mac(1).to_string()]);
-    lab.logged(&["dials were left out of the log", "count=3", &good_mac(1).to_string()]);
+    lab.logged(&["repeated failed dials of this client", &good_mac(1).to_string()]);
+    lab.logged(&["suppressed repeated failed dials", "count=3", &good_mac(1).to_string()]);
     subscriber.close();
     lab.logged(&["session ended", "username=\"alice\"", "reason=\"peer-terminated\""]);
 }
@@ -107,7 +107,7 @@ fn coming_and_going() {
     }
     let lines = ["session started", "INFO authenticated", "session up", "session ended"];
     assert_eq!(lines.map(count), [3; 4], "{}", lab.log());
-    assert_eq!(count("this peer dials again and again"), 1);
+    assert_eq!(count("repeated failed dials of this client"), 1);
 }
 
 /// Has a session on the same address as the times before, and hangs up once it is open.

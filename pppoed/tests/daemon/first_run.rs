@@ -104,7 +104,7 @@ fn few_descriptors() {
         ],
     );
     // Nothing else that follows from it.
-    assert!(!checked.contains("the worker cannot be started"), "{checked}");
+    assert!(!checked.contains("cannot start the worker program"), "{checked}");
 }
 
 fn no_forwarding() {

@@ -231,7 +231,7 @@ fn failure_policy() {
     let lab = scripts.start(&[]);
     refused_login(&lab);
     lab.logged(&[
-        "a hook failed",
+        "hook failed",
         "hook=\"auth\"",
         "a.lua:2: attempt to index a nil value",
         "username=\"alice\"",
@@ -244,7 +244,7 @@ fn failure_policy() {
     let lab = scripts.start(&[]);
     let mut subscriber = Subscriber::begin(Host::dial(good_mac(1)), b"alice");
     until("the veto", || subscriber.is_over());
-    lab.logged(&["a hook failed", "hook=\"ip_pre_up\"", "it returned a integer"]);
+    lab.logged(&["hook failed", "hook=\"ip_pre_up\"", "it returned a integer"]);
 }
 
 fn hanging() {
@@ -266,7 +266,7 @@ fn hanging() {
     scripts.noted("other 2");
     assert!(begun.elapsed() < Duration::from_secs(2), "it waited for the other");
     lab.logged(&[
-        "a hook failed",
+        "hook failed",
         "session=1",
         "hook=\"ip_up\"",
         "a.lua",
@@ -496,7 +496,8 @@ fn told() {
     scripts.write("a.lua", "function ip_up(s) }");
     let told = remarks(false);
     assert!(
-        told[0].starts_with("the hook scripts stay as they were: ") && told[0].contains("a.lua:1"),
+        told[0].starts_with("keeping the previous hook scripts; cannot load: ")
+            && told[0].contains("a.lua:1"),
         "{told:?}"
     );
     // They are looked at when they are loaded, and not before.

@@ -302,7 +302,7 @@ pub(crate) const CASES: &[Case] = &[
         },
         CutOff,
         WorkerCrash,
-        "it claimed an end that is not its to claim",
+        "it reported an end reason that only pppoed decides",
     ),
     case(
         "claims a PADT",
@@ -313,7 +313,7 @@ pub(crate) const CASES: &[Case] = &[
         },
         CutOff,
         WorkerCrash,
-        "it claimed an end that is not its to claim",
+        "it reported an end reason that only pppoed decides",
     ),
     case("ends with a novel", ends_with_a_novel, CutOff, PeerTerminated, r"\\u{1b}]0;owned\\u{7}"),
     case("writes to the log", writes_to_the_log, CutOff, WorkerCrash, "the worker exited with status 7"),

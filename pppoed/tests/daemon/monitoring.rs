@@ -208,7 +208,7 @@ fn interfaces_and_settings() {
         assert!(next.event == event && detail.contains(text), "{:?} {detail:?}, not {text:?}", next.event);
     };
     link("down");
-    lab.logged(&["the access interface is down"]);
+    lab.logged(&["access interface down"]);
     // A console's command comes next: the carrier, which went with it, is no news of its own.
     lab.console().ask(&Request::SetLogLevel { level: Some(LogLevel::Debug), session: None });
     expect(EventName::Interface, "is down");

@@ -28,7 +28,7 @@ fn nobody_gets_them() {
     fs::write(directory.path().join("secrets"), secrets).unwrap();
     // The pool has it in its middle.
     let lab = Lab::start_in(directory, &["-R", "192.0.2.6", "-N", "3"]);
-    lab.logged(&["WARN", "one of the server's own", "192.0.2.7"]);
+    lab.logged(&["WARN", "belongs to the server", "192.0.2.7"]);
 
     let mut subscribers = [1, 2].map(|number| Subscriber::open(good_mac(number)));
     let addresses = subscribers.each_ref().map(|subscriber| subscriber.address().unwrap().octets()[3]);

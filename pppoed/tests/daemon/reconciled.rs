@@ -40,7 +40,7 @@ fn interface() {
     let has_route = || ip("route show dev ppp0").contains("10.0.0.2");
     assert!(has_route());
     ip("address flush dev ppp0");
-    lab.logged(&["WARN", "what the kernel has of a session was put right", "kind=\"address\""]);
+    lab.logged(&["WARN", "kernel state of a session repaired", "kind=\"address\""]);
     until("the route", has_route);
     ip("route delete 10.0.0.2 dev ppp0");
     until("the route", has_route);
@@ -68,7 +68,7 @@ fn records() {
     fs::write(&other, "of nobody").unwrap();
     until("its record again, and none of others", || own.exists() && !other.exists());
     until("both to be counted", || repaired(&lab, "record") == 2);
-    lab.logged(&["WARN", "the run directory was made again", "records of 1 sessions"]);
-    lab.logged(&["WARN", "what sessions left behind was removed", "kind=\"record\" count=1"]);
+    lab.logged(&["WARN", "run directory recreated", "records of 1 sessions"]);
+    lab.logged(&["WARN", "stale state of ended sessions removed", "kind=\"record\" count=1"]);
     lab.stop_with(&mut [&mut subscriber]);
 }

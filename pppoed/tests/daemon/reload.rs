@@ -193,7 +193,7 @@ fn bad_files() {
     fs::rename(lab.path("secrets"), lab.path("elsewhere")).unwrap();
     assert!(refused(&lab, false)[0].contains("nobody can log in by CHAP"), "{:?}", refused(&lab, false));
     lab.signal(Signal::SIGHUP);
-    lab.logged(&["WARN", "reload: nothing was changed mistakes=1"]);
+    lab.logged(&["WARN", "reload failed; nothing changed mistakes=1"]);
     fs::rename(lab.path("elsewhere"), lab.path("secrets")).unwrap();
     write(&lab, "pool", "# nothing\n");
     assert!(refused(&lab, false)[0].contains("has no address"));
@@ -366,7 +366,7 @@ fn own_files() {
         again.drive();
         lab.log().contains("authentication refused")
     });
-    lab.logged(&["authentication refused", "users.toml:4: user", "alice", "is not let in: deny = true"]);
+    lab.logged(&["authentication refused", "users.toml:4: user", "alice", "is denied: deny = true"]);
     write(&lab, "pppoed.toml", "sesions = 5\n");
     let Err(Failure::BadFiles(errors)) = ask(&lab, false) else { panic!("a bad file was taken") };
     assert!(
@@ -383,8 +383,8 @@ fn rotates() {
     // Also when the files are wrong.
     options(&lab, "no-such-option\n");
     lab.signal(Signal::SIGHUP);
-    lab.logged(&["SIGHUP: reading all files again"]);
-    lab.logged(&["reload: nothing was changed"]);
+    lab.logged(&["SIGHUP: reloading the configuration"]);
+    lab.logged(&["reload failed; nothing changed"]);
     let old = fs::read_to_string(lab.path("log.1")).unwrap();
     assert!(old.contains(" ready ") && !old.contains("SIGHUP"), "{old}");
 

@@ -87,7 +87,7 @@ fn program() {
     let rival = DiscoverySocket::open(&access, EtherType::PppoeDiscovery, size).unwrap();
     let pid = std::process::id().to_string();
     let name = std::fs::read_to_string("/proc/self/comm").unwrap();
-    let message = "another program on this machine takes PPPoE discovery frames";
+    let message = "another program on this machine receives PPPoE discovery frames";
     lab.logged(&[message, ACCESS, &format!("pid={pid}"), name.trim_end()]);
     let check = Command::new(env!("CARGO_BIN_EXE_pppoed"))
         .args(["--check", "-I", ACCESS, "--worker", "/bin/true", "--common-options", "/nonexistent"])

@@ -64,7 +64,7 @@ fn accounting() {
     let mut host = Host::dial(liar_mac(1));
     let id = host.connected().session_id;
     lab.in_phase(id, Phase::Open);
-    lab.logged(&["the worker claims less traffic than its interface has carried", "claimed_rx_bytes=0"]);
+    lab.logged(&["worker reports less traffic than its interface", "claimed_rx_bytes=0"]);
     let carried = u64::try_from(PACKET * PACKETS).unwrap();
     let shown = lab.console().sessions().remove(0).traffic;
     assert!(shown.rx_bytes >= carried, "{shown:?}");
@@ -96,7 +96,7 @@ fn noted() {
     lab.in_phase(id, Phase::Open);
     let (device, line) = take_out(&lab, id);
     assert_eq!(missing(&lab, id), ["NOT own device: it is not in the eBPF maps"]);
-    lab.logged(&["WARN", "a protection of sessions is not in force", "it is not in the eBPF maps"]);
+    lab.logged(&["WARN", "session protection not in force", "it is not in the eBPF maps"]);
     let open = Open { ipv4: subscriber.address(), ..Open::default() };
     programs(&lab).set_open(device, &line, open).unwrap();
     assert_eq!(missing(&lab, id), Vec::<String>::new());
@@ -120,7 +120,7 @@ fn put_back() {
     let mut subscriber = Subscriber::open(good_mac(1));
     lab.in_phase(subscriber.session_id, Phase::Open);
     take_out(&lab, subscriber.session_id);
-    lab.logged(&["WARN", "what the kernel has of a session was put right", "kind=\"rule\""]);
+    lab.logged(&["WARN", "kernel state of a session repaired", "kind=\"rule\""]);
     subscriber.assert_alive();
     lab.stop_with(&mut [&mut subscriber]);
 }

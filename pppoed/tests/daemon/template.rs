@@ -37,7 +37,7 @@ fn killed() {
     let mut first = Subscriber::open(good_mac(1));
     let old = template(&lab);
     kill(old, Signal::SIGKILL).unwrap();
-    lab.logged(&["WARN", "template failed and is started again", "it ended"]);
+    lab.logged(&["WARN", "template failed; restarting it", "it ended"]);
     first.assert_alive();
 
     let mut second = Subscriber::open(good_mac(2));
@@ -57,7 +57,7 @@ fn hung() {
     kill(old, Signal::SIGSTOP).unwrap();
     let mut unlucky = Host::dial(good_mac(2));
     unlucky.refused();
-    lab.logged(&["WARN", "template failed and is started again", "did not answer in time"]);
+    lab.logged(&["WARN", "template failed; restarting it", "did not answer in time"]);
     lab.logged(&["session ended", "reason=\"system-error\"", "template failed"]);
     assert!(!is_template(&old), "it is still there");
 

@@ -46,7 +46,7 @@ fn run(lab: &Lab) -> Result<()> {
     ensure!(refusal.contains("there is no interface eth1"), "{refusal}");
 
     let server = Server::start(&world, lab.path(), &WAITING)?;
-    server.wait_for_log(&["no such interface; waiting", "eth1"])?;
+    server.wait_for_log(&["interface does not exist; waiting", "eth1"])?;
     in_state(&server, &world, "absent")?;
     world.return_access(ACCESS_MAC)?;
     in_state(&server, &world, "up")?;
@@ -149,10 +149,10 @@ fn another_mtu(server: &Server, world: &World) -> Result<()> {
 fn said_once(server: &Server) -> Result<()> {
     let log = server.log()?;
     for words in [
-        ["the access interface is gone", "eth1"],
-        ["the access interface is down", "eth1"],
-        ["has another MTU", "old_mtu=1500 mtu=1508"],
-        ["has another MTU", "old_mtu=1508 mtu=1500"],
+        ["access interface removed", "eth1"],
+        ["access interface down", "eth1"],
+        ["MTU of the access interface changed", "old_mtu=1500 mtu=1508"],
+        ["MTU of the access interface changed", "old_mtu=1508 mtu=1500"],
     ] {
         let count = log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
         ensure!(count == 1, "{count} lines with {words:?} in the log");

@@ -131,7 +131,7 @@ impl Bench<'_> {
             ensure!(refusal.session_id == 0, "{refusal:?}");
             ensure!(refusal.tag(TagType::AcSystemError).is_some(), "{refusal:?}");
             ensure!(self.dropped(server, "no_free_slot")? == 1, "not counted");
-            server.wait_for_log(&["a limit was reached", "no_free_slot"])?;
+            server.wait_for_log(&["limit reached", "no_free_slot"])?;
             // Its own session makes room for itself.
             self.one.connect().map(drop)
         })?;
@@ -206,10 +206,10 @@ impl Bench<'_> {
             self.two.discover(&[ANY])?;
             server.write_file("/etc/ppp/deny", "nonsense\n")?;
             server.wait_for_log(&["/etc/ppp/deny:1"])?;
-            server.wait_for_log(&["stay as they are"])?;
+            server.wait_for_log(&["keeping the previous lists of MAC addresses"])?;
             self.is_ignored(server, &self.one, "mac_not_allowed")?;
             server.write_file("/etc/ppp/deny", "")?;
-            server.wait_for_log(&["lists of MAC addresses have changed"])?;
+            server.wait_for_log(&["lists of MAC addresses changed"])?;
             self.one.discover(&[ANY]).map(drop)
         })?;
         self.with_files("--mac-allow /etc/ppp/allow", &[("allow", one)], |server| {

@@ -45,7 +45,7 @@ pub enum NetlinkError {
         kernel_message: Option<String>,
     },
     /// `ENODEV` or `ENXIO`: the interface is gone, or never was.
-    #[error("cannot {operation}: there is no such interface{}", said(.kernel_message))]
+    #[error("cannot {operation}: no such interface{}", said(.kernel_message))]
     NoSuchInterface {
         /// What was attempted.
         operation: String,

@@ -33,9 +33,7 @@ pub enum ConfigError {
     #[error("{0}")]
     File(FileError),
     /// The machine's name cannot be found out.
-    #[error(
-        "cannot find out the host name, which is needed as AC-Name and server name: {0}; use -C and the option name"
-    )]
+    #[error("cannot determine the host name for AC-Name and server name: {0}; use -C and the option name")]
     Hostname(io::Error),
     /// The value of a setting is not possible.
     #[error("{}: {key} {why}", .origin.exact())]
@@ -51,7 +49,7 @@ pub enum ConfigError {
     #[error("{0}")]
     MacList(MacListError),
     /// A setting has no effect without another one.
-    #[error("{}: {key} has no effect without {needs}: set that too, or leave {key} out", .origin.exact())]
+    #[error("{}: {key} has no effect without {needs}: set {needs} as well, or remove {key}", .origin.exact())]
     Needs {
         /// Where it was set.
         origin: Origin,
@@ -75,13 +73,13 @@ pub enum ConfigError {
         known: String,
     },
     /// Our end of the links has no address.
-    #[error("our own address is not set: -L is 0.0.0.0, and no options file has a word LOCAL:REMOTE")]
+    #[error("no local address: -L is 0.0.0.0, and no options file has LOCAL:REMOTE")]
     NoLocalAddress,
     /// A line of an options file.
     #[error("{0}")]
     Option(OptionError),
     /// Our end cannot have this address.
-    #[error("{0} cannot be our own address: it is a loopback, multicast or reserved one")]
+    #[error("{0} cannot be the local address: it is a loopback, multicast or reserved address")]
     OwnAddress(Sourced<Ipv4Addr>),
     /// A pool has no address.
     #[error("{}: pool {name:?} has no address: give addresses = [\"a.b.c.d-e.f.g.h\"], or file", .origin.exact())]
@@ -96,7 +94,7 @@ pub enum ConfigError {
     PoolFile(PoolFileError),
     /// Two pools have the same address.
     #[error(
-        "{}: {address} is in pool {second:?} and, at {first_origin}, in pool {first:?}: an address can be given once only",
+        "{}: {address} is in pool {second:?} and, at {first_origin}, in pool {first:?}: addresses must be unique",
         .second_origin.exact()
     )]
     PoolOverlap {
@@ -212,10 +210,10 @@ pub enum Notice {
     #[error("{0}")]
     Shortage(Shortage),
     /// Everybody is let in.
-    #[error("{0}: clients need not prove who they are, and get any address of the pool")]
+    #[error("{0}: clients are not authenticated, and get any address of the pool")]
     NoAuthentication(Origin),
     /// The directory of the hook scripts is not there, and somebody named it.
-    #[error("{}: there is no directory {path:?}, so there are no hook scripts", .origin.exact())]
+    #[error("{}: directory {path:?} does not exist; no hook scripts are loaded", .origin.exact())]
     NoHooksDirectory {
         /// Where it was named.
         origin: Origin,
@@ -230,7 +228,7 @@ pub enum Notice {
     },
     /// There is no default pool that could have so many addresses.
     #[error(
-        "{0}: sessions has no effect: it is the size of the default pool, and every interface has a pool of its own; \
+        "{0}: sessions has no effect: it is the size of the default pool, but every interface has a pool; \
          sessions-per-interface limits sessions"
     )]
     NoDefaultPool(Origin),

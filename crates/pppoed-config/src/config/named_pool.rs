@@ -25,16 +25,16 @@ pub struct NamedPool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RangeTextError {
     /// Not in the format.
-    #[error("it is none of a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h and local:remote")]
+    #[error("expected a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h or local:remote")]
     Format,
     /// The last is before the first.
-    #[error("its end is before its beginning")]
+    #[error("the end of the range is before its start")]
     Reversed,
     /// No host can have some of them.
     #[error("{0}")]
     Range(#[from] pool::RangeError),
     /// Our end cannot have the address.
-    #[error("{0} cannot be our own address: it is a loopback, multicast or reserved one")]
+    #[error("{0} cannot be the local address: it is a loopback, multicast or reserved address")]
     Own(Ipv4Addr),
 }
 
@@ -153,15 +153,15 @@ mod tests {
         assert_eq!(shown("10.2.0.1:10.2.0.7").unwrap(), ["10.2.0.1 10.2.0.7"]);
         assert_eq!(shown("10.0.0.0-10.255.255.255").unwrap().len(), 65535, "one more than there can be");
         for (text, message) in [
-            ("", "it is none of a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h and local:remote"),
-            ("10.1.0.2 ", "it is none of a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h and local:remote"),
-            ("10.1.0.2-256", "it is none of a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h and local:remote"),
-            ("10.1.0.0/24", "it is none of a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h and local:remote"),
-            ("10.1.0.2-1", "its end is before its beginning"),
-            ("127.0.0.1", "1 addresses from 127.0.0.1 would include 127.0.0.1, which no host can have"),
+            ("", "expected a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h or local:remote"),
+            ("10.1.0.2 ", "expected a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h or local:remote"),
+            ("10.1.0.2-256", "expected a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h or local:remote"),
+            ("10.1.0.0/24", "expected a.b.c.d, a.b.c.d-e, a.b.c.d-e.f.g.h or local:remote"),
+            ("10.1.0.2-1", "the end of the range is before its start"),
+            ("127.0.0.1", "1 addresses from 127.0.0.1 would include 127.0.0.1, which is not a host address"),
             (
                 "127.0.0.1:10.0.0.2",
-                "127.0.0.1 cannot be our own address: it is a loopback, multicast or reserved one",
+                "127.0.0.1 cannot be the local address: it is a loopback, multicast or reserved address",
             ),
         ] {
             assert_eq!(shown(text), Err(message.to_owned()), "{text}");

@@ -57,30 +57,30 @@ impl Kind {
     pub fn wanted(self) -> &'static str {
         match self {
             Self::Switch => "true or false",
-            Self::Number => "a whole number, without quotes",
-            Self::Quantity => "a whole number, or a text between quotes such as \"50G\"",
-            Self::Text => "a text between quotes",
-            Self::List => "a text between quotes, or a list of them: [\"…\", \"…\"]",
-            Self::Path => "a path between quotes",
+            Self::Number => "a number without quotes",
+            Self::Quantity => "a number, or a string such as \"50G\"",
+            Self::Text => "a string",
+            Self::List => "a string, or a list of strings: [\"…\", \"…\"]",
+            Self::Path => "a path as a string",
         }
     }
 }
 
-const ELSEWHERE: &str = "it makes pppoed do something else than serve: it belongs on the command line";
+const ELSEWHERE: &str = "it is not a setting of the server; command line only";
 /// Of flags that are only accepted.
 pub const NO_EFFECT: &str =
-    "it has no effect, and is a flag only so that command lines of pppoe-server work: leave it out";
+    "it has no effect, and exists only for compatibility with pppoe-server; remove it";
 
 /// Flags that are no keys.
 const NOT_IN_FILE: &[(&str, &str)] = &[
-    ("console-file", "it is read at the start together with this file: it belongs on the command line"),
-    ("config", "it names this file: it belongs on the command line"),
+    ("console-file", "it is read at the start together with this file; command line only"),
+    ("config", "it names this file; command line only"),
     ("check", ELSEWHERE),
     ("check-hooks", ELSEWHERE),
     ("check-pool", ELSEWHERE),
     ("dump", ELSEWHERE),
     ("explain", ELSEWHERE),
-    ("foreground", "who starts pppoed decides that: it belongs on the command line"),
+    ("foreground", "it depends on how pppoed is started; command line only"),
     ("kernel-mode", NO_EFFECT),
     ("plugin", NO_EFFECT),
     ("pppd", NO_EFFECT),
@@ -205,7 +205,7 @@ fn reason(error: &clap::Error) -> String {
         return "must not be empty".to_owned();
     }
     if error.source().is_some_and(|source| source.is::<std::num::ParseIntError>()) {
-        return "must be a whole number".to_owned();
+        return "must be a number".to_owned();
     }
     let rendered = || error.to_string().lines().next().unwrap_or_default().to_owned();
     error.source().map_or_else(rendered, ToString::to_string)
@@ -271,7 +271,7 @@ mod tests {
             ("no-probe", &[], Err("\"\": must be true or false")),
             ("sessions", &["0"], Err("\"0\": 0 is not in 1..=65534")),
             ("sessions", &["1", "2"], Err("\"1 2\": must be one value")),
-            ("local", &["10.0.0.256"], Err("\"10.0.0.256\": not an IPv4 address such as 10.0.0.1")),
+            ("local", &["10.0.0.256"], Err("\"10.0.0.256\": expected an IPv4 address such as 10.0.0.1")),
             ("user-limit", &["maybe"], Err("\"maybe\": must be one of: replace, deny")),
             ("run-dir", &[""], Err("\"\": must not be empty")),
             ("motm", &[""], Ok(())),
@@ -279,10 +279,10 @@ mod tests {
             (
                 "per-mac",
                 &["some"],
-                Err("\"some\": must be a number of sessions, 0 for any number, or replace"),
+                Err("\"some\": expected a number of sessions, 0 for no limit, or replace"),
             ),
-            ("ac-name", &[""], Err("\"\": it is empty")),
-            ("sessions", &["ten"], Err("\"ten\": must be a whole number")),
+            ("ac-name", &[""], Err("\"\": must not be empty")),
+            ("sessions", &["ten"], Err("\"ten\": must be a number")),
         ] {
             assert_eq!(check(name, values), expected.map_err(str::to_owned), "{name} {values:?}");
         }

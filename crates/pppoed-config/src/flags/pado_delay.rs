@@ -15,10 +15,10 @@ pub struct PadoDelayText(pub PadoDelay);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PadoDelayError {
     /// A delay is neither -1 nor a number of milliseconds.
-    #[error("{0:?} is no delay: a number of milliseconds up to 60000, or -1 for no offer")]
+    #[error("{0:?} is not a valid delay: expected milliseconds up to 60000, or -1 for no PADO")]
     Delay(String),
     /// A part but the first has no number of sessions.
-    #[error("{0:?} does not say from how many sessions on: DELAY:SESSIONS")]
+    #[error("{0:?} lacks the number of sessions: expected DELAY:SESSIONS")]
     Sessions(String),
     /// The numbers of sessions do not grow.
     #[error("{0}")]
@@ -73,12 +73,12 @@ mod tests {
         let expected = PadoDelay::new(after(0), &[(50, after(100)), (500, PadoTiming::Never)]).unwrap();
         assert_eq!(delay("0,100:50,-1:500").unwrap(), expected);
         for (text, message) in [
-            ("", "\"\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("-2", "\"-2\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("60001", "\"60001\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
-            ("0,100", "\"100\" does not say from how many sessions on: DELAY:SESSIONS"),
-            ("0,100:", "\"100:\" does not say from how many sessions on: DELAY:SESSIONS"),
-            ("0,x:5", "\"x\" is no delay: a number of milliseconds up to 60000, or -1 for no offer"),
+            ("", "\"\" is not a valid delay: expected milliseconds up to 60000, or -1 for no PADO"),
+            ("-2", "\"-2\" is not a valid delay: expected milliseconds up to 60000, or -1 for no PADO"),
+            ("60001", "\"60001\" is not a valid delay: expected milliseconds up to 60000, or -1 for no PADO"),
+            ("0,100", "\"100\" lacks the number of sessions: expected DELAY:SESSIONS"),
+            ("0,100:", "\"100:\" lacks the number of sessions: expected DELAY:SESSIONS"),
+            ("0,x:5", "\"x\" is not a valid delay: expected milliseconds up to 60000, or -1 for no PADO"),
             ("0,1:5,2:5", "the step at 5 sessions does not need more sessions than the one before it"),
         ] {
             assert_eq!(delay(text), Err(message.to_owned()), "{text}");

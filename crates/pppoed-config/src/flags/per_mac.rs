@@ -17,7 +17,7 @@ pub enum PerMac {
 
 /// What is no [`PerMac`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a number of sessions, 0 for any number, or replace")]
+#[error("expected a number of sessions, 0 for no limit, or replace")]
 pub struct NotPerMac;
 
 /// As `-x` says it.

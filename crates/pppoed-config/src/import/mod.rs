@@ -64,10 +64,10 @@ pub enum ImportError {
         why: String,
     },
     /// What would be written cannot be read: a mistake of ours, told rather than hidden.
-    #[error("the file that would be written is not a good one: {0}")]
+    #[error("the resulting file is invalid: {0}")]
     Made(String),
     /// The file that would be written has settings.
-    #[error("{0:?} is there and has settings in it: --force replaces it")]
+    #[error("{0:?} exists and contains settings: use --force to replace it")]
     InUse(PathBuf),
     /// What would be written is something else than a file.
     #[error("cannot write {0:?}: it is not a regular file")]
@@ -81,7 +81,7 @@ pub enum ImportError {
         source: io::Error,
     },
     /// No line of the script starts a server.
-    #[error("no line of {0:?} starts pppoe-server; give its flags themselves: pppoed import -- -I eth1 …")]
+    #[error("no line of {0:?} starts pppoe-server; give the flags: pppoed import -- -I eth1 …")]
     NoCommand(PathBuf),
     /// A file.
     #[error("cannot read {path:?}: {source}")]

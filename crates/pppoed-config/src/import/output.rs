@@ -76,7 +76,7 @@ mod tests {
         write(&path, "new = 1\n", false).unwrap();
         assert_eq!(read(), "new = 1\n");
         let refused = write(&path, "other = 1\n", false).unwrap_err().to_string();
-        assert!(refused.ends_with("has settings in it: --force replaces it"), "{refused}");
+        assert!(refused.ends_with("contains settings: use --force to replace it"), "{refused}");
         assert_eq!(read(), "new = 1\n");
         write(&path, "other = 1\n", true).unwrap();
         assert_eq!(read(), "other = 1\n");

@@ -27,7 +27,7 @@ pub enum OptionError {
         why: ValueError,
     },
     /// The option's argument is not there: the file ends, or the next line begins with an option.
-    #[error("{place}: {option} needs {expects} after it, and there is none")]
+    #[error("{place}: {option} requires {expects} as argument")]
     MissingArgument {
         /// The line of the option.
         place: Place,
@@ -104,7 +104,7 @@ fn included_at(included: &Option<Place>) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
     /// An address that no host may have (loopback, multicast, reserved).
-    #[error("no host can have this address")]
+    #[error("not a host address")]
     BadAddress,
     /// Not a number of bytes.
     #[error("{0}")]
@@ -119,7 +119,7 @@ pub enum ValueError {
     #[error("must not be empty")]
     Empty,
     /// No `=` in the argument of `set`.
-    #[error("there is no \"=\" in it; write NAME=value")]
+    #[error("expected NAME=value")]
     NoEqualsSign,
     /// Not an interface identifier.
     #[error("not an interface identifier; write one like ::1 (the low 64 bits of an IPv6 address, not zero)")]
@@ -188,15 +188,13 @@ pub enum OptionNotice {
         why: &'static str,
     },
     /// The file is not there, which is fine for this file.
-    #[error("there is no options file {path:?}: going on without")]
+    #[error("options file {path:?} does not exist; continuing without it")]
     NoFile {
         /// The file.
         path: PathBuf,
     },
     /// A bare number, which pppd takes for the speed of a serial line.
-    #[error(
-        "{place}: {word:?} stands alone and is read as the speed of a serial line, which has no effect; remove it"
-    )]
+    #[error("{place}: {word:?} is read as the speed of a serial line, which has no effect; remove it")]
     Speed {
         /// The line of the word.
         place: Place,
@@ -204,7 +202,7 @@ pub enum OptionNotice {
         word: String,
     },
     /// More than two servers of a kind: the last two count.
-    #[error("{place}: only two {option} are possible: the last two count")]
+    #[error("{place}: at most two {option} are allowed; using the last two")]
     TooManyServers {
         /// The line of the third one.
         place: Place,

@@ -160,7 +160,7 @@ fn what_has_no_effect_is_told_once() {
             "/etc/ppp/options:4: defaultroute has no effect: the server never sets a default route to a client",
             "/etc/ppp/options:5: nobsdcomp has no effect: no compression (CCP is rejected)",
             "/etc/ppp/options:6: nodeflate has no effect: no compression (CCP is rejected)",
-            "/etc/ppp/options:7: \"1\" stands alone and is read as the speed of a serial line, which has no effect; remove it",
+            "/etc/ppp/options:7: \"1\" is read as the speed of a serial line, which has no effect; remove it",
             "/etc/ppp/options:9: login: system passwords are not used: CHAP works as without it, PAP uses \
              pap-secrets only, and a line with an empty secret never matches",
             "/etc/ppp/options:11: noccp has no effect: no compression (CCP is rejected)",
@@ -355,10 +355,10 @@ fn all_errors_of_a_file_are_told() {
             "/etc/ppp/options:6: ms-dns \"8.8.8\": not a full IPv4 address (pppd reads it as 8.8.0.8; write 8.8.0.8 if that is \
          what you mean)",
             "/etc/ppp/options:7: ms-dns \"no_such..host\": not an IPv4 address, and no host of that name is known",
-            "/etc/ppp/options:8: set \"novalue\": there is no \"=\" in it; write NAME=value",
+            "/etc/ppp/options:8: set \"novalue\": expected NAME=value",
             "/etc/ppp/options:9: set \"=x\": the variable's name is missing; write NAME=value",
             "/etc/ppp/options:10: unset \"a=b\": unset takes a name without \"=\"",
-            "/etc/ppp/options:11: local:remote \"127.0.0.1:\": no host can have this address",
+            "/etc/ppp/options:11: local:remote \"127.0.0.1:\": not a host address",
             "/etc/ppp/options:12: ipv6 \"fe80::1\": not an interface identifier; write one like ::1 (the low 64 bits of an IPv6 \
          address, not zero)",
             "/etc/ppp/options:13: a serial device is not supported: sessions run over the Ethernet interfaces given by -I; \
@@ -448,12 +448,7 @@ fn words_may_span_lines_and_be_quoted() {
     assert_eq!((value(&all.session.idle), value(&all.session.mtu)), (60, 1400));
     assert_eq!(value(&all.name), b"my \"gw\"");
     let (_, notices) = read("name 'open\n");
-    assert_eq!(
-        notices,
-        [
-            "/etc/ppp/options:1: the quotes that open in this word are never closed: it runs to the end of the file"
-        ]
-    );
+    assert_eq!(notices, ["/etc/ppp/options:1: unterminated quotes: the word extends to the end of the file"]);
 }
 
 proptest! {

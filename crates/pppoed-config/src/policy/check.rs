@@ -27,7 +27,7 @@ pub enum Refusal {
         owner: Name,
     },
     /// One script cannot be called while none is.
-    #[error("no hook script is called: set hooks enable, then disable those that are not to be called")]
+    #[error("all hook scripts are disabled: use set hooks enable, then disable single ones")]
     AllHooksOff,
     /// The value is none that the setting can have.
     #[error("{key}: {why}")]
@@ -41,10 +41,10 @@ pub enum Refusal {
     #[error("interface {0} is served already")]
     InterfaceIsThere(String),
     /// Nothing would be served.
-    #[error("{0} is the only interface that is served: `drain on` lets nobody new in")]
+    #[error("{0} is the only access interface; use `drain on` to refuse new sessions")]
     LastInterface(String),
     /// It is not served.
-    #[error("interface {name} is not served; these are: {served}")]
+    #[error("interface {name} is not an access interface; access interfaces: {served}")]
     NoSuchInterface {
         /// What was named.
         name: String,
@@ -52,13 +52,13 @@ pub enum Refusal {
         served: String,
     },
     /// A name is empty.
-    #[error("a name, or what is to be set, is empty")]
+    #[error("a name or value is empty")]
     Empty,
     /// An address of many stations.
-    #[error("{0} is no single station's address")]
+    #[error("{0} is not a unicast MAC address")]
     GroupAddress(MacAddr),
     /// No service of that name is on offer.
-    #[error("there is no service \"{0}\" on offer")]
+    #[error("service \"{0}\" is not offered")]
     NoSuchService(Name),
     /// It is not on that list.
     #[error("{who} is not on the list of {list}: pppctl show policy")]
@@ -69,13 +69,13 @@ pub enum Refusal {
         list: &'static str,
     },
     /// Nothing to be taken back.
-    #[error("no console has set {0}: pppctl show policy")]
+    #[error("no runtime setting {0}: pppctl show policy")]
     NotSet(String),
     /// No subscriber can have it.
     #[error("{0} is one of the server's own addresses")]
     OwnAddress(Ipv4Addr),
     /// It cannot be set here.
-    #[error("{key} cannot be set at a console: {why}")]
+    #[error("{key} cannot be set at runtime: {why}")]
     Refused {
         /// The setting.
         key: String,
@@ -83,22 +83,22 @@ pub enum Refusal {
         why: String,
     },
     /// It is on offer already.
-    #[error("the service \"{0}\" is on offer already")]
+    #[error("service \"{0}\" is already offered")]
     ServiceIsThere(Name),
     /// A name or value is too long.
-    #[error("a text has {length} bytes, and {MAX_TEXT} are the most")]
+    #[error("text of {length} bytes exceeds the maximum of {MAX_TEXT}")]
     TooLong {
         /// Its bytes.
         length: usize,
     },
     /// There are too many entries.
-    #[error("consoles have set {MAX_ENTRIES} things, and no more are possible: unset some, or use files")]
+    #[error("the maximum of {MAX_ENTRIES} runtime settings is reached: unset some, or use files")]
     TooManyEntries,
     /// There are too many patterns.
-    #[error("{MAX_PATTERNS} patterns are on the lists, and no more are possible: unset some")]
+    #[error("the maximum of {MAX_PATTERNS} patterns is reached: unset some")]
     TooManyPatterns,
     /// A list is too long.
-    #[error("{count} values, and {MAX_VALUES} are the most")]
+    #[error("{count} values exceed the maximum of {MAX_VALUES}")]
     TooManyValues {
         /// How many.
         count: usize,

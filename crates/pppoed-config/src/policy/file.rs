@@ -51,7 +51,7 @@ pub enum PolicyFileError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     /// Something in it is wrong.
-    #[error("{0}; mend it, or move it away: without it, what was set at consoles and written is gone")]
+    #[error("{0}; fix it, or move it away, which discards saved runtime settings")]
     Mistake(FileError),
 }
 
@@ -153,7 +153,7 @@ impl Reader {
                 ("time-ms", Value::Integer(time)) if u64::try_from(*time).is_ok() => {
                     self.by.time_ms = u64::try_from(*time).unwrap_or_default();
                 }
-                ("uid" | "time-ms", _) => self.wrong(item, "a whole number"),
+                ("uid" | "time-ms", _) => self.wrong(item, "a number"),
                 _ => self.errors.push(toml_file::unknown_key(item, ["uid", "time-ms"])),
             }
         }

@@ -58,7 +58,7 @@ pub enum PoolFileError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolNotice {
     /// No host can have the address.
-    #[error("{place}: no client can use {address}")]
+    #[error("{place}: {address} is not usable by a client")]
     BadAddress {
         /// The line.
         place: Place,
@@ -66,7 +66,7 @@ pub enum PoolNotice {
         address: Ipv4Addr,
     },
     /// The address is on an earlier line, too.
-    #[error("{place}: {address} is in the file already; it is given to one session at a time")]
+    #[error("{place}: {address} is in the file already; it is assigned to one session at a time")]
     Duplicate {
         /// The line.
         place: Place,

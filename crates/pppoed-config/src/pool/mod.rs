@@ -88,7 +88,7 @@ pub enum AssignError {
         last: Ipv4Addr,
     },
     /// The pool is not there any more.
-    #[error("there is no address pool {name:?} any more")]
+    #[error("address pool {name:?} no longer exists")]
     NoSuchPool {
         /// Its name.
         name: String,
@@ -122,7 +122,7 @@ pub enum AssignError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
     /// An address of the range cannot be given to a host.
-    #[error("{count} addresses from {first} would include {address}, which no host can have")]
+    #[error("{count} addresses from {first} would include {address}, which is not a host address")]
     BadAddress {
         /// First address of the range.
         first: Ipv4Addr,
@@ -132,7 +132,7 @@ pub enum RangeError {
         address: Ipv4Addr,
     },
     /// The range runs over 255.255.255.255.
-    #[error("{count} addresses from {first} are more than there are")]
+    #[error("{count} addresses from {first} exceed the IPv4 address space")]
     Overflow {
         /// First address of the range.
         first: Ipv4Addr,

@@ -319,7 +319,7 @@ fn pool_file_lines() {
             "pool:8: the line is skipped: \"host.example\" is not a.b.c.d, a.b.c.d-e or local:remote",
             "pool:9: the line is skipped: \"10.0.3.256\" is not a.b.c.d, a.b.c.d-e or local:remote",
             "pool:10: \"-300\" is ignored: the line is read as 10.0.4.1",
-            "pool:11: 10.0.0.5 is in the file already; it is given to one session at a time",
+            "pool:11: 10.0.0.5 is in the file already; it is assigned to one session at a time",
             "pool:12: no client can use 127.0.0.1",
             "pool:13: \".2.3.9\" is ignored: the line is read as 1.2.3.1-4",
         ]

@@ -62,7 +62,7 @@ pub enum AddressProblem {
     #[error("words after \"-\" or \"*\" have no effect")]
     AfterEnd,
     /// The form `a.b.c.d-e` of pool files.
-    #[error("ranges are not possible here; write a network such as 10.0.0.0/28, or each address")]
+    #[error("ranges are not supported; use a network such as 10.0.0.0/28, or single addresses")]
     Range,
     /// The unit's address would lie outside of the network.
     #[error("session unit {0} is too large for this network")]

@@ -102,7 +102,7 @@ pub enum Refusal {
         client: Vec<u8>,
     },
     /// The users file says so.
-    #[error("{place}: user {} is not let in: deny = true", Shown(.client))]
+    #[error("{place}: user {} is denied: deny = true", Shown(.client))]
     Denied {
         /// Where it says so.
         place: Place,
@@ -168,7 +168,7 @@ pub enum Refusal {
         why: String,
     },
     /// The users file could not be read, not even once.
-    #[error("nobody is let in before the users file can be read: {why}")]
+    #[error("logins are refused until the users file can be read: {why}")]
     UsersUnreadable {
         /// What is wrong with it.
         why: String,

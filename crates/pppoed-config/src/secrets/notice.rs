@@ -14,7 +14,7 @@ use crate::words::Flaw;
 pub enum Notice {
     /// No line is for us.
     #[error(
-        "{place}: this line and all others of the file are for other servers than {} (option name): nobody can log in by them",
+        "{place}: no line of the file is for server {} (option name), so none matches",
         Shown(.our_name)
     )]
     AllForOtherServers {
@@ -49,7 +49,7 @@ pub enum Notice {
     },
     /// A CHAP secret that is a hash.
     #[error(
-        "{place}: the secret looks like a hash, and CHAP needs the password itself: it is taken for the password as it stands"
+        "{place}: the secret looks like a hash, and CHAP needs the password itself: it is used as the password"
     )]
     HashForChap {
         /// The line.
@@ -87,7 +87,7 @@ pub enum Notice {
         place: Place,
     },
     /// The address of a user is our own.
-    #[error("{place}: {address} is our own end of the links (-L), so user {} gets no address", Shown(.user))]
+    #[error("{place}: {address} is the local address (-L), so user {} gets no address", Shown(.user))]
     OurAddress {
         /// The line.
         place: Place,
@@ -100,7 +100,7 @@ pub enum Notice {
     #[error("{0}")]
     Option(OptionNotice),
     /// An option behind `--` that was left out.
-    #[error("{0} (the option is left out, the line stays)")]
+    #[error("{0} (the option is ignored)")]
     OptionLeftOut(OptionError),
     /// CHAP uses the beginning only.
     #[error(
@@ -132,9 +132,7 @@ pub enum Notice {
         more: usize,
     },
     /// The secret is `@login`.
-    #[error(
-        "{place}: \"@login\" asks for the system's passwords, which is not possible: the line never matches"
-    )]
+    #[error("{place}: \"@login\" (system passwords) is not supported: the line never matches")]
     SystemPassword {
         /// The line.
         place: Place,
@@ -150,7 +148,7 @@ pub enum Notice {
         why: String,
     },
     /// The users file has changed and cannot be used.
-    #[error("{why}{}: the users stay those that were read before", and_more(*.more))]
+    #[error("{why}{}: the previous users remain in effect", and_more(*.more))]
     UsersKept {
         /// The first mistake.
         why: String,

@@ -159,28 +159,28 @@ fn notices_name_file_line_and_reason() {
             "/etc/ppp/chap-secrets:4: the secret is empty, so the line never matches",
             "/etc/ppp/chap-secrets:5: the client or server name is longer than 256 bytes, so the line never matches",
             "/etc/ppp/chap-secrets:6: the secret is longer than 256 bytes; only the first 256 count",
-            "/etc/ppp/chap-secrets:7: mru cannot be set for one user; move it to the server's options file (the option is \
-         left out, the line stays)",
+            "/etc/ppp/chap-secrets:7: mru cannot be set for one user; move it to the server's options file (the \
+             option is ignored)",
             "/etc/ppp/chap-secrets:7: require-mppe is not supported: no MPPE encryption (CCP is rejected); remove it \
-             (the option is left out, the line stays)",
-            "/etc/ppp/chap-secrets:7: \"idel\" is not an option (did you mean \"idle\"?); correct or remove it (the option is \
-         left out, the line stays)",
-            "/etc/ppp/chap-secrets:8: word 1 of the addresses: ranges are not possible here; write a network such as \
-         10.0.0.0/28, or each address",
+             (the option is ignored)",
+            "/etc/ppp/chap-secrets:7: \"idel\" is not an option (did you mean \"idle\"?); correct or remove it (the \
+             option is ignored)",
+            "/etc/ppp/chap-secrets:8: word 1 of the addresses: ranges are not supported; use a network such as \
+             10.0.0.0/28, or single addresses",
             "/etc/ppp/chap-secrets:8: word 2 of the addresses: not an IPv4 address, and no host or network of that name is known",
             "/etc/ppp/chap-secrets:8: word 3 of the addresses: the number of network bits must be from 1 to 32, and only \"+\" \
          may follow",
             "/etc/ppp/chap-secrets:8: word 4 of the addresses: it is read as 1.0.0.2",
             "/etc/ppp/chap-secrets:8: word 6 of the addresses: words after \"-\" or \"*\" have no effect",
-            "/etc/ppp/chap-secrets:9: the word holds a NUL byte and ends there (write \\\\ for a backslash)",
-            "/etc/ppp/chap-secrets:10: the quotes that open in this word are never closed: it runs to the end of the file",
+            "/etc/ppp/chap-secrets:9: the word ends at a NUL byte (write \\\\ for a backslash)",
+            "/etc/ppp/chap-secrets:10: unterminated quotes: the word extends to the end of the file",
             "/etc/ppp/chap-secrets:3: the line never matches, because line 2 is for the same client and server",
         ]
     );
     assert_eq!(
         parse("bob gw @login\nann gw \"\"\n", Protocol::Pap).1,
         [
-            "/etc/ppp/pap-secrets:1: \"@login\" asks for the system's passwords, which is not possible: the line never matches",
+            "/etc/ppp/pap-secrets:1: \"@login\" (system passwords) is not supported: the line never matches",
             "/etc/ppp/pap-secrets:2: the secret is empty, so the line never matches",
         ]
     );

@@ -210,17 +210,17 @@ fn secret(item: &Item) -> Result<super::Secret, FileError> {
             Err(problem(item, "must not be empty; to keep the user out: deny = true"))
         }
         Value::Text(text) if text.len() > MAX_CHAP_SECRET => {
-            Err(problem(item, &format!("has {} bytes, and {MAX_CHAP_SECRET} are the most", text.len())))
+            Err(problem(item, &format!("of {} bytes exceeds the maximum of {MAX_CHAP_SECRET}", text.len())))
         }
         Value::Text(text) => Ok(Zeroizing::new(text.as_bytes().into())),
-        other => Err(wrong_type(item, "a text between quotes", other)),
+        other => Err(wrong_type(item, "a string", other)),
     }
 }
 
 fn addresses(item: &Item) -> Result<AddressList, FileError> {
     let text = |value: &Value| match value {
         Value::Text(text) => Ok(text.to_string()),
-        other => Err(wrong_type(item, "an address between quotes, or a list of them: [\"…\", \"…\"]", other)),
+        other => Err(wrong_type(item, "an address as a string, or a list of strings: [\"…\", \"…\"]", other)),
     };
     let words = match &item.value.value {
         Value::Array(nodes) => nodes.iter().map(|node| text(&node.value)).collect::<Result<Vec<_>, _>>()?,

@@ -31,7 +31,7 @@ pub enum Problem {
     #[error("{0}")]
     Table(String),
     /// The file is not UTF-8.
-    #[error("not text in UTF-8 from here on")]
+    #[error("invalid UTF-8")]
     NotText,
     /// A key has a meaning on the command line only.
     #[error("{key} cannot be set in a file: {why}")]
@@ -53,7 +53,7 @@ pub enum Problem {
         why: String,
     },
     /// The value is of another kind than the key's.
-    #[error("{key} must be {wanted}, and here is {found}")]
+    #[error("{key}: expected {wanted}, found {found}")]
     WrongType {
         /// The key.
         key: String,

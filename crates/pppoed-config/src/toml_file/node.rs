@@ -64,10 +64,10 @@ impl Value {
         match self {
             Self::Array(_) => "a list",
             Self::Boolean(_) => "true or false",
-            Self::Integer(_) => "a whole number",
+            Self::Integer(_) => "a number",
             Self::Other(what) => what,
             Self::Table(_) => "a table",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
         }
     }
 }
@@ -193,7 +193,7 @@ impl<'a> Source<'a> {
                 Ok(number) => Value::Integer(number),
                 Err(_) => Value::Other("a number that is too large"),
             },
-            DeValue::Float(_) => Value::Other("a number with a point"),
+            DeValue::Float(_) => Value::Other("a number with a decimal point"),
             DeValue::Boolean(value) => Value::Boolean(*value),
             DeValue::Datetime(_) => Value::Other("a date or time"),
             DeValue::Array(nodes) => Value::Array(nodes.iter().map(|node| self.node(node)).collect()),

@@ -58,7 +58,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn check_length(text: &[u8]) -> io::Result<()> {
     match text.len() {
         ..=MAX_FILE => Ok(()),
-        length => Err(io::Error::other(format!("{length} bytes are too many: {MAX_FILE} are the most"))),
+        length => Err(io::Error::other(format!("{length} bytes exceeds the maximum of {MAX_FILE}"))),
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) async fn serve(listener: UnixListener, workers: Workers, work: mpsc::
             Err(error) => {
                 // Out of descriptors, most likely; trying again at once would spin.
                 if let Some(more) = failed.count(Instant::now()) {
-                    warn!(%error, more, "the workers' socket: accept");
+                    warn!(%error, more, "worker socket: accept");
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;

@@ -145,14 +145,11 @@ impl Adoption {
             }
         };
         if let Source::Replaced(why) = &source {
-            warn!(
-                reason = why,
-                "sessions of the last pppoed can only be taken over as far as their records are in the run directory"
-            );
+            warn!(reason = why, "only sessions with a record in the run directory can be taken over");
         }
         let (kept, problems) = store::load(run_dir, true);
         for problem in problems {
-            warn!(reason = problem, "a session's record cannot be used");
+            warn!(reason = problem, "unusable session record");
         }
         let started =
             store::make_directory(run_dir).map(|()| Store::start(run_dir, key.clone(), key_is_stored));
@@ -161,13 +158,14 @@ impl Adoption {
             Err(error) => {
                 warn!(
                     path = %run_dir.display(), %error,
-                    "there will be no records of sessions: those that end while pppoed is not there are not cleaned up"
+                    "session records disabled; sessions that end without pppoed are not cleaned up"
                 );
                 None
             }
         };
         if let Err(error) = generation::note(run_dir) {
-            warn!(path = %run_dir.display(), %error, "a later version will not know whether it can take the sessions over");
+            warn!(path = %run_dir.display(), %error, "a later version cannot check whether it can take over the \
+                 sessions");
         }
         let workers = Workers { uid, gid };
         let is_successor = !matches!(source, Source::New) || !kept.is_empty();
@@ -251,7 +249,7 @@ impl Adoption {
             }),
         };
         if let Err(error) = outcome {
-            warn!(path = %path.display(), %error, "the next pppoed will not know whether the server is draining");
+            warn!(path = %path.display(), %error, "cannot save the drain state for the next pppoed");
         }
     }
 

@@ -205,7 +205,7 @@ impl Writer {
                 "records of sessions cannot be written: sessions go on, also when pppoed is started again; only what \
                  ends meanwhile may not be cleaned up"
             ),
-            Ok(()) if was_failing => info!(path = %run_dir, "records of sessions can be written again"),
+            Ok(()) if was_failing => info!(path = %run_dir, "session records are written again"),
             _ => {}
         }
     }

@@ -186,13 +186,13 @@ impl Supervisor {
     pub(in super::super) fn handle_stranger(&mut self, stranger: &Stranger, now: Instant) {
         let Stranger { pid, why, is_excess } = stranger;
         if let Some(more) = self.adoption.strangers.count(now) {
-            warn!(pid, reason = why, more, "somebody on the workers' socket was turned away");
+            warn!(pid, reason = why, more, "connection to the worker socket refused");
         }
         let is_it =
             |session: &&Session| u32::try_from(*pid).is_ok_and(|pid| pid > 0 && session.worker_pid == pid);
         let Some(token) = self.table.iter().find(is_it).map(|session| session.token) else { return };
         if *is_excess || !self.adoption.is_expected(token) {
-            let detail = format!("the worker called on the workers' socket for no reason: {why}");
+            let detail = format!("unexpected connection of a worker to the worker socket: {why}");
             self.kill(token, EndReason::WorkerCrash, &detail);
         }
     }

@@ -102,7 +102,7 @@ fn write(policy: &Policy, path: PathBuf, uid: u32, check: bool) -> Result<Policy
     if !check {
         let text = policy::text(policy, By::now(uid));
         files::replace(&path, text.as_bytes()).map_err(|error| {
-            warn!(path = %path.display(), %error, "the console file was not written");
+            warn!(path = %path.display(), %error, "cannot write the console file");
             Failure::BadFiles(lines(&[format!("{}: {error} (--console-file)", path.display())]))
         })?;
     }

@@ -165,7 +165,7 @@ impl Supervisor {
                         ifname = session.ifname,
                         reason,
                         more,
-                        "a session's interface is not as it should be"
+                        "unexpected state of a session interface"
                     );
                 }
             }

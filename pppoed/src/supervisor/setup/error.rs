@@ -23,7 +23,7 @@ pub enum SetupError {
     #[error("{0} (-I)")]
     BadName(#[from] IfNameError),
     /// There is no such access interface.
-    #[error("there is no interface {name} (-I); there are: {present}. --wait-for-interfaces waits for it")]
+    #[error("there is no interface {name} (-I); available: {present}. --wait-for-interfaces waits for it")]
     NoSuchInterface {
         /// What was asked for.
         name: IfName,
@@ -37,13 +37,13 @@ pub enum SetupError {
         name: IfName,
     },
     /// The kernel was not to be asked about interfaces.
-    #[error("cannot look at the network interfaces")]
+    #[error("cannot list the network interfaces")]
     Netlink(#[from] NetlinkError),
     /// A discovery socket could not be opened.
     #[error("cannot listen for PPPoE discovery (this needs CAP_NET_RAW)")]
     Packet(#[from] PacketError),
     /// The threads for logins could not be made ready.
-    #[error("cannot make threads for logins")]
+    #[error("cannot create threads for logins")]
     Threads(#[source] io::Error),
     /// The runtime could not watch a socket.
     #[error("cannot watch a discovery socket")]
@@ -59,24 +59,26 @@ pub enum SetupError {
     },
     /// The kernel has no eBPF, or not for us.
     #[error(
-        "workers cannot be kept to their own frames; --allow-unfiltered-workers starts nevertheless, and then a worker that \
+        "workers cannot be restricted to their own frames; --allow-unfiltered-workers starts anyway, but then a \
+         worker that \
          its peer takes over can send frames in the name of other subscribers and of this server"
     )]
     NoPrograms(#[source] DeviceError),
     /// The filter of what workers send has no place on an access interface.
-    #[error("the filter that keeps workers to their own frames cannot be put in force")]
+    #[error("cannot install the filter that restricts workers to their own frames")]
     Devices(#[source] DeviceError),
     /// `--no-ebpf` takes the filter away that keeps workers to their own frames.
     #[error(
-        "--no-ebpf also does without the filter that keeps workers to their own frames: add --allow-unfiltered-workers \
+        "--no-ebpf also disables the filter that restricts workers to their own frames: add \
+         --allow-unfiltered-workers \
          if a worker that its peer takes over may send frames in the name of other subscribers and of this server"
     )]
     NoEbpf,
     /// The worker program is not there.
-    #[error("the worker cannot be started; --worker says where it is")]
+    #[error("cannot start the worker program; see --worker")]
     Program(#[from] ProgramError),
     /// The namespace for the workers could not be made.
-    #[error("cannot make the workers' network namespace")]
+    #[error("cannot create the network namespace of workers")]
     Netns(#[from] NetnsError),
     /// Neither the configured user nor the fall-back exists.
     #[error(
@@ -112,7 +114,7 @@ pub enum SetupError {
     #[error(transparent)]
     RunDir(#[from] ClaimError),
     /// The workers of an earlier `pppoed` could not find us.
-    #[error("cannot open the socket by which workers come back")]
+    #[error("cannot open the socket that workers reconnect to")]
     Door(#[source] io::Error),
     /// A session that would be taken over has the address that is to be ours.
     #[error(
@@ -129,7 +131,7 @@ pub enum SetupError {
     #[error("{0} (-N or -p, and -o)")]
     Slots(#[from] SlotError),
     /// The system gives no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("cannot get random numbers: {0}")]
     Random(String),
 }
 

@@ -109,13 +109,14 @@ impl Sections {
                     match node.value {
                         Value::Table(table) => self.layer.interfaces.push(table),
                         other => {
-                            self.wrong_type("interface", node.place, "tables only, or texts only", &other)
+                            self.wrong_type("interface", node.place, "only tables or only strings", &other)
                         }
                     }
                 }
             }
             ("interface", other @ Value::Table(_)) => {
-                let wanted = "a text, a list of texts, or tables: [[interface]] with name = \"…\" below it";
+                let wanted =
+                    "a string, a list of strings, or tables: [[interface]] with name = \"…\" below it";
                 self.wrong_type("interface", item.place, wanted, &other);
             }
             ("ppp" | "pool", other) => {

@@ -91,49 +91,49 @@ fn mistakes_are_told_with_line_and_column() {
             "[ppp]\nlcp-echo-intervall = 5",
             "F:2:1: unknown key \"lcp-echo-intervall\" (did you mean \"lcp-echo-interval\"?)",
         ),
-        ("sessions = \"5\"", "F:1:12: sessions must be a whole number, without quotes, and here is a text"),
+        ("sessions = \"5\"", "F:1:12: sessions: expected a number without quotes, found a string"),
         (
             "sessions = 5.5",
-            "F:1:12: sessions must be a whole number, without quotes, and here is a number with a point",
+            "F:1:12: sessions: expected a number without quotes, found a number with a decimal point",
         ),
-        ("local = 10", "F:1:9: local must be a text between quotes, and here is a whole number"),
-        ("no-probe = 1", "F:1:12: no-probe must be true or false, and here is a whole number"),
-        ("run-dir = true", "F:1:11: run-dir must be a path between quotes, and here is true or false"),
+        ("local = 10", "F:1:9: local: expected a string, found a number"),
+        ("no-probe = 1", "F:1:12: no-probe: expected true or false, found a number"),
+        ("run-dir = true", "F:1:11: run-dir: expected a path as a string, found true or false"),
         (
             "service = [\"a\", 2]",
-            "F:1:17: service must be a text between quotes, or a list of them: [\"…\", \"…\"], and here is a whole number",
+            "F:1:17: service: expected a string, or a list of strings: [\"…\", \"…\"], found a number",
         ),
         (
             "sessions = 99999999999999999999",
-            "F:1:12: sessions must be a whole number, without quotes, and here is a number that is too large",
+            "F:1:12: sessions: expected a number without quotes, found a number that is too large",
         ),
-        ("motm = 2026-01-01", "F:1:8: motm must be a text between quotes, and here is a date or time"),
-        ("[sessions]\na = 1", "F:1:1: sessions must be a whole number, without quotes, and here is a table"),
+        ("motm = 2026-01-01", "F:1:8: motm: expected a string, found a date or time"),
+        ("[sessions]\na = 1", "F:1:1: sessions: expected a number without quotes, found a table"),
         (
             "[interfaces]\na = 1",
             "F:1:2: unknown key \"interfaces\" (did you mean \"interface\"?); the tables are [ppp], [[interface]] and [pool.NAME]",
         ),
-        ("ppp = 5", "F:1:1: ppp must be a table: [ppp], and here is a whole number"),
-        ("[pool]\nfirst = 1", "F:2:1: pool must be tables: [pool.NAME], and here is a whole number"),
+        ("ppp = 5", "F:1:1: ppp: expected a table: [ppp], found a number"),
+        ("[pool]\nfirst = 1", "F:2:1: pool: expected tables: [pool.NAME], found a number"),
         (
             "interface = [{name = \"a\"}, \"b\"]",
-            "F:1:28: interface must be tables only, or texts only, and here is a text",
+            "F:1:28: interface: expected only tables or only strings, found a string",
         ),
         (
             "check = true",
-            "F:1:1: check cannot be set in a file: it makes pppoed do something else than serve: it belongs on the command line",
+            "F:1:1: check cannot be set in a file: it is not a setting of the server; command line only",
         ),
         (
             "foreground = true",
-            "F:1:1: foreground cannot be set in a file: who starts pppoed decides that: it belongs on the command line",
+            "F:1:1: foreground cannot be set in a file: it depends on how pppoed is started; command line only",
         ),
         (
             "kernel-mode = true",
-            "F:1:1: kernel-mode cannot be set in a file: it has no effect, and is a flag only so that command lines of \
-             pppoe-server work: leave it out",
+            "F:1:1: kernel-mode cannot be set in a file: it has no effect, and exists only for compatibility with \
+             pppoe-server; remove it",
         ),
-        ("[ppp]\nmtu = \"1492\"", "F:2:7: mtu must be a whole number, without quotes, and here is a text"),
-        ("[ppp]\nrequire-chap = \"yes\"", "F:2:16: require-chap must be true or false, and here is a text"),
+        ("[ppp]\nmtu = \"1492\"", "F:2:7: mtu: expected a number without quotes, found a string"),
+        ("[ppp]\nrequire-chap = \"yes\"", "F:2:16: require-chap: expected true or false, found a string"),
         ("# é\né = 1", "F:2:1: not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`"),
         ("\"\\u0007\" = 1", "F:1:1: unknown key \"\\u{7}\""),
         ("local = ", "F:1:9: not valid TOML: string values must be quoted, expected literal string"),
@@ -144,7 +144,7 @@ fn mistakes_are_told_with_line_and_column() {
         ),
         (
             "[interface.eth1]",
-            "F:1:2: interface must be a text, a list of texts, or tables: [[interface]] with name = \"…\" below it, and here is a \
+            "F:1:2: interface: expected a string, a list of strings, or tables: [[interface]] with name = \"…\" below it, found a \
              table",
         ),
         ("[my pool]", "F:1:4: not valid TOML: unclosed table, expected `]`; quote the name: [\"my pool\"]"),
@@ -157,7 +157,7 @@ fn mistakes_are_told_with_line_and_column() {
         assert_eq!(told(text), [expected], "{text}");
     }
     let (_, errors) = layer(Path::new("F"), b"motm = \"a\"\nhurl = \"\xff\"");
-    assert_eq!(errors[0].to_string(), "F:2:9: not text in UTF-8 from here on");
+    assert_eq!(errors[0].to_string(), "F:2:9: invalid UTF-8");
     assert_eq!(told("a = 1\n[ppp]\nb = 2\n").len(), 2, "all mistakes at once");
 }
 

@@ -117,14 +117,14 @@ fn what_does_not_fit_together_is_refused() {
     assert_eq!(
         errors(Vec::new(), vec![pool("a", &["10.1.0.2-9"], 9), pool("b", &["10.1.0.1", "10.1.0.9-12"], 14)]),
         [
-            "pppoed.toml:15: 10.1.0.9 is in pool \"b\" and, at pppoed.toml:10, in pool \"a\": an address can be given once \
-          only"
+            "pppoed.toml:15: 10.1.0.9 is in pool \"b\" and, at pppoed.toml:10, in pool \"a\": addresses must be \
+             unique"
         ]
     );
     assert_eq!(
         errors(Vec::new(), vec![pool("a", &["10.9.0.4"], 9)]),
         [
-            "pppoed.toml:10: 10.9.0.4 is in pool \"a\" and, at -R, in pool \"default\": an address can be given once only"
+            "pppoed.toml:10: 10.9.0.4 is in pool \"a\" and, at -R, in pool \"default\": addresses must be unique"
         ]
     );
     let many = errors(Vec::new(), vec![pool("a", &["10.10.0.0-10.10.255.253"], 9)]);

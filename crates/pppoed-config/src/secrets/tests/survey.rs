@@ -84,7 +84,7 @@ fn addresses_that_belong_to_several_users_or_to_us() {
     assert!(with_users[0].contains("/users:2:11, of user \"bob\""), "{with_users:?}");
     assert_eq!(
         told("alice * x 10.0.0.1\n", None),
-        ["/chap:1: 10.0.0.1 is our own end of the links (-L), so user \"alice\" gets no address"]
+        ["/chap:1: 10.0.0.1 is the local address (-L), so user \"alice\" gets no address"]
     );
 }
 
