@@ -108,11 +108,7 @@ fn terminate_names_its_sessions() {
     let output = fake(1).run(&["terminate", "mac", "02:00:5e:10:00:01"]);
     assert_eq!(result(&output), (0, "terminating 1 session\n", ""));
     let output = fake(2).run(&["terminate", "mac", "02:00:5e:10:00:01"]);
-    assert_fails(
-        &output,
-        2,
-        "this ends 2 sessions (mac 02:00:5e:10:00:01) and there is no terminal to ask on",
-    );
+    assert_fails(&output, 2, "this ends 2 sessions (mac 02:00:5e:10:00:01); without a terminal");
     let output = fake(2).run(&["terminate", "--yes", "mac", "02:00:5e:10:00:01"]);
     assert_eq!(result(&output), (0, "terminating 2 sessions\n", ""));
     let (code, stdout, shown) =
@@ -619,7 +615,7 @@ fn a_change_says_what_it_touches() {
     assert_eq!(result(&output).0, 0);
     let end = [&deny[..], &["--end"]].concat();
     let output = policy_server(&[], &[7, 9]).run(&end);
-    assert_fails(&output, 2, "this ends 2 sessions and there is no terminal to ask on: add --yes");
+    assert_fails(&output, 2, "this ends 2 sessions; without a terminal, confirm with --yes");
     let output = policy_server(&[], &[7, 9]).run(&[&end[..], &["--yes"]].concat());
     assert!(result(&output).1.contains("2 sessions terminated: 7, 9\n"), "{output:?}");
     let output = policy_server(&[], &[7]).run(&["set", "deny", "user", "b*", "--end"]);

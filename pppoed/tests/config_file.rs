@@ -167,7 +167,7 @@ fn values_are_judged_as_on_the_command_line_and_in_options_files() {
     assert_eq!(
         etc.errors(""),
         [
-            "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set that too, or leave user-limit out"
+            "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set sessions-per-user as well, or remove user-limit"
         ]
     );
     assert_eq!(
@@ -181,7 +181,7 @@ fn values_are_judged_as_on_the_command_line_and_in_options_files() {
         etc.errors("-P"),
         [
             "-P: check-pool has no effect without pool-file: set that too, or leave check-pool out",
-            "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set that too, or leave user-limit out",
+            "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set sessions-per-user as well, or remove user-limit",
         ]
     );
 }
@@ -319,7 +319,7 @@ fn check_reads_everything_and_explains_it() {
     users("pap");
     let (status, said, errors) = run(&etc, "check");
     assert_eq!((status, said.as_str()), (Some(2), ""));
-    assert!(errors.contains("there is no interface eth7 (-I); there are: lo "), "{errors}");
+    assert!(errors.contains("there is no interface eth7 (-I); available: lo"), "{errors}");
     assert!(errors.contains("interface lo (-I) is not Ethernet"), "{errors}");
     etc.write("pppoed.toml", "interface = \"eth7\"\nwait-for-interfaces = true\n");
     let (status, _, errors) = run(&etc, "check");

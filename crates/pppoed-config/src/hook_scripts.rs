@@ -153,7 +153,7 @@ mod tests {
         let script = parent.path().join("a.lua");
         write(&script, 0o664);
         let error = scripts(parent.path()).unwrap_err().to_string();
-        assert!(error.contains("a.lua: the hook script is not run"), "{error}");
+        assert!(error.contains("a.lua: the hook script is ignored"), "{error}");
         write(&script, 0o644);
         scripts(parent.path()).unwrap();
         nix::unistd::chown(&script, Some(65534.into()), None).unwrap();

@@ -455,7 +455,9 @@ async fn answer_with_hooks(
             }
             Ok(Err(_)) => Vec::new(),
             Ok(Ok(Err(errors))) => {
-                let told = errors.iter().map(|error| format!("the hook scripts stay as they were: {error}"));
+                let told = errors
+                    .iter()
+                    .map(|error| format!("keeping the previous hook scripts; cannot load: {error}"));
                 told.collect()
             }
             Err(_) => {

@@ -349,7 +349,7 @@ fn all_errors_of_a_file_are_told() {
         result.unwrap_err(),
         [
             "/etc/ppp/options:1: lcp-echo-failure \"2.4.4\": not a number (pppd reads it as 2; write 2 if that is what you mean)",
-            "/etc/ppp/options:2: lcp-echo-interval needs a number of seconds after it, and there is none",
+            "/etc/ppp/options:2: lcp-echo-interval requires a number of seconds as argument",
             "/etc/ppp/options:4: mtu \"1600\": must be between 128 and 1500",
             "/etc/ppp/options:5: \"lcp-ech-interval\" is not an option (did you mean \"lcp-echo-interval\"?); correct or remove it",
             "/etc/ppp/options:6: ms-dns \"8.8.8\": not a full IPv4 address (pppd reads it as 8.8.0.8; write 8.8.0.8 if that is \
@@ -378,7 +378,7 @@ fn the_last_two_servers_count() {
     let (result, notices) = read("ms-dns 1.1.1.1\nms-dns 2.2.2.2\nms-dns 3.3.3.3\nms-wins 4.4.4.4\n");
     let session = result.unwrap().session;
     assert_eq!(values(&session.ms_dns), [[2, 2, 2, 2], [3, 3, 3, 3]].map(Ipv4Addr::from));
-    assert_eq!(notices, ["/etc/ppp/options:3: only two ms-dns are possible: the last two count"]);
+    assert_eq!(notices, ["/etc/ppp/options:3: at most two ms-dns are allowed; using the last two"]);
     let servers = session.name_servers();
     assert_eq!(servers.dns, [Some(Ipv4Addr::new(2, 2, 2, 2)), Some(Ipv4Addr::new(3, 3, 3, 3))]);
     // as in pppd, a single server is the secondary one as well
@@ -434,7 +434,7 @@ fn files_include_files() {
     assert_eq!(read("absent", Presence::Optional), (Ok(PppOptions::default()), vec![]));
     let (result, notices) = read("absent", Presence::Expected);
     assert_eq!(result, Ok(PppOptions::default()));
-    assert_eq!(notices, [format!("there is no options file {:?}: going on without", path("absent"))]);
+    assert_eq!(notices, [format!("options file {:?} does not exist; continuing without it", path("absent"))]);
     assert_eq!(
         read("absent", Presence::Required).0.unwrap_err(),
         [format!("cannot read options file {:?}: No such file or directory (os error 2)", path("absent"))]

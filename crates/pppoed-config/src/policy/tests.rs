@@ -43,7 +43,10 @@ fn interfaces_are_added_and_removed_one_by_one() {
     assert_eq!(values(&after(&[remove("eth2.*")])), "eth1");
     let policy = Policy::default();
     assert_eq!(refused(&policy, &add("eth1")), "interface eth1 is served already");
-    assert_eq!(refused(&policy, &remove("eth9")), "interface eth9 is not served; these are: eth1 eth2.*");
+    assert_eq!(
+        refused(&policy, &remove("eth9")),
+        "interface eth9 is not an access interface; access interfaces: eth1 eth2.*"
+    );
     assert!(refused(&policy, &add("eth0:3")).contains("the interface is eth0"));
     let one = Lists { interfaces: vec!["eth1".into()], ..Lists::default() };
     let last = policy.changed(&remove("eth1"), &one, BY).unwrap_err().to_string();
@@ -130,9 +133,9 @@ fn mistakes_in_the_file_have_places() {
         ("sessions = 0\n", "/c.toml:1:12: sessions: \"0\": 0 is not in 1..=65534"),
         (
             "pool-file = \"/etc/shadow\"\n",
-            "/c.toml:1:13: pool-file cannot be set at a console: it names a file",
+            "/c.toml:1:13: pool-file cannot be set at runtime: it names a file",
         ),
-        ("[ppp]\nlogfile = \"/etc/passwd\"\n", "/c.toml:2:11: logfile cannot be set at a console"),
+        ("[ppp]\nlogfile = \"/etc/passwd\"\n", "/c.toml:2:11: logfile cannot be set at runtime"),
         ("[deny]\nmac = [\"x\"]\n", "/c.toml:2:7: \"x\" is not a station's MAC address"),
         ("[deny]\nip = []\n", "/c.toml:2:1: unknown key \"ip\""),
         ("[user.a]\nrate-down = \"fast\"\n", "/c.toml:2:13: "),
@@ -216,7 +219,7 @@ fn everything_is_bounded() {
             .contains("257 bytes exceeds the maximum of 256")
     );
     let many = vec!["a"; MAX_VALUES + 1];
-    assert!(refused(&policy, &set("service", &many)).contains("33 values, and 32"));
+    assert!(refused(&policy, &set("service", &many)).contains("33 values exceed the maximum of 32"));
     after(&[set("service", &many[1..])]);
 }
 

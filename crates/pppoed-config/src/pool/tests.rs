@@ -239,7 +239,7 @@ fn pools_do_not_disturb_each_other() {
     ]);
     assert_eq!(pool.usage(&none).outside, 2);
     let gone = assign_from(&mut pool, "a", 4, "cmz").unwrap_err();
-    assert_eq!(gone.to_string(), "there is no address pool \"a\" any more");
+    assert_eq!(gone.to_string(), "address pool \"a\" no longer exists");
     assert_eq!(assign_from(&mut pool, "b", 4, "cmz2").map(show).unwrap(), "10.2.0.1 192.168.10.3");
 }
 
@@ -320,7 +320,7 @@ fn pool_file_lines() {
             "pool:9: the line is skipped: \"10.0.3.256\" is not a.b.c.d, a.b.c.d-e or local:remote",
             "pool:10: \"-300\" is ignored: the line is read as 10.0.4.1",
             "pool:11: 10.0.0.5 is in the file already; it is assigned to one session at a time",
-            "pool:12: no client can use 127.0.0.1",
+            "pool:12: 127.0.0.1 is not usable by a client",
             "pool:13: \".2.3.9\" is ignored: the line is read as 1.2.3.1-4",
         ]
     );

@@ -91,5 +91,5 @@ fn addresses_that_belong_to_several_users_or_to_us() {
 #[test]
 fn a_file_of_other_servers() {
     let told = told("alice other x *\nbob another x *\n", None);
-    assert!(told.len() == 1 && told[0].starts_with("/chap:1: this line and all others"), "{told:?}");
+    assert!(told.len() == 1 && told[0].starts_with("/chap:1: no line of the file is for server"), "{told:?}");
 }
