@@ -9,5 +9,5 @@ fn whoever_starts_it_by_hand_is_told_that_pppoed_does() {
     let output = Command::new(env!("CARGO_BIN_EXE_ppp-worker")).stdin(Stdio::null()).output().unwrap();
     assert!(!output.status.success());
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("started by pppoed, not by hand"), "{told}");
+    assert!(told.contains("it is started by pppoed only"), "{told}");
 }

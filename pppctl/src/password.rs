@@ -29,8 +29,9 @@ pub(crate) fn read() -> Result<Vec<u8>, Error> {
 
 fn type_in() -> Result<Vec<u8>, Error> {
     let mut stderr = io::stderr().lock();
-    write!(stderr, "Password: ").and_then(|()| stderr.flush()).map_err(Error::Ask)?;
+    // In this order: who types at once does so unseen.
     let keys = Keys::start().map_err(Error::Ask)?;
+    write!(stderr, "Password: ").and_then(|()| stderr.flush()).map_err(Error::Ask)?;
     let mut password = Vec::new();
     let outcome = loop {
         match keys.next().map_err(Error::Ask)? {

@@ -180,7 +180,7 @@ fn values_are_judged_as_on_the_command_line_and_in_options_files() {
     assert_eq!(
         etc.errors("-P"),
         [
-            "-P: check-pool has no effect without pool-file: set that too, or leave check-pool out",
+            "-P: check-pool has no effect without pool-file: set pool-file as well, or remove check-pool",
             "/etc/pppoed.toml:2:14: user-limit has no effect without sessions-per-user: set sessions-per-user as well, or remove user-limit",
         ]
     );
@@ -350,7 +350,7 @@ fn check_reads_everything_and_explains_it() {
         "there is no group \"no-such-group\" (/etc/pppoed.toml:2",
         "mode 777; only root may be able to write to it",
         "no/pid: there is no directory",
-        "hooks.d\", so there are no hook scripts",
+        "hooks.d\" does not exist; no hook scripts are loaded",
     ] {
         assert!(errors.contains(expected), "{expected}:\n{errors}");
     }

@@ -354,7 +354,7 @@ mod tests {
             (
                 Event::Auth,
                 "{quota = '50GB'}",
-                "field \"quota\" makes the option maxoctets \"50GB\": GB, MB and the like",
+                "field \"quota\" makes the option maxoctets \"50GB\": GB, MB and similar units",
             ),
             (
                 Event::Auth,

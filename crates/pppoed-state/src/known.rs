@@ -147,13 +147,11 @@ impl Known {
                 }
             }
         }
-        let (session_id, unit) = numbers.ok_or(missing("which session it is of"))?;
-        let (access_name, access_index, own_mac, peer_mac) =
-            access.ok_or(missing("which access interface the session has"))?;
-        let (service, host_uniq, max_payload) =
-            discovery.ok_or(missing("what was agreed on in discovery"))?;
-        let (started_ms, opened_ms) = times.ok_or(missing("when the session began"))?;
-        let tun = tun.ok_or(missing("which interface the session has"))?;
+        let (session_id, unit) = numbers.ok_or(missing("the session number"))?;
+        let (access_name, access_index, own_mac, peer_mac) = access.ok_or(missing("the access interface"))?;
+        let (service, host_uniq, max_payload) = discovery.ok_or(missing("the outcome of discovery"))?;
+        let (started_ms, opened_ms) = times.ok_or(missing("the start time"))?;
+        let tun = tun.ok_or(missing("the interface"))?;
         let changes = Changes {
             serial,
             lcp,
@@ -170,7 +168,7 @@ impl Known {
             ending,
         };
         Ok(Self {
-            process: process.ok_or(missing("which worker the session has"))?,
+            process: process.ok_or(missing("the worker"))?,
             session_id,
             access_index,
             unit,
@@ -223,7 +221,7 @@ mod tests {
             let mut items = record::tests::everything();
             items.remove(index);
             let error = Known::parse(&record::encode(items).unwrap()).unwrap_err().to_string();
-            assert!(error.starts_with("it does not say wh"), "{error}");
+            assert!(error.ends_with(" is missing"), "{error}");
         }
     }
 

@@ -145,7 +145,7 @@ fn left() {
     let before = detail(&lab, 1);
     lab.signal(Signal::SIGUSR1);
     assert!(lab.wait_gone().success());
-    lab.logged(&["leaving", "sessions=1"]);
+    lab.logged(&["exiting", "sessions=1"]);
     assert!(!lab.path("run/control.sock").exists());
     subscriber.assert_alive();
     lab.restart(GO_ON);

@@ -270,7 +270,7 @@ fn hanging() {
         "session=1",
         "hook=\"ip_up\"",
         "a.lua",
-        "took longer than 2s",
+        "timeout after 2s",
         "last seen at a.lua:3",
     ]);
     // The other file's function is called all the same, in a new host.
@@ -338,7 +338,7 @@ fn reload() {
     scripts.noted("old 1");
     scripts.write("a.lua", "function ip_up(s) note('broken') end }");
     lab.signal(Signal::SIGHUP);
-    lab.logged(&["the hook scripts stay as they were", "a.lua:1:"]);
+    lab.logged(&["keeping the previous hook scripts", "a.lua:1:"]);
     // A host that is replaced has the scripts that were good.
     for host in hook_hosts(&lab) {
         kill(Pid::from_raw(host), Signal::SIGKILL).unwrap();

@@ -300,7 +300,7 @@ fn sets() {
     assert_eq!(why, "ppp.mtu: \"big\": not a number");
     let why = refused(&lab, set("ppp.mtu", &["70000"]));
     assert!(why.contains("console: mtu"), "{why}");
-    assert!(refused(&lab, set("pado-delay", &["soon"])).contains("\"soon\" is no delay"));
+    assert!(refused(&lab, set("pado-delay", &["soon"])).contains("\"soon\" is not a valid delay"));
     assert!(refused(&lab, set("ppp.logfile", &["/etc/passwd"])).contains("it names a file"));
     // Ours would be a session's address.
     let local = old.address().unwrap().to_string();
@@ -495,7 +495,7 @@ fn writes() {
     fs::write(lab.path("state/console.toml"), "[deny]\nuser = 7\n").unwrap();
     let failed = lab.console().ask(&Request::ShowConfigDiff).remove(0);
     let Response::Failed(Failure::BadFiles(mistakes)) = failed else { panic!("{failed:?}") };
-    assert!(mistakes[0].contains("console.toml:2:8: user must be a list of texts"), "{mistakes:?}");
+    assert!(mistakes[0].contains("console.toml:2:8: user: expected a list of strings"), "{mistakes:?}");
     lab.kill();
     let refusal = lab.refused_start(&FLAGS);
     assert!(

@@ -72,7 +72,7 @@ fn renewed() {
     let mut first = Subscriber::open(good_mac(1));
     let old = template(&lab);
     Host::dial(mac_of("is killed at once")).refused();
-    lab.logged(&["a new template, as a worker crashed"]);
+    lab.logged(&["restarting the worker template", "a worker crashed"]);
     until("the old template to go", || !is_template(&old));
     let mut second = Subscriber::open(good_mac(2));
     first.assert_alive();

@@ -179,7 +179,7 @@ mod tests {
             )
         };
         let text = error(libc::ENODEV).to_string();
-        assert_eq!(text, "cannot delete interface ppp7: there is no such interface (because)");
+        assert_eq!(text, "cannot delete interface ppp7: no such interface (because)");
         assert!(matches!(error(libc::EEXIST), NetlinkError::AlreadyExists { .. }));
         assert!(matches!(error(libc::EPERM), NetlinkError::NotPermitted { .. }));
         assert!(matches!(error(libc::EINVAL), NetlinkError::Refused { .. }));

@@ -367,7 +367,7 @@ fn all_errors_of_a_file_are_told() {
              which Windows clients support as well",
             "/etc/ppp/options:15: name \"\": must not be empty",
             "/etc/ppp/options:16: chap-restart \"0\": must be between 1 and 2147483647",
-            "/etc/ppp/options:17: idle needs a number of seconds after it, and there is none",
+            "/etc/ppp/options:17: idle requires a number of seconds as argument",
         ]
     );
     assert_eq!(notices, Vec::<String>::new());

@@ -167,11 +167,11 @@ impl Reader {
                 for node in nodes {
                     match &node.value {
                         Value::Text(text) => texts.push(text.to_string()),
-                        _ => self.wrong(item, "a list of texts"),
+                        _ => self.wrong(item, "a list of strings"),
                     }
                 }
             }
-            _ => self.wrong(item, "a list of texts"),
+            _ => self.wrong(item, "a list of strings"),
         }
         texts
     }

@@ -20,13 +20,13 @@ impl Session {
         let start_time = match self.worker_start {
             Some(time) => time,
             None => ppp_linux::pidfd::start_time(self.worker_pid)
-                .map_err(|_| missing("when its worker was started"))?,
+                .map_err(|_| missing("the worker's start time"))?,
         };
         self.worker_start = Some(start_time);
         self.record_serial += 1;
         let now = Instant::now();
-        let opened = self.machine.opened().ok_or(missing("when it was open"))?;
-        let tun = self.tun.as_ref().ok_or(missing("which interface it has"))?;
+        let opened = self.machine.opened().ok_or(missing("the time of opening"))?;
+        let tun = self.tun.as_ref().ok_or(missing("the interface"))?;
         let mut items = vec![
             Item::Serial(self.record_serial),
             Item::Process { pid: self.worker_pid, start_time },
