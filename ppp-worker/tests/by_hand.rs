@@ -1,4 +1,4 @@
-//! The program itself, when somebody starts it who is not `pppoed`.
+//! The program itself, started by hand instead of by `pppoed`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -112,7 +112,7 @@ pub enum StoreError {
     /// There are as many bytes as there may be.
     #[error("the store is full: it has {MAX_BYTES} bytes")]
     Bytes,
-    /// Something was to be added to what is no number.
+    /// A number was to be added to a value that is not a number.
     #[error("the stored value is not a number")]
     NotANumber,
 }

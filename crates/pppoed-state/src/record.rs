@@ -191,7 +191,7 @@ pub enum RecordError {
 /// A record's items as bytes. What people only look at is left out if it is too much.
 ///
 /// # Errors
-/// When they are too long all the same.
+/// [`RecordError::TooLong`] if they are too long even so.
 pub fn encode(mut items: Vec<Item>) -> Result<Vec<u8>, RecordError> {
     let first = encode_all(&items);
     if matches!(first, Err(RecordError::TooLong { .. } | RecordError::Encode(_))) {
